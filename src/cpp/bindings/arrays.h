@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// From Python's arrays to typed pointers. Nothing is cast or copied: what the core cannot read as it is, is refused.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+namespace pyrnn::bindings {
+
+namespace py = pybind11;
+
+using Shape = std::vector<py::ssize_t>;
+
+inline std::string to_string(const py::ssize_t* sizes, std::size_t ndim) {
+  std::string text = "(";
+  for (std::size_t i = 0; i < ndim; ++i) text += (i > 0 ? ", " : "") + std::to_string(sizes[i]);
+  return text + (ndim == 1 ? ",)" : ")");
+}
+
+inline std::string shape_text(const py::array& array) {
+  return to_string(array.shape(), static_cast<std::size_t>(array.ndim()));
+}
+
+template <class T>
+const char* dtype_name() {
+  if constexpr (std::is_same_v<T, float>) return "float32";
+  if constexpr (std::is_same_v<T, double>) return "float64";
+  if constexpr (std::is_same_v<T, std::int64_t>) return "int64";
+}
+
+// An exact ndarray: a masked array or a matrix means something else by its elements.
+inline py::array require_ndarray(py::handle value, const std::string& name) {
+  if (!Py_IS_TYPE(value.ptr(), py::detail::npy_api::get().PyArray_Type_)) {
+    throw py::type_error(name + ": " + Py_TYPE(value.ptr())->tp_name + ", expected numpy.ndarray");
+  }
+  return py::reinterpret_borrow<py::array>(value);
+}
+
+template <class T>
+void require_dtype(const py::array& array, const std::string& name) {
+  const py::dtype dtype = array.dtype();
+  const char order = dtype.byteorder();
+  if (dtype.normalized_num() != py::dtype::num_of<T>() || order == '>' || order == '<') {
+    throw py::type_error(name + ": dtype " + std::string(py::str(dtype)) + ", expected " + dtype_name<T>() +
+                         " in native byte order");
+  }
+}
+
+inline void require_layout(const py::array& array, const std::string& name) {
+  if ((array.flags() & py::array::c_style) == 0) {
+    throw std::invalid_argument(name + ": not contiguous, expected a C-contiguous array");
+  }
+  if ((array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) == 0) {
+    throw std::invalid_argument(name + ": misaligned, expected an aligned array");
+  }
+}
+
+constexpr int kAnyNdim = -1;
+
+// `value` as an array that the core can read: ndarray, T in native byte order, `ndim` axes, C-contiguous, aligned.
+template <class T>
+py::array require_array(py::handle value, const std::string& name, int ndim = kAnyNdim) {
+  py::array array = require_ndarray(value, name);
+  require_dtype<T>(array, name);
+  if (ndim != kAnyNdim && array.ndim() != ndim) {
+    throw std::invalid_argument(name + ": shape " + shape_text(array) + ", expected " + std::to_string(ndim) +
+                                (ndim == 1 ? " axis" : " axes"));
+  }
+  require_layout(array, name);
+  return array;
+}
+
+// `meaning` explains the sizes: "(T, B, input_size)".
+inline void require_shape(const py::array& array, const std::string& name, const Shape& expected, const char* meaning) {
+  const auto ndim = static_cast<std::size_t>(array.ndim());
+  if (ndim == expected.size() && std::equal(expected.begin(), expected.end(), array.shape())) return;
+  throw std::invalid_argument(name + ": shape " + shape_text(array) + ", expected " +
+                              to_string(expected.data(), expected.size()) + " = " + meaning);
+}
+
+template <class T>
+py::array require_array(py::handle value, const std::string& name, const Shape& shape, const char* meaning) {
+  py::array array = require_array<T>(value, name);
+  require_shape(array, name, shape, meaning);
+  return array;
+}
+
+// Empty for None.
+template <class T>
+std::optional<py::array> optional_array(py::handle value, const std::string& name, const Shape& shape,
+                                        const char* meaning) {
+  if (value.is_none()) return std::nullopt;
+  return require_array<T>(value, name, shape, meaning);
+}
+
+inline void require_writeable(const py::array& array, const std::string& name) {
+  if (!array.writeable()) throw std::invalid_argument(name + ": read-only, expected a writeable array");
+}
+
+// The pointers; null for an array that is absent.
+template <class T>
+const T* data(const py::array& array) {
+  return static_cast<const T*>(array.data());
+}
+
+template <class T>
+const T* data(const std::optional<py::array>& array) {
+  return array ? data<T>(*array) : nullptr;
+}
+
+template <class T>
+T* writeable_data(const py::array& array, const std::string& name) {
+  require_writeable(array, name);
+  return const_cast<T*>(data<T>(array));
+}
+
+template <class T>
+T* writeable_data(const std::optional<py::array>& array, const std::string& name) {
+  return array ? writeable_data<T>(*array, name) : nullptr;
+}
+
+// A new array in C order, not zeroed, and the pointer to fill it.
+template <class T>
+struct NewArray {
+  explicit NewArray(const Shape& shape)
+      : array(py::dtype::of<T>(), shape), bytes(static_cast<std::size_t>(array.nbytes())) {}
+  T* data() { return static_cast<T*>(array.mutable_data()); }
+  py::array array;
+  std::size_t bytes;  // known here, since array.nbytes() needs the GIL
+};
+
+}  // namespace pyrnn::bindings

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Work without the GIL, and what Python must hear about it: Ctrl-C, and threads that the system refused.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <utility>
+
+#include "core/fpenv.h"
+#include "core/parallel.h"
+
+namespace pyrnn::bindings {
+
+namespace py = pybind11;
+
+// The stop callback of the drivers, for the thread that made the call: true once a signal handler (Ctrl-C's, say) has
+// raised. The exception stays set, and without_gil throws it. Handlers run in the default floating-point environment.
+inline bool interrupted() {
+  const ScopedFloatControl python(0);
+  const py::gil_scoped_acquire gil;
+  return PyErr_Occurred() != nullptr || PyErr_CheckSignals() != 0;
+}
+
+// Throws what Python should see after a call into the core: with the GIL held.
+inline void raise_pending() {
+  if (PyErr_Occurred() != nullptr) throw py::error_already_set();
+  if (take_refused_threads() &&
+      PyErr_WarnEx(PyExc_RuntimeWarning,
+                   "pyrnn: the system refuses to start threads; this process computes on one from here on", 1) != 0) {
+    throw py::error_already_set();
+  }
+}
+
+// Runs work() with the GIL released, then raises what is pending; work may throw, too.
+template <class Work>
+void without_gil(Work&& work) {
+  {
+    const py::gil_scoped_release released;
+    std::forward<Work>(work)();
+  }
+  raise_pending();
+}
+
+}  // namespace pyrnn::bindings

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bindings/recurrent.h"
+
+#include <limits>
+#include <map>
+
+namespace pyrnn::bindings {
+namespace {
+
+void require(bool condition, const std::string& message) {
+  if (!condition) throw std::invalid_argument(message);
+}
+
+// Weight counts are multiplied in Index: no matrix may come near its end.
+void check_sizes(const StackShape& s) {
+  constexpr double most = static_cast<double>(std::numeric_limits<Index>::max() / 64);
+  const double columns = static_cast<double>(std::max(s.input, s.directions * s.output()) + 1);
+  const double weights = static_cast<double>(s.gates() * std::min<Index>(s.hidden, Index{1} << 40)) * columns;
+  require(s.hidden < (Index{1} << 40) && s.input < (Index{1} << 40) && weights < most &&
+              static_cast<double>(s.layers) * weights < most,
+          "hidden_size: " + std::to_string(s.hidden) + " with input_size " + std::to_string(s.input) +
+              " and num_layers " + std::to_string(s.layers) + ", expected weights that fit the address space");
+}
+
+}  // namespace
+
+Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t input_size, py::ssize_t hidden_size,
+                 py::ssize_t num_layers, bool bidirectional, bool bias, py::ssize_t proj_size, double dropout) {
+  static const std::map<std::string, Cell> cells = {{"rnn_tanh", Cell::rnn_tanh},
+                                                    {"rnn_relu", Cell::rnn_relu},
+                                                    {"lstm", Cell::lstm},
+                                                    {"gru", Cell::gru},
+                                                    {"gru_reset_before", Cell::gru_reset_before}};
+  const auto found = cells.find(cell);
+  require(found != cells.end(), "cell: '" + cell + "', expected rnn_tanh, rnn_relu, lstm, gru or gru_reset_before");
+  require(dtype == "float32" || dtype == "float64", "dtype: '" + dtype + "', expected float32 or float64");
+  require(input_size >= 0, "input_size: " + std::to_string(input_size) + ", expected at least 0");
+  require(hidden_size >= 1, "hidden_size: " + std::to_string(hidden_size) + ", expected at least 1");
+  require(num_layers >= 1 && num_layers <= 1 << 20,
+          "num_layers: " + std::to_string(num_layers) + ", expected 1 to 1048576");
+  require(proj_size >= 0 && proj_size < hidden_size,
+          "proj_size: " + std::to_string(proj_size) +
+              ", expected 0 to hidden_size - 1 = " + std::to_string(hidden_size - 1));
+  require(proj_size == 0 || cell == "lstm",
+          "proj_size: " + std::to_string(proj_size) + ", expected 0 for cell '" + cell + "'");
+  require(dropout >= 0 && dropout <= 1, "dropout: " + std::to_string(dropout) + ", expected 0 to 1");
+  const Stack stack{{.cell = found->second,
+                     .input = input_size,
+                     .hidden = hidden_size,
+                     .layers = num_layers,
+                     .directions = bidirectional ? 2 : 1,
+                     .bias = bias,
+                     .proj = proj_size,
+                     .dropout = dropout},
+                    dtype == "float32"};
+  check_sizes(stack.shape);
+  return stack;
+}
+
+void check_same_stack(const Stack& stack, const Stack& other, const char* name) {
+  const StackShape &a = stack.shape, &b = other.shape;
+  require(stack.single == other.single && a.cell == b.cell && a.input == b.input && a.hidden == b.hidden &&
+              a.layers == b.layers && a.directions == b.directions && a.bias == b.bias && a.proj == b.proj,
+          std::string(name) + ": made by a Stack of another configuration, expected one of this Stack");
+}
+
+template <class T>
+std::vector<Weights<T>> weights_of(const StackShape& shape, const py::list& arrays, const std::string& name) {
+  using Element = std::remove_const_t<T>;
+  const py::ssize_t G = shape.gates() * shape.hidden, P = shape.output(), H = shape.hidden;
+  const auto expected = static_cast<std::size_t>(shape.layers * shape.directions * shape.arrays());
+  require(arrays.size() == expected,
+          name + ": " + std::to_string(arrays.size()) + " arrays, expected " + std::to_string(expected));
+  std::vector<Weights<T>> all;
+  std::size_t next = 0;
+  const auto take = [&](const Shape& sizes, const char* meaning) -> T* {
+    const std::string item = name + "[" + std::to_string(next) + "]";
+    const py::array array = require_array<Element>(arrays[next++], item, sizes, meaning);
+    if constexpr (std::is_const_v<T>)
+      return data<Element>(array);
+    else
+      return writeable_data<Element>(array, item);
+  };
+  for (Index layer = 0; layer < shape.layers; ++layer)
+    for (Index direction = 0; direction < shape.directions; ++direction) {
+      Weights<T> w{};
+      w.w_ih = take({G, shape.layer_input(layer)}, "(gates*hidden_size, input of the layer)");
+      w.w_hh = take({G, P}, "(gates*hidden_size, output size)");
+      if (shape.bias) w.b_ih = take({G}, "(gates*hidden_size,)");
+      if (shape.bias) w.b_hh = take({G}, "(gates*hidden_size,)");
+      if (shape.proj) w.w_hr = take({P, H}, "(proj_size, hidden_size)");
+      all.push_back(w);
+    }
+  return all;
+}
+
+template std::vector<Weights<float>> weights_of(const StackShape&, const py::list&, const std::string&);
+template std::vector<Weights<const float>> weights_of(const StackShape&, const py::list&, const std::string&);
+template std::vector<Weights<double>> weights_of(const StackShape&, const py::list&, const std::string&);
+template std::vector<Weights<const double>> weights_of(const StackShape&, const py::list&, const std::string&);
+
+}  // namespace pyrnn::bindings

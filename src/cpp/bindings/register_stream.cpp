@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bindings/interrupt.h"
+#include "bindings/recurrent.h"
+
+namespace pyrnn::bindings {
+namespace {
+
+// A stream has one state: two calls at a time would mix two sequences.
+class Busy {
+ public:
+  explicit Busy(std::atomic_flag& flag) : flag_(flag) {
+    if (flag_.test_and_set(std::memory_order_acquire))
+      throw std::runtime_error("Stream: another thread is in a call on this stream, expected one call at a time");
+  }
+  ~Busy() { flag_.clear(std::memory_order_release); }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+
+ private:
+  std::atomic_flag& flag_;
+};
+
+std::unique_ptr<StreamObject> make_stream(const Stack& stack, const Packed& packed, py::ssize_t batch_size) {
+  check_same_stack(stack, packed.stack, "packed");
+  if (stack.shape.directions != 1)
+    throw std::invalid_argument(
+        "Stream: a bidirectional stack, expected one direction (the reverse one needs the end first)");
+  if (batch_size < 1)
+    throw std::invalid_argument("batch_size: " + std::to_string(batch_size) + ", expected at least 1");
+  auto object = std::make_unique<StreamObject>();
+  object->stack = stack;
+  std::visit(
+      [&]<class T>(const std::shared_ptr<const PackedWeights<T>>& weights) {
+        object->stream = std::make_unique<Stream<T>>(stack.shape, weights, batch_size);
+      },
+      packed.weights);
+  return object;
+}
+
+// Multiply-adds of a step above which other threads of Python should run meanwhile: about 20 us.
+constexpr double kWorkWithGil = 5e5;
+
+template <class T>
+double work_of_step(const Stream<T>& stream) {
+  const StackShape& s = stream.shape();
+  return static_cast<double>(s.gates() * s.hidden * stream.rows()) *
+         static_cast<double>(s.input + s.layers * 2 * s.output());
+}
+
+py::object step(StreamObject& object, py::handle x, py::handle out) {
+  return std::visit(
+      [&]<class T>(std::unique_ptr<Stream<T>>& stream) -> py::object {
+        const Shape x_shape = {stream->rows(), stream->shape().input},
+                    y_shape = {stream->rows(), stream->shape().output()};
+        const py::array input = require_array<T>(x, "x", x_shape, "(batch, input_size)");
+        const py::array output =
+            out.is_none() ? NewArray<T>(y_shape).array : require_array<T>(out, "out", y_shape, "(batch, output size)");
+        T* y = writeable_data<T>(output, "out");
+        const Busy busy(object.busy);
+        if (work_of_step(*stream) < kWorkWithGil)
+          stream->step(data<T>(input), y);
+        else
+          without_gil([&] { stream->step(data<T>(input), y); });
+        return output;
+      },
+      object.stream);
+}
+
+template <class T>
+struct StreamState {
+  explicit StreamState(const Stream<T>& stream)
+      : h({stream.shape().layers, stream.rows(), stream.shape().output()}),
+        c(stream.shape().is_lstm() ? Shape{stream.shape().layers, stream.rows(), stream.shape().hidden} : Shape{0}) {
+    stream.load_state(h.data(), c.data());
+  }
+  NewArray<T> h, c;
+};
+
+py::tuple get_state(StreamObject& object) {
+  return std::visit(
+      [&]<class T>(std::unique_ptr<Stream<T>>& stream) -> py::tuple {
+        const Busy busy(object.busy);
+        StreamState<T> state(*stream);
+        return py::make_tuple(state.h.array, stream->shape().is_lstm() ? py::object(state.c.array) : py::none());
+      },
+      object.stream);
+}
+
+void set_state(StreamObject& object, py::handle h, py::handle c) {
+  std::visit(
+      [&]<class T>(std::unique_ptr<Stream<T>>& stream) {
+        const StackShape& s = stream->shape();
+        const auto h_in =
+            require_array<T>(h, "h", {s.layers, stream->rows(), s.output()}, "(num_layers, batch, output size)");
+        if (!s.is_lstm() && !c.is_none())
+          throw std::invalid_argument("c: an array, expected None for a cell without cell state");
+        if (s.is_lstm())
+          require_array<T>(c, "c", {s.layers, stream->rows(), s.hidden}, "(num_layers, batch, hidden_size)");
+        const Busy busy(object.busy);
+        stream->store_state(data<T>(h_in), s.is_lstm() ? data<T>(py::reinterpret_borrow<py::array>(c)) : nullptr);
+      },
+      object.stream);
+}
+
+void reset(StreamObject& object) {
+  const Busy busy(object.busy);
+  std::visit([](auto& stream) { stream->store_state(nullptr, nullptr); }, object.stream);
+}
+
+// A chunk of steps at once, through the whole-sequence kernels: the same bits as step by step.
+py::array run(StreamObject& object, py::handle x_in, int threads) {
+  if (threads < 1) throw std::invalid_argument("threads: " + std::to_string(threads) + ", expected at least 1");
+  return std::visit(
+      [&]<class T>(std::unique_ptr<Stream<T>>& stream) -> py::array {
+        const StackShape& s = stream->shape();
+        const py::array x = require_array<T>(x_in, "x", 3);
+        const py::ssize_t steps = x.shape(0);
+        require_shape(x, "x", {steps, stream->rows(), s.input}, "(T, batch, input_size)");
+        NewArray<T> y({steps, stream->rows(), s.output()});
+        const Busy busy(object.busy);
+        StreamState<T> state(*stream), end(*stream);
+        const Sequences<T> sequences{.array_steps = steps,
+                                     .batch_first = false,
+                                     .x = data<T>(x),
+                                     .h0 = state.h.data(),
+                                     .c0 = s.is_lstm() ? state.c.data() : nullptr,
+                                     .y = y.data(),
+                                     .hn = end.h.data(),
+                                     .cn = end.c.data()};
+        bool finished = false;
+        without_gil([&] {
+          finished =
+              forward<T>(s, stream->weights(), Batch(steps, stream->rows(), nullptr), sequences, threads, interrupted);
+        });
+        if (finished) stream->store_state(end.h.data(), end.c.data());
+        return y.array;
+      },
+      object.stream);
+}
+
+}  // namespace
+
+void register_stream(py::module_& m) {
+  py::class_<StreamObject>(m, "Stream")
+      .def(py::init(&make_stream), py::arg("stack"), py::arg("packed"), py::arg("batch_size"))
+      .def("step", &step, py::arg("x"), py::arg("out").none(true) = py::none())
+      .def("run", &run, py::arg("x"), py::arg("threads"))
+      .def("get_state", &get_state)
+      .def("set_state", &set_state, py::arg("h"), py::arg("c").none(true))
+      .def("reset", &reset);
+}
+
+}  // namespace pyrnn::bindings

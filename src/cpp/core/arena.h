@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Workspaces: one allocation per call, carved into typed pieces, kept by the thread for its next call.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <new>
+#include <utility>
+#include <vector>
+
+namespace pyrnn {
+
+// What one thread keeps for its next calls, in bytes (256 MiB at first); for all threads.
+std::size_t workspace_limit() noexcept;
+void set_workspace_limit(std::size_t bytes) noexcept;
+
+// Memory that is taken from the calling thread's pool and returned to the pool of the thread that
+// destroys it.
+class Block {
+ public:
+  Block() = default;
+  explicit Block(std::size_t bytes);  // std::bad_alloc when the system has no more
+  ~Block() { release(); }
+  Block(Block&& other) noexcept : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+  Block& operator=(Block&& other) noexcept {
+    if (this != &other) {
+      release();
+      data_ = std::exchange(other.data_, nullptr);
+      bytes_ = std::exchange(other.bytes_, 0);
+    }
+    return *this;
+  }
+  std::byte* data() const noexcept { return data_; }
+  std::size_t bytes() const noexcept { return bytes_; }
+  void release() noexcept;
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+// want() each piece, then allocate() once: the pointers are set, each to 64-byte aligned memory that
+// is not zeroed. The pieces live until release() or the arena's end.
+class Arena {
+ public:
+  template <class T>
+  void want(T*& pointer, std::size_t count) {
+    constexpr std::size_t kMost = std::numeric_limits<std::ptrdiff_t>::max() - 2 * kAlignment;
+    if (count > (kMost - total_) / sizeof(T)) throw std::bad_alloc();
+    pieces_.push_back(
+        {&pointer, total_, [](void* slot, std::byte* at) { *static_cast<T**>(slot) = reinterpret_cast<T*>(at); }});
+    total_ += (count * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
+  }
+
+  void allocate() {
+    block_ = Block(total_);
+    for (const Piece& piece : pieces_) piece.set(piece.slot, block_.data() + piece.offset);
+    pieces_.clear();
+  }
+
+  void release() noexcept { block_.release(); }
+
+ private:
+  static constexpr std::size_t kAlignment = 64;
+
+  struct Piece {
+    void* slot;  // the T* to set, whose type `set` knows
+    std::size_t offset;
+    void (*set)(void* slot, std::byte* at);
+  };
+
+  std::vector<Piece> pieces_;
+  std::size_t total_ = 0;
+  Block block_;
+};
+
+}  // namespace pyrnn

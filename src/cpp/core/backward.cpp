@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+// Back-propagation through time. For each layer, from the last: the steps of both directions backwards, which turn the
+// gates into their gradients; then, over all steps at once, the gradient of the layer's input and of its weights.
+#include "core/cell_steps.h"
+#include "core/layer_gradients.h"
+#include "core/member.h"
+
+namespace pyrnn {
+namespace {
+
+using kernels::Kernels;
+using kernels::Start;
+
+template <class T>
+class BackwardPass {
+ public:
+  BackwardPass(const Saved<T>& saved, const std::vector<Weights<const T>>& weights,
+               const SequenceGradients<T>& gradients, WeightGradients<T>& weight_gradients, Split split,
+               Interrupt::Check check)
+      : saved_(saved),
+        shape_(saved.shape),
+        batch_(saved.batch),
+        k_(kernels::of_type<T>(*saved.table)),
+        maps_(maps_of(shape_, k_.lanes)),
+        weights_(weights),
+        grad_(gradients),
+        split_(split),
+        interrupt_(check),
+        width_(shape_, k_.lanes),
+        panel_(gates_panel_stride(batch_.packed_rows(), k_.lanes)),
+        packed_(weights.size()),
+        layer_gradients_(saved, maps_, packed_, weight_gradients, interrupt_) {
+    allocate();
+  }
+
+  bool run() {
+    parallel(split_.threads, [&](int rank, Team& team) noexcept {
+      const Member me = Member::of({team.size(), split_.by_units}, shape_, batch_, maps_, k_.lanes, rank, team);
+      for (std::size_t i = 0; i < packed_.size(); ++i)
+        packed_[i].pack(k_, maps_, shape_, static_cast<Index>(i) / shape_.directions, weights_[i], rank, team.size());
+      layer_gradients_.clear(me);
+      team.barrier();
+      for (Index layer = shape_.layers - 1; layer >= 0; --layer) {
+        for (Index direction = 0; direction < shape_.directions; ++direction) run_direction(me, layer, direction);
+        team.barrier();
+        layer_gradients_.run(me, layer, input_gradient(layer), d_projected_);
+        team.barrier();
+      }
+    });
+    return !interrupt_.requested();
+  }
+
+ private:
+  void allocate() {
+    const auto size = [](Index a, Index b) { return static_cast<std::size_t>(a) * static_cast<std::size_t>(b); };
+    for (std::size_t i = 0; i < packed_.size(); ++i)
+      packed_[i].want(arena_, maps_, shape_, static_cast<Index>(i) / shape_.directions, k_.lanes);
+    const Index B = batch_.rows();
+    arena_.want(d_h_, size(B, width_.output));
+    arena_.want(d_c_, size(B, width_.state));
+    arena_.want(d_rh_, maps_.reset_before ? size(B, width_.state) : 0);
+    arena_.want(d_m_, shape_.proj ? size(B, width_.state) : 0);
+    arena_.want(gathered_dy_, size(B, shape_.output()));
+    d_projected_.resize(static_cast<std::size_t>(shape_.directions));
+    for (T*& d : d_projected_) arena_.want(d, shape_.proj ? size(maps_.proj.panels(), panel_) : 0);
+    for (T*& d : d_output_) arena_.want(d, shape_.layers > 1 ? size(batch_.packed_rows(), shape_.layer_input(1)) : 0);
+    layer_gradients_.want(arena_, split_.threads);
+    arena_.allocate();
+  }
+
+  struct Place {
+    Index layer, direction;
+    Walk walk;
+    typename Saved<T>::Direction saved;
+    BackwardWeights<T> weights;
+    Rows<const T> d_y;
+    T* d_projected;
+  };
+
+  Place place(Index layer, Index direction) const {
+    const std::size_t index = static_cast<std::size_t>(layer * shape_.directions + direction);
+    return {layer,
+            direction,
+            Walk(batch_, direction == 1),
+            saved_.directions[index],
+            packed_[index],
+            output_gradient(layer).columns_from(direction * shape_.output()),
+            d_projected_[static_cast<std::size_t>(direction)]};
+  }
+
+  Rows<const T> output_gradient(Index layer) const {
+    const Index columns = shape_.directions * shape_.output();
+    if (layer + 1 < shape_.layers) return Rows<const T>::packed(d_output_[layer % 2], batch_, columns);
+    return Rows<const T>::of_caller(grad_.dy, batch_, saved_.sequences.array_steps, columns,
+                                    saved_.sequences.batch_first);
+  }
+  Rows<T> input_gradient(Index layer) const {
+    if (layer > 0) return Rows<T>::packed(d_output_[(layer - 1) % 2], batch_, shape_.layer_input(layer));
+    return Rows<T>::of_caller(grad_.dx, batch_, saved_.sequences.array_steps, shape_.input,
+                              saved_.sequences.batch_first);
+  }
+
+  void run_direction(const Member& me, Index layer, Index direction) {
+    const Place p = place(layer, direction);
+    load_final_state(me, p);
+    me.meet();
+    for (Index step = batch_.steps() - 1; step >= 0; --step) run_step(me, p, step);
+    if (batch_.steps() > 0 && !interrupt_.requested())
+      recurrent_gradient(me, p, me.active_rows(p.walk.active(0)), 0, d_h_, width_.output, 0);
+    me.meet();
+    store_initial_state(me, p);
+    me.meet();
+  }
+
+  Index state_row(const Place& p, Index row) const {
+    return (p.layer * shape_.directions + p.direction) * batch_.rows() + batch_.original(row);
+  }
+
+  void load_final_state(const Member& me, const Place& p) {
+    const auto load = [&](const T* from, Index row, Index columns, T* to, Index width) {
+      std::fill_n(to, width, T(0));
+      if (from) std::copy_n(from + row * columns, columns, to);
+    };
+    const Range mine = me.copied_rows(batch_.rows());
+    for (Index j = mine.begin; j < mine.end; ++j) {
+      load(grad_.dhn, state_row(p, j), shape_.output(), d_h_ + j * width_.output, width_.output);
+      load(grad_.dcn, state_row(p, j), shape_.hidden, d_c_ + j * width_.state, width_.state);
+    }
+  }
+
+  void store_initial_state(const Member& me, const Place& p) {
+    const Range mine = me.copied_rows(batch_.rows());
+    for (Index j = mine.begin; j < mine.end; ++j) {
+      std::copy_n(d_h_ + j * width_.output, shape_.output(), grad_.dh0 + state_row(p, j) * shape_.output());
+      if (shape_.is_lstm())
+        std::copy_n(d_c_ + j * width_.state, shape_.hidden, grad_.dc0 + state_row(p, j) * shape_.hidden);
+    }
+  }
+
+  // c (+)= dG(step) * W_hh for this member's columns: the gradient of the h that entered the step.
+  void recurrent_gradient(const Member& me, const Place& p, Range rows, Index step, T* c, Index c_row, Index c_panel) {
+    if (rows.empty()) return;
+    const Range panels = shape_.proj ? me.projection_panels : me.column_panels;
+    k_.back_product({.map = maps_.h,
+                     .rows = rows.size(),
+                     .d_gates = gates(p, step, rows.begin) + maps_.h_slot * k_.lanes,
+                     .gates_panel = panel_,
+                     .weight = p.weights.w_hh,
+                     .columns = shape_.output(),
+                     .column_panel_begin = panels.begin,
+                     .column_panel_end = panels.end,
+                     .start = shape_.gates() == 3 ? Start::add : Start::zero,
+                     .c = c + rows.begin * c_row,
+                     .c_row = c_row,
+                     .c_panel = c_panel,
+                     .c_padded = true});
+  }
+
+  T* gates(const Place& p, Index step, Index row) const {
+    return p.saved.gates + (p.walk.row(step) + row) * 4 * k_.lanes;
+  }
+
+  // dy of the step's rows, from `rows.begin` on, and the stride of its rows; null where there is none.
+  struct OutputGradient {
+    const T* data;
+    Index row_stride;
+  };
+  OutputGradient output_gradient_rows(const Member& me, const Place& p, Index step, Range rows) {
+    if (!p.d_y) return {nullptr, 0};
+    if (p.d_y.regular() && !p.walk.own_order()) return {p.d_y.at(p.walk.time(step, 0), rows.begin), p.d_y.row_stride()};
+    const Index P = shape_.output();
+    const Range mine = me.copied_rows(p.walk.active(step));
+    gather_step(p.d_y, p.walk, step, mine.begin, mine.end, P, gathered_dy_ + mine.begin * P, P);
+    me.meet();
+    return {gathered_dy_ + rows.begin * P, P};
+  }
+
+  void run_step(const Member& me, const Place& p, Index step) {
+    const Range rows = me.active_rows(p.walk.active(step));
+    const OutputGradient d_y = output_gradient_rows(me, p, step, rows);
+    const bool stopped = interrupt_.requested();
+    if (shape_.proj) {
+      if (stopped)
+        me.meet();
+      else
+        project_back(me, p, step, rows, d_y);
+      me.meet();
+    }
+    if (stopped) {
+      for (int i = 0; i < 1 + maps_.reset_before; ++i) me.meet();
+      return;
+    }
+    const Index row = p.walk.row(step) + rows.begin, previous = p.walk.previous_row(step) + rows.begin;
+    const Index next = shape_.proj ? 0 : me.active_rows(p.walk.active(step + 1)).size();
+    const kernels::StepBackward<T> s{
+        .rows = rows.size(),
+        .column_panel_begin = me.column_panels.begin,
+        .column_panel_end = me.column_panels.end,
+        .map = maps_.h,
+        .next_rows = next,
+        .next_d_gates = next ? gates(p, step + 1, rows.begin) + maps_.h_slot * k_.lanes : nullptr,
+        .w_hh = p.weights.w_hh,
+        .gates = gates(p, step, rows.begin),
+        .gates_panel = panel_,
+        .d_y = shape_.proj ? nullptr : d_y.data,
+        .d_y_row = d_y.row_stride,
+        .d_h = (shape_.proj ? d_m_ : d_h_) + rows.begin * width_.state,
+        .h_prev = p.saved.h + previous * width_.output,
+        .h = p.saved.h + row * width_.output,
+        .c_prev = p.saved.c + previous * width_.state,
+        .c = p.saved.c + row * width_.state,
+        .d_c = d_c_ + rows.begin * width_.state,
+        .d_rh = d_rh_ + rows.begin * width_.state,
+        .state_row = width_.state};
+    cell_backward(k_, shape_, maps_, s, p.weights.w_hn, [&] { me.meet(); });
+    interrupt_.poll(me.rank, static_cast<double>(rows.size() * shape_.output() * shape_.hidden * shape_.gates()));
+  }
+
+  // With projection: dh [P] of the step into d_projected (as panels, for the gradient of W_hr), then dm = dh * W_hr.
+  void project_back(const Member& me, const Place& p, Index step, Range rows, OutputGradient d_y) {
+    const Index L = k_.lanes, at = p.walk.row(step) * 4 * L, next = me.active_rows(p.walk.active(step + 1)).size();
+    if (next) recurrent_gradient(me, p, {rows.begin, rows.begin + next}, step + 1, p.d_projected + at, 4 * L, panel_);
+    for (Index panel = me.projection_panels.begin; panel < me.projection_panels.end; ++panel) {
+      const Index first = panel * 4 * L, columns = smaller(4 * L, shape_.proj - first);
+      for (Index r = 0; r < rows.size(); ++r) {
+        T* d = p.d_projected + panel * panel_ + at + (rows.begin + r) * 4 * L;
+        if (r >= next) std::copy_n(d_h_ + (rows.begin + r) * width_.output + first, columns, d);
+        if (d_y.data)
+          for (Index j = 0; j < columns; ++j) d[j] += d_y.data[r * d_y.row_stride + first + j];
+      }
+    }
+    me.meet();
+    if (!rows.empty())
+      k_.back_product({.map = maps_.proj,
+                       .rows = rows.size(),
+                       .d_gates = p.d_projected + at + rows.begin * 4 * L,
+                       .gates_panel = panel_,
+                       .weight = p.weights.w_hr,
+                       .columns = shape_.hidden,
+                       .column_panel_begin = me.column_panels.begin,
+                       .column_panel_end = me.column_panels.end,
+                       .start = Start::zero,
+                       .c = d_m_ + rows.begin * width_.state,
+                       .c_row = width_.state,
+                       .c_padded = true});
+  }
+
+  const Saved<T>& saved_;
+  const StackShape& shape_;
+  const Batch& batch_;
+  const Kernels<T>& k_;
+  const CellMaps maps_;
+  const std::vector<Weights<const T>>& weights_;
+  const SequenceGradients<T>& grad_;
+  const Split split_;
+  Interrupt interrupt_;
+  const RowWidths<T> width_;
+  const Index panel_;
+  Arena arena_;
+  std::vector<BackwardWeights<T>> packed_;
+  LayerGradients<T> layer_gradients_;
+  T* d_h_ = nullptr;
+  T* d_c_ = nullptr;
+  T* d_rh_ = nullptr;
+  T* d_m_ = nullptr;
+  T* gathered_dy_ = nullptr;
+  std::vector<T*> d_projected_;
+  T* d_output_[2] = {nullptr, nullptr};
+};
+
+}  // namespace
+
+template <class T>
+std::unique_ptr<WeightGradients<T>> backward(const Saved<T>& saved, const std::vector<Weights<const T>>& weights,
+                                             const SequenceGradients<T>& gradients, int threads,
+                                             Interrupt::Check check) {
+  auto result = std::make_unique<WeightGradients<T>>(saved.shape, *saved.table, threads);
+  const Split split = Split::plan(saved.shape, saved.batch, kernels::of_type<T>(*saved.table).lanes, threads);
+  if (!BackwardPass<T>(saved, weights, gradients, *result, split, check).run()) return nullptr;
+  return result;
+}
+
+template std::unique_ptr<WeightGradients<float>> backward(const Saved<float>&, const std::vector<Weights<const float>>&,
+                                                          const SequenceGradients<float>&, int, Interrupt::Check);
+template std::unique_ptr<WeightGradients<double>> backward(const Saved<double>&,
+                                                           const std::vector<Weights<const double>>&,
+                                                           const SequenceGradients<double>&, int, Interrupt::Check);
+
+}  // namespace pyrnn

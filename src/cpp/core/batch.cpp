@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/batch.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace pyrnn {
+
+Batch::Batch(Index steps, Index rows, const std::int64_t* lengths) : rows_(rows), steps_(steps) {
+  uniform_ = !lengths || std::all_of(lengths, lengths + rows, [&](std::int64_t n) { return n == steps; });
+  offset_.push_back(0);
+  if (uniform_) {
+    for (Index t = 0; t < steps; ++t) offset_.push_back((t + 1) * rows);
+    return;
+  }
+  original_.resize(at(rows));
+  std::iota(original_.begin(), original_.end(), Index{0});
+  std::stable_sort(original_.begin(), original_.end(), [&](Index a, Index b) { return lengths[a] > lengths[b]; });
+  for (Index row : original_) length_.push_back(static_cast<Index>(lengths[row]));
+  steps_ = length_.empty() ? 0 : length_.front();
+  Index active = rows;
+  for (Index t = 0; t < steps_; ++t) {
+    while (length_[at(active - 1)] <= t) --active;
+    offset_.push_back(offset_.back() + active);
+  }
+}
+
+}  // namespace pyrnn

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// A batch of sequences as the drivers see it: the longest rows first, so that at each step the active ones come first.
+#pragma once
+
+#include <vector>
+
+#include "core/dims.h"
+
+namespace pyrnn {
+
+// Packed rows: all real steps of all rows, step by step; row j of step t is packed row offset(t) + j.
+class Batch {
+ public:
+  // lengths [rows], each in [0, steps], or null: all are `steps`. Ties keep their order.
+  Batch(Index steps, Index rows, const std::int64_t* lengths);
+
+  Index rows() const { return rows_; }                  // B
+  Index steps() const { return steps_; }                // of the longest row
+  Index packed_rows() const { return offset_.back(); }  // R
+  bool uniform() const { return uniform_; }             // every row has every step of the arrays
+  Index active(Index step) const { return step < steps_ ? offset_[at(step + 1)] - offset_[at(step)] : 0; }
+  Index offset(Index step) const { return offset_[at(step)]; }
+  Index original(Index row) const { return uniform_ ? row : original_[at(row)]; }
+  Index length(Index row) const { return uniform_ ? steps_ : length_[at(row)]; }
+
+ private:
+  static std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+  Index rows_, steps_;
+  bool uniform_;
+  std::vector<Index> offset_;    // [steps + 1]
+  std::vector<Index> original_;  // [rows] of the caller's arrays
+  std::vector<Index> length_;    // [rows], descending
+};
+
+// One direction's way through a batch: its step s, and where that step's rows lie.
+//
+// The forward direction visits the packed rows in order. The reverse one visits them backwards where all rows are
+// equally long; otherwise each row starts at its own end, and the direction works on a copy in its own order.
+class Walk {
+ public:
+  Walk(const Batch& batch, bool reverse) : batch_(&batch), reverse_(reverse) {}
+  bool own_order() const { return reverse_ && !batch_->uniform(); }
+  bool backwards() const { return reverse_ && batch_->uniform(); }
+  Index active(Index step) const { return batch_->active(step); }
+  Index row(Index step) const { return batch_->offset(backwards() ? batch_->steps() - 1 - step : step); }
+  // The row before the first step: where the initial state lies, one step away from row(0).
+  Index initial_row() const { return backwards() ? batch_->packed_rows() : -batch_->rows(); }
+  Index previous_row(Index step) const { return step == 0 ? initial_row() : row(step - 1); }
+  Index time(Index step, Index row) const { return reverse_ ? batch_->length(row) - 1 - step : step; }
+
+ private:
+  const Batch* batch_;
+  bool reverse_;
+};
+
+}  // namespace pyrnn

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// One time step of any cell, as its sequence of kernels. `meet` is called where all members must have finished a part.
+#pragma once
+
+#include "core/weights.h"
+
+namespace pyrnn {
+
+// With projection, h = W_hr m for the units that a member holds.
+template <class T>
+struct ProjectionStep {
+  const T* w_hr = nullptr;  // PackForward; null: no projection
+  T* h = nullptr;           // [rows][P]
+  Index h_row = 0;
+  Range panels{0, 0};       // of P
+};
+
+template <class T, class Meet>
+void cell_forward(const kernels::Kernels<T>& k, const StackShape& shape, const CellMaps& maps,
+                  const kernels::StepForward<T>& step, const ProjectionStep<T>& projection, Meet&& meet) {
+  switch (shape.cell) {
+    case Cell::rnn_tanh:
+      k.rnn_tanh_forward(step);
+      break;
+    case Cell::rnn_relu:
+      k.rnn_relu_forward(step);
+      break;
+    case Cell::lstm:
+      k.lstm_forward(step);
+      break;
+    case Cell::gru:
+      k.gru_forward(step);
+      break;
+    case Cell::gru_reset_before:
+      k.gru_before_reset(step);
+      meet();
+      k.gru_before_candidate(step);
+      break;
+  }
+  meet();
+  if (!projection.w_hr) return;
+  const Index block = maps.proj.block;
+  for (Index panel = projection.panels.begin; panel < projection.panels.end; ++panel) {
+    const Index width = ceil_div(maps.proj.units_in(panel), k.lanes);
+    k.product({.rows = step.rows,
+               .width = static_cast<int>(width),
+               .a = step.h,
+               .a_row = step.state_row,
+               .b = projection.w_hr + panel * block * shape.hidden,
+               .b_step = width * k.lanes,
+               .length = shape.hidden,
+               .start = kernels::Start::zero,
+               .c = projection.h + panel * block,
+               .c_row = projection.h_row});
+  }
+  meet();
+}
+
+template <class T, class Meet>
+void cell_backward(const kernels::Kernels<T>& k, const StackShape& shape, const CellMaps& maps,
+                   const kernels::StepBackward<T>& step, const T* w_hn, Meet&& meet) {
+  switch (shape.cell) {
+    case Cell::rnn_tanh:
+      k.rnn_tanh_backward(step);
+      break;
+    case Cell::rnn_relu:
+      k.rnn_relu_backward(step);
+      break;
+    case Cell::lstm:
+      k.lstm_backward(step);
+      break;
+    case Cell::gru:
+      k.gru_backward(step);
+      break;
+    case Cell::gru_reset_before: {
+      k.gru_before_backward_candidate(step);
+      meet();
+      kernels::StepBackward<T> reset = step;
+      reset.map = maps.candidate;
+      reset.w_hh = w_hn;
+      k.gru_before_backward_reset(reset);
+      break;
+    }
+  }
+  meet();
+}
+
+}  // namespace pyrnn

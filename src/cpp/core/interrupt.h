@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a long call is stopped: member 0 asks the caller now and then, and all members then skip what is left of their
+// work. They still meet at every barrier, so that none waits for ever; what they computed is thrown away.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+
+namespace pyrnn {
+
+class Interrupt {
+ public:
+  using Check = bool (*)();  // true: stop; called on the calling thread, without the GIL; may be null
+  explicit Interrupt(Check check) : check_(check), asked_(Clock::now()) {}
+
+  bool requested() const noexcept { return stop_.load(std::memory_order_relaxed); }
+
+  // For rank 0, with the work (multiply-adds) done since the last call: looks at the clock about every 20 us.
+  void poll(int rank, double work) noexcept {
+    if (rank != 0 || !check_ || (work_ += work) < 1e6) return;
+    work_ = 0;
+    const auto now = Clock::now();
+    if (now - asked_ < std::chrono::milliseconds(50)) return;
+    asked_ = now;
+    if (check_()) stop_.store(true, std::memory_order_relaxed);
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Check check_;
+  Clock::time_point asked_;
+  double work_ = 0;
+  std::atomic<bool> stop_{false};
+};
+
+}  // namespace pyrnn

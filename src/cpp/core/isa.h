@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which instruction sets this build and this CPU offer, and the kernel table in use.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/kernels.h"
+
+namespace pyrnn {
+
+// Built into this library and supported by this CPU, best first.
+std::vector<std::string> available_isas();
+
+// The table that every driver takes its kernels from; a call reads it once, at its start. Valid after set_active_isa.
+const kernels::KernelTable& active_kernels() noexcept;
+
+// Throws std::invalid_argument when `name` was not built or this CPU lacks it; the active table then stays.
+void set_active_isa(std::string_view name);
+
+}  // namespace pyrnn

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/layer_gradients.h"
+
+#include "core/dropped.h"
+
+namespace pyrnn {
+namespace {
+
+using kernels::Start;
+
+std::size_t size_of(Index a, Index b) { return static_cast<std::size_t>(a) * static_cast<std::size_t>(b); }
+
+std::size_t gradient_size(const kernels::PanelMap& map, Index columns) {
+  return size_of(map.panels() * map.panel_size(), columns + 1);
+}
+
+}  // namespace
+
+template <class T>
+void LayerGradients<T>::want(Arena& arena, int threads) {
+  const Index R = batch_.packed_rows();
+  if (!batch_.uniform() || saved_.sequences.batch_first) arena.want(packed_dx_, size_of(R, shape_.input));
+  if (!batch_.uniform() && shape_.directions == 2)
+    arena.want(reordered_dx_, size_of(R, larger(shape_.input, shape_.layer_input(1))));
+  scratch_.resize(static_cast<std::size_t>(threads));
+  for (T*& scratch : scratch_) arena.want(scratch, static_cast<std::size_t>(k_.weight_gradient_scratch(chunk_rows())));
+  blocks_.resize(static_cast<std::size_t>(threads));
+  for (auto& blocks : blocks_) blocks.resize(static_cast<std::size_t>(kChunkSteps));
+}
+
+template <class T>
+void LayerGradients<T>::clear(const Member& me) {
+  const auto zero = [&](T* gradient, const kernels::PanelMap& map, Index columns) {
+    if (!gradient) return;
+    const Range mine = share_of(static_cast<Index>(gradient_size(map, columns)), me.rank, me.team->size());
+    std::fill_n(gradient + mine.begin, mine.size(), T(0));
+  };
+  for (Index layer = 0; layer < shape_.layers; ++layer)
+    for (Index direction = 0; direction < shape_.directions; ++direction) {
+      const auto& to = out_.directions[index(layer, direction)];
+      zero(to.w_ih, maps_.x, shape_.layer_input(layer));
+      zero(to.w_hh, maps_.h, shape_.output());
+      zero(to.w_hn, maps_.candidate, shape_.hidden);
+      zero(to.w_hr, maps_.proj, shape_.hidden);
+    }
+}
+
+template <class T>
+void LayerGradients<T>::run(const Member& me, Index layer, const Rows<T>& d_x, const std::vector<T*>& d_projected) {
+  if (d_x) {
+    T* packed = layer > 0 || d_x.contiguous() ? d_x.first() : packed_dx_;
+    for (Index direction = 0; direction < shape_.directions; ++direction) {
+      if (direction > 0) me.team->barrier();  // the second direction adds to rows of the first in another order
+      input_gradient(me, layer, direction, packed);
+    }
+    me.team->barrier();
+    if (packed == packed_dx_) scatter_input_gradient(me, d_x);
+    if (layer > 0) drop_input_gradient(me, layer, d_x);
+  }
+  for (Index direction = 0; direction < shape_.directions; ++direction)
+    weight_gradients(me, layer, direction, d_projected[static_cast<std::size_t>(direction)]);
+}
+
+template <class T>
+void LayerGradients<T>::input_gradient(const Member& me, Index layer, Index direction, T* d_x) {
+  const Walk walk(batch_, direction == 1);
+  const Index I = shape_.layer_input(layer);
+  const Range mine = share_of(batch_.packed_rows(), me.rank, me.team->size());
+  const Start start = direction == 0 ? Start::zero : Start::add;
+  if (!walk.own_order()) return input_gradient_rows(layer, direction, mine, start, d_x);
+  // The gates lie in the direction's own order: bring dx's rows into it and back.
+  const auto reorder = [&](auto&& copy) {
+    for (Index step = 0; step < batch_.steps(); ++step)
+      for (Index row = larger(mine.begin, batch_.offset(step)); row < smaller(mine.end, batch_.offset(step + 1));
+           ++row) {
+        const Index j = row - batch_.offset(step);
+        copy(d_x + (batch_.offset(walk.time(step, j)) + j) * I, reordered_dx_ + row * I);
+      }
+  };
+  reorder([&](const T* from, T* to) { std::copy_n(from, I, to); });
+  input_gradient_rows(layer, direction, mine, start, reordered_dx_);
+  reorder([&](T* to, const T* from) { std::copy_n(from, I, to); });
+}
+
+// In pieces that stay in a cache while the columns' panels pass, and between which a call can be stopped.
+template <class T>
+void LayerGradients<T>::input_gradient_rows(Index layer, Index direction, Range rows, Start start, T* d_x) {
+  constexpr Index kPiece = 256;
+  const Index I = shape_.layer_input(layer);
+  for (Index row = rows.begin; row < rows.end && !interrupt_.requested(); row += kPiece)
+    k_.back_product({.map = maps_.x,
+                     .rows = smaller(kPiece, rows.end - row),
+                     .d_gates = saved_.directions[index(layer, direction)].gates + row * 4 * k_.lanes,
+                     .gates_panel = panel_,
+                     .weight = packed_[index(layer, direction)].w_ih,
+                     .columns = I,
+                     .column_panel_begin = 0,
+                     .column_panel_end = ceil_div(I, 4 * k_.lanes),
+                     .start = start,
+                     .c = d_x + row * I,
+                     .c_row = I,
+                     .c_padded = false});
+}
+
+template <class T>
+void LayerGradients<T>::scatter_input_gradient(const Member& me, const Rows<T>& d_x) {
+  const Walk forward(batch_, false);
+  for (Index step = 0; step < batch_.steps(); ++step) {
+    const Range mine = share_of(batch_.active(step), me.rank, me.team->size());
+    scatter_step<T>(packed_dx_ + (batch_.offset(step) + mine.begin) * shape_.input, shape_.input, forward, step,
+                    mine.begin, mine.end, shape_.input, d_x);
+  }
+}
+
+template <class T>
+void LayerGradients<T>::drop_input_gradient(const Member& me, Index layer, const Rows<T>& d_x) {
+  if (shape_.dropout == 0 || interrupt_.requested()) return;
+  drop_rows(k_, share_of(batch_.rows(), me.rank, me.team->size()), batch_, shape_, saved_.key, layer - 1, d_x);
+}
+
+template <class T>
+void LayerGradients<T>::weight_gradients(const Member& me, Index layer, Index direction, const T* d_projected) {
+  const Walk walk(batch_, direction == 1);
+  const auto& saved = saved_.directions[index(layer, direction)];
+  const auto& to = out_.directions[index(layer, direction)];
+  const Index I = shape_.layer_input(layer), P = shape_.output(), H = shape_.hidden;
+  const Sequences<T>& seq = saved_.sequences;
+  const Rows<const T> input =
+      layer == 0 ? Rows<const T>::of_caller(seq.x, batch_, seq.array_steps, I, seq.batch_first)
+                 : Rows<const T>::packed(saved_.layer_inputs[static_cast<std::size_t>(layer)], batch_, I);
+  const Operand x{input, saved.x, I, false}, h{input, saved.h, width_.output, true};
+  const Operand rh{input, saved.rh, width_.state, false}, m{input, saved.m, width_.state, false};
+  weight_gradient(me, walk, {maps_.x, x, I, saved.gates, to.w_ih});
+  weight_gradient(me, walk, {maps_.h, h, P, saved.gates + maps_.h_slot * k_.lanes, to.w_hh});
+  if (to.w_hn) weight_gradient(me, walk, {maps_.candidate, rh, H, saved.gates, to.w_hn});
+  if (to.w_hr) weight_gradient(me, walk, {maps_.proj, m, H, d_projected, to.w_hr});
+}
+
+// Chunks of steps, the last first: segments of a sequence can then be worked off backwards with the same sums.
+template <class T>
+void LayerGradients<T>::weight_gradient(const Member& me, const Walk& walk, const Piece& piece) {
+  const Range columns = share_of(piece.columns + 1, me.rank, me.team->size());
+  if (columns.empty() || batch_.steps() == 0) return;
+  for (Index first = (batch_.steps() - 1) / kChunkSteps * kChunkSteps; first >= 0 && !interrupt_.requested();
+       first -= kChunkSteps)
+    chunk_gradient(me, walk, piece, first, smaller(first + kChunkSteps, batch_.steps()), columns);
+}
+
+template <class T>
+void LayerGradients<T>::chunk_gradient(const Member& me, const Walk& walk, const Piece& piece, Index first, Index end,
+                                       Range columns) {
+  const Operand& a = piece.a;
+  const Index stride = a.steps ? a.stride : a.rows.row_stride();
+  std::vector<Block>& blocks = blocks_[static_cast<std::size_t>(me.rank)];
+  Index count = 0, rows = 0;
+  for (Index step = first; step < end; ++step) {
+    const T* data = a.steps ? a.steps + (a.previous ? walk.previous_row(step) : walk.row(step)) * a.stride
+                            : a.rows.at(walk.time(step, 0), 0);
+    const Index active = walk.active(step);
+    if (count > 0 &&
+        blocks[static_cast<std::size_t>(count - 1)].a + blocks[static_cast<std::size_t>(count - 1)].rows * stride ==
+            data)
+      blocks[static_cast<std::size_t>(count - 1)].rows += active;
+    else
+      blocks[static_cast<std::size_t>(count++)] = {data, active};
+    rows += active;
+  }
+  const bool backwards = walk.backwards();
+  const Index row_size = 4 * k_.lanes;
+  k_.weight_gradient({.map = piece.map,
+                      .blocks = blocks.data(),
+                      .block_count = count,
+                      .rows = rows,
+                      .a_row = stride,
+                      .columns = piece.columns,
+                      .column_begin = columns.begin,
+                      .column_end = columns.end,
+                      .d_gates = piece.d_gates + walk.row(first) * row_size,
+                      .gates_panel = panel_,
+                      .segments = backwards ? end - first : 1,
+                      .segment_rows = backwards ? batch_.rows() : rows,
+                      .segment_stride = backwards ? -batch_.rows() * row_size : 0,
+                      .out = piece.out,
+                      .scratch = scratch_[static_cast<std::size_t>(me.rank)]});
+  interrupt_.poll(me.rank, static_cast<double>(rows * columns.size() * piece.map.panels() * piece.map.panel_size()));
+}
+
+template <class T>
+WeightGradients<T>::WeightGradients(const StackShape& shape, const kernels::KernelTable& table, int threads)
+    : directions(static_cast<std::size_t>(shape.layers * shape.directions)),
+      shape_(shape),
+      table_(&table),
+      threads_(threads) {
+  const CellMaps maps = maps_of(shape, kernels::of_type<T>(table).lanes);
+  for (std::size_t i = 0; i < directions.size(); ++i) {
+    Direction& to = directions[i] = {};
+    arena_.want(to.w_ih, gradient_size(maps.x, shape.layer_input(static_cast<Index>(i) / shape.directions)));
+    arena_.want(to.w_hh, gradient_size(maps.h, shape.output()));
+    if (maps.reset_before) arena_.want(to.w_hn, gradient_size(maps.candidate, shape.hidden));
+    if (shape.proj) arena_.want(to.w_hr, gradient_size(maps.proj, shape.hidden));
+  }
+  arena_.allocate();
+}
+
+template <class T>
+void WeightGradients<T>::add_to(const std::vector<Weights<T>>& gradients) const {
+  const kernels::Kernels<T>& k = kernels::of_type<T>(*table_);
+  const CellMaps maps = maps_of(shape_, k.lanes);
+  parallel(threads_, [&](int rank, Team& team) noexcept {
+    const auto add = [&](const kernels::PanelMap& map, const T* from, Index columns, T* to, T* bias) {
+      const Range mine = share_of(map.panels(), rank, team.size());
+      k.add_gradient({.map = map,
+                      .d_weight = from,
+                      .columns = columns,
+                      .panel_begin = mine.begin,
+                      .panel_end = mine.end,
+                      .grad = to,
+                      .bias = bias});
+    };
+    for (std::size_t i = 0; i < directions.size(); ++i) {
+      const Direction& from = directions[i];
+      const Weights<T>& to = gradients[i];
+      add(maps.x, from.w_ih, shape_.layer_input(static_cast<Index>(i) / shape_.directions), to.w_ih, to.b_ih);
+      add(maps.h, from.w_hh, shape_.output(), to.w_hh, to.b_hh);
+      if (from.w_hn) add(maps.candidate, from.w_hn, shape_.hidden, to.w_hh, to.b_hh);
+      if (from.w_hr) add(maps.proj, from.w_hr, shape_.hidden, to.w_hr, nullptr);
+    }
+  });
+}
+
+template class LayerGradients<float>;
+template class LayerGradients<double>;
+template class WeightGradients<float>;
+template class WeightGradients<double>;
+
+}  // namespace pyrnn

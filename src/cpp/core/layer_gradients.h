@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// What BPTT leaves to do for a layer once the gradients of all its gates lie ready: dx = dG*W_ih, and the gradients of
+// the weights. Members divide the rows of dx and the elements of dW; no sum is ever split between members.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/member.h"
+
+namespace pyrnn {
+
+template <class T>
+class LayerGradients {
+ public:
+  LayerGradients(const Saved<T>& saved, const CellMaps& maps, const std::vector<BackwardWeights<T>>& packed,
+                 WeightGradients<T>& out, Interrupt& interrupt)
+      : saved_(saved),
+        shape_(saved.shape),
+        batch_(saved.batch),
+        k_(kernels::of_type<T>(*saved.table)),
+        maps_(maps),
+        packed_(packed),
+        out_(out),
+        interrupt_(interrupt),
+        width_(shape_, k_.lanes),
+        panel_(gates_panel_stride(batch_.packed_rows(), k_.lanes)) {}
+
+  void want(Arena& arena, int threads);
+  // Sets this member's share of the weight gradients to zero.
+  void clear(const Member& me);
+  // After a barrier. d_x: where dx goes (nowhere, if empty); d_projected: dh of both directions, as panels.
+  void run(const Member& me, Index layer, const Rows<T>& d_x, const std::vector<T*>& d_projected);
+
+ private:
+  // The rows of one operand of a weight gradient, step by step.
+  struct Operand {
+    Rows<const T> rows;      // where `steps` is null
+    const T* steps;          // row 0 of a buffer in the direction's order
+    Index stride;            // of that buffer's rows
+    bool previous;           // rows of the step before: the initial state first
+  };
+  struct Piece {             // one weight matrix
+    kernels::PanelMap map;
+    Operand a;
+    Index columns;
+    const T* d_gates;        // row 0, first slot
+    T* out;
+  };
+
+  void input_gradient(const Member& me, Index layer, Index direction, T* d_x);
+  void input_gradient_rows(Index layer, Index direction, Range rows, kernels::Start start, T* d_x);
+  void scatter_input_gradient(const Member& me, const Rows<T>& d_x);
+  void drop_input_gradient(const Member& me, Index layer, const Rows<T>& d_x);
+  void weight_gradients(const Member& me, Index layer, Index direction, const T* d_projected);
+  void weight_gradient(const Member& me, const Walk& walk, const Piece& piece);
+  void chunk_gradient(const Member& me, const Walk& walk, const Piece& piece, Index first, Index end, Range columns);
+  std::size_t index(Index layer, Index direction) const {
+    return static_cast<std::size_t>(layer * shape_.directions + direction);
+  }
+  Index chunk_rows() const { return kChunkSteps * batch_.rows(); }
+
+  using Block = typename kernels::WeightGradient<T>::Block;
+  const Saved<T>& saved_;
+  const StackShape& shape_;
+  const Batch& batch_;
+  const kernels::Kernels<T>& k_;
+  const CellMaps& maps_;
+  const std::vector<BackwardWeights<T>>& packed_;
+  WeightGradients<T>& out_;
+  Interrupt& interrupt_;
+  const RowWidths<T> width_;
+  const Index panel_;
+  T* packed_dx_ = nullptr;     // where the caller's dx is not in packed order
+  T* reordered_dx_ = nullptr;  // dx in the reverse direction's own order
+  std::vector<T*> scratch_;    // per member
+  std::vector<std::vector<Block>> blocks_;  // per member
+};
+
+}  // namespace pyrnn

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the members of a team share one layer and direction.
+//
+// Members that hold rows of their own meet nowhere before the weight gradients. Where the batch is too small for that,
+// they share the units of every row and meet after each step. No bit depends on the choice.
+#pragma once
+
+#include "core/batch.h"
+#include "core/shape.h"
+
+namespace pyrnn {
+
+struct Range {
+  Index begin, end;
+  Index size() const { return end - begin; }
+  bool empty() const { return begin >= end; }
+};
+
+// This member's share of `count` equal pieces.
+inline Range share_of(Index count, int rank, int size) { return {count * rank / size, count * (rank + 1) / size}; }
+
+struct Split {
+  int threads;
+  bool by_units;
+
+  // `passes`: 1 forward, 3 with the backward pass.
+  static Split plan(const StackShape& shape, const Batch& batch, Index lanes, int threads);
+
+  // The rows of a batch sorted by length, cut so that each member has about as many steps.
+  Range rows(const Batch& batch, int rank) const;
+  Range panels(Index count, int rank) const { return by_units ? share_of(count, rank, threads) : Range{0, count}; }
+};
+
+}  // namespace pyrnn

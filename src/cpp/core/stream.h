@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inference one time step at a time: the state and every buffer are kept, so that a step allocates nothing.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/weights.h"
+
+namespace pyrnn {
+
+template <class T>
+class Stream {
+ public:
+  Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T>> weights, Index rows);
+  const StackShape& shape() const { return shape_; }
+  Index rows() const { return rows_; }
+  const PackedWeights<T>& weights() const { return *weights_; }
+
+  void step(const T* x, T* y);                       // x [B][I] -> y [B][P]
+  void load_state(T* h, T* c) const;                 // h [L][B][P], c [L][B][H] (LSTM)
+  void store_state(const T* h, const T* c);          // null: zero
+
+ private:
+  struct Layer {
+    T* gates;
+    T* h[2];  // of the last step at `current`, of the one before at the other
+    T* m;     // with projection
+    T* c;
+    T* rh;
+  };
+  void step_layer(Index layer, const T* x, Index x_row);
+
+  StackShape shape_;
+  std::shared_ptr<const PackedWeights<T>> weights_;
+  const kernels::Kernels<T>& k_;
+  CellMaps maps_;
+  Index rows_, state_row_, output_row_, panel_;
+  int current_ = 0;
+  Arena arena_;
+  std::vector<Layer> layers_;
+};
+
+}  // namespace pyrnn

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fills the element-wise part of the kernel table.
+#pragma once
+
+#include "kernels/activations.h"
+#include "kernels/dropout.h"
+#include "kernels/optimizers.h"
+#include "kernels/reduce.h"
+
+namespace pyrnn::kernels {
+namespace {
+
+template <class T>
+constexpr ElementwiseKernels<T> elementwise_kernels() {
+  return {
+      .tanh_forward = activation_forward<Tanh, T>,
+      .tanh_backward = activation_backward<Tanh, T>,
+      .relu_forward = activation_forward<Relu, T>,
+      .relu_backward = activation_backward<Relu, T>,
+      .sigmoid_forward = activation_forward<Sigmoid, T>,
+      .sigmoid_backward = activation_backward<Sigmoid, T>,
+      .exp_forward = activation_forward<Exp, T>,
+      .softmax_forward = softmax_forward<T>,
+      .softmax_backward = softmax_backward<T>,
+      .cross_entropy = cross_entropy<T>,
+      .dropout_row = dropout_row<T>,
+      .sgd_step = sgd_step<T>,
+      .adam_step = adam_step<T>,
+      .rmsprop_step = rmsprop_step<T>,
+      .scale = scale<T>,
+      .sum_squares = sum_squares<T>,
+  };
+}
+
+}  // namespace
+}  // namespace pyrnn::kernels

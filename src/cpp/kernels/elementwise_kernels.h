@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// The part of the kernel table that works element by element or row by row, and its argument structs.
+//
+// Every element gets the same bits wherever its range or row begins, so callers may cut the work anywhere.
+// An output may be the very array of an input; other overlaps are not allowed.
+#pragma once
+
+#include <cstdint>
+
+#include "core/dims.h"
+
+namespace pyrnn::kernels {
+
+// y[i] = f(x[i]), i < count
+template <class T>
+struct Activation {
+  Index count;
+  const T* x;
+  T* y;
+};
+
+// d_x[i] = f'(x[i]) * d_y[i], f' computed from y = f(x)
+template <class T>
+struct ActivationGradient {
+  Index count;
+  const T* y;
+  const T* d_y;
+  T* d_x;
+};
+
+// y[r] = softmax(x[r])
+template <class T>
+struct Softmax {
+  Index rows;
+  Index columns;
+  const T* x;  // [rows][columns]
+  T* y;        // [rows][columns]
+};
+
+template <class T>
+struct SoftmaxGradient {
+  Index rows;
+  Index columns;
+  const T* y;    // [rows][columns]
+  const T* d_y;  // [rows][columns]
+  T* d_x;        // [rows][columns]
+};
+
+// losses[r] = -scale[r] * log softmax(logits[r])[targets[r]], and its gradient. Of a row whose scale is 0 neither
+// logits nor target are read: loss and gradient are 0.
+template <class T>
+struct CrossEntropy {
+  Index rows;
+  Index columns;
+  const T* logits;              // [rows][columns]
+  const std::int64_t* targets;  // [rows], each in [0, columns)
+  const T* scale;               // [rows]
+  T* losses;                    // [rows]
+  T* d_logits;                  // [rows][columns]
+};
+
+// y[u] = x[u] * scale where the row's random word u is at least drop_below, else x[u] * 0, for units u < units.
+// The words of four units are Philox4x32-10(counter = (u/4, row, time, 0), key).
+template <class T>
+struct DropoutRow {
+  std::uint64_t key;
+  std::uint32_t drop_below;
+  std::uint32_t row;   // the caller's own row, not its place in a sorted batch
+  std::uint32_t time;
+  T scale;
+  Index units;
+  const T* x;  // [units]
+  T* y;        // [units]
+};
+
+// torch.optim.SGD for one range of a parameter.
+template <class T>
+struct SgdStep {
+  Index count;
+  T* p;
+  const T* g;
+  T* momentum_buffer;  // null: no momentum
+  bool first;          // the buffer is not yet filled
+  bool nesterov;
+  T lr;
+  T momentum;
+  T undamped;  // 1 - dampening
+  T weight_decay;
+};
+
+// torch.optim.Adam and AdamW.
+template <class T>
+struct AdamStep {
+  Index count;
+  T* p;
+  const T* g;
+  T* m;
+  T* v;
+  T m_rate;           // 1 - beta1
+  T beta2;
+  T v_rate;           // 1 - beta2
+  T eps;
+  T step_size;        // lr / (1 - beta1^step)
+  T root_correction;  // sqrt(1 - beta2^step)
+  T weight_decay;     // added to the gradient; 0 for AdamW
+  T keep;             // what decoupled decay leaves of p: 1 - lr*weight_decay; 1 for Adam
+};
+
+// torch.optim.RMSprop.
+template <class T>
+struct RmspropStep {
+  Index count;
+  T* p;
+  const T* g;
+  T* square_avg;
+  T* momentum_buffer;  // null: no momentum
+  T lr;
+  T alpha;
+  T square_rate;  // 1 - alpha
+  T eps;
+  T momentum;
+  T weight_decay;
+};
+
+template <class T>
+struct ElementwiseKernels {
+  void (*tanh_forward)(const Activation<T>&) noexcept;
+  void (*tanh_backward)(const ActivationGradient<T>&) noexcept;
+  void (*relu_forward)(const Activation<T>&) noexcept;
+  void (*relu_backward)(const ActivationGradient<T>&) noexcept;
+  void (*sigmoid_forward)(const Activation<T>&) noexcept;
+  void (*sigmoid_backward)(const ActivationGradient<T>&) noexcept;
+  void (*exp_forward)(const Activation<T>&) noexcept;
+  void (*softmax_forward)(const Softmax<T>&) noexcept;
+  void (*softmax_backward)(const SoftmaxGradient<T>&) noexcept;
+  void (*cross_entropy)(const CrossEntropy<T>&) noexcept;
+  void (*dropout_row)(const DropoutRow<T>&) noexcept;
+  void (*sgd_step)(const SgdStep<T>&) noexcept;
+  void (*adam_step)(const AdamStep<T>&) noexcept;
+  void (*rmsprop_step)(const RmspropStep<T>&) noexcept;
+  void (*scale)(T* a, Index count, T factor) noexcept;
+  double (*sum_squares)(const T* a, Index count) noexcept;
+};
+
+}  // namespace pyrnn::kernels

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Vanilla RNN (Elman 1990; torch's form): h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu instead of tanh.
+#pragma once
+
+#include "kernels/step.h"
+
+namespace pyrnn::kernels {
+namespace {
+
+struct Tanh {
+  template <class V>
+  static PYRNN_INLINE V value(V a) {
+    return vtanh(a);
+  }
+  template <class V>
+  static PYRNN_INLINE V gradient(V h, V dh) {
+    return dh * (V{} + 1 - h * h);
+  }
+};
+struct Relu {
+  template <class V>
+  static PYRNN_INLINE V value(V a) {
+    return at_least(V{}, a);
+  }
+  template <class V>
+  static PYRNN_INLINE V gradient(V h, V dh) {
+    return h > 0 ? dh : V{};
+  }
+};
+
+template <class Activation, class T>
+void rnn_forward(const StepForward<T>& s) noexcept {
+  constexpr Index L = kLanes<T>;
+  for (Index panel = s.panel_begin; panel < s.panel_end; ++panel) {
+    const int width = panel_width<T>(s.map, panel);
+    add_recurrent(s, s.h_prev, s.w_hh, panel, s.map.block, 0, width);
+    for (Index row = 0; row < s.rows; ++row)
+      for (Index unit = 0; unit < width * L; unit += L)
+        store(s.h + row * s.state_row + panel * s.map.block + unit,
+              Activation::value(load(s.gates + panel * s.gates_panel + row * 4 * L + unit)));
+  }
+}
+
+// The derivative comes from the output: 1 - h'^2 for tanh, h' > 0 for relu.
+template <class Activation, class T>
+void rnn_backward(const StepBackward<T>& s) noexcept {
+  constexpr Index L = kLanes<T>;
+  for (Index panel = s.column_panel_begin; panel < s.column_panel_end; ++panel) {
+    recurrent_gradient(s, s.next_rows, s.next_d_gates, panel, Start::zero, s.d_h);
+    for_each_vector(s, panel, [&](Index row, Index unit) __attribute__((always_inline)) {
+      T* gate = s.gates + panel * s.gates_panel + row * 4 * L + (unit - panel * 4 * L);
+      store(gate, Activation::gradient(load(s.h + row * s.state_row + unit), gradient_of_h(s, row, unit)));
+    });
+  }
+}
+
+}  // namespace
+}  // namespace pyrnn::kernels

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the time steps of all cells share: the products with W_hh around the gate arithmetic.
+#pragma once
+
+#include "kernels/product.h"
+#include "kernels/vmath.h"
+
+namespace pyrnn::kernels {
+namespace {
+
+// gates[panel][slots from `slot` on] += h * W_hh^T for one panel of `width` vectors.
+template <class T>
+PYRNN_INLINE void add_recurrent(const StepForward<T>& s, const T* h, const T* weight, Index panel, Index panel_size,
+                                int slot, int width) {
+  constexpr Index L = kLanes<T>;
+  multiply(Product<T>{.rows = s.rows,
+                      .width = width,
+                      .a = h,
+                      .a_row = s.h_prev_row,
+                      .b = weight + panel * s.h_prev_columns * panel_size,
+                      .b_step = width * L,
+                      .length = s.h_prev_columns,
+                      .start = Start::add,
+                      .c = s.gates + panel * s.gates_panel + slot * L,
+                      .c_row = 4 * L});
+}
+
+// d_h = start + dG(next step) * W_hh for the units of one column panel.
+template <class T>
+PYRNN_INLINE void recurrent_gradient(const StepBackward<T>& s, Index rows, const T* d_gates, Index column_panel,
+                                     Start start, T* d_h) {
+  if (rows > 0)
+    back_product(BackProduct<T>{.map = s.map,
+                                .rows = rows,
+                                .d_gates = d_gates,
+                                .gates_panel = s.gates_panel,
+                                .weight = s.w_hh,
+                                .columns = s.map.units,
+                                .column_panel_begin = column_panel,
+                                .column_panel_end = column_panel + 1,
+                                .start = start,
+                                .c = d_h,
+                                .c_row = s.state_row,
+                                .c_padded = true});
+}
+
+// Calls f(row, unit) for each vector of units of one column panel, unit vector by unit vector.
+template <class T, class F>
+PYRNN_INLINE void for_each_vector(const StepBackward<T>& s, Index column_panel, F&& f) {
+  constexpr Index L = kLanes<T>;
+  const Index end = smaller(s.map.units, (column_panel + 1) * 4 * L);
+  for (Index unit = column_panel * 4 * L; unit < end; unit += L)
+    for (Index row = 0; row < s.rows; ++row) f(row, unit);
+}
+
+// The gradient that reaches h of this step: from the next step, and from the output y (whose rows are not padded).
+template <class T>
+PYRNN_INLINE Vec<T> gradient_of_h(const StepBackward<T>& s, Index row, Index unit) {
+  const Vec<T> from_next = load(s.d_h + row * s.state_row + unit);
+  if (!s.d_y) return from_next;
+  const T* d_y = s.d_y + row * s.d_y_row + unit;
+  const Index left = s.map.units - unit;
+  return from_next + (left >= kLanes<T> ? load(d_y) : load_first(d_y, static_cast<int>(left)));
+}
+
+}  // namespace
+}  // namespace pyrnn::kernels

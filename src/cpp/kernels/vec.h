@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// One SIMD vector of the instruction set that this file is compiled for.
+//
+// Vec<T> is a GNU vector: + - * / and comparisons are the language's. What the language lacks stands here, and only
+// here are intrinsics used. Everything is in an anonymous namespace: a function compiled for AVX-512 must never be
+// linked in where the baseline is meant.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#define PYRNN_INLINE inline __attribute__((always_inline))
+
+namespace pyrnn::kernels {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kVectorBytes = 64;
+constexpr int kRegisters = 32;
+#elif defined(__AVX__)
+constexpr int kVectorBytes = 32;
+constexpr int kRegisters = 16;
+#elif defined(__aarch64__)
+constexpr int kVectorBytes = 16;
+constexpr int kRegisters = 32;
+#else
+constexpr int kVectorBytes = 16;
+constexpr int kRegisters = 16;
+#endif
+
+template <class T>
+constexpr int kLanes = kVectorBytes / static_cast<int>(sizeof(T));
+
+template <class T>
+struct VecOf;
+template <>
+struct VecOf<float> {
+  typedef float type __attribute__((vector_size(kVectorBytes)));
+  typedef float unaligned __attribute__((vector_size(kVectorBytes), aligned(4), may_alias));
+  typedef std::int32_t bits __attribute__((vector_size(kVectorBytes)));
+  typedef std::int32_t bit;
+};
+template <>
+struct VecOf<double> {
+  typedef double type __attribute__((vector_size(kVectorBytes)));
+  typedef double unaligned __attribute__((vector_size(kVectorBytes), aligned(8), may_alias));
+  typedef std::int64_t bits __attribute__((vector_size(kVectorBytes)));
+  typedef std::int64_t bit;
+};
+
+template <class T>
+using Vec = typename VecOf<T>::type;
+template <class T>
+using Bits = typename VecOf<T>::bits;
+template <class T>
+using Bit = typename VecOf<T>::bit;
+
+// Calls f(integral_constant<0>) ... f(integral_constant<N-1>): unrolled at compile time, because a plain loop over an
+// array of accumulators spills them.
+template <int... I, class F>
+PYRNN_INLINE void unroll_indices(std::integer_sequence<int, I...>, F&& f) {
+  (f(std::integral_constant<int, I>{}), ...);
+}
+template <int N, class F>
+PYRNN_INLINE void unroll(F&& f) {
+  unroll_indices(std::make_integer_sequence<int, N>{}, f);
+}
+#define PYRNN_UNROLLED(i) [&](auto i) __attribute__((always_inline))
+
+template <class T>
+PYRNN_INLINE Vec<T> load(const T* p) {
+  return *reinterpret_cast<const typename VecOf<T>::unaligned*>(p);
+}
+template <class T>
+PYRNN_INLINE void store(T* p, Vec<T> v) {
+  *reinterpret_cast<typename VecOf<T>::unaligned*>(p) = v;
+}
+template <class T>
+PYRNN_INLINE Vec<T> broadcast(T a) {
+  return a - Vec<T>{};  // not a + 0: that would turn -0 into +0
+}
+
+// The first n lanes (0 < n <= lanes); the others are zero, and their memory is not touched.
+template <class T>
+PYRNN_INLINE Vec<T> load_first(const T* p, int n) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p);
+  else
+    return _mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << n) - 1), p);
+#else
+  alignas(kVectorBytes) T lanes[kLanes<T>] = {};
+  for (int i = 0; i < n; ++i) lanes[i] = p[i];
+  return load(lanes);
+#endif
+}
+template <class T>
+PYRNN_INLINE void store_first(T* p, Vec<T> v, int n) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), v);
+  else
+    _mm512_mask_storeu_pd(p, static_cast<__mmask8>((1u << n) - 1), v);
+#else
+  alignas(kVectorBytes) T lanes[kLanes<T>];
+  store(lanes, v);
+  for (int i = 0; i < n; ++i) p[i] = lanes[i];
+#endif
+}
+
+// The intrinsic of this instruction set for both element types; a GNU vector converts to and from __m512 and the like.
+#if defined(__AVX512F__)
+#define PYRNN_X86(operation, type) _mm512_##operation##_p##type
+#elif defined(__AVX__)
+#define PYRNN_X86(operation, type) _mm256_##operation##_p##type
+#elif defined(__x86_64__)
+#define PYRNN_X86(operation, type) _mm_##operation##_p##type
+#endif
+
+// a*b + c in one rounding where the instruction set has it: the only fused multiply-add (-ffp-contract=off).
+#if defined(__FMA__)
+PYRNN_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) { return PYRNN_X86(fmadd, s)(a, b, c); }
+PYRNN_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) { return PYRNN_X86(fmadd, d)(a, b, c); }
+#elif defined(__aarch64__)
+PYRNN_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) { return vfmaq_f32(c, a, b); }
+PYRNN_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) { return vfmaq_f64(c, a, b); }
+#else
+template <class V>
+PYRNN_INLINE V fma(V a, V b, V c) {
+  return a * b + c;
+}
+#endif
+
+// min(bound, x) and max(bound, x) that keep a NaN in x: x86 returns its second operand then. (gcc makes minps of
+// a < b ? a : b only under -ffast-math.)
+#if defined(__x86_64__)
+PYRNN_INLINE Vec<float> at_most(Vec<float> bound, Vec<float> x) { return PYRNN_X86(min, s)(bound, x); }
+PYRNN_INLINE Vec<double> at_most(Vec<double> bound, Vec<double> x) { return PYRNN_X86(min, d)(bound, x); }
+PYRNN_INLINE Vec<float> at_least(Vec<float> bound, Vec<float> x) { return PYRNN_X86(max, s)(bound, x); }
+PYRNN_INLINE Vec<double> at_least(Vec<double> bound, Vec<double> x) { return PYRNN_X86(max, d)(bound, x); }
+#elif defined(__aarch64__)
+PYRNN_INLINE Vec<float> at_most(Vec<float> bound, Vec<float> x) { return vminq_f32(bound, x); }
+PYRNN_INLINE Vec<double> at_most(Vec<double> bound, Vec<double> x) { return vminq_f64(bound, x); }
+PYRNN_INLINE Vec<float> at_least(Vec<float> bound, Vec<float> x) { return vmaxq_f32(bound, x); }
+PYRNN_INLINE Vec<double> at_least(Vec<double> bound, Vec<double> x) { return vmaxq_f64(bound, x); }
+#endif
+
+// The compiler would fold a load into every fma that uses it; held in a register it is read once (77 -> 96 % of peak).
+template <class V>
+PYRNN_INLINE void hold(V& v) {
+#if defined(__AVX512F__)
+  asm("" : "+v"(v));
+#elif defined(__x86_64__)
+  asm("" : "+x"(v));
+#elif defined(__aarch64__)
+  asm("" : "+w"(v));
+#endif
+}
+
+}  // namespace
+}  // namespace pyrnn::kernels

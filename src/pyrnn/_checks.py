@@ -1,0 +1,220 @@
+"""The argument checks that modules share; each names the argument, what came, what was expected.
+
+`owner` is the class or function that the user called ("LSTM"), `name` its argument.
+"""
+
+import operator
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+MAX_SIZE = 2**31 - 1
+MAX_INT64 = 2**63 - 1
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def check_size(
+    owner: str, name: str, value: Any, *, minimum: int = 1, maximum: int = MAX_SIZE
+) -> int:
+    """An integer (no bool) in minimum..maximum."""
+    if isinstance(value, bool | np.bool_):
+        raise TypeError(f"{owner}: {name} is {value!r}, expected an integer")
+    try:
+        size = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{owner}: {name} is {describe(value)}, expected an integer") from None
+    if not minimum <= size <= maximum:
+        raise ValueError(f"{owner}: {name} is {size}, expected {minimum} <= {name} <= {maximum}")
+    return size
+
+
+def check_flag(owner: str, name: str, value: Any) -> bool:
+    """True or False, nothing that merely counts as one."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{owner}: {name} is {describe(value)}, expected True or False")
+    return bool(value)
+
+
+def check_number(owner: str, name: str, value: Any) -> float:
+    """A real number: an int, a float or a numpy scalar; no bool, text or array. NaN passes."""
+    if isinstance(value, bool | np.bool_) or not isinstance(
+        value, int | float | np.integer | np.floating
+    ):
+        raise TypeError(f"{owner}: {name} is {describe(value)}, expected a number")
+    return float(value)
+
+
+def check_probability(owner: str, name: str, value: Any) -> float:
+    """A number in [0, 1]."""
+    number = check_number(owner, name, value)
+    if not 0.0 <= number <= 1.0:
+        raise ValueError(f"{owner}: {name} is {number}, expected 0 <= {name} <= 1")
+    return number
+
+
+def check_choice(owner: str, name: str, value: Any, choices: Sequence[str]) -> str:
+    """One of a few words."""
+    if not isinstance(value, str):
+        raise TypeError(f"{owner}: {name} is {describe(value)}, expected one of {list(choices)}")
+    if value not in choices:
+        raise ValueError(f"{owner}: {name} is {value!r}, expected one of {list(choices)}")
+    return value
+
+
+def check_dtype(owner: str, dtype: Any) -> np.dtype[Any]:
+    """float32 or float64."""
+    try:
+        result = np.dtype(dtype) if dtype is not None else None
+    except TypeError:
+        result = None
+    if result not in FLOATS:
+        raise TypeError(f"{owner}: dtype is {dtype!r}, expected np.float32 or np.float64")
+    return FLOATS[FLOATS.index(result)]
+
+
+def generator(owner: str, seed: Any) -> np.random.Generator:
+    """The generator that `seed` stands for; None draws one from the operating system."""
+    if seed is not None:
+        seed = check_size(owner, "seed", seed, minimum=0, maximum=2**64 - 1)
+    return np.random.default_rng(seed)
+
+
+_allowance: ContextVar[int | None] = ContextVar("pyrnn_allowance", default=None)
+
+
+@contextmanager
+def allowance(elements: int) -> Iterator[None]:
+    """Inside, `check_memory` refuses a module of more elements: a file holds no more."""
+    token = _allowance.set(elements)
+    try:
+        yield
+    finally:
+        _allowance.reset(token)
+
+
+def check_memory(owner: str, elements: int, dtype: np.dtype[Any]) -> None:
+    """MemoryError for weights that the machine's memory cannot hold; every module asks first."""
+    allowed = _allowance.get()
+    if allowed is not None and elements > allowed:
+        raise ValueError(f"{owner} would have {elements} weights, {allowed} are stored")
+    needed = elements * dtype.itemsize
+    present = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > present:
+        raise MemoryError(
+            f"{owner}: the weights need {needed / 2**30:.1f} GiB, "
+            f"this machine has {present / 2**30:.1f} GiB of memory"
+        )
+
+
+def as_floats(owner: str, name: str, value: Any, dtype: np.dtype[Any] | None) -> Array:
+    """`value` as an array of `dtype` (None: float32 or float64) as the core takes it.
+
+    C-contiguous, aligned, native byte order; copied only when it is not. Lists of Python floats
+    are cast; an array of another dtype is a TypeError that shows the conversion.
+    """
+    if type(value) is np.ndarray and value.dtype == (dtype or value.dtype):
+        array: Array = value
+    else:
+        array = as_plain_array(owner, name, value, "of floats")
+        if isinstance(value, list | tuple) and array.dtype in FLOATS:
+            array = array.astype(dtype or np.float64, copy=False)
+    native = array.dtype.newbyteorder("=") if array.dtype.kind == "f" else None
+    if native not in FLOATS or (dtype is not None and native != dtype):
+        raise TypeError(_dtype_message(owner, name, array.dtype, dtype))
+    return as_contiguous(array)
+
+
+def as_integers(owner: str, name: str, value: Any) -> Array:
+    """`value` as a C-contiguous int64 array, copied when needed; TypeError for other dtypes."""
+    array = as_plain_array(owner, name, value, "of integers")
+    if isinstance(value, list | tuple) and array.size == 0:
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iu" or (isinstance(value, list | tuple) and _holds_bool(value)):
+        raise TypeError(f"{owner}: {name} has dtype {_kind(value, array)}, expected integers")
+    if array.dtype.kind == "u" and array.size and int(array.max()) > MAX_INT64:
+        raise ValueError(f"{owner}: {name} holds {array.max()}, expected at most 2**63 - 1")
+    return as_contiguous(array.astype(np.int64, copy=False))
+
+
+def as_contiguous(array: Array) -> Array:
+    """The array itself if the core can read it, or a copy that it can."""
+    if array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative:
+        return array
+    return np.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=True)
+
+
+def check_shape(
+    owner: str, name: str, array: Array, expected: tuple[int, ...], meaning: str
+) -> None:
+    """The exact shape; `meaning` explains its sizes: "(time, batch, input_size)"."""
+    if array.shape != expected:
+        raise ValueError(
+            f"{owner}: {name} has shape {array.shape}, expected {expected} = {meaning}"
+        )
+
+
+def as_lengths(owner: str, lengths: Any, batch: int, steps: int) -> Array:
+    """Lengths as a new int64 array (batch,), each in 0..steps."""
+    array = as_integers(owner, "lengths", lengths)
+    check_shape(owner, "lengths", array, (batch,), "(batch,)")
+    array = array.copy()  # another thread may write the caller's
+    wrong = np.flatnonzero((array < 0) | (array > steps))
+    if wrong.size:
+        first = int(wrong[0])
+        raise ValueError(
+            f"{owner}: lengths[{first}] is {array[first]}, expected 0 <= length <= {steps} steps"
+        )
+    return array
+
+
+def describe(value: Any) -> str:
+    """A short word for a wrong value: its text when it is a scalar, its type otherwise."""
+    if isinstance(value, int | float | str | np.generic) or value is None:
+        text = repr(value)
+        return text if len(text) <= 40 else f"{text[:37]}..."
+    return f"of type {type(value).__name__}"
+
+
+def as_plain_array(owner: str, name: str, value: Any, content: str) -> Array:
+    """np.asarray of what is an array, a list, or converts by `__array__`; nothing else."""
+    special = isinstance(value, np.ndarray) and type(value) is not np.ndarray
+    if special and isinstance(value, np.ma.MaskedArray | np.matrix):
+        raise TypeError(
+            f"{owner}: {name} is a {type(value).__name__}, expected a plain array {content}"
+        )
+    if not isinstance(value, list | tuple) and not hasattr(value, "__array__"):
+        raise TypeError(f"{owner}: {name} is {describe(value)}, expected an array {content}")
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        if isinstance(value, list | tuple):
+            raise ValueError(f"{owner}: {name} is a list that makes no array: {error}") from None
+        raise
+
+
+def _dtype_message(owner: str, name: str, came: np.dtype[Any], dtype: np.dtype[Any] | None) -> str:
+    """Why an array's dtype is refused, and the call that converts it."""
+    expected = str(dtype) if dtype is not None else "float32 or float64"
+    message = f"{owner}: {name} has dtype {came}, expected {expected}"
+    if came.kind in "iuf":
+        message += f": convert it with {name}.astype(np.{dtype or 'float32'})"
+    return message
+
+
+def _holds_bool(value: Any) -> bool:
+    """Whether a nested list holds a bool, which numpy would turn into 0 or 1."""
+    if isinstance(value, list | tuple):
+        return any(_holds_bool(item) for item in value)
+    return isinstance(value, bool | np.bool_)
+
+
+def _kind(value: Any, array: Array) -> str:
+    """The dtype, for a message; a list with bools among integers says so."""
+    return "bool" if array.dtype.kind in "iu" and _holds_bool(value) else str(array.dtype)

@@ -1,0 +1,148 @@
+"""The C++ core. Strict: arrays must be C-contiguous, aligned, of the exact dtype and shape."""
+
+from typing import Any, final
+
+from numpy.typing import NDArray
+
+_Array = NDArray[Any]
+
+# Runtime
+def available_isas() -> list[str]: ...
+def active_isa() -> str: ...
+def _set_isa(name: str) -> None: ...
+def build_info() -> dict[str, str]: ...
+def default_num_threads() -> int: ...
+def set_workspace_limit(bytes: int) -> None: ...
+def workspace_limit() -> int: ...
+
+# Recurrent layers
+@final
+class Packed: ...
+
+@final
+class Saved: ...
+
+@final
+class Gradients:
+    def add_into(self, grads: list[_Array]) -> None: ...
+
+@final
+class Stack:
+    def __init__(
+        self,
+        cell: str,
+        dtype: str,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        bidirectional: bool,
+        bias: bool,
+        proj_size: int,
+        dropout: float,
+    ) -> None: ...
+    def pack(self, weights: list[_Array], threads: int) -> Packed: ...
+    def forward(
+        self,
+        packed: Packed,
+        x: _Array,
+        h0: _Array | None,
+        c0: _Array | None,
+        lengths: _Array | None,
+        batch_first: bool,
+        threads: int,
+    ) -> tuple[_Array, _Array, _Array | None]: ...
+    def forward_train(
+        self,
+        packed: Packed,
+        x: _Array,
+        h0: _Array | None,
+        c0: _Array | None,
+        lengths: _Array | None,
+        batch_first: bool,
+        seed: int,
+        draw: int,
+        threads: int,
+    ) -> tuple[_Array, _Array, _Array | None, Saved]: ...
+    def backward(
+        self,
+        saved: Saved,
+        weights: list[_Array],
+        dy: _Array | None,
+        dhn: _Array | None,
+        dcn: _Array | None,
+        need_dx: bool,
+        threads: int,
+    ) -> tuple[_Array | None, _Array, _Array | None, Gradients]: ...
+
+@final
+class Stream:
+    def __init__(self, stack: Stack, packed: Packed, batch_size: int) -> None: ...
+    def step(self, x: _Array, out: _Array | None = None) -> _Array: ...
+    def run(self, x: _Array, threads: int) -> _Array: ...
+    def get_state(self) -> tuple[_Array, _Array | None]: ...
+    def set_state(self, h: _Array, c: _Array | None) -> None: ...
+    def reset(self) -> None: ...
+
+# Dense layers
+@final
+class PackedLinear: ...
+
+def linear_pack(weight: _Array, bias_or_none: _Array | None, threads: int) -> PackedLinear: ...
+def linear_forward(packed: PackedLinear, x: _Array, threads: int) -> _Array: ...
+def linear_backward(
+    x: _Array, weight: _Array, dy: _Array, need_dx: bool, need_db: bool, threads: int
+) -> tuple[_Array | None, _Array, _Array | None]: ...
+def embedding_forward(weight: _Array, ids: _Array, threads: int) -> _Array: ...
+def embedding_backward(grad: _Array, ids: _Array, dy: _Array) -> None: ...
+
+# Element-wise work
+def activation_forward(name: str, x: _Array, threads: int) -> _Array: ...
+def activation_backward(name: str, y: _Array, dy: _Array, threads: int) -> _Array: ...
+def softmax_forward(x: _Array, threads: int) -> _Array: ...
+def softmax_backward(y: _Array, dy: _Array, threads: int) -> _Array: ...
+def dropout(x: _Array, p: float, seed: int, draw: int, layer: int, threads: int) -> _Array: ...
+def cross_entropy(
+    logits: _Array, targets: _Array, scale: _Array, threads: int
+) -> tuple[_Array, _Array]: ...
+
+# Optimizers
+def sgd_step(
+    p: _Array,
+    g: _Array,
+    momentum_buffer: _Array | None,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    nesterov: bool,
+    weight_decay: float,
+    first: bool,
+    threads: int,
+) -> None: ...
+def adam_step(
+    p: _Array,
+    g: _Array,
+    m: _Array,
+    v: _Array,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+    step: int,
+    threads: int,
+) -> None: ...
+def rmsprop_step(
+    p: _Array,
+    g: _Array,
+    square_avg: _Array,
+    momentum_buffer: _Array | None,
+    lr: float,
+    alpha: float,
+    eps: float,
+    momentum: float,
+    weight_decay: float,
+    threads: int,
+) -> None: ...
+def sum_squares(a: _Array) -> float: ...
+def scale_in_place(a: _Array, factor: float, threads: int) -> None: ...

@@ -1,0 +1,56 @@
+"""The gated recurrent unit (Cho et al. 2014)."""
+
+from typing import Any
+
+import numpy as np
+
+from ._checks import check_flag
+from ._recurrent import Options, Recurrent
+
+
+class GRU(Recurrent):
+    """Gated recurrent unit.
+
+        r, z = sigmoid(W_i* x_t + b_i* + W_h* h_{t-1} + b_h*)   (each with its own rows)
+        n    = tanh(W_in x_t + b_in + r * (W_hn h_{t-1} + b_hn))      reset_after=True
+        n    = tanh(W_in x_t + b_in + W_hn (r * h_{t-1}) + b_hn)      reset_after=False
+        h_t  = (1 - z) * n + z * h_{t-1}
+
+    reset_after=True is the form of torch.nn.GRU and cuDNN; False is that of the paper, of Keras'
+    option of that name, and of ONNX' linear_before_reset=0.
+
+    `y, h = gru(x, h0=None, lengths=None, mask=None)`: shapes and all else as RNN describes it.
+    Parameters have torch's names and shapes, gates in the order r, z, n: weight_ih_l0 (3H, I),
+    weight_hh_l0 (3H, H), bias_ih_l0 (3H), bias_hh_l0 (3H), then _l1 ..., each followed by its
+    _reverse.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        reset_after: bool = True,
+        dtype: Any = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        self.reset_after = check_flag("GRU", "reset_after", reset_after)
+        super().__init__(
+            "gru" if reset_after else "gru_reset_before",
+            Options(
+                input_size=input_size,
+                hidden_size=hidden_size,
+                num_layers=num_layers,
+                bias=bias,
+                batch_first=batch_first,
+                dropout=dropout,
+                bidirectional=bidirectional,
+                dtype=dtype,
+                seed=seed,
+            ),
+        )

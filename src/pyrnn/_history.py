@@ -1,0 +1,93 @@
+"""History: what a training run recorded, one number per epoch, and its picture."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass
+class History:
+    """The record of a training run: lists with one number per epoch.
+
+    `loss` is the mean over the epoch's real elements, each batch with the weights of its moment;
+    `val_loss` the mean over the validation data behind the epoch, NaN without such data; `seconds`
+    the time spent on training; `tokens_per_second` real time steps per second of it.
+    """
+
+    loss: list[float] = field(default_factory=list)
+    val_loss: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    tokens_per_second: list[float] = field(default_factory=list)
+
+    def append(self, loss: float, val_loss: float, seconds: float, tokens: int) -> None:
+        """Adds one epoch, in which `tokens` time steps were trained on."""
+        self.loss.append(loss)
+        self.val_loss.append(val_loss)
+        self.seconds.append(seconds)
+        self.tokens_per_second.append(tokens / seconds if seconds > 0 else math.nan)
+
+    def __len__(self) -> int:
+        """The number of epochs."""
+        return len(self.loss)
+
+    def plot(
+        self,
+        path: Any = None,
+        *,
+        label: str = "loss",
+        scale: float = 1.0,
+        lines: Mapping[str, float] | None = None,
+    ) -> "Figure":
+        """Draws the losses over the epochs; saves the picture to `path` (.png, .svg, .pdf).
+
+        The losses are multiplied by `scale` and called `label` (1/ln 2 and "bits per character"
+        turn nats into bits). `lines` are levels to compare with: {"trigram": 2.56}.
+        Returns the matplotlib Figure. Needs matplotlib: ImportError says how to install it.
+        """
+        try:
+            from matplotlib.figure import Figure
+            from matplotlib.ticker import MaxNLocator
+        except ImportError as error:
+            error.add_note("History.plot draws with matplotlib: pip install matplotlib")
+            raise
+        figure = Figure(figsize=(7, 4.2), layout="constrained")
+        axes = figure.add_subplot()
+        axes.set_prop_cycle(color=["#4477aa", "#cc6677"])
+        for name, values in (("training", self.loss), ("validation", self.val_loss)):
+            self._draw_curve(axes, name, [scale * value for value in values])
+        for name, level in (lines or {}).items():
+            axes.axhline(level, color="0.35", linestyle="--", linewidth=1.2)
+            axes.annotate(
+                f"{name}: {level:.3g}", (1, level), xycoords=("axes fraction", "data"),
+                xytext=(-4, 3), textcoords="offset points", ha="right", color="0.35",
+            )  # fmt: skip
+        axes.set(xlabel="epoch", ylabel=label, title=self._title())
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        if self.loss:
+            axes.legend(frameon=False)
+        if path is not None:
+            figure.savefig(path, dpi=150)
+        return figure
+
+    def _draw_curve(self, axes: Any, name: str, values: list[float]) -> None:
+        """One curve over epochs 1, 2, ..., its last value in the legend; nothing if all is NaN."""
+        known = [value for value in values if not math.isnan(value)]
+        if known:
+            marker = "o" if len(values) <= 40 else None
+            text = f"{name} (last {known[-1]:.4g})"
+            axes.plot(range(1, len(values) + 1), values, marker=marker, markersize=4, label=text)
+
+    def _title(self) -> str:
+        """How long it took and how fast it was."""
+        if not self.seconds:
+            return "no epochs yet"
+        seconds = sum(self.seconds)
+        steps = sum(s * r for s, r in zip(self.seconds, self.tokens_per_second, strict=True))
+        epochs = f"{len(self)} epoch{'s' if len(self) > 1 else ''}"
+        return f"{epochs}, {seconds:.1f} s of training, {steps / seconds:,.0f} steps per second"

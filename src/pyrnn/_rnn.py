@@ -1,0 +1,62 @@
+"""The plain recurrent network (Elman 1990)."""
+
+from typing import Any
+
+import numpy as np
+
+from ._checks import check_choice
+from ._recurrent import Options, Recurrent
+
+NONLINEARITIES = ("tanh", "relu")
+
+
+class RNN(Recurrent):
+    """h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), or max(0, .) with nonlinearity="relu".
+
+    `y, h = rnn(x, h0=None, lengths=None, mask=None)`. With T time steps, B rows, I = input_size,
+    H = hidden_size, L = num_layers, D = 2 if bidirectional else 1:
+
+    - x (T, B, I), (B, T, I) with batch_first, or (T, I) for one sequence; y (T, B, D*H) likewise,
+      the last layer's h of every step, forward direction first. h (L*D, B, H), or (L*D, H) for
+      one sequence: layer by layer, forward before reverse; h0 = None is zero.
+    - `lengths`, integers (B,) in 0..T: a row is as good as cut off there. Its y is 0 from there
+      on, its h that of its last step (h0 for length 0), and the reverse direction starts there.
+    - `mask`, bool as x without its last axis: the real steps, in any pattern; the row is computed
+      as if it had no others.
+
+    Between layers, `vjp` drops with probability `dropout`. Parameters have torch's names and
+    shapes, weight_ih_l0 (H, I), weight_hh_l0 (H, H), bias_ih_l0 (H), bias_hh_l0 (H), then _l1 ...,
+    each followed by its _reverse; they start in U(-1/sqrt(H), 1/sqrt(H)) by `seed`. x, states
+    and gradients have the layer's `dtype`. TypeError or ValueError names what does not fit.
+    As torch.nn.RNN.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        dtype: Any = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        self.nonlinearity = check_choice("RNN", "nonlinearity", nonlinearity, NONLINEARITIES)
+        super().__init__(
+            f"rnn_{nonlinearity}",
+            Options(
+                input_size=input_size,
+                hidden_size=hidden_size,
+                num_layers=num_layers,
+                bias=bias,
+                batch_first=batch_first,
+                dropout=dropout,
+                bidirectional=bidirectional,
+                dtype=dtype,
+                seed=seed,
+            ),
+        )

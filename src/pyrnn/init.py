@@ -1,0 +1,125 @@
+"""Initialisers: each overwrites one Parameter in place and returns nothing.
+
+`generator` is an `np.random.Generator`, an int seed, or None (the operating system's entropy).
+Numbers are drawn in float64 and rounded, so float32 and float64 parameters get the same values.
+
+    init.orthogonal(lstm.weight_hh_l0, blocks=4, generator=0)   # one orthogonal matrix per gate
+    init.forget_gate_bias(lstm)
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._module import Module
+from ._parameter import Parameter
+
+__all__ = [
+    "forget_gate_bias",
+    "glorot_normal",
+    "glorot_uniform",
+    "ones",
+    "orthogonal",
+    "uniform",
+    "zeros",
+]
+
+Seed = np.random.Generator | int | None
+
+
+def zeros(parameter: Parameter) -> None:
+    """p = 0."""
+    parameter[...] = 0.0
+
+
+def ones(parameter: Parameter) -> None:
+    """p = 1."""
+    parameter[...] = 1.0
+
+
+def uniform(parameter: Parameter, bound: float, *, generator: Seed = None) -> None:
+    """p ~ U(-bound, bound). torch's default for linear and recurrent layers has bound
+    1/sqrt(in_features) and 1/sqrt(hidden_size). ValueError unless bound is finite and >= 0."""
+    if not (math.isfinite(bound) and bound >= 0):
+        raise ValueError(f"init.uniform: bound is {bound}, expected a finite number >= 0")
+    draw = np.random.default_rng(generator).uniform(-bound, bound, parameter.shape)
+    _write(parameter, draw)
+
+
+def glorot_uniform(parameter: Parameter, gain: float = 1.0, *, generator: Seed = None) -> None:
+    """p ~ U(-a, a) with a = gain * sqrt(6 / (fan_in + fan_out)) for a matrix (fan_out, fan_in).
+
+    Glorot & Bengio 2010, equation 16. ValueError unless the parameter is a matrix.
+    """
+    fan_out, fan_in = _matrix_shape("glorot_uniform", parameter)
+    bound = gain * math.sqrt(6.0 / max(fan_in + fan_out, 1))
+    _write(parameter, np.random.default_rng(generator).uniform(-bound, bound, parameter.shape))
+
+
+def glorot_normal(parameter: Parameter, gain: float = 1.0, *, generator: Seed = None) -> None:
+    """p ~ N(0, s^2) with s = gain * sqrt(2 / (fan_in + fan_out)) for a matrix (fan_out, fan_in).
+
+    Glorot & Bengio 2010. ValueError unless the parameter is a matrix.
+    """
+    fan_out, fan_in = _matrix_shape("glorot_normal", parameter)
+    scale = gain * math.sqrt(2.0 / max(fan_in + fan_out, 1))
+    _write(parameter, scale * np.random.default_rng(generator).standard_normal(parameter.shape))
+
+
+def orthogonal(
+    parameter: Parameter, gain: float = 1.0, *, blocks: int = 1, generator: Seed = None
+) -> None:
+    """p = gain * Q for a matrix (R, C), Q with orthonormal rows (R <= C) or columns (R > C).
+
+    `blocks` cuts the rows into that many equal parts with an orthogonal matrix each: 4 for the
+    `weight_hh` of an LSTM, 3 for a GRU, 1 for an RNN. Saxe et al. 2014.
+    ValueError unless the parameter is a matrix whose rows `blocks` divides.
+    """
+    rows, columns = _matrix_shape("orthogonal", parameter)
+    if blocks < 1 or rows % blocks:
+        raise ValueError(
+            f"init.orthogonal: blocks is {blocks}, expected a divisor of the {rows} rows"
+        )
+    rng = np.random.default_rng(generator)
+    parts = [_orthogonal_matrix(rows // blocks, columns, rng) for _ in range(blocks)]
+    _write(parameter, gain * np.concatenate(parts))
+
+
+def forget_gate_bias(lstm: Module, value: float = 1.0) -> None:
+    """Sets the forget gate's bias to `value` in every layer and direction of one LSTM.
+
+    An LSTM adds two biases: bias_ih gets `value` and bias_hh gets 0 in the forget gate's part.
+    Jozefowicz et al. 2015. TypeError if the module is no LSTM, ValueError if it has no bias.
+    """
+    if getattr(lstm, "cell", None) != "lstm":
+        raise TypeError(f"init.forget_gate_bias: got {type(lstm).__name__}, expected an LSTM")
+    biases = [(name, p) for name, p in lstm.named_parameters() if name.startswith("bias_")]
+    if not biases:
+        raise ValueError("init.forget_gate_bias: this LSTM was made with bias=False")
+    for name, parameter in biases:
+        H = parameter.size // 4
+        parameter[H : 2 * H] = value if name.startswith("bias_ih") else 0.0
+
+
+def _matrix_shape(function: str, parameter: Parameter) -> tuple[int, int]:
+    """(rows, columns) of a matrix, or a ValueError."""
+    if parameter.ndim != 2:
+        raise ValueError(
+            f"init.{function}: parameter has shape {parameter.shape}, expected two axes"
+        )
+    rows, columns = parameter.shape
+    return rows, columns
+
+
+def _orthogonal_matrix(rows: int, columns: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """A matrix drawn uniformly (Haar) from those with orthonormal rows or columns."""
+    draw = rng.standard_normal((max(rows, columns), min(rows, columns)))
+    q, r = np.linalg.qr(draw)
+    q *= np.where(np.diag(r) < 0, -1.0, 1.0)  # without it QR's sign convention biases the draw
+    return q if rows >= columns else q.T
+
+
+def _write(parameter: Parameter, values: NDArray[np.float64]) -> None:
+    """Writes float64 values, rounded to the parameter's dtype."""
+    parameter[...] = values.astype(parameter.dtype)

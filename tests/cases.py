@@ -1,0 +1,239 @@
+"""Settings of a recurrent layer, with random numbers for each and both ways to compute it.
+
+A Case names the options; `Case.problem()` builds the layer and its inputs. `Problem.inference()`
+and `Problem.training()` ask pyrnn, `Problem.expected()` asks the float64 twin; all of them answer
+in dictionaries of arrays with the same names, sequences time first.
+"""
+
+import itertools
+import platform
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyrnn
+import reference
+
+LAYERS = {
+    "rnn_tanh": (pyrnn.RNN, {"nonlinearity": "tanh"}),
+    "rnn_relu": (pyrnn.RNN, {"nonlinearity": "relu"}),
+    "lstm": (pyrnn.LSTM, {}),
+    "gru": (pyrnn.GRU, {"reset_after": True}),
+    "gru_reset_before": (pyrnn.GRU, {"reset_after": False}),
+}
+CELLS = tuple(LAYERS)
+ISAS = ("neon",) if platform.machine() == "aarch64" else ("avx512", "avx2", "baseline")
+
+
+@dataclass(frozen=True)
+class Case:
+    """The options of one layer and the shape of its input."""
+
+    cell: str
+    input_size: int = 5
+    hidden_size: int = 6
+    num_layers: int = 1
+    bidirectional: bool = False
+    bias: bool = True
+    proj_size: int = 0
+    batch_first: bool = False
+    dropout: float = 0.0
+    dtype: str = "float64"
+    T: int = 5
+    B: int = 4
+    lengths: str = "none"  # "none", "ragged" (1..T), "zeros" (0..T, one of each), "full" (all T)
+    state: bool = True
+    seed: int = 0
+
+    def __str__(self):
+        """Only what differs from the defaults: the id of a parametrised test."""
+        default = Case(self.cell)
+        changed = {k: v for k, v in vars(self).items() if v != getattr(default, k)}
+        return "-".join([self.cell, *(f"{k}={v}" for k, v in changed.items() if k != "cell")])
+
+    @property
+    def directions(self):
+        return 1 + self.bidirectional
+
+    @property
+    def output_size(self):
+        """Width of h in one direction."""
+        return self.proj_size or self.hidden_size
+
+    @property
+    def terms(self):
+        """How many products one output can depend on, the length that tolerances follow."""
+        width = max(self.input_size, self.directions * self.output_size) + self.hidden_size + 1
+        return max(1, self.T) * width * self.num_layers
+
+    def layer(self):
+        """A layer whose weights and biases are uniform in +-1/sqrt(hidden_size)."""
+        cls, options = LAYERS[self.cell]
+        if self.proj_size:
+            options = {**options, "proj_size": self.proj_size}
+        layer = cls(
+            self.input_size,
+            self.hidden_size,
+            num_layers=self.num_layers,
+            bidirectional=self.bidirectional,
+            bias=self.bias,
+            batch_first=self.batch_first,
+            dropout=self.dropout,
+            dtype=np.dtype(self.dtype),
+            seed=self.seed,
+            **options,
+        )
+        rng = np.random.default_rng([self.seed, 1])
+        bound = 1 / np.sqrt(self.hidden_size)
+        for p in layer.parameters():
+            p[...] = rng.uniform(-bound, bound, p.shape).astype(self.dtype)
+        return layer
+
+    def problem(self):
+        """The layer with random inputs; relu arguments keep off the kink by more than rounding."""
+        for draw in itertools.count():
+            problem = Problem(self, draw)
+            if self.cell != "rnn_relu" or problem.kink_distance > 50 * np.finfo(self.dtype).eps:
+                return problem
+
+
+@dataclass
+class Problem:
+    """A layer with x, initial states, lengths, and gradients to send back; sequences time first."""
+
+    case: Case
+    draw: int = 0
+    layer: pyrnn.Module = field(init=False)
+
+    def __post_init__(self):
+        case = self.case
+        rng = np.random.default_rng([case.seed, 2, self.draw])
+        rows, width = case.num_layers * case.directions, case.directions * case.output_size
+
+        def normal(*shape):
+            return rng.standard_normal(shape).astype(case.dtype)
+
+        self.layer = case.layer()
+        self.x = normal(case.T, case.B, case.input_size)
+        self.h0 = normal(rows, case.B, case.output_size) if case.state else None
+        self.c0 = normal(rows, case.B, case.hidden_size) if case.state and self.has_c else None
+        self.d_y = normal(case.T, case.B, width)
+        self.d_hn = normal(rows, case.B, case.output_size)
+        self.d_cn = normal(rows, case.B, case.hidden_size) if self.has_c else None
+        self.lengths = draw_lengths(case.lengths, case.T, case.B, rng)
+
+    @property
+    def has_c(self):
+        return self.case.cell == "lstm"
+
+    @property
+    def state(self):
+        """The initial state as the layer takes it."""
+        return self.pack_state(self.h0, self.c0) if self.case.state else None
+
+    def pack_state(self, h, c):
+        return (h, c) if self.has_c else h
+
+    def unpack_state(self, state):
+        return state if self.has_c else (state, None)
+
+    def to_layout(self, sequence):
+        """Between time first and the layer's layout, either way."""
+        return sequence.swapaxes(0, 1) if self.case.batch_first else sequence
+
+    @property
+    def twin(self):
+        c = self.case
+        weights = [p.data for p in self.layer.parameters()]
+        return reference.Stack(c.cell, weights, c.num_layers, c.bidirectional, c.bias, c.proj_size)
+
+    def twin_forward(self):
+        return self.twin.forward(self.x, self.h0, self.c0, self.lengths)
+
+    @property
+    def kink_distance(self):
+        return reference.kink_distance(self.twin_forward()[3])
+
+    def outputs(self, y, h, c):
+        return {"y": y, "hn": h} | ({"cn": c} if self.has_c else {})
+
+    def expected(self, heads=("y", "hn", "cn")):
+        """The twin's outputs, and its gradients when only `heads` send any back."""
+        y, h, c, tape = self.twin_forward()
+        d_y = self.d_y if "y" in heads else np.zeros_like(self.d_y)
+        d_hn, d_cn = (g if n in heads else None for n, g in (("hn", self.d_hn), ("cn", self.d_cn)))
+        d_x, d_h0, d_c0, grads = self.twin.backward(tape, d_y, d_hn, d_cn)
+        named = dict(zip((n for n, _ in self.layer.named_parameters()), grads, strict=True))
+        inputs = {"d_x": d_x, "d_h0": d_h0} | ({"d_c0": d_c0} if self.has_c else {})
+        return self.outputs(y, h, c), inputs | named
+
+    def inference(self):
+        """What the layer's call returns."""
+        y, state = self.layer(self.to_layout(self.x), self.state, lengths=self.lengths)
+        return self.outputs(self.to_layout(y), *self.unpack_state(state))
+
+    def training(self, heads=("y", "hn", "cn")):
+        """What vjp and its pullback return; gradients start from zero."""
+        self.layer.zero_grad()
+        x = self.to_layout(self.x)
+        (y, state), pullback = self.layer.vjp(x, self.state, lengths=self.lengths)
+        d_y = self.to_layout(self.d_y) if "y" in heads else None
+        d_hn, d_cn = (g if n in heads else None for n, g in (("hn", self.d_hn), ("cn", self.d_cn)))
+        if d_hn is None and d_cn is None:
+            d_state = None
+        else:  # a state is given whole: what has no gradient is zero
+            zero = np.zeros_like
+            d_hn = zero(self.d_hn) if d_hn is None else d_hn
+            d_cn = zero(self.d_cn) if d_cn is None and self.has_c else d_cn
+            d_state = self.pack_state(d_hn, d_cn)
+        d_x, d_initial = pullback(d_y, d_state)
+        d_h0, d_c0 = self.unpack_state(d_initial)
+        inputs = {"d_x": self.to_layout(d_x), "d_h0": d_h0} | ({"d_c0": d_c0} if self.has_c else {})
+        named = {name: p.grad.copy() for name, p in self.layer.named_parameters()}
+        return self.outputs(self.to_layout(y), *self.unpack_state(state)), inputs | named
+
+
+def draw_lengths(kind, T, B, rng):
+    """Lengths of one kind; ragged ones hold T at least once, so that no step is padding for all."""
+    if kind == "none":
+        return None
+    if kind == "full" or not B:
+        return np.full(B, T)
+    lengths = rng.integers(1, T + 1, B)
+    lengths[rng.integers(B)] = T
+    if kind == "zeros":
+        lengths[rng.integers(B)] = 0
+    return lengths
+
+
+def pairwise(seed=0, **options):
+    """Settings in which every two values of every two options meet at least once."""
+    names, rng = list(options), np.random.default_rng(seed)
+    missing = {
+        (a, u, b, v)
+        for a, b in itertools.combinations(range(len(names)), 2)
+        for u in range(len(options[names[a]]))
+        for v in range(len(options[names[b]]))
+    }
+    chosen = []
+    while missing:
+        rows = [[int(rng.integers(len(options[n]))) for n in names] for _ in range(40)]
+        covered = [{m for m in missing if r[m[0]] == m[1] and r[m[2]] == m[3]} for r in rows]
+        best = max(range(len(rows)), key=lambda k: len(covered[k]))
+        if covered[best]:
+            missing -= covered[best]
+            chosen.append({n: options[n][k] for n, k in zip(names, rows[best], strict=True)})
+    return chosen
+
+
+def covering_cases(seed=0, **options):
+    """Cases of every cell, pairwise over the options, with sizes that fill no vector exactly."""
+    sizes = ((5, 6, 4, 5), (3, 17, 9, 4), (33, 16, 2, 3), (1, 9, 1, 1))  # I, H, B, T
+    cases = []
+    for cell in CELLS:
+        proj = {"projected": (False, True)} if cell == "lstm" else {}
+        for row in pairwise(seed, sizes=sizes, **proj, **options):
+            keys = ("input_size", "hidden_size", "B", "T")
+            row |= dict(zip(keys, row.pop("sizes"), strict=True))
+            row["proj_size"] = row["hidden_size"] // 2 if row.pop("projected", False) else 0
+            cases.append(Case(cell, seed=len(cases), **row))
+    return cases

@@ -1,0 +1,179 @@
+"""Promise: the house keeps its order: layers, who may know what, sizes, each gate equation once."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CPP = ROOT / "src" / "cpp"
+PYTHON = ROOT / "src" / "pyrnn"
+CPP_FILES = sorted(p for p in CPP.rglob("*") if p.suffix in {".h", ".cpp"})
+PYTHON_FILES = sorted(PYTHON.glob("*.py"))
+# Who may import whom: a module imports only from the layers above it in this list.
+LAYERS = (
+    {"_core"},
+    {"_checks", "_runtime"},
+    {"_parameter"},
+    {"_module"},
+    {"*"},  # layers, losses, optimizers, initialisers
+    {"_trainer"},
+    {"__init__"},
+)
+
+
+def code(path):
+    """The text without comments and string literals."""
+    text = re.sub(r"//[^\n]*|/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
+    return re.sub(r'"(\\.|[^"\\\n])*"', '""', text)
+
+
+def includes(path):
+    return re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', path.read_text(), re.MULTILINE)
+
+
+def folder(path):
+    return path.relative_to(CPP).parts[0]
+
+
+def users(pattern, files=CPP_FILES):
+    """The files whose code matches, relative to their root."""
+    root = CPP if files is CPP_FILES else PYTHON
+    return {str(p.relative_to(root)) for p in files if re.search(pattern, code(p))}
+
+
+def test_there_is_something_to_look_at():
+    assert len(CPP_FILES) > 15 and len(PYTHON_FILES) > 15
+    assert {folder(p) for p in CPP_FILES} == {"bindings", "core", "kernels"}
+
+
+@pytest.mark.parametrize("path", CPP_FILES, ids=lambda p: str(p.relative_to(CPP)))
+def test_includes_go_down(path):
+    """bindings -> core -> kernels/*kernels.h; kernels know only kernels and core/dims.h."""
+    for name in includes(path):
+        above = {"kernels": ("bindings/", "core/"), "core": ("bindings/",)}.get(folder(path), ())
+        assert not name.startswith(above) or name == "core/dims.h", name
+        if folder(path) != "kernels" and name.startswith("kernels/"):
+            assert name.endswith("kernels.h"), f"{name} is not the kernels' front door"
+
+
+@pytest.mark.parametrize("path", sorted(CPP.glob("kernels/*.h")), ids=lambda p: p.name)
+def test_kernels_use_no_containers_threads_or_exceptions(path):
+    forbidden = {"vector", "string", "algorithm", "memory", "functional", "iostream", "map", "list"}
+    forbidden |= {"thread", "mutex", "atomic", "stdexcept", "cstdio", "cstdlib", "span", "array"}
+    assert not forbidden & set(includes(path))
+    assert not re.search(r"\b(throw|new|malloc|delete)\b", code(path))
+
+
+def test_who_knows_what():
+    """pybind11, OpenMP, vector intrinsics and the environment each have one home."""
+    including = {p: set(includes(p)) for p in CPP_FILES}
+
+    def includers(prefix):
+        return {p for p, names in including.items() if any(n.startswith(prefix) for n in names)}
+
+    assert {folder(p) for p in includers("pybind11")} == {"bindings"}
+    assert {folder(CPP / p) for p in users(r"\bPy[A-Z]\w+\(")} <= {"bindings"}
+    assert {str(p.relative_to(CPP)) for p in includers("omp.h")} == {"core/parallel.h"}
+    assert users(r"#\s*pragma\s+omp|\bomp_\w+\(") <= {"core/parallel.h", "core/parallel.cpp"}
+    headers = ("immintrin", "x86intrin", "emmintrin", "arm_neon")
+    intrinsics = {path for header in headers for path in includers(header)}
+    assert all(p.name.startswith("vec") or p.name == "fpenv.h" for p in intrinsics)
+    used = users(r"\b_mm\d*_\w+\(|\bv[a-z]+q_f(32|64)\(")
+    assert all(Path(p).name.startswith("vec") or p == "core/fpenv.h" for p in used)
+    assert users(r"\bgetenv\(") <= {"core/isa.cpp"}
+    assert not users(r"\b(printf|abort|exit|cout|cerr)\b\s*[(<]")
+
+
+def test_kernels_live_in_an_anonymous_namespace():
+    """One exported symbol per object: every kernel header opens an unnamed namespace."""
+    front_doors = ("kernels.h",)
+    for path in (p for p in CPP_FILES if folder(p) == "kernels"):
+        if not path.name.endswith(front_doors):
+            assert re.search(r"namespace\s*\{", code(path)), path.name
+
+
+def test_each_gate_equation_stands_once():
+    """The activations are called where a cell's gates are, once for all ISAs, dtypes and paths."""
+    defined = "kernels/vmath.h"
+    callers = users(r"\bv(tanh|sigmoid)(<[^>]*>)?\(") - {defined}
+    cells = {"kernels/rnn.h", "kernels/lstm.h", "kernels/gru.h"}
+    assert cells <= callers, "the cells call vtanh and vsigmoid"
+    others = callers - cells
+    assert len(others) <= 1, f"only the element-wise activations may call them too: {others}"
+    # LSTM recomputes tanh(c') on the way back; GRU's two forms stand side by side.
+    for cell, count in (("rnn", 1), ("lstm", 5 + 1), ("gru", 3 + 3)):
+        calls = re.findall(r"\bv(?:tanh|sigmoid)(?:<[^>]*>)?\(", code(CPP / f"kernels/{cell}.h"))
+        assert len(calls) <= count, f"{cell}: {len(calls)} calls"
+    assert not users(r"\bstd::(tanh|exp|expf|tanhf)\b|[^\w.]tanhf?\(|[^\w.:]expf?\(")
+
+
+def test_the_build_forbids_fast_math():
+    text = re.sub(r"#[^\n]*", "", (ROOT / "CMakeLists.txt").read_text())
+    assert not re.search(r"-ffast-math|-Ofast|-march=native|FetchContent|ExternalProject", text)
+    assert "-ffp-contract=off" in text
+
+
+def rank(name):
+    exact = [k for k, names in enumerate(LAYERS) if name in names]
+    return exact[0] if exact else next(k for k, names in enumerate(LAYERS) if "*" in names)
+
+
+def relative_imports(nodes):
+    """The pyrnn modules that `from .a import b` and `from . import a` name."""
+    names = set()
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.level:
+            names |= {node.module} if node.module else {alias.name for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("path", PYTHON_FILES, ids=lambda p: p.name)
+def test_imports_go_down(path):
+    """Never back; only saving and loading, which know every class, are imported where used."""
+    tree = ast.parse(path.read_text())
+    at_import = relative_imports(tree.body)
+    for name in at_import:
+        assert rank(name) <= rank(path.stem), f"{path.name} imports {name}"
+    assert relative_imports(ast.walk(tree)) - at_import <= {"_files"}
+
+
+def top_level_imports(path):
+    """What a module imports when it is imported."""
+    names = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("path", PYTHON_FILES, ids=lambda p: p.name)
+def test_heavy_packages_are_imported_where_used(path):
+    assert not top_level_imports(path) & {"safetensors", "tqdm", "matplotlib", "torch", "scipy"}
+
+
+@pytest.mark.parametrize("path", PYTHON_FILES, ids=lambda p: p.name)
+def test_python_never_loops_over_time(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.For) and isinstance(node.iter, ast.Call):
+            text = ast.unparse(node.iter)
+            assert not re.fullmatch(r"range\((T|steps|len\(x\)|x\.shape\[\d\])\)", text), text
+
+
+@pytest.mark.parametrize("path", [*CPP_FILES, *PYTHON_FILES], ids=lambda p: p.name)
+def test_files_and_functions_stay_readable(path):
+    lines = path.read_text().splitlines()
+    assert len(lines) <= (250 if path.suffix == ".py" else 300)
+    if path.suffix == ".py":
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                doc = len((ast.get_docstring(node) or "").splitlines())
+                assert node.end_lineno - node.lineno + 1 - doc <= 60, node.name
+
+
+def test_test_files_stay_readable():
+    for path in (ROOT / "tests").glob("*.py"):
+        assert len(path.read_text().splitlines()) <= 250, path.name

@@ -1,0 +1,211 @@
+"""Promise: whatever reaches `_core` directly, it raises TypeError or ValueError and never crashes.
+
+The calls run in child processes (core_calls.py), so that a crash is a failure and not the end.
+"""
+
+import sys
+
+import numpy as np
+import pytest
+from core_calls import assert_all_refused, run
+from pyrnn import _core
+
+
+def test_stack_options():
+    assert_all_refused(
+        """
+        good = dict(cell="lstm", dtype="float32", size=I, hidden=H, layers=L, bi=True, bias=True,
+                    proj=0, dropout=0.0)
+        huge = [2**31, 2**40, 2**62, 2**63 - 1, 2**64]
+        calls(stack, good, cell=["", "LSTM", "peephole", None, 3], dtype=["float16", "f4", None],
+              size=[-1, "x", 1.5, *huge], hidden=[0, -1, None, *huge], layers=[0, -119, *huge],
+              proj=[-1, H, H + 1, 2**40], dropout=[-0.1, 1.5, float("nan"), "x"])
+        calls(stack, {**good, "cell": "gru"}, proj=[1, H])
+        """,
+        minimum=35,
+    )
+
+
+@pytest.mark.parametrize("cell", ["rnn_tanh", "lstm", "gru", "gru_reset_before"])
+def test_pack(cell):
+    assert_all_refused(
+        f"""
+        good = weights({cell!r})
+        s = stack({cell!r})
+        good_call = dict(weights=good, threads=1)
+        lists = [good[:-1], good + good[:1], [], None, 3, tuple(zeros(0)), [None] * len(good)]
+        for k in (0, 1, 2, len(good) - 1):
+            for bad in wrong_arrays(*good[k].shape) + not_arrays:
+                lists.append(good[:k] + [bad] + good[k + 1:])
+        calls(s.pack, good_call, weights=lists, threads=[0, -1, "x", None, 2**40])
+        """,
+        minimum=80,
+    )
+
+
+@pytest.mark.parametrize("cell", ["rnn_relu", "lstm", "gru"])
+@pytest.mark.parametrize("train", [False, True])
+def test_forward(cell, train):
+    extra = "seed=0, draw=0, " if train else ""
+    assert_all_refused(
+        f"""
+        s, cell = stack({cell!r}), {cell!r}
+        packed = s.pack(weights(cell), 1)
+        good = dict(packed=packed, x=zeros(T, B, I), h0=zeros(2 * L, B, H),
+                    c0=zeros(2 * L, B, H) if cell == "lstm" else None,
+                    lengths=np.array([T, 1]), batch_first=False, {extra}threads=1)
+        other = _core.Stack(cell, "float32", I, H + 1, L, True, True, 0, 0.0)
+        states = [a for a in wrong_arrays(2 * L, B, H) + not_arrays if a is not None]
+        c0 = dict(c0=states if cell == "lstm" else [zeros(2 * L, B, H)])
+        lengths = wrong_arrays(B, dtype=i64) + not_arrays[1:]
+        lengths += [np.array(v) for v in ([-1, 2], [T + 1, 1], [2**62, 1], [1], [1, 1, 1])]
+        calls(s.{"forward_train" if train else "forward"}, good, packed=[None, 3, s, type(packed)],
+              x=wrong_arrays(T, B, I) + not_arrays, h0=states, lengths=lengths,
+              threads=[0, -3, None, "x", 2**40], **c0)
+        """,
+        minimum=90,
+    )
+
+
+def test_forward_with_anothers_weights():
+    """Packed belongs to one Stack's sizes, dtype and ISA; each mismatch is an error."""
+    rows = run(
+        """
+        def forward(s, packed):
+            return s.forward(packed, zeros(T, B, I), None, None, None, False, 1)
+        s = stack()
+        others = [stack("gru"), stack(hidden=H + 1), stack(layers=1), stack(bi=False),
+                  stack(bias=False), stack(size=I + 1)]
+        packed = [o for o in (stack("gru").pack(weights("gru"), 1),
+                              stack(layers=1).pack(weights(layers=1), 1),
+                              stack(bi=False).pack(weights(bi=False), 1),
+                              stack(bias=False).pack(weights(bias=False), 1),
+                              stack(dtype="float64").pack(weights(dtype=f64), 1))]
+        calls(lambda p: forward(s, p), dict(packed=s.pack(weights(), 1)), packed=packed)
+        """
+    )
+    assert [row[1] for row in rows] == ["ValueError"] * 5, rows
+
+
+@pytest.mark.skipif(len(_core.available_isas()) < 2, reason="this CPU has one instruction set")
+def test_weights_packed_for_another_isa():
+    rows = run(
+        """
+        best, *_, last = _core.available_isas()
+        s = stack()
+        packed = s.pack(weights(), 1)
+        _core._set_isa(last)
+        try:
+            s.forward(packed, zeros(T, B, I), None, None, None, False, 1)
+            print("packed|accepted|")
+        except ValueError as error:
+            print(f"packed|ValueError|{error}")
+        y, _, _, saved = s.forward_train(s.pack(weights(), 1), zeros(T, B, I), None, None, None,
+                                         False, 0, 0, 1)
+        _core._set_isa(best)
+        try:
+            s.backward(saved, weights(), y, None, None, True, 1)
+            print("saved|accepted|")
+        except ValueError as error:
+            print(f"saved|ValueError|{error}")
+        """
+    )
+    # Weights of another layout must be refused; activations may be, or used by their own ISA.
+    assert rows[0][1] == "ValueError" and rows[1][1] in ("ValueError", "accepted"), rows
+
+
+@pytest.mark.parametrize("cell", ["rnn_tanh", "lstm", "gru"])
+def test_backward(cell):
+    assert_all_refused(
+        f"""
+        s, cell = stack({cell!r}), {cell!r}
+        w = weights(cell)
+        def forward():
+            return s.forward_train(s.pack(w, 1), zeros(T, B, I), None, None, None, False, 0, 0, 1)
+        def backward(saved, w, dy, dhn, dcn):
+            return s.backward(saved or forward()[3], w, dy, dhn, dcn, True, 1)
+        state = zeros(2 * L, B, H)
+        good = dict(saved=None, w=w, dy=zeros(T, B, 2 * H), dhn=state,
+                    dcn=state if cell == "lstm" else None)
+        states = [a for a in wrong_arrays(*state.shape) + not_arrays if a is not None]
+        other = stack(cell, layers=1)
+        saved = other.forward_train(other.pack(weights(cell, layers=1), 1), zeros(T, B, I), None,
+                                    None, None, False, 0, 0, 1)[3]
+        calls(backward, good, saved=[3, "x", saved, s], w=[w[:-1], [], 3, [None] * len(w)],
+              dy=[a for a in wrong_arrays(T, B, 2 * H) + not_arrays if a is not None],
+              dhn=states, dcn=states if cell == "lstm" else [state])
+        """,
+        minimum=50,
+    )
+
+
+def test_saved_and_gradients_are_spent_once():
+    rows = run(
+        """
+        s, w = stack(), weights()
+        y, hn, cn, saved = s.forward_train(s.pack(w, 1), zeros(T, B, I), None, None, None, False,
+                                           0, 0, 1)
+        gradients = s.backward(saved, w, y, None, None, True, 1)[3]
+        def again():
+            s.backward(saved, w, y, None, None, True, 1)
+        grads = [np.zeros_like(a) for a in w]
+        gradients.add_into(grads)
+        for call in (again, lambda: gradients.add_into(grads)):
+            try:
+                call()
+                print("call|accepted|")
+            except (RuntimeError, ValueError) as error:
+                print(f"call|refused|{error}")
+        gradients = s.backward(s.forward_train(s.pack(w, 1), zeros(T, B, I), None, None, None,
+                               False, 0, 0, 1)[3], w, y, None, None, True, 1)[3]
+        read_only = [a.copy() for a in grads]
+        read_only[2].flags.writeable = False
+        for bad in (grads[:-1], [None] * len(grads), read_only, [a[:1] for a in grads], 3,
+                    [a.astype(f64) for a in grads], [np.asfortranarray(a) for a in grads]):
+            try:
+                gradients.add_into(bad)
+                print(f"add_into({bad})|accepted|")
+            except (TypeError, ValueError) as error:
+                print(f"add_into|refused|{error}")
+        """
+    )
+    assert len(rows) == 9 and all(row[1] == "refused" for row in rows), rows
+
+
+def test_stream():
+    assert_all_refused(
+        """
+        w = weights(layers=1, bi=False)
+        s = stack(layers=1, bi=False)
+        packed = s.pack(w, 1)
+        calls(_core.Stream, dict(s=s, packed=packed, n=B), s=[None, 3, packed, stack()],
+              packed=[None, s], n=[-1, "x", None, 2**62])
+        stream = _core.Stream(s, packed, B)
+        read_only = zeros(B, H)
+        read_only.flags.writeable = False
+        x = zeros(B, H)
+        calls(stream.step, dict(x=zeros(B, I), out=None), x=wrong_arrays(B, I) + not_arrays,
+              out=[a for a in wrong_arrays(B, H) + not_arrays if a is not None] + [read_only])
+        calls(stream.run, dict(x=zeros(T, B, I), threads=1), x=wrong_arrays(T, B, I) + not_arrays,
+              threads=[0, -1, None])
+        states = wrong_arrays(1, B, H) + not_arrays
+        calls(stream.set_state, dict(h=zeros(1, B, H), c=zeros(1, B, H)), h=states, c=states)
+        """,
+        minimum=120,
+    )
+
+
+def test_inputs_keep_their_reference_counts():
+    """Neither success nor failure leaks a reference to an argument."""
+    w = [np.ones((12, 3), "f4"), np.ones((12, 4), "f4")]
+    s = _core.Stack("gru", "float32", 3, 4, 1, False, False, 0, 0.0)
+    packed, x, bad = s.pack(w, 1), np.ones((5, 2, 3), "f4"), np.ones((5, 2, 9), "f4")
+    before = [sys.getrefcount(a) for a in (*w, x, bad)]
+    for _ in range(50):
+        s.forward(packed, x, None, None, None, False, 1)
+        y, _, _, saved = s.forward_train(packed, x, None, None, None, False, 0, 0, 1)
+        s.backward(saved, w, y, None, None, True, 1)
+        del saved
+        with pytest.raises(ValueError, match="x"):
+            s.forward(packed, bad, None, None, None, False, 1)
+    assert [sys.getrefcount(a) for a in (*w, x, bad)] == before

@@ -1,0 +1,89 @@
+"""Promise: a damaged, forged or foreign file is an error; it runs no code and takes no memory."""
+
+import json
+import time
+
+import numpy as np
+import pyrnn
+import pytest
+
+
+def saved(tmp_path):
+    """A path, and its header (as an object) and data."""
+    path = tmp_path / "model"
+    pyrnn.GRU(3, 4, seed=0).save(path)
+    raw = path.read_bytes()
+    size = int.from_bytes(raw[:8], "little")
+    return path, json.loads(raw[8 : 8 + size]), raw[8 + size :]
+
+
+def write(path, header, data):
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+
+
+def test_truncated_and_random_files(tmp_path):
+    path, _, _ = saved(tmp_path)
+    raw, rng = path.read_bytes(), np.random.default_rng(0)
+    for size in {0, 1, 7, 8, 9, 50, len(raw) // 2, len(raw) - 1}:
+        path.write_bytes(raw[:size])
+        with pytest.raises((ValueError, OSError)):
+            pyrnn.load(path)
+    path.write_bytes(raw + b"\0")
+    with pytest.raises((ValueError, OSError)):
+        pyrnn.load(path)
+    for start in (b"", (2**63).to_bytes(8, "little"), (10**9).to_bytes(8, "little"), b"PK\3\4"):
+        path.write_bytes(start + rng.bytes(200))
+        with pytest.raises((ValueError, OSError)):
+            pyrnn.load(path)
+    with pytest.raises(FileNotFoundError):
+        pyrnn.load(tmp_path / "nothing")
+
+
+def change_metadata(header, **changes):
+    """Replaces numbers and names inside the configuration, wherever they stand."""
+    text = json.dumps(header["__metadata__"])
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    return {**header, "__metadata__": json.loads(text)}
+
+
+@pytest.mark.parametrize("name", ["os.system", "Module", "Trainer", "object", "__import__", "Gru"])
+def test_only_known_classes_are_built(name, tmp_path):
+    path, header, data = saved(tmp_path)
+    write(path, change_metadata(header, GRU=name), data)
+    with pytest.raises((ValueError, TypeError)):
+        pyrnn.load(path)
+
+
+def test_a_forged_size_is_refused_before_memory_is_taken(tmp_path):
+    path, header, data = saved(tmp_path)
+    for huge in ("2000000000", "200000"):
+        forged = change_metadata(header, **{'hidden_size\\": 4': f'hidden_size\\": {huge}'})
+        write(path, forged, data)
+        start = time.perf_counter()
+        with pytest.raises((ValueError, MemoryError)):
+            pyrnn.load(path)
+        assert time.perf_counter() - start < 1
+
+
+def test_missing_unexpected_and_misshaped_tensors(tmp_path):
+    path, header, data = saved(tmp_path)
+    renamed = {("other" if k == "bias_ih_l0" else k): v for k, v in header.items()}
+    write(path, renamed, data)
+    with pytest.raises(ValueError, match="bias_ih_l0"):
+        pyrnn.load(path)
+    misshaped = json.loads(json.dumps(header))
+    misshaped["bias_ih_l0"]["shape"] = [3, 4]
+    write(path, misshaped, data)
+    with pytest.raises(ValueError, match="bias_ih_l0"):
+        pyrnn.load(path)
+
+
+def test_foreign_and_future_files_are_explained(tmp_path):
+    path, header, data = saved(tmp_path)
+    without = {k: v for k, v in header.items() if k != "__metadata__"}
+    write(path, without, data)
+    with pytest.raises(ValueError, match=r"pyrnn|configuration|metadata"):
+        pyrnn.load(path)

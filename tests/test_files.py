@@ -1,0 +1,172 @@
+"""Promise: a saved model comes back to the bit, and a file is always one whole version."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pyrnn
+import pytest
+from compare import assert_same_bits
+
+
+def models():
+    wide = {"dtype": np.float64, "seed": 0}
+    yield pyrnn.RNN(3, 4, nonlinearity="relu", bias=False, seed=0)
+    yield pyrnn.LSTM(3, 4, num_layers=2, bidirectional=True, proj_size=2, dropout=0.2, **wide)
+    yield pyrnn.GRU(3, 4, reset_after=False, batch_first=True, seed=0)
+    yield pyrnn.Linear(3, 4, bias=False, **wide)
+    yield pyrnn.Embedding(5, 3, padding_idx=2, seed=0)
+    yield pyrnn.Sequential(
+        pyrnn.Embedding(9, 4, seed=0),
+        pyrnn.Dropout(0.3, seed=5),
+        pyrnn.GRU(4, 5, bidirectional=True, seed=1),
+        pyrnn.LastStep(bidirectional=True),
+        pyrnn.Tanh(),
+        pyrnn.Linear(10, 3, seed=2),
+        pyrnn.Softmax(),
+    )
+
+
+@pytest.mark.parametrize("model", models(), ids=lambda m: type(m).__name__)
+def test_round_trip(model, tmp_path):
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    loaded = pyrnn.load(path)
+    assert type(loaded) is type(model) and repr(loaded) == repr(model)
+    assert loaded.config() == model.config()
+    assert_same_bits(loaded.state_dict(), model.state_dict())
+    assert os.listdir(tmp_path) == ["model.safetensors"]
+    loaded.save(str(path))  # over itself, by str as well as Path
+    assert_same_bits(pyrnn.load(str(path)).state_dict(), model.state_dict())
+
+
+def test_dropout_goes_on_where_it_was(tmp_path):
+    model = pyrnn.GRU(3, 4, num_layers=2, dropout=0.5, seed=0)
+    x = np.ones((5, 2, 3), np.float32)
+    model.vjp(x)
+    model.save(tmp_path / "m")
+    loaded = pyrnn.load(tmp_path / "m")
+    assert_same_bits(loaded.vjp(x)[0], model.vjp(x)[0])
+
+
+def test_other_tools_read_it(tmp_path):
+    """Plain safetensors with torch's names."""
+    safetensors = pytest.importorskip("safetensors.numpy")
+    model = pyrnn.LSTM(3, 4, seed=0)
+    model.save(tmp_path / "m.safetensors")
+    assert_same_bits(safetensors.load_file(tmp_path / "m.safetensors"), model.state_dict())
+
+
+@pytest.mark.parametrize("lay_out", [np.asfortranarray, lambda a: a[::-1].copy()[::-1]])
+def test_weights_from_transposed_arrays(lay_out, tmp_path):
+    """Fortran order and negative strides, as W.T from other libraries, keep their values."""
+    rng = np.random.default_rng(0)
+    model, weight = pyrnn.Linear(5, 7, seed=0), rng.standard_normal((7, 5)).astype(np.float32)
+    model.weight[...] = lay_out(weight)
+    model.load_state_dict({**model.state_dict(), "weight": lay_out(weight)})
+    model.save(tmp_path / "m")
+    assert_same_bits(pyrnn.load(tmp_path / "m").weight.data, weight)
+
+
+def test_tied_weights_stay_tied(tmp_path):
+    model = pyrnn.Sequential(pyrnn.Linear(3, 3, seed=0), pyrnn.Linear(3, 3, seed=1))
+    first, second = (m for m in model.modules() if isinstance(m, pyrnn.Linear))
+    second.weight = first.weight
+    model.save(tmp_path / "m")
+    x = np.ones((2, 3), np.float32)
+    loaded = pyrnn.load(tmp_path / "m")
+    assert_same_bits(loaded(x)[0], model(x)[0])
+    assert len(loaded.parameters()) == len(model.parameters())
+
+
+WRITER = """
+import sys, numpy as np, pyrnn
+model = pyrnn.Linear(300, 400, bias=False)
+for k in range(1, 10**6):
+    model.weight[...] = float(k)
+    model.save(sys.argv[1])
+    if k == 1:
+        print("ready", flush=True)
+"""
+
+
+def kill_while_saving(path, seconds):
+    """Starts a process that saves without end, and kills it after the first whole version."""
+    command = [sys.executable, "-c", WRITER, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+        assert child.stdout.readline().strip() == b"ready"
+        time.sleep(seconds)
+        child.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.parametrize("times", [6, pytest.param(60, marks=pytest.mark.slow)])
+def test_killed_while_saving(times, tmp_path):
+    """Whenever the process dies, the file is one whole version: all its numbers are equal."""
+    path, rng = tmp_path / "model", np.random.default_rng(0)
+    for _ in range(times):
+        kill_while_saving(path, rng.uniform(0, 0.05))
+        weight = pyrnn.load(path).weight.data
+        assert weight[0, 0] >= 1 and (weight == weight[0, 0]).all()
+    pyrnn.load(path).save(path)
+
+
+@pytest.mark.parametrize("function", ["fsync", "replace"])
+def test_a_failing_disk_leaves_the_old_file(function, tmp_path, monkeypatch):
+    """No space left, told by fsync or by the rename: the old version stays, no rubbish does."""
+    path = tmp_path / "model"
+    pyrnn.Linear(3, 4, seed=0).save(path)
+    before, failed = path.read_bytes(), []
+
+    def fail(*args, **options):
+        failed.append(function)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for name in {"replace": ("replace", "rename")}.get(function, (function,)):
+        monkeypatch.setattr(os, name, fail)
+    with pytest.raises(OSError, match="No space left"):
+        pyrnn.Linear(3, 4, seed=1).save(path)
+    monkeypatch.undo()
+    assert failed and path.read_bytes() == before and os.listdir(tmp_path) == ["model"]
+
+
+def test_a_file_too_large_for_the_disk(tmp_path):
+    """The system's own refusal in the middle of writing."""
+    path = tmp_path / "model"
+    pyrnn.Linear(3, 4, seed=0).save(path)
+    before = path.read_bytes()
+    code = f"""
+import resource, pyrnn
+model = pyrnn.Linear(300, 400)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    model.save({str(path)!r})
+except OSError as error:
+    print(type(error).__name__, error)
+"""
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert child.stdout.startswith("OSError"), child.stderr
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["model"]
+
+
+def test_paths_that_cannot_be_written(tmp_path):
+    model = pyrnn.Linear(2, 2, seed=0)
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "folder", tmp_path / "missing" / "m", tmp_path / ("x" * 300)):
+        with pytest.raises(OSError, match=path.name[:9]):
+            model.save(path)
+    with pytest.raises((TypeError, ValueError)):
+        model.save(None)
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_mode_follows_umask(tmp_path):
+    before = os.umask(0o027)
+    try:
+        pyrnn.Linear(2, 2, seed=0).save(tmp_path / "m")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "m").stat().st_mode & 0o777 == 0o640

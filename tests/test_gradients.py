@@ -1,0 +1,178 @@
+"""Promise: every gradient is what moving its argument by a little shows, in float64.
+
+Central differences on pyrnn itself, independent of the twin: every entry of every parameter, of x
+and of the states, for three ragged layers in both directions, for every module and every loss.
+"""
+
+import numpy as np
+import pyrnn
+import pytest
+from cases import CELLS, Case
+
+STEP = np.finfo(np.float64).eps ** (1 / 3)
+# Truncation and rounding both contribute a small multiple of STEP^2, relative to the largest entry.
+ALLOWED = 1000 * STEP**2
+
+
+def difference(function, array, write):
+    """The slope of function() in every entry of `array`, by central differences."""
+    slope = np.zeros(array.shape)
+    for where in np.ndindex(array.shape):
+        sides = []
+        for sign in (1, -1):
+            moved = array.copy()
+            moved[where] += sign * STEP
+            write(moved)
+            sides.append(function())
+        slope[where] = (sides[0] - sides[1]) / (2 * STEP)
+    write(array)
+    return slope
+
+
+def check(function, arrays, gradients):
+    """`arrays` maps a name to an ndarray (moved in place) or a Parameter."""
+    assert arrays.keys() == gradients.keys()
+    slopes = {}
+    for name, a in arrays.items():
+        value = np.array(a.data if isinstance(a, pyrnn.Parameter) else a)
+
+        def write(new, a=a):
+            a[...] = new
+
+        slopes[name] = difference(function, value, write)
+    largest = max(np.abs(s).max(initial=0) for s in slopes.values())
+    assert largest > 0
+    for name, slope in slopes.items():
+        error = np.abs(slope - gradients[name]).max(initial=0)
+        assert error <= ALLOWED * largest, f"{name} is off by {error}"
+
+
+def layer_case(cell, dropout=0.0, proj_size=0):
+    options = {"num_layers": 3, "bidirectional": True, "lengths": "zeros", "dropout": dropout}
+    return Case(cell, 2, 3, T=4, B=3, seed=5, proj_size=proj_size, **options)
+
+
+@pytest.mark.parametrize("proj_size", [0, 2])
+@pytest.mark.parametrize("cell", CELLS)
+def test_recurrent_layers(cell, proj_size, isa):
+    """Three layers, both directions, ragged lengths with a zero, all arguments."""
+    if proj_size and cell != "lstm":
+        pytest.skip("only LSTM has a projection")
+    problem = layer_case(cell, proj_size=proj_size).problem()
+    _, gradients = problem.training()
+
+    def loss():
+        out = problem.inference()
+        sent = {"y": problem.d_y, "hn": problem.d_hn, "cn": problem.d_cn}
+        return sum((a * sent[name]).sum() for name, a in out.items())
+
+    arrays = {"d_x": problem.x, "d_h0": problem.h0}
+    arrays |= {"d_c0": problem.c0} if problem.has_c else {}
+    check(loss, arrays | dict(problem.layer.named_parameters()), gradients)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_dropout_between_layers(cell):
+    """The same mask on the way back as on the way there: `rng` fixes it."""
+    problem = layer_case(cell, dropout=0.4).problem()
+    layer, lengths = problem.layer, problem.lengths
+
+    def loss():
+        (y, _), _ = layer.vjp(problem.x, problem.state, lengths=lengths, rng=3)
+        return (y * problem.d_y).sum()
+
+    layer.zero_grad()
+    _, pullback = layer.vjp(problem.x, problem.state, lengths=lengths, rng=3)
+    d_x, d_state = pullback(problem.d_y)
+    arrays = {"d_x": problem.x, "d_h0": problem.h0} | dict(layer.named_parameters())
+    gradients = {"d_x": d_x, "d_h0": problem.unpack_state(d_state)[0]}
+    check(loss, arrays, gradients | {name: p.grad for name, p in layer.named_parameters()})
+
+
+MODULES = {
+    "Linear": (lambda: pyrnn.Linear(4, 3, seed=0, dtype=np.float64), (5, 2, 4)),
+    "Linear without bias": (lambda: pyrnn.Linear(4, 1, bias=False, dtype=np.float64), (4,)),
+    "Tanh": (pyrnn.Tanh, (5, 7)),
+    "ReLU": (pyrnn.ReLU, (5, 7)),
+    "Sigmoid": (pyrnn.Sigmoid, (5, 7)),
+    "Softmax": (pyrnn.Softmax, (5, 2, 7)),
+    "Dropout": (lambda: pyrnn.Dropout(0.3, seed=0), (5, 2, 7)),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_without_state(name, rng, isa):
+    make, shape = MODULES[name]
+    module, x = make(), rng.standard_normal(shape)
+    fixed = {"rng": 1} if name == "Dropout" else {}
+    y, pullback = module.vjp(x, **fixed)
+    d_y = rng.standard_normal(y.shape)
+    gradients = {"d_x": pullback(d_y)} | {n: p.grad for n, p in module.named_parameters()}
+
+    def loss():
+        return (module.vjp(x, **fixed)[0] * d_y).sum()
+
+    check(loss, {"d_x": x} | dict(module.named_parameters()), gradients)
+
+
+def test_embedding(rng):
+    module, ids = (
+        pyrnn.Embedding(5, 3, seed=0, dtype=np.float64),
+        np.array([[1, 4], [1, 1], [0, 2]]),
+    )
+    y, pullback = module.vjp(ids)
+    d_y = rng.standard_normal(y.shape)
+    assert pullback(d_y) is None
+    gradients = {"weight": module.weight.grad}
+    check(lambda: (module(ids) * d_y).sum(), {"weight": module.weight}, gradients)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_last_step(bidirectional, rng):
+    """Alone, on the output of a layer of 2 units."""
+    width = 2 * (1 + bidirectional)
+    module, x, lengths = (
+        pyrnn.LastStep(bidirectional=bidirectional),
+        rng.random((4, 3, width)),
+        [4, 1, 2],
+    )
+    y, pullback = module.vjp(x, lengths=lengths)
+    d_y = rng.standard_normal(y.shape)
+    check(lambda: (module(x, lengths=lengths) * d_y).sum(), {"d_x": x}, {"d_x": pullback(d_y)})
+
+
+@pytest.mark.parametrize(
+    "cls", [pyrnn.losses.CrossEntropy, pyrnn.losses.BCEWithLogits, pyrnn.losses.MSE]
+)
+def test_losses(cls, rng):
+    y = rng.standard_normal((4, 3, 5))
+    classes = cls is pyrnn.losses.CrossEntropy
+    target = rng.integers(0, 5, (4, 3)) if classes else rng.random(y.shape)
+    _, pullback = cls().vjp(y, target, lengths=[4, 0, 2])
+    check(lambda: cls()(y, target, lengths=[4, 0, 2]), {"y": y}, {"y": pullback()})
+
+
+def test_a_whole_model(rng):
+    """Embedding to loss: the pullbacks of a Sequential compose, states included."""
+    wide = {"dtype": np.float64, "seed": 1}
+    model = pyrnn.Sequential(
+        pyrnn.Embedding(6, 3, **wide),
+        pyrnn.GRU(3, 4, bidirectional=True, **wide),
+        pyrnn.Tanh(),
+        pyrnn.LSTM(8, 3, num_layers=2, **wide),
+        pyrnn.LastStep(),
+        pyrnn.Linear(3, 2, **wide),
+    )
+    ids, target, lengths = rng.integers(0, 6, (5, 4)), [0, 1, 1, 0], [5, 2, 1, 3]
+    loss = pyrnn.losses.CrossEntropy()
+    (y, state), pullback = model.vjp(ids, lengths=lengths)
+    assert len(state) == 2
+    _, loss_pullback = loss.vjp(y, target)
+    d_x, _ = pullback(loss_pullback())
+    assert d_x is None
+    gradients = {n: p.grad for n, p in model.named_parameters()}
+    check(
+        lambda: loss(model(ids, lengths=lengths)[0], target),
+        dict(model.named_parameters()),
+        gradients,
+    )

@@ -1,0 +1,203 @@
+"""Promise: losses are means over the real elements, with their gradients; padding is never read."""
+
+import numpy as np
+import pyrnn
+import pytest
+from compare import assert_same_bits
+from pyrnn import losses
+
+
+def cross_entropy(y, target):
+    """-log softmax(y)[target], row by row."""
+    shifted = y - y.max(axis=-1, keepdims=True)
+    log_softmax = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return -np.take_along_axis(log_softmax, target[..., None], axis=-1)[..., 0]
+
+
+def bce(y, target):
+    """-target log s(y) - (1 - target) log(1 - s(y)), s the logistic function."""
+    return np.logaddexp(0, y) - target * y
+
+
+def mse(y, target):
+    return (y - target) ** 2
+
+
+LOSSES = {
+    "CrossEntropy": (losses.CrossEntropy, cross_entropy),
+    "BCEWithLogits": (losses.BCEWithLogits, bce),
+    "MSE": (losses.MSE, mse),
+}
+each_loss = pytest.mark.parametrize("name", LOSSES)
+each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+def draw(name, rng, dtype="float64", shape=(5, 3, 7)):
+    """y and a target for it, of shape (T, B, C)."""
+    y = rng.standard_normal(shape).astype(dtype)
+    if name == "CrossEntropy":
+        return y, rng.integers(0, shape[-1], shape[:-1])
+    return y, rng.random(shape).astype(dtype)
+
+
+@each_loss
+@each_dtype
+@pytest.mark.parametrize("shape", [(1, 1), (9, 17), (5, 3, 7), (4, 33, 2)], ids=str)
+def test_value_is_the_mean(name, dtype, shape, rng, isa):
+    cls, equation = LOSSES[name]
+    y, target = draw(name, rng, dtype, shape)
+    expected = equation(y.astype(np.float64), target).mean()
+    tolerance = 20 * np.finfo(dtype).eps
+    assert cls()(y, target) == pytest.approx(expected, rel=tolerance, abs=tolerance)
+    assert cls().vjp(y, target)[0] == cls()(y, target)
+
+
+@each_loss
+def test_gradient_by_finite_differences(name, rng):
+    cls, _ = LOSSES[name]
+    y, target = draw(name, rng, shape=(3, 2, 4))
+    _, pullback = cls().vjp(y, target, lengths=[3, 1])
+    d_y, step = pullback(), 1e-6
+    for where in np.ndindex(y.shape):
+        sides = []
+        for sign in (1, -1):
+            moved = y.copy()
+            moved[where] += sign * step
+            sides.append(cls()(moved, target, lengths=[3, 1]))
+        assert (sides[0] - sides[1]) / (2 * step) == pytest.approx(d_y[where], abs=1e-9)
+
+
+@each_loss
+@each_dtype
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_lengths_take_the_mean_over_real_steps(name, dtype, batch_first, rng):
+    cls, equation = LOSSES[name]
+    y, target = draw(name, rng, dtype)
+    lengths, real = [2, 0, 5], np.arange(5)[:, None] < [2, 0, 5]
+    expected = equation(y.astype(np.float64), target)[real].mean()
+    if batch_first:
+        y, target = y.swapaxes(0, 1), target.swapaxes(0, 1)
+    value, pullback = cls(batch_first=batch_first).vjp(y, target, lengths=lengths)
+    assert value == pytest.approx(expected, rel=20 * np.finfo(dtype).eps)
+    d_y = pullback().swapaxes(0, 1) if batch_first else pullback()
+    assert not d_y[~real].any() and d_y[real].any(axis=-1).all()
+
+
+@each_loss
+@pytest.mark.parametrize("poison", [np.nan, np.inf, -1e30])
+def test_padding_is_never_read(name, poison, rng):
+    """Logits and targets beyond the lengths may be anything."""
+    cls, _ = LOSSES[name]
+    y, target = draw(name, rng)
+    padding = np.arange(5)[:, None] >= [2, 0, 5]
+    expected = cls().vjp(y, target, lengths=[2, 0, 5])
+    y[padding] = poison
+    target[padding] = 99 if name == "CrossEntropy" else poison
+    value, pullback = cls().vjp(y, target, lengths=[2, 0, 5])
+    assert value == expected[0]
+    assert_same_bits(pullback(), expected[1]())
+
+
+@each_loss
+def test_nothing_real_is_zero(name, rng):
+    cls, _ = LOSSES[name]
+    y, target = draw(name, rng)
+    value, pullback = cls().vjp(y, target, lengths=[0, 0, 0])
+    assert value == 0 and not pullback().any()
+    value, pullback = cls().vjp(y[:, :0], target[:, :0])
+    assert value == 0 and pullback().shape == (5, 0, 7)
+
+
+@each_loss
+@each_dtype
+def test_threads_and_more_padding_give_the_same_bits(name, dtype, rng, isa):
+    cls, _ = LOSSES[name]
+    y, target = draw(name, rng, dtype, (40, 37, 65))
+    lengths = rng.integers(0, 31, 37)
+    results = []
+    for n, T in ((1, 40), (2, 40), (2, 30)):
+        with pyrnn.threads(n):
+            value, pullback = cls().vjp(y[:T], target[:T], lengths=lengths)
+            results.append((value, pullback()[:30]))
+    for value, d_y in results[1:]:
+        assert value == results[0][0]
+        assert_same_bits(d_y, results[0][1])
+
+
+def test_ignore_index(rng):
+    y, target = draw("CrossEntropy", rng)
+    target[1, 2] = target[3, 0] = -100
+    real = target != -100
+    value, pullback = losses.CrossEntropy().vjp(y, target)
+    assert value == pytest.approx(cross_entropy(y, np.where(real, target, 0))[real].mean())
+    assert not pullback()[~real].any()
+    zero = losses.CrossEntropy(ignore_index=0)
+    kept = (target != 0) & real
+    target[~real] = 0
+    assert zero(y, target) == pytest.approx(cross_entropy(y, target)[kept].mean())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_huge_logits_stay_finite(dtype, isa):
+    y = np.array([[1e4, 0.0], [0.0, 1e4], [-1e4, 0.0]], dtype)
+    value, pullback = losses.CrossEntropy().vjp(y, [0, 0, 1])
+    assert value == pytest.approx(1e4 / 3, rel=1e-6)
+    np.testing.assert_allclose(pullback(), [[0, 0], [-1 / 3, 1 / 3], [0, 0]], atol=1e-6)
+    target = np.array([[1, 0], [1, 0], [0, 0]], dtype)
+    value, pullback = losses.BCEWithLogits().vjp(y, target)
+    expected = bce(y.astype(np.float64), target).mean()
+    assert value == pytest.approx(expected, rel=1e-6) and np.isfinite(pullback()).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_bad_row_leaves_the_others_gradients_alone(bad, rng):
+    y, target = draw("CrossEntropy", rng)
+    _, pullback = losses.CrossEntropy().vjp(y, target)
+    expected = pullback()
+    y[2, 1, 3] = bad
+    value, pullback = losses.CrossEntropy().vjp(y, target)
+    others = np.ones((5, 3), bool)
+    others[2, 1] = False
+    assert not np.isfinite(value)
+    assert_same_bits(pullback()[others], expected[others])
+
+
+def test_pullback_scales_and_is_spent(rng):
+    y, target = draw("MSE", rng)
+    expected = losses.MSE().vjp(y, target)[1]()
+    pullback = losses.MSE().vjp(y, target)[1]
+    np.testing.assert_allclose(pullback(3.0), 3 * expected, rtol=1e-15)
+    with pytest.raises(RuntimeError, match=r"once|before|used"):
+        pullback()
+
+
+@pytest.mark.parametrize(
+    ("name", "y", "target", "error", "words"),
+    [
+        ("CrossEntropy", (4, 3), [0, 1, 2, 3], ValueError, r"target\[3\] is 3"),
+        ("CrossEntropy", (4, 3), [0, -1, 2, 1], ValueError, r"target\[1\] is -1"),
+        ("CrossEntropy", (4, 3), [0, 1], ValueError, r"shape \(2,\)"),
+        ("CrossEntropy", (4, 3), [0.0, 1.0, 2.0, 1.0], TypeError, "integer"),
+        ("CrossEntropy", (4, 0), [0, 0, 0, 0], ValueError, "C >= 1"),
+        ("MSE", (4, 3), [[0.0] * 3], ValueError, r"shape \(1, 3\)"),
+        ("MSE", (1, 2), [[0.0, np.nan]], ValueError, r"target\[0, 1\] is nan"),
+        ("BCEWithLogits", (1, 2), [[0.0, 1.5]], ValueError, r"target\[0, 1\] is 1.5"),
+    ],
+)
+def test_bad_targets(name, y, target, error, words):
+    with pytest.raises(error, match=words):
+        LOSSES[name][0]()(np.zeros(y), target)
+
+
+@each_loss
+def test_bad_y_and_lengths(name, rng):
+    cls, _ = LOSSES[name]
+    y, target = draw(name, rng)
+    with pytest.raises(TypeError, match="float16"):
+        cls()(y.astype(np.float16), target)
+    for lengths in ([1, 2], [6, 0, 0], [-1, 0, 0]):
+        with pytest.raises(ValueError, match="lengths"):
+            cls()(y, target, lengths=lengths)
+    if name != "CrossEntropy":
+        with pytest.raises(TypeError, match="float32"):
+            cls()(y, target.astype(np.float32))

@@ -1,0 +1,223 @@
+"""Promise: optimizers and clipping follow their published equations, step for step."""
+
+import numpy as np
+import pyrnn
+import pytest
+from compare import assert_same_bits, tolerance
+from pyrnn import optim
+
+DTYPES = ("float32", "float64")
+
+
+def sgd(p, g, s, t, lr, momentum=0.0, dampening=0.0, nesterov=False, weight_decay=0.0):
+    g = g + weight_decay * p
+    if momentum:
+        s["b"] = g if t == 1 else momentum * s["b"] + (1 - dampening) * g
+        g = g + momentum * s["b"] if nesterov else s["b"]
+    return p - lr * g
+
+
+def adam(p, g, s, t, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, decoupled=False):
+    b1, b2 = betas
+    p, g = (p * (1 - lr * weight_decay), g) if decoupled else (p, g + weight_decay * p)
+    s["m"] = b1 * s.get("m", 0) + (1 - b1) * g
+    s["v"] = b2 * s.get("v", 0) + (1 - b2) * g**2
+    return p - lr * (s["m"] / (1 - b1**t)) / (np.sqrt(s["v"] / (1 - b2**t)) + eps)
+
+
+def adamw(p, g, s, t, lr, weight_decay=0.01, **options):
+    return adam(p, g, s, t, lr, weight_decay=weight_decay, decoupled=True, **options)
+
+
+def rmsprop(p, g, s, t, lr, alpha=0.99, eps=1e-8, momentum=0.0, weight_decay=0.0):
+    g = g + weight_decay * p
+    s["v"] = alpha * s.get("v", 0) + (1 - alpha) * g**2
+    s["b"] = momentum * s.get("b", 0) + g / (np.sqrt(s["v"]) + eps)
+    return p - lr * s["b"]
+
+
+SETTINGS = [
+    (optim.SGD, sgd, {"lr": 0.1}),
+    (optim.SGD, sgd, {"lr": 0.1, "weight_decay": 0.3}),
+    (optim.SGD, sgd, {"lr": 0.1, "momentum": 0.9, "dampening": 0.4}),
+    (optim.SGD, sgd, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+    (optim.Adam, adam, {"lr": 0.1}),
+    (optim.Adam, adam, {"lr": 0.1, "betas": (0.5, 0.7), "eps": 1e-2, "weight_decay": 0.1}),
+    (optim.AdamW, adamw, {"lr": 0.1}),
+    (optim.AdamW, adamw, {"lr": 0.1, "betas": (0.5, 0.7), "eps": 1e-2, "weight_decay": 0.3}),
+    (optim.RMSprop, rmsprop, {"lr": 0.01}),
+    (optim.RMSprop, rmsprop, {"lr": 0.01, "alpha": 0.5, "eps": 0.1, "weight_decay": 0.2}),
+    (optim.RMSprop, rmsprop, {"lr": 0.01, "momentum": 0.9}),
+]
+IDS = ["-".join([c.__name__, *(f"{k}={v}" for k, v in o.items())]) for c, _, o in SETTINGS]
+every_setting = pytest.mark.parametrize(("cls", "twin", "options"), SETTINGS, ids=IDS)
+
+
+def parameters(rng, dtype, shapes=((3, 7), (65,), (1, 1))):
+    return [pyrnn.Parameter(rng.standard_normal(s).astype(dtype)) for s in shapes]
+
+
+@every_setting
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_ten_steps_follow_the_equation(cls, twin, options, dtype, rng, isa):
+    ps, optimizer, steps = parameters(rng, dtype), cls(**options), 10
+    expected = [p.data.astype(np.float64) for p in ps]
+    memory = [{} for _ in ps]
+    for t in range(1, steps + 1):
+        for k, p in enumerate(ps):
+            p.grad[...] = rng.standard_normal(p.shape)
+            g = p.grad.astype(np.float64)
+            expected[k] = twin(expected[k], g, memory[k], t, **options)
+        optimizer.step(ps)
+    for p, e in zip(ps, expected, strict=True):
+        assert p.dtype == dtype
+        # ten rounded updates, each a handful of operations deep
+        assert np.abs(p.data - e).max() <= steps * tolerance(dtype, 8) * max(1, np.abs(e).max())
+
+
+@every_setting
+def test_gradients_and_neighbours_are_untouched(cls, twin, options, rng):
+    base = rng.standard_normal((3, 7))
+    p = pyrnn.Parameter(base)
+    p.grad[...] = grad = rng.standard_normal((3, 7))
+    before = p.version
+    cls(**options).step([p])
+    assert_same_bits(p.grad, grad)
+    assert p.version > before
+    assert not np.shares_memory(p.data, base) and not p.data.flags.writeable
+
+
+@every_setting
+def test_threads_give_the_same_bits(cls, twin, options):
+    results = []
+    for n in (1, 2):
+        rng = np.random.default_rng(5)
+        ps, optimizer = parameters(rng, "float32", [(1003, 301)]), cls(**options)
+        with pyrnn.threads(n):
+            for _ in range(2):
+                ps[0].grad[...] = rng.standard_normal(ps[0].shape)
+                optimizer.step(ps)
+        results.append(ps[0].data)
+    assert_same_bits(*results)
+
+
+@every_setting
+def test_state_dict_continues_where_it_stopped(cls, twin, options):
+    def run(steps, interrupted):
+        rng = np.random.default_rng(5)
+        model, optimizer = pyrnn.Linear(4, 3, seed=1, dtype=np.float64), cls(**options)
+        for t in range(steps):
+            for p in model.parameters():
+                p.grad[...] = rng.standard_normal(p.shape)
+            optimizer.step(model)
+            if interrupted and t == 2:
+                state, optimizer = optimizer.state_dict(), cls(lr=9.0)
+                state["options"] = {**optimizer.options, **state["options"]}
+                optimizer.load_state_dict(state)
+        return model.state_dict()
+
+    assert_same_bits(run(6, interrupted=True), run(6, interrupted=False))
+
+
+def test_empty_parameters_are_fine():
+    p = pyrnn.Parameter(np.zeros((0, 3), np.float32))
+    for cls in (optim.SGD, optim.Adam, optim.AdamW, optim.RMSprop):
+        cls(0.1).step([p])
+    assert optim.clip_grad_norm([p], 1.0) == 0
+
+
+def test_defaults_are_torchs():
+    defaults = {
+        optim.Adam: {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0},
+        optim.AdamW: {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 1e-2},
+        optim.RMSprop: {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "momentum": 0.0},
+    }
+    for cls, options in defaults.items():
+        assert cls().options.items() >= options.items()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_clipping_by_the_global_norm(dtype, rng):
+    ps = parameters(rng, dtype)
+    for p in ps:
+        p.grad[...] = rng.standard_normal(p.shape)
+    before = [p.grad.astype(np.float64) for p in ps]
+    norm = np.sqrt(sum((g**2).sum() for g in before))
+    assert optim.clip_grad_norm(ps, 2 * norm) == pytest.approx(norm, rel=tolerance(dtype, 100))
+    assert_same_bits([p.grad for p in ps], [g.astype(dtype) for g in before])
+    assert optim.clip_grad_norm(ps, 0.5) == pytest.approx(norm, rel=tolerance(dtype, 100))
+    for p, g in zip(ps, before, strict=True):
+        np.testing.assert_allclose(p.grad, g * 0.5 / norm, rtol=1e-5)
+
+
+def test_clipping_large_gradients_does_not_overflow():
+    p = pyrnn.Parameter(np.zeros(4, np.float32))
+    p.grad[...] = 1e30  # whose square is no float32
+    assert optim.clip_grad_norm([p], 1.0) == pytest.approx(2e30, rel=1e-6)
+    np.testing.assert_allclose(p.grad, 0.5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_clipping_refuses_what_is_not_finite(bad, rng):
+    model = pyrnn.Linear(3, 2, seed=0)
+    for p in model.parameters():
+        p.grad[...] = 1
+    model.parameters()[1].grad[0] = bad
+    with pytest.raises(FloatingPointError, match="bias"):
+        optim.clip_grad_norm(model, 1.0)
+    assert (model.parameters()[0].grad == 1).all()
+
+
+def test_the_norm_is_summed_in_one_order(rng):
+    p = pyrnn.Parameter(np.zeros((517, 331), np.float32))
+    p.grad[...] = rng.standard_normal(p.shape)
+    norms = []
+    for n in (1, 2, 3):
+        with pyrnn.threads(n):
+            norms.append(optim.clip_grad_norm([p], 1e9))
+    assert len(set(norms)) == 1
+
+
+def test_sgd_learning_rate_may_change_between_steps():
+    p, optimizer = pyrnn.Parameter(np.zeros(1)), optim.SGD(0.5)
+    p.grad[...] = 1
+    optimizer.step([p])
+    optimizer.lr = 0.25
+    optimizer.step([p])
+    assert p.data.item() == -0.75
+
+
+@pytest.mark.parametrize(
+    ("cls", "options", "word"),
+    [
+        (optim.SGD, {"lr": 0}, "lr"),
+        (optim.SGD, {"lr": -1}, "lr"),
+        (optim.Adam, {"lr": np.nan}, "lr"),
+        (optim.Adam, {"lr": np.inf}, "lr"),
+        (optim.SGD, {"lr": 0.1, "momentum": -0.1}, "momentum"),
+        (optim.SGD, {"lr": 0.1, "nesterov": True}, "nesterov"),
+        (optim.SGD, {"lr": 0.1, "weight_decay": -1}, "weight_decay"),
+        (optim.Adam, {"betas": (1.0, 0.9)}, "betas"),
+        (optim.Adam, {"betas": (0.9, -0.1)}, "betas"),
+        (optim.AdamW, {"eps": -1e-8}, "eps"),
+        (optim.RMSprop, {"alpha": 1.5}, "alpha"),
+    ],
+    ids=str,
+)
+def test_bad_options(cls, options, word):
+    with pytest.raises(ValueError, match=word):
+        cls(**options)
+
+
+def test_bad_parameters():
+    p, optimizer = pyrnn.Parameter(np.zeros(3)), optim.Adam()
+    with pytest.raises(ValueError, match="twice"):
+        optimizer.step([p, p])
+    with pytest.raises(TypeError, match="Parameter"):
+        optimizer.step([np.zeros(3)])
+    optimizer.step([p])
+    with pytest.raises(ValueError, match=r"shape \(4,\)"):
+        optimizer.step([pyrnn.Parameter(np.zeros(4))])
+    for norm in (0, -1, np.nan):
+        with pytest.raises(ValueError, match="max_norm"):
+            optim.clip_grad_norm([p], norm)

@@ -1,0 +1,162 @@
+"""Promise: the package is complete, typed as it says, small, and quick to import."""
+
+import ast
+import inspect
+import os
+import statistics
+import subprocess
+import sys
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pyrnn
+import pytest
+from pyrnn import _core
+
+PACKAGE = Path(pyrnn.__file__).parent
+ROOT = Path(__file__).parent.parent
+
+
+def run(code, **environment):
+    command = [sys.executable, "-c", code]
+    env = os.environ | environment
+    child = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert child.returncode == 0, child.stderr
+    return child.stdout.split()
+
+
+def test_versions_agree():
+    assert pyrnn.__version__ == metadata.version("pyrnn-cpu") == _core.build_info()["version"]
+    changelog = ROOT / "CHANGELOG.md"
+    assert pyrnn.__version__ in changelog.read_text()
+
+
+def test_all_names_what_there_is():
+    assert len(set(pyrnn.__all__)) == len(pyrnn.__all__)
+    for name in pyrnn.__all__:
+        value = getattr(pyrnn, name)
+        assert name == "__version__" or inspect.ismodule(value) or value.__doc__, name
+    promised = "RNN LSTM GRU Linear Embedding Dropout LastStep Tanh ReLU Sigmoid Softmax Sequential"
+    promised += " Module Parameter Trainer load losses optim init threads show_config active_isa"
+    promised += " available_isas set_num_threads get_num_threads set_workspace_limit __version__"
+    assert set(promised.split()) <= set(pyrnn.__all__)
+
+
+def test_public_names_are_listed():
+    """What a user sees without an underscore is promised, or a module on the way to it."""
+    public = {n for n, v in vars(pyrnn).items() if n[0] != "_" and not inspect.ismodule(v)}
+    assert public <= set(pyrnn.__all__)
+
+
+def test_public_classes_document_themselves():
+    for name in pyrnn.__all__:
+        value = getattr(pyrnn, name)
+        if not inspect.isclass(value):
+            continue
+        for method, function in vars(value).items():
+            if method[0] != "_" and inspect.isfunction(function):
+                assert inspect.getdoc(getattr(value, method)), f"{name}.{method}"
+
+
+def stub():
+    """The stub's functions and classes: name -> argument names, or name -> methods."""
+    tree = ast.parse((PACKAGE / "_core.pyi").read_text())
+    functions, classes = {}, {}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            functions[node.name] = [a.arg for a in node.args.args]
+        elif isinstance(node, ast.ClassDef):
+            methods = [f for f in node.body if isinstance(f, ast.FunctionDef)]
+            classes[node.name] = {f.name: [a.arg for a in f.args.args] for f in methods}
+    return functions, classes
+
+
+def documented_arguments(function):
+    """Argument names as pybind11 writes them into the first line of the docstring."""
+    signature = function.__doc__.strip().splitlines()[0]
+    inside = signature[signature.index("(") + 1 : signature.rindex(") ->")]
+    depth, names = 0, [""]
+    for character in inside:
+        depth += (character in "[({") - (character in "])}")
+        if character == "," and depth == 0:
+            names.append("")
+        else:
+            names[-1] += character
+    return [n.split(":")[0].split("=")[0].strip() for n in names if n.strip()]
+
+
+def test_stub_equals_the_module():
+    functions, classes = stub()
+    there = {n: v for n, v in vars(_core).items() if not n.startswith("__")}
+    assert set(functions) | set(classes) == set(there)
+    for name, arguments in functions.items():
+        assert documented_arguments(there[name]) == arguments, name
+    for name, methods in classes.items():
+        public = {n for n in vars(there[name]) if not n.startswith("_")}
+        assert public == {n for n in methods if not n.startswith("_")}, name
+        for method, arguments in methods.items():
+            assert documented_arguments(getattr(there[name], method)) == arguments, method
+
+
+def test_typed():
+    assert (PACKAGE / "py.typed").exists()
+
+
+def test_import_loads_numpy_and_the_core_only():
+    code = "import sys, numpy; before = set(sys.modules); import pyrnn; "
+    code += "print(*{m.split('.')[0] for m in set(sys.modules) - before} - sys.stdlib_module_names)"
+    assert set(run(code)) == {"pyrnn"}
+
+
+def test_import_is_quick():
+    """At most 40 ms over numpy: the median of alternating fresh processes."""
+    code = "import numpy, time; t = time.perf_counter(); import pyrnn; "
+    code += "print(time.perf_counter() - t)"
+    seconds = [float(run(code)[0]) for _ in range(7)]
+    assert statistics.median(seconds) <= 0.040, seconds
+
+
+def test_no_environment_is_changed_by_import():
+    """No file is written, no thread started, no signal handler or float mode changed."""
+    code = """
+import os, signal, numpy as np
+def state():
+    handlers = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
+    return len(os.listdir("/proc/self/task")), handlers, dict(os.environ)
+before = state()
+import pyrnn
+print(state() == before, np.float32(1e-40) * np.float32(0.5) != 0)
+"""
+    assert run(code) == ["True", "True"]
+
+
+def test_a_missing_core_is_explained(tmp_path):
+    """Without the compiled part, the error says what to do."""
+    copy = tmp_path / "pyrnn"
+    copy.mkdir()
+    for path in PACKAGE.glob("*.py"):
+        (copy / path.name).write_bytes(path.read_bytes())
+    code = "import traceback\ntry:\n import pyrnn\nexcept ImportError:\n traceback.print_exc()"
+    command = [sys.executable, "-c", code]
+    env = os.environ | {"PYTHONPATH": str(tmp_path)}
+    child = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True)
+    assert "_core" in child.stderr and "pip install" in child.stderr
+
+
+def test_installed_size():
+    size = sum(p.stat().st_size for p in PACKAGE.rglob("*") if p.suffix in {".py", ".pyi", ".so"})
+    assert size <= 10_000_000
+
+
+WHEELS = sorted((ROOT / "dist").glob("*.whl"))
+
+
+@pytest.mark.skipif(not WHEELS, reason="no wheel in dist/: `make wheel` makes one")
+def test_wheel_is_small_and_complete():
+    for path in WHEELS:
+        assert path.stat().st_size <= 3_000_000
+        names = zipfile.ZipFile(path).namelist()
+        for name in ("pyrnn/py.typed", "pyrnn/_core.pyi", "pyrnn/__init__.py"):
+            assert name in names
+        assert not [n for n in names if "/tests/" in n or n.endswith((".cpp", ".h"))]

@@ -1,0 +1,143 @@
+"""Promise: safe after fork, under Ctrl-C and where the system refuses threads.
+
+What could hang or end the process runs in a child with a time limit.
+"""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+
+def run(code, timeout=60, **environment):
+    """A child's standard output; it must end well and in time."""
+    env = os.environ | {"OPENBLAS_NUM_THREADS": "1"} | environment
+    command = [sys.executable, "-c", "import numpy as np\n" + textwrap.dedent(code)]
+    child = subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout)
+    assert child.returncode == 0, f"exit status {child.returncode}\n{child.stderr[-3000:]}"
+    return child.stdout.split()
+
+
+def test_the_number_of_threads_is_what_was_asked():
+    """Two threads start a second one, one thread and tiny work do not."""
+    code = """
+        import os, pyrnn
+        def count(): return len(os.listdir("/proc/self/task"))
+        layer, x = pyrnn.LSTM(128, 128, seed=0), np.zeros((50, 64, 128), "f4")
+        before = count()
+        with pyrnn.threads(1):
+            layer(x)
+        one = count() - before
+        with pyrnn.threads(2):
+            pyrnn.LSTM(4, 4, seed=0)(np.zeros((3, 1, 4), "f4"))
+        tiny = count() - before
+        with pyrnn.threads(2):
+            layer(x)
+        print(one, tiny, count() - before)
+    """
+    assert run(code) == ["0", "0", "1"]
+
+
+FORK = """
+    import os, pyrnn
+    layer, x = pyrnn.{cell}(64, 96, seed=0), np.random.default_rng(0).standard_normal((30, 32, 64))
+    x = x.astype("f4")
+    pyrnn.set_num_threads(2)
+    def work():
+        (y, state), pullback = layer.vjp(x)
+        return b"".join(a.tobytes() for a in (y, pullback(y)[0], layer(x)[0]))
+    expected = work()
+    for _ in range(3):
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0 if work() == expected else 7)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    print("same" if work() == expected else "different")
+"""
+
+
+@pytest.mark.parametrize("cell", ["RNN", "LSTM", "GRU"])
+def test_a_forked_child_computes_the_same(cell):
+    """fork after a parallel region: GNU libgomp alone would hang here."""
+    assert run(FORK.replace("{cell}", cell)) == ["0", "0", "0", "same"]
+
+
+def test_multiprocessing_pool_of_forked_workers():
+    code = """
+        import multiprocessing, pyrnn
+        pyrnn.set_num_threads(2)
+        layer, x = pyrnn.GRU(64, 96, seed=0), np.ones((30, 32, 64), "f4")
+        def work(k): return layer(x * k)[0].sum()
+        expected = [work(k) for k in range(4)]
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            print(pool.map(work, range(4)) == expected)
+    """
+    assert run(code) == ["True"]
+
+
+@pytest.mark.parametrize("what", ["layer(x)", "layer.vjp(x)", "pullback(y)", "stream.run(x)"])
+def test_ctrl_c_ends_a_long_call(what):
+    """KeyboardInterrupt within a second, gradients as before, and the next call works."""
+    code = f"""
+        import os, signal, threading, time, pyrnn
+        layer = pyrnn.LSTM(512, 512, seed=0)
+        x = np.zeros((1500, 128, 512), "f4")
+        stream = layer.stream(batch_size=128)
+        (y, _), pullback = layer.vjp(x) if "pullback" in {what!r} else ((None, None), None)
+        sent = []
+        def interrupt():
+            time.sleep(0.3)
+            sent.append(time.perf_counter())
+            os.kill(os.getpid(), signal.SIGINT)
+        threading.Thread(target=interrupt).start()
+        try:
+            {what}
+            print("finished")
+        except KeyboardInterrupt:
+            print("interrupted", time.perf_counter() - sent[0])
+        print(any(p.grad.any() for p in layer.parameters()))
+        print(np.isfinite(layer(x[:2])[0]).all())
+    """
+    word, seconds, touched, works = run(code, timeout=120)
+    assert word == "interrupted" and float(seconds) < 1.0
+    assert touched == "False" and works == "True"
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "abc", "1000000", "1.5", "2,2"])
+def test_bad_number_of_threads_in_the_environment(value):
+    code = """
+        try:
+            import pyrnn
+        except ValueError as error:
+            print("ValueError", error)
+    """
+    out = run(code, PYRNN_NUM_THREADS=value)
+    assert out[0] == "ValueError" and "PYRNN_NUM_THREADS" in out and repr(value) in " ".join(out)
+
+
+def test_number_of_threads_from_environment_and_affinity():
+    code = "import pyrnn; print(pyrnn.get_num_threads())"
+    assert run(code, PYRNN_NUM_THREADS="3") == ["3"]
+    pinned = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});" + code
+    assert run(pinned, PYRNN_NUM_THREADS="") == ["1"]
+
+
+def test_refused_threads_warn_and_run_serially():
+    """Where the system starts no thread, the call runs on one, says so once, and is right."""
+    code = """
+        import resource, warnings, pyrnn
+        layer, x = pyrnn.LSTM(128, 128, seed=0), np.ones((50, 64, 128), "f4")
+        with pyrnn.threads(1):
+            expected = layer(x)[0]
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+        if __import__("os").getuid() == 0:
+            __import__("os").setuid(65534)  # root's limit is not enforced
+        with warnings.catch_warnings(record=True) as caught, pyrnn.threads(2):
+            warnings.simplefilter("always")
+            results = [layer(x)[0] for _ in range(2)]
+        print(len(caught), all((r == expected).all() for r in results))
+    """
+    assert run(code) == ["1", "True"]

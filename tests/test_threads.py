@@ -1,0 +1,151 @@
+"""Promise: safe from many Python threads at once; the floating-point environment is kept."""
+
+import threading
+import time
+
+import numpy as np
+import pyrnn
+import pytest
+from cases import CELLS, Case
+from compare import assert_same_bits
+
+LARGE = {"input_size": 64, "hidden_size": 96, "T": 30, "B": 32, "dtype": "float32"}
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_eight_python_threads_on_one_module(cell):
+    """Inference and training of one layer from eight threads: the bits of a serial run."""
+    problems = [Case(cell, seed=0, num_layers=2, bidirectional=True, **LARGE).problem()]
+    layer = problems[0].layer
+    xs = [np.random.default_rng(k).standard_normal((30, 32, 64)).astype("f4") for k in range(8)]
+
+    def work(x):
+        y, state = layer(x)
+        (trained, _), pullback = layer.vjp(x)
+        return y, state, trained, pullback(y)
+
+    serial = [work(x) for x in xs]
+    results, errors = [None] * len(xs), []
+
+    def target(k):
+        try:
+            for _ in range(2):
+                results[k] = work(xs[k])
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=target, args=(k,)) for k in range(len(xs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert_same_bits(results, serial)
+
+
+def test_gradients_from_many_threads_all_arrive():
+    """Eight pullbacks at once add eight gradients: none is lost."""
+    layer = pyrnn.GRU(8, 8, dtype=np.float64, seed=0)
+    x = np.ones((4, 2, 8))
+    (y, _), pullback = layer.vjp(x)
+    pullback(y)
+    once = [p.grad.copy() for p in layer.parameters()]
+    layer.zero_grad()
+    pullbacks = [layer.vjp(x)[1] for _ in range(64)]
+
+    def target(mine):
+        for pullback in mine:
+            pullback(y)
+
+    threads = [threading.Thread(target=target, args=(pullbacks[k::8],)) for k in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for p, g in zip(layer.parameters(), once, strict=True):
+        np.testing.assert_allclose(p.grad, 64 * g, rtol=1e-13)
+
+
+def test_the_gil_is_released():
+    """Another Python thread runs while a long call computes."""
+    layer = pyrnn.LSTM(256, 256, seed=0)
+    x = np.zeros((400, 64, 256), np.float32)
+    ticks, done = [], threading.Event()
+
+    def tick():
+        while not done.is_set():
+            ticks.append(time.perf_counter())
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    start = time.perf_counter()
+    layer(x)
+    end = time.perf_counter()
+    done.set()
+    thread.join()
+    during = [t for t in ticks if start < t < end]
+    assert end - start > 0.02, "the call is too short to show anything"
+    assert len(during) >= 5
+
+
+def test_denormals_survive_a_call():
+    """Flush-to-zero is the kernels' own affair: numpy computes with subnormals before and after."""
+    layer = pyrnn.LSTM(64, 96, seed=0)
+    x = np.full((30, 32, 64), 1e-40, np.float32)
+    tiny = np.float32(1e-40)
+    assert tiny * np.float32(0.5) != 0
+    for n in (1, 2):
+        with pyrnn.threads(n):
+            (y, _), pullback = layer.vjp(x)
+            pullback(y)
+            layer(x)
+            layer.stream(batch_size=32).step(x[0])
+    assert tiny * np.float32(0.5) != 0
+    assert np.finfo(np.float32).smallest_subnormal != 0
+
+
+def test_denormals_survive_in_python_threads():
+    seen = []
+
+    def target():
+        pyrnn.GRU(64, 96, seed=0)(np.ones((30, 32, 64), np.float32))
+        seen.append(float(np.float32(1e-40) * np.float32(0.5)))
+
+    thread = threading.Thread(target=target)
+    thread.start()
+    thread.join()
+    assert seen[0] != 0
+
+
+def test_denormal_numbers_are_no_slower():
+    """Decayed states are denormal; without flush-to-zero they cost some twenty times as much."""
+    layer = pyrnn.LSTM(64, 96, seed=0, bias=False)
+    for p in layer.parameters():
+        p[...] = p.data * np.float32(1e-3)
+
+    def seconds(x):
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            (y, _), pullback = layer.vjp(x)
+            pullback(y)
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    normal, denormal = (np.full((50, 32, 64), v, np.float32) for v in (1.0, 1e-39))
+    assert seconds(denormal) <= 3 * seconds(normal)
+
+
+@pytest.mark.parametrize("n", [0, -1, 1.5, True, "2", None, 10**6])
+def test_number_of_threads(n):
+    with pytest.raises((TypeError, ValueError), match="n is"):
+        pyrnn.set_num_threads(n)
+    with pytest.raises((TypeError, ValueError), match="n is"), pyrnn.threads(n):
+        pass
+
+
+@pytest.mark.parametrize("limit", [-1, 1.5, True, "2", None])
+def test_workspace_limit(limit):
+    with pytest.raises((TypeError, ValueError), match="bytes is"):
+        pyrnn.set_workspace_limit(limit)
