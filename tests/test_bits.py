@@ -29,7 +29,7 @@ def everything(problem):
 @pytest.mark.parametrize("lengths", ["none", "zeros"])
 def test_any_number_of_threads(cell, dtype, sizes, lengths, isa):
     options = {"num_layers": 2, "bidirectional": True, "lengths": lengths}
-    problem = Case(cell, dtype=dtype, **options, **sizes).problem()
+    problem = Case(cell, dtype=dtype, **options, **sizes).any_problem()
     with pyrnn.threads(1):
         expected = everything(problem)
     for n in (2, 3, 4):
@@ -42,7 +42,7 @@ def test_any_number_of_threads(cell, dtype, sizes, lengths, isa):
 def test_threads_split_any_axis(cell, shape, isa):
     """Few rows and many units, many rows and few units: each way to share out the work."""
     B, T, H = shape
-    problem = Case(cell, H, H, T=T, B=B, dtype="float32").problem()
+    problem = Case(cell, H, H, T=T, B=B, dtype="float32").any_problem()
     with pyrnn.threads(1):
         expected = everything(problem)
     with pyrnn.threads(2):
@@ -53,10 +53,10 @@ def test_threads_split_any_axis(cell, shape, isa):
 @each_dtype
 def test_call_order_and_used_workspaces(cell, dtype, isa):
     """A workspace left dirty by other shapes, cells and NaN changes nothing."""
-    problem = Case(cell, dtype=dtype, num_layers=2, bidirectional=True, **SMALL).problem()
+    problem = Case(cell, dtype=dtype, num_layers=2, bidirectional=True, **SMALL).any_problem()
     expected = everything(problem)
     for other, sizes in zip(CELLS, (LARGE, SMALL, LARGE, SMALL, LARGE), strict=True):
-        dirty = Case(other, dtype=dtype, lengths="ragged", **sizes).problem()
+        dirty = Case(other, dtype=dtype, lengths="ragged", **sizes).any_problem()
         dirty.x[...] = np.nan
         everything(dirty)
         assert_same_bits(everything(problem), expected, f"after {other}")
@@ -67,7 +67,7 @@ def test_call_order_and_used_workspaces(cell, dtype, isa):
 @each_size
 def test_training_forward_is_inference(cell, dtype, sizes, isa):
     options = {"num_layers": 2, "bidirectional": True, "lengths": "zeros"}
-    problem = Case(cell, dtype=dtype, **options, **sizes).problem()
+    problem = Case(cell, dtype=dtype, **options, **sizes).any_problem()
     assert_same_bits(problem.training()[0], problem.inference())
 
 
@@ -76,7 +76,7 @@ def test_training_forward_is_inference(cell, dtype, sizes, isa):
 @pytest.mark.parametrize("sizes", [{**SMALL, "B": 1}, SMALL, LARGE], ids=["row", "small", "large"])
 def test_whole_is_chunks_is_steps(cell, dtype, sizes, isa):
     """One direction, inference: the state carries everything from call to call, and in a stream."""
-    problem = Case(cell, dtype=dtype, num_layers=2, **sizes).problem()
+    problem = Case(cell, dtype=dtype, num_layers=2, **sizes).any_problem()
     layer, x = problem.layer, problem.x
     y, state = layer(x, problem.state)
     for cuts in (range(1, len(x)), (1, 2, 7), (0, 4, 4)):
@@ -99,10 +99,10 @@ def test_whole_is_chunks_is_steps(cell, dtype, sizes, isa):
 def test_a_row_alone_is_a_row_in_any_batch(cell, dtype, sizes, isa):
     """Outputs, states, dx and gradients of states; weight gradients sum over rows, so not those."""
     options = {"num_layers": 2, "bidirectional": True, "lengths": "zeros"}
-    batch = Case(cell, dtype=dtype, **options, **sizes).problem()
+    batch = Case(cell, dtype=dtype, **options, **sizes).any_problem()
     outputs, gradients = batch.training()
     for row in (0, 3, sizes["B"] // 2, sizes["B"] - 1):
-        alone = Case(cell, dtype=dtype, **options, **{**sizes, "B": 1}).problem()
+        alone = Case(cell, dtype=dtype, **options, **{**sizes, "B": 1}).any_problem()
         for name in ("x", "h0", "c0", "d_y", "d_hn", "d_cn"):
             a = getattr(batch, name)
             setattr(alone, name, None if a is None else a[:, row : row + 1].copy())
@@ -117,8 +117,8 @@ def test_a_row_alone_is_a_row_in_any_batch(cell, dtype, sizes, isa):
 @each_dtype
 def test_full_lengths_are_no_lengths(cell, dtype, isa):
     case = Case(cell, dtype=dtype, num_layers=2, bidirectional=True, **SMALL)
-    expected = everything(case.problem())
-    assert_same_bits(everything(replace(case, lengths="full").problem()), expected)
+    expected = everything(case.any_problem())
+    assert_same_bits(everything(replace(case, lengths="full").any_problem()), expected)
 
 
 @each_cell
@@ -127,7 +127,7 @@ def test_full_lengths_are_no_lengths(cell, dtype, isa):
 def test_padding_never_matters(cell, dtype, poison, isa):
     """Whatever x and dy hold beyond a row's length, no result changes by a bit."""
     options = {"num_layers": 2, "bidirectional": True, "lengths": "zeros"}
-    problem = Case(cell, dtype=dtype, **options, **SMALL).problem()
+    problem = Case(cell, dtype=dtype, **options, **SMALL).any_problem()
     padding = np.arange(SMALL["T"])[:, None] >= problem.lengths
     problem.x[padding] = problem.d_y[padding] = 0
     expected = everything(problem)
@@ -140,12 +140,12 @@ def test_padding_never_matters(cell, dtype, poison, isa):
 def test_permuted_rows_permute_results(cell, dtype, rng, isa):
     """Rows and lengths in another order: the same rows in that order (weight gradients: sums)."""
     options = {"num_layers": 2, "bidirectional": True, "lengths": "zeros"}
-    problem = Case(cell, dtype=dtype, **options, **SMALL).problem()
+    problem = Case(cell, dtype=dtype, **options, **SMALL).any_problem()
     outputs, gradients = problem.training()
     inputs = {n: g for n, g in gradients.items() if n.startswith("d_")}
     for _ in range(3):
         order = rng.permutation(SMALL["B"])
-        permuted = Case(cell, dtype=dtype, **options, **SMALL).problem()
+        permuted = Case(cell, dtype=dtype, **options, **SMALL).any_problem()
         for name in ("x", "h0", "c0", "d_y", "d_hn", "d_cn"):
             a = getattr(problem, name)
             setattr(permuted, name, None if a is None else a[:, order])
@@ -159,9 +159,9 @@ def test_permuted_rows_permute_results(cell, dtype, rng, isa):
 @each_dtype
 def test_no_state_is_a_zero_state(cell, dtype, isa):
     case = Case(cell, dtype=dtype, num_layers=2, bidirectional=True, state=False, **SMALL)
-    problem = case.problem()
+    problem = case.any_problem()
     expected = everything(problem)
-    zeros = replace(case, state=True).problem()
+    zeros = replace(case, state=True).any_problem()
     zeros.x, zeros.d_y = problem.x, problem.d_y
     zeros.d_hn, zeros.d_cn = problem.d_hn, problem.d_cn
     zeros.h0 = np.zeros_like(zeros.h0)
@@ -172,7 +172,7 @@ def test_no_state_is_a_zero_state(cell, dtype, isa):
 @each_cell
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
 def test_a_bad_row_leaves_its_neighbours_alone(cell, poison, isa):
-    problem = Case(cell, num_layers=2, bidirectional=True, **SMALL).problem()
+    problem = Case(cell, num_layers=2, bidirectional=True, **SMALL).any_problem()
     expected = problem.inference()
     for row in (0, 6, SMALL["B"] - 1):
         original = problem.x[:, row].copy()
@@ -188,15 +188,15 @@ def test_a_bad_row_leaves_its_neighbours_alone(cell, poison, isa):
 def test_nan_reaches_what_depends_on_it(cell, isa):
     """No vector minimum swallows a NaN: in x, in a state, in a weight; in body and tail lanes."""
     for unit in (0, 7, SMALL["hidden_size"] - 1):
-        problem = Case(cell, **SMALL).problem()
+        problem = Case(cell, **SMALL).any_problem()
         problem.x[4, 2, 1] = np.nan
         y = problem.inference()["y"]
         assert np.isnan(y[4:, 2]).all() and np.isfinite(y[:4]).all()
-        problem = Case(cell, **SMALL).problem()
+        problem = Case(cell, **SMALL).any_problem()
         problem.h0[0, 1, unit] = np.nan
         y = problem.inference()["y"]
         assert np.isnan(y[0, 1]).all() and np.isfinite(y[:, 0]).all()
-        problem = Case(cell, **{**SMALL, "T": 1}).problem()
+        problem = Case(cell, **{**SMALL, "T": 1}).any_problem()
         bias = next(p for n, p in problem.layer.named_parameters() if n == "bias_ih_l0")
         value = bias.data.copy()
         value[unit] = np.nan  # torch's first gate: i, r, or the only one

@@ -31,7 +31,7 @@ def models():
     )
 
 
-@pytest.mark.parametrize("model", models(), ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("model", list(models()), ids=lambda m: type(m).__name__)
 def test_round_trip(model, tmp_path):
     path = tmp_path / "model.safetensors"
     model.save(path)

@@ -193,7 +193,7 @@ def ids(value):
     return type(value).__name__ if isinstance(value, pyrnn.Module) else ""
 
 
-@pytest.mark.parametrize(("module", "x"), modules_with_parameters(), ids=ids)
+@pytest.mark.parametrize(("module", "x"), list(modules_with_parameters()), ids=ids)
 class TestPullback:
     def vjp(self, module, x):
         out, pullback = module.vjp(x)

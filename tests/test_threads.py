@@ -15,7 +15,7 @@ LARGE = {"input_size": 64, "hidden_size": 96, "T": 30, "B": 32, "dtype": "float3
 @pytest.mark.parametrize("cell", CELLS)
 def test_eight_python_threads_on_one_module(cell):
     """Inference and training of one layer from eight threads: the bits of a serial run."""
-    problems = [Case(cell, seed=0, num_layers=2, bidirectional=True, **LARGE).problem()]
+    problems = [Case(cell, seed=0, num_layers=2, bidirectional=True, **LARGE).any_problem()]
     layer = problems[0].layer
     xs = [np.random.default_rng(k).standard_normal((30, 32, 64)).astype("f4") for k in range(8)]
 

@@ -17,6 +17,7 @@ Array = NDArray[Any]
 
 MAX_SIZE = 2**31 - 1
 MAX_INT64 = 2**63 - 1
+SEQUENCES = (list, tuple, range)  # what is converted although it is no array
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -71,12 +72,12 @@ def check_choice(owner: str, name: str, value: Any, choices: Sequence[str]) -> s
 def check_dtype(owner: str, dtype: Any) -> np.dtype[Any]:
     """float32 or float64."""
     try:
-        result = np.dtype(dtype) if dtype is not None else None
+        result = np.dtype(dtype or object)  # numpy takes None for float64
     except TypeError:
-        result = None
+        result = np.dtype(object)
     if result not in FLOATS:
         raise TypeError(f"{owner}: dtype is {dtype!r}, expected np.float32 or np.float64")
-    return FLOATS[FLOATS.index(result)]
+    return result
 
 
 def generator(owner: str, seed: Any) -> np.random.Generator:
@@ -123,23 +124,26 @@ def as_floats(owner: str, name: str, value: Any, dtype: np.dtype[Any] | None) ->
         array: Array = value
     else:
         array = as_plain_array(owner, name, value, "of floats")
-        if isinstance(value, list | tuple) and array.dtype in FLOATS:
+        if isinstance(value, SEQUENCES) and array.dtype in FLOATS:
             array = array.astype(dtype or np.float64, copy=False)
-    native = array.dtype.newbyteorder("=") if array.dtype.kind == "f" else None
-    if native not in FLOATS or (dtype is not None and native != dtype):
-        raise TypeError(_dtype_message(owner, name, array.dtype, dtype))
+    accepted = FLOATS if dtype is None else (dtype,)
+    if array.dtype.kind != "f" or array.dtype.newbyteorder("=") not in accepted:
+        raise TypeError(
+            _dtype_message(owner, name, array.dtype, dtype, isinstance(value, SEQUENCES))
+        )
     return as_contiguous(array)
 
 
 def as_integers(owner: str, name: str, value: Any) -> Array:
     """`value` as a C-contiguous int64 array, copied when needed; TypeError for other dtypes."""
     array = as_plain_array(owner, name, value, "of integers")
-    if isinstance(value, list | tuple) and array.size == 0:
+    if isinstance(value, SEQUENCES) and array.size == 0:
         array = array.astype(np.int64)
-    if array.dtype.kind not in "iu" or (isinstance(value, list | tuple) and _holds_bool(value)):
+    if array.dtype.kind not in "iu" or (isinstance(value, SEQUENCES) and _holds_bool(value)):
         raise TypeError(f"{owner}: {name} has dtype {_kind(value, array)}, expected integers")
-    if array.dtype.kind == "u" and array.size and int(array.max()) > MAX_INT64:
-        raise ValueError(f"{owner}: {name} holds {array.max()}, expected at most 2**63 - 1")
+    if array.dtype == np.uint64 and array.size and int(array.max()) > MAX_INT64:
+        where = ", ".join(str(i) for i in np.unravel_index(array.argmax(), array.shape))
+        raise ValueError(f"{owner}: {name}[{where}] is {array.max()}, expected less than 2**63")
     return as_contiguous(array.astype(np.int64, copy=False))
 
 
@@ -189,28 +193,32 @@ def as_plain_array(owner: str, name: str, value: Any, content: str) -> Array:
         raise TypeError(
             f"{owner}: {name} is a {type(value).__name__}, expected a plain array {content}"
         )
-    if not isinstance(value, list | tuple) and not hasattr(value, "__array__"):
+    if not isinstance(value, SEQUENCES) and not hasattr(value, "__array__"):
         raise TypeError(f"{owner}: {name} is {describe(value)}, expected an array {content}")
     try:
         return np.asarray(value)
     except ValueError as error:
-        if isinstance(value, list | tuple):
+        if isinstance(value, SEQUENCES):
             raise ValueError(f"{owner}: {name} is a list that makes no array: {error}") from None
         raise
 
 
-def _dtype_message(owner: str, name: str, came: np.dtype[Any], dtype: np.dtype[Any] | None) -> str:
+def _dtype_message(
+    owner: str, name: str, came: np.dtype[Any], dtype: np.dtype[Any] | None, is_list: bool
+) -> str:
     """Why an array's dtype is refused, and the call that converts it."""
     expected = str(dtype) if dtype is not None else "float32 or float64"
     message = f"{owner}: {name} has dtype {came}, expected {expected}"
     if came.kind in "iuf":
-        message += f": convert it with {name}.astype(np.{dtype or 'float32'})"
+        target = f"np.{dtype or 'float32'}"
+        call = f"np.array({name}, {target})" if is_list else f"{name}.astype({target})"
+        message += f": convert it with {call}"
     return message
 
 
 def _holds_bool(value: Any) -> bool:
     """Whether a nested list holds a bool, which numpy would turn into 0 or 1."""
-    if isinstance(value, list | tuple):
+    if isinstance(value, SEQUENCES):
         return any(_holds_bool(item) for item in value)
     return isinstance(value, bool | np.bool_)
 

@@ -17,7 +17,7 @@ class Parameter:
 
     `array` is copied. `p[...] = value` is how to write it: `data` is read-only. Every write
     raises `version`, on which packed weights are cached and by which a pullback notices that its
-    weights have changed. pickle and deepcopy keep the values, not the gradient.
+    weights have changed; it is for reading only. pickle and deepcopy keep the values, not the gradient.
     """
 
     def __init__(self, array: Any) -> None:
@@ -36,7 +36,7 @@ class Parameter:
         self._view = array.view()
         self._view.flags.writeable = False
         self._grad = np.zeros(array.shape, array.dtype)  # takes memory when first written
-        self._version = next(_versions)
+        self.version = next(_versions)
 
     @property
     def data(self) -> Array:
@@ -54,11 +54,6 @@ class Parameter:
         if array.shape != self.shape:
             raise ValueError(f"Parameter: grad has shape {array.shape}, expected {self.shape}")
         self._grad = array if array.flags.writeable else array.copy()
-
-    @property
-    def version(self) -> int:
-        """A number that every write raises."""
-        return self._version
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -86,7 +81,7 @@ class Parameter:
         try:
             yield self._array
         finally:
-            self._version = next(_versions)
+            self.version = next(_versions)
 
     def zero_grad(self) -> None:
         """grad = 0."""

@@ -33,13 +33,16 @@ class Stream:
     def step(self, x_t: Any, out: Array | None = None) -> Array:
         """y (B, H) of one step x_t (B, I); for batch_size 1 also x_t (I,), then y is (H,).
 
-        `out`, an array of y's shape and dtype, receives y and is returned; nothing is allocated.
-        TypeError or ValueError for what does not fit; then the state is as it was.
+        `out`, a C-contiguous array of y's shape and dtype, receives y and is returned; nothing is
+        allocated. TypeError or ValueError for what does not fit; then the state is as it was.
         """
         try:
+            if x_t.ndim == 1:
+                y = self._core_step(x_t[None], out if out is None else out[None])
+                return y[0] if out is None else out
             return self._core_step(x_t, out)
-        except (TypeError, ValueError):  # not as the core wants it: convert, or say what is wrong
-            pass
+        except (AttributeError, TypeError, ValueError):
+            pass  # not as the core wants it: convert, or say what is wrong
         return self._converted_step(x_t, out)
 
     def run(self, x: Any) -> Array:
@@ -52,10 +55,13 @@ class Stream:
         single = x.ndim == 2 and self.batch_size == 1
         swapped = layer.batch_first and not single
         x = x[:, None] if single else x
-        x = as_contiguous(x.swapaxes(0, 1)) if swapped and x.ndim == 3 else x
-        expected = (*x.shape[:1], self.batch_size, layer.input_size)
-        layout = " of a chunk, batch first" if swapped else ""
-        check_shape(owner, "x", x, expected, f"(time, batch, input_size){layout}")
+        if swapped:
+            expected = (self.batch_size, *x.shape[1:2], layer.input_size)
+            check_shape(owner, "x", x, expected, "(batch, time, input_size)")
+            x = as_contiguous(x.swapaxes(0, 1))
+        else:
+            expected = (*x.shape[:1], self.batch_size, layer.input_size)
+            check_shape(owner, "x", x, expected, "(time, batch, input_size)")
         y = self._core.run(x, num_threads())
         if single:
             return y[:, 0]
@@ -178,8 +184,9 @@ def check_out(owner: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]
         )
         raise TypeError(f"{owner}: out {came}, expected an array of {dtype}")
     check_shape(owner, "out", out, shape, "the shape of y")
-    if not out.flags.writeable:
-        raise ValueError(f"{owner}: out is read-only, expected a writeable array")
+    if not (out.flags.writeable and out.flags.c_contiguous and out.flags.aligned):
+        came = "misaligned or not contiguous" if out.flags.writeable else "read-only"
+        raise ValueError(f"{owner}: out is {came}, expected an array that the core can write")
 
 
 def deliver(y: Array, out: Array | None) -> Array:

@@ -53,7 +53,6 @@ class Trainer:
         if clip_norm is not None and not check_number("Trainer", "clip_norm", clip_norm) > 0:
             raise ValueError(f"Trainer: clip_norm is {clip_norm}, expected a number > 0")
         self.model = model
-        self.loss = loss
         self.optimizer = optimizer
         self.clip_norm = clip_norm
         self.history = History()

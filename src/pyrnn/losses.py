@@ -6,8 +6,8 @@
 
 Real is what `lengths` does not call padding (and no CrossEntropy target is `ignore_index`). What is
 not real is never read and has gradient 0. With nothing real the loss is 0.0 and the gradient zero,
-where torch has NaN: an empty batch then changes nothing. The terms are added in float64, one after
-the other in memory order, so padding more or less gives the same bits.
+where torch has NaN. The terms are added in float64, one after the other in memory order, so that
+more or less padding gives the same bits.
 """
 
 import math
@@ -45,8 +45,9 @@ class LossPullback:
 class Loss:
     """Base of the losses: checks, what is real, the mean.
 
-    y is (T, B, ...), or (B, T, ...) with `batch_first`, when `lengths` (B,) is given, and of any
-    shape otherwise. A subclass writes `check_target`, `check_values` and `terms`.
+    y has dtype float32 or float64; it is (T, B, ...), or (B, T, ...) with `batch_first`, when
+    `lengths` (B,) is given, and of any shape otherwise. TypeError or ValueError for what does not
+    fit. A subclass writes `check_target`, `check_values` and `terms`.
     """
 
     integer_target = False  # whether targets are class numbers; else they have y's dtype

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/buffers.h"
 #include "core/cell_steps.h"
 #include "core/dropped.h"
 #include "core/member.h"
+#include "core/rows.h"
 
 namespace pyrnn {
 namespace {
@@ -277,33 +279,6 @@ class ForwardPass {
 }  // namespace
 
 template <class T>
-Saved<T>::Saved(const StackShape& s, const kernels::KernelTable& t, Batch b)
-    : shape(s),
-      table(&t),
-      batch(std::move(b)),
-      directions(static_cast<std::size_t>(s.layers * s.directions)),
-      layer_inputs(static_cast<std::size_t>(s.layers)) {
-  const Index lanes = kernels::of_type<T>(t).lanes;
-  for (std::size_t i = 0; i < directions.size(); ++i)
-    want_buffers<T>(arena, shape, maps_of(shape, lanes), lanes, batch.packed_rows(), batch.rows(), directions[i]);
-  std::vector<T*> copies(directions.size());
-  for (std::size_t i = 0; i < directions.size(); ++i) {
-    const Index layer = static_cast<Index>(i) / shape.directions;
-    const bool reverse = static_cast<Index>(i) % shape.directions == 1;
-    if (!batch.uniform() && (reverse || layer == 0))
-      arena.want(copies[i], static_cast<std::size_t>(batch.packed_rows() * shape.layer_input(layer)));
-  }
-  for (std::size_t layer = 1; layer < layer_inputs.size(); ++layer)
-    arena.want(layer_inputs[layer], static_cast<std::size_t>(batch.packed_rows() * shape.layer_input(1)));
-  arena.allocate();
-  for (std::size_t i = 0; i < directions.size(); ++i) {
-    shift_past_initial_state<T>(directions[i], shape, lanes,
-                                Walk(batch, static_cast<Index>(i) % shape.directions == 1).initial_row());
-    directions[i].x = copies[i];
-  }
-}
-
-template <class T>
 bool forward(const StackShape& shape, const PackedWeights<T>& weights, const Batch& batch,
              const Sequences<T>& sequences, int threads, Interrupt::Check check) {
   const Split split = Split::plan(shape, batch, kernels::of_type<T>(weights.table()).lanes, threads);
@@ -322,8 +297,6 @@ std::unique_ptr<Saved<T>> forward_train(const StackShape& shape, const PackedWei
   return saved;
 }
 
-template struct Saved<float>;
-template struct Saved<double>;
 template bool forward(const StackShape&, const PackedWeights<float>&, const Batch&, const Sequences<float>&, int,
                       Interrupt::Check);
 template bool forward(const StackShape&, const PackedWeights<double>&, const Batch&, const Sequences<double>&, int,

@@ -6,7 +6,9 @@
 #include <memory>
 #include <vector>
 
+#include "core/buffers.h"
 #include "core/member.h"
+#include "core/rows.h"
 
 namespace pyrnn {
 

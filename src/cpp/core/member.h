@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// One member of a team at work on a stack: what it holds, and the buffers that all members share.
+// One member of a team at work on a stack: which rows and units it holds.
 #pragma once
 
 #include "core/parallel.h"
-#include "core/rows.h"
-#include "core/stack.h"
+#include "core/shape.h"
+#include "core/split.h"
 
 namespace pyrnn {
 
@@ -38,41 +38,5 @@ struct Member {
     return by_units ? share_of(active, rank, team->size()) : active_rows(active);
   }
 };
-
-// From panel to panel of a gate buffer: a few rows more than needed, so that the panels do not fall into the same sets
-// of a cache.
-inline Index gates_panel_stride(Index rows, Index lanes) { return (rows + 6) * 4 * lanes; }
-
-template <class T>
-struct RowWidths {
-  Index state;  // of c, and of h without projection
-  Index output;  // of h
-  RowWidths(const StackShape& shape, Index lanes)
-      : state(padded_row<T>(shape.hidden, lanes)), output(shape.proj ? padded_row<T>(shape.proj, lanes) : state) {}
-};
-
-// Asks for the buffers of one layer and direction: `rows` rows, and the initial state of `batch_rows`.
-template <class T>
-void want_buffers(Arena& arena, const StackShape& shape, const CellMaps& maps, Index lanes, Index rows,
-                  Index batch_rows, typename Saved<T>::Direction& buffers) {
-  const auto size = [](Index a, Index b) { return static_cast<std::size_t>(a) * static_cast<std::size_t>(b); };
-  const RowWidths<T> width(shape, lanes);
-  buffers = {};
-  arena.want(buffers.gates, size(maps.x.panels(), gates_panel_stride(rows, lanes)));
-  arena.want(buffers.h, size(rows + batch_rows, width.output));
-  if (shape.is_lstm()) arena.want(buffers.c, size(rows + batch_rows, width.state));
-  if (shape.proj) arena.want(buffers.m, size(rows, width.state));
-  if (maps.reset_before) arena.want(buffers.rh, size(rows, width.state));
-}
-
-// After allocation: h and c begin at row 0, behind the initial state (or before it, where time runs backwards).
-template <class T>
-void shift_past_initial_state(typename Saved<T>::Direction& buffers, const StackShape& shape, Index lanes,
-                              Index initial_row) {
-  const RowWidths<T> width(shape, lanes);
-  const Index rows = larger(0, -initial_row);
-  buffers.h += rows * width.output;
-  if (buffers.c) buffers.c += rows * width.state;
-}
 
 }  // namespace pyrnn

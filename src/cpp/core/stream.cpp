@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/stream.h"
 
+#include <algorithm>
+
+#include "core/buffers.h"
 #include "core/cell_steps.h"
 #include "core/fpenv.h"
-#include "core/member.h"
 
 namespace pyrnn {
 
