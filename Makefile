@@ -1,4 +1,4 @@
-# make demo | test | test-full | test-peers | lint | wheel | bench | clean
+# make demo | test | test-full | test-peers | lint | wheel | clean
 # Needs Python >= 3.11 with venv, and g++. Everything else is installed into .venv.
 
 PYTHON ?= python3
@@ -10,7 +10,7 @@ WHEEL_BYTES := 3000000
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: demo test test-full test-peers lint wheel bench clean
+.PHONY: demo test test-full test-peers lint wheel clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -39,11 +39,6 @@ wheel: $(VENV)/.with-wheel-tools
 	$(BIN)/python -m build --wheel --outdir build/wheel
 	$(BIN)/auditwheel repair --plat auto --wheel-dir dist build/wheel/*.whl
 	$(BIN)/python tools/check_wheel.py dist/*.whl $(WHEEL_BYTES)
-
-BENCHES = $(wildcard bench/bench_*.py)
-bench: $(VENV)/.with-plot
-	@test -n "$(BENCHES)" || { echo "no bench/bench_*.py"; exit 1; }
-	set -e; for script in $(BENCHES); do $(BIN)/python $$script; done
 
 clean:
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

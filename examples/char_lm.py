@@ -73,7 +73,7 @@ def train(model, text, held_out, args, rng):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--hidden", type=int, default=256, help="units of the LSTM")
     parser.add_argument("--temperature", type=float, default=0.7, help="of the sample; 0: greedy")
     parser.add_argument("--seed", type=int, default=0)
@@ -100,7 +100,6 @@ def main():
         pyrnn.Linear(args.hidden, len(chars), seed=args.seed),
     )
     print(f"{len(text):,} characters, {len(chars)} different; {model.num_parameters:,} parameters")
-
     rng = np.random.default_rng(args.seed)
     trainer = train(model, training, windows(validation, TEST_LENGTH), args, rng)
     print("\n" + generate(model, "The ", chars, 400, args.temperature, rng) + "\n")

@@ -36,7 +36,7 @@ def calls(function, good, **bad):
             except Exception as error:
                 print(f"{name}={type(value).__name__}|{type(error).__name__}|{str(error)!r}")
             else:
-                text = f"{value.dtype}{value.shape}" if isinstance(value, np.ndarray) else repr(value)
+                text = f"{value.dtype}{value.shape}" if hasattr(value, "dtype") else repr(value)
                 print(f"{name}={text[:60]!r}|accepted|")
     function(*good.values())
 not_arrays = [None, 1, "x", [[1.0]], object(), zeros(2, 2).tolist(), np.float32(1)]

@@ -63,6 +63,15 @@ def test_call_order_and_used_workspaces(cell, dtype, isa):
 
 
 @each_cell
+def test_workspaces_given_back_at_once(cell, isa):
+    problem = Case(cell, num_layers=2, bidirectional=True, **LARGE).any_problem()
+    expected = everything(problem)
+    pyrnn.set_workspace_limit(0)
+    assert_same_bits(everything(problem), expected)
+    assert_same_bits(everything(problem), expected)
+
+
+@each_cell
 @each_dtype
 @each_size
 def test_training_forward_is_inference(cell, dtype, sizes, isa):
@@ -133,6 +142,26 @@ def test_padding_never_matters(cell, dtype, poison, isa):
     expected = everything(problem)
     problem.x[padding] = problem.d_y[padding] = poison
     assert_same_bits(everything(problem), expected)
+
+
+@each_cell
+@each_dtype
+def test_more_padding_never_matters(cell, dtype, isa):
+    """The same rows in a longer array, even where all rows are equally long."""
+    for lengths in ("zeros", "full"):
+        options = {"num_layers": 2, "bidirectional": True, "lengths": lengths}
+        problem = Case(cell, dtype=dtype, **options, **SMALL).any_problem()
+        expected, steps = everything(problem), SMALL["T"]
+        for name in ("x", "d_y"):
+            a = getattr(problem, name)
+            setattr(problem, name, np.concatenate([a, np.full_like(a[:4], np.nan)]))
+        inference, (trained, gradients) = problem.inference(), problem.training()
+        for outputs in (inference, trained):
+            assert not outputs["y"][steps:].any()
+            outputs["y"] = outputs["y"][:steps]
+        gradients["d_x"] = gradients["d_x"][:steps]
+        actual = {"inference": inference, "training": (trained, gradients)}
+        assert_same_bits(actual, expected, lengths)
 
 
 @each_cell

@@ -162,7 +162,7 @@ def test_saved_and_gradients_are_spent_once():
     with pytest.raises((RuntimeError, ValueError), match="saved"):
         s.backward(saved, w, y, None, None, True, 1)
     gradients.add_into([np.zeros_like(a) for a in w])
-    with pytest.raises((RuntimeError, ValueError), match="gradients|once|added"):
+    with pytest.raises((RuntimeError, ValueError), match=r"gradients|once|added"):
         gradients.add_into([np.zeros_like(a) for a in w])
 
 

@@ -220,6 +220,21 @@ def test_sequential(rng):
     assert pyrnn.Sequential(tanh, linear)(x[..., [0] * 5])[1] == ()
 
 
+def test_sequential_with_a_mask(rng):
+    """A mask with holes runs each row's real steps; a prefix is the same as lengths."""
+    wide = {"seed": 0, "dtype": np.float64}
+    model = pyrnn.Sequential(pyrnn.GRU(3, 4, **wide), pyrnn.Tanh(), pyrnn.LSTM(4, 5, **wide))
+    x, lengths = rng.standard_normal((6, 2, 3)), np.array([4, 2])
+    prefix = np.arange(6)[:, None] < lengths
+    assert_same_bits(model(x, mask=prefix), model(x, lengths=lengths))
+    holes = np.array([[1, 0, 1, 1, 0, 1], [0, 0, 1, 0, 0, 1]], bool).T
+    y, state = model(x, mask=holes)
+    for row in range(2):
+        alone, s = model(x[holes[:, row]][:, row : row + 1])
+        assert_same_bits(y[holes[:, row]][:, row : row + 1], alone)
+        assert_same_bits(state[0][:, row], s[0][:, 0])
+
+
 def test_sequential_refuses_a_mix_of_layouts():
     with pytest.raises(ValueError, match="batch_first"):
         pyrnn.Sequential(pyrnn.GRU(3, 4, batch_first=True, seed=0), pyrnn.LSTM(4, 5, seed=0))

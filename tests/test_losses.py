@@ -47,7 +47,7 @@ def test_value_is_the_mean(name, dtype, shape, rng, isa):
     cls, equation = LOSSES[name]
     y, target = draw(name, rng, dtype, shape)
     expected = equation(y.astype(np.float64), target).mean()
-    tolerance = 20 * np.finfo(dtype).eps
+    tolerance = 20 * float(np.finfo(dtype).eps)
     assert cls()(y, target) == pytest.approx(expected, rel=tolerance, abs=tolerance)
     assert cls().vjp(y, target)[0] == cls()(y, target)
 
@@ -78,7 +78,7 @@ def test_lengths_take_the_mean_over_real_steps(name, dtype, batch_first, rng):
     if batch_first:
         y, target = y.swapaxes(0, 1), target.swapaxes(0, 1)
     value, pullback = cls(batch_first=batch_first).vjp(y, target, lengths=lengths)
-    assert value == pytest.approx(expected, rel=20 * np.finfo(dtype).eps)
+    assert value == pytest.approx(expected, rel=20 * float(np.finfo(dtype).eps))
     d_y = pullback().swapaxes(0, 1) if batch_first else pullback()
     assert not d_y[~real].any() and d_y[real].any(axis=-1).all()
 

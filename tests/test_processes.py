@@ -82,13 +82,13 @@ def test_ctrl_c_ends_a_long_call(what):
     """KeyboardInterrupt within a second, gradients as before, and the next call works."""
     code = f"""
         import os, signal, threading, time, pyrnn
-        layer = pyrnn.LSTM(512, 512, seed=0)
-        x = np.zeros((1500, 128, 512), "f4")
-        stream = layer.stream(batch_size=128)
+        layer = pyrnn.LSTM(256, 256, seed=0)
+        x = np.zeros((2500, 64, 256), "f4")
+        stream = layer.stream(batch_size=64)
         (y, _), pullback = layer.vjp(x) if "pullback" in {what!r} else ((None, None), None)
         sent = []
         def interrupt():
-            time.sleep(0.3)
+            time.sleep(0.2)
             sent.append(time.perf_counter())
             os.kill(os.getpid(), signal.SIGINT)
         threading.Thread(target=interrupt).start()

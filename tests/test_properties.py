@@ -125,8 +125,9 @@ def test_two_layers_are_one_after_the_other(case):
     pullbacks, y = [], both.x
     for k, layer in enumerate(layers):
         cut = slice(k * D, k * D + D)
-        state = both.pack_state(both.h0[cut], None if both.c0 is None else both.c0[cut])
-        (y, _), pullback = layer.vjp(y, state if case.state else None, lengths=both.lengths)
+        h0, c0 = (None if a is None else a[cut] for a in (both.h0, both.c0))
+        state = both.pack_state(h0, c0) if case.state else None
+        (y, _), pullback = layer.vjp(y, state, lengths=both.lengths)
         pullbacks.append(pullback)
     outputs, gradients = both.training(("y",))
     assert_same_bits(y, outputs["y"])

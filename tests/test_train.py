@@ -31,8 +31,10 @@ def trainer(model=None, **options):
     return pyrnn.Trainer(model or classifier(), loss=loss, optimizer=optimizer, **options)
 
 
-@pytest.mark.parametrize("cell", [pyrnn.RNN, pyrnn.LSTM, pyrnn.GRU])
-@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize(
+    ("cell", "batch_first"),
+    [(pyrnn.RNN, False), (pyrnn.LSTM, False), (pyrnn.GRU, False), (pyrnn.GRU, True)],
+)
 def test_learns_what_needs_memory(cell, batch_first):
     """Cross entropy from ln 4 to near 0, on held-out data too."""
     x, target = first_symbol_task()

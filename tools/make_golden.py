@@ -48,6 +48,7 @@ def round_weights(module):
 
 def save(name, arrays):
     """Numbers that are exact in float32 are stored so; the values are float64's."""
+
     def smallest(value):
         a = value.detach().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
         exact = a.dtype == np.float64 and np.array_equal(a.astype(np.float32), a)

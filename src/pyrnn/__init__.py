@@ -6,8 +6,11 @@ y, (h, c) = lstm(x)                           # inference, x (T, B, 64)
 dx, dstate = pullback(dy)                     # ... and back through time, into every .grad
 """
 
+from ._openmp import bounded_spinning as _bounded_spinning
+
 try:
-    from . import _core
+    with _bounded_spinning():
+        from . import _core
 except ImportError as error:
     error.add_note(
         "pyrnn's compiled core (pyrnn._core) cannot be loaded. Was the package built for this "

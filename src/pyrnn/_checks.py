@@ -80,7 +80,7 @@ def check_dtype(owner: str, dtype: Any) -> np.dtype[Any]:
     return result
 
 
-def generator(owner: str, seed: Any) -> np.random.Generator:
+def generator(owner: str, seed: Any) -> "np.random.Generator":  # its import takes a while
     """The generator that `seed` stands for; None draws one from the operating system."""
     if seed is not None:
         seed = check_size(owner, "seed", seed, minimum=0, maximum=2**64 - 1)

@@ -153,8 +153,8 @@ class Pullback:
 
     `backward(*cotangents)` returns the result and the additions to .grad: calls without arguments
     that only add, best C functions (`partial(gradients.add_into, grads)`). They run last, under
-    the locks of the module and its parts, so that an error or an interrupt before leaves .grad as
-    it was, and the pullback ready to be called again. A call after one of `parameters` was
+    the locks of the module and its parts: an error or an interrupt before leaves .grad as it was,
+    and after bad arguments the pullback may be called again. A call after one of `parameters` was
     written, and a second call, are RuntimeErrors.
     """
 

@@ -16,8 +16,8 @@ class Parameter:
     """A trained array of float32 or float64, and the gradient that pullbacks add into.
 
     `array` is copied. `p[...] = value` is how to write it: `data` is read-only. Every write
-    raises `version`, on which packed weights are cached and by which a pullback notices that its
-    weights have changed; it is for reading only. pickle and deepcopy keep the values, not the gradient.
+    raises `version` (for reading only), on which packed weights are cached and by which a pullback
+    notices that its weights have changed. pickle and deepcopy keep the values, not the gradient.
     """
 
     def __init__(self, array: Any) -> None:

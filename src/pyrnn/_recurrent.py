@@ -76,7 +76,7 @@ class Recurrent(Module):
             warnings.warn(message, stacklevel=3)
         self._make_parameters(generator(owner, options.seed))
 
-    def _make_parameters(self, rng: np.random.Generator) -> None:
+    def _make_parameters(self, rng: "np.random.Generator") -> None:
         """Weights and biases from U(-1/sqrt(H), 1/sqrt(H)), as torch's."""
         elements = sum(math.prod(shape) for _, shape in self._shapes())
         check_memory(type(self).__name__, elements, self.dtype)
@@ -134,8 +134,9 @@ class Recurrent(Module):
 
         `dx, dstate = pullback(dy=None, dstate=None)` goes back through time: shapes as those of
         x, state and y; None stands for zero; dx is None with need_dx=False. It adds into every
-        parameter's .grad. `rng` numbers the dropout masks; without it the module counts. x is
-        referenced, not copied: leave it as it is until the pullback was called.
+        parameter's .grad; after Ctrl-C in a pullback .grad is as before, and a new vjp is needed.
+        `rng` numbers the dropout masks; without it the module counts. x is referenced, not
+        copied: leave it as it is until the pullback was called.
         """
         inputs = read_inputs(self, x, state, lengths, mask)
         need_dx = check_flag(type(self).__name__, "need_dx", need_dx)

@@ -17,6 +17,16 @@ available_isas = _core.available_isas
 active_isa = _core.active_isa
 
 
+def _set_isa_from_environment() -> None:
+    """PYRNN_ISA forces an instruction set; a name that is unknown or cannot run is a ValueError."""
+    name = os.environ.get("PYRNN_ISA")
+    if name:
+        try:
+            _core._set_isa(name)
+        except ValueError as error:
+            raise ValueError(f"PYRNN_ISA: {error}") from None
+
+
 def _threads_from_environment() -> int:
     """PYRNN_NUM_THREADS, or what the affinity mask and the cgroup quota leave."""
     text = os.environ.get("PYRNN_NUM_THREADS", "").strip()
@@ -27,6 +37,7 @@ def _threads_from_environment() -> int:
     return int(text)
 
 
+_set_isa_from_environment()
 _default_threads = _threads_from_environment()
 _threads_here: ContextVar[int | None] = ContextVar("pyrnn_threads", default=None)
 

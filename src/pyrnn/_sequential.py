@@ -49,6 +49,8 @@ class Sequential(Module):
         self._count = len(modules)
         self.batch_first: bool = self._agreed("batch_first", False)
         self.dtype = self._agreed("dtype", np.dtype(np.float32))
+        self.num_states = sum(_num_states(part) for part in self)
+        self.drops_time = any(_drops_time(part) for part in self)
         self._check_time_axis()
 
     def __len__(self) -> int:
@@ -60,16 +62,6 @@ class Sequential(Module):
 
     def __iter__(self) -> Iterator[Module]:
         return (self[i] for i in range(self._count))
-
-    @property
-    def num_states(self) -> int:
-        """The number of entries of the state."""
-        return sum(_num_states(part) for part in self)
-
-    @property
-    def drops_time(self) -> bool:
-        """Whether the output has lost the time axis, to a LastStep."""
-        return any(_drops_time(part) for part in self)
 
     def __call__(self, x: Any, state: Any = None, lengths: Any = None, mask: Any = None) -> Any:
         """(y, state): inference."""

@@ -37,11 +37,8 @@ class Stream:
         allocated. TypeError or ValueError for what does not fit; then the state is as it was.
         """
         try:
-            if x_t.ndim == 1:
-                y = self._core_step(x_t[None], out if out is None else out[None])
-                return y[0] if out is None else out
             return self._core_step(x_t, out)
-        except (AttributeError, TypeError, ValueError):
+        except (TypeError, ValueError):
             pass  # not as the core wants it: convert, or say what is wrong
         return self._converted_step(x_t, out)
 

@@ -8,6 +8,7 @@ Numbers are drawn in float64 and rounded, so float32 and float64 parameters get 
 """
 
 import math
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ __all__ = [
     "zeros",
 ]
 
-Seed = np.random.Generator | int | None
+Seed: TypeAlias = "np.random.Generator | int | None"  # as text: numpy.random is slow to import
 
 
 def zeros(parameter: Parameter) -> None:

@@ -7,10 +7,6 @@
 namespace pyrnn::bindings {
 namespace {
 
-void require(bool condition, const std::string& message) {
-  if (!condition) throw std::invalid_argument(message);
-}
-
 // Weight counts are multiplied in Index: no matrix may come near its end.
 void check_sizes(const StackShape& s) {
   constexpr double most = static_cast<double>(std::numeric_limits<Index>::max() / 64);

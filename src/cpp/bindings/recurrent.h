@@ -6,7 +6,7 @@
 #include <memory>
 #include <variant>
 
-#include "bindings/arrays.h"
+#include "bindings/arguments.h"
 #include "core/stack.h"
 #include "core/stream.h"
 

@@ -9,11 +9,6 @@
 namespace pyrnn::bindings {
 namespace {
 
-int checked_threads(int threads) {
-  if (threads < 1) throw std::invalid_argument("threads: " + std::to_string(threads) + ", expected at least 1");
-  return threads;
-}
-
 template <class F>
 auto with_type(bool single, F&& f) {
   return single ? f(float{}) : f(double{});
@@ -43,8 +38,8 @@ const std::int64_t* checked_lengths(const std::optional<py::array>& lengths, py:
 // The checked arguments of a forward pass, and its new outputs.
 template <class T>
 struct ForwardCall {
-  ForwardCall(const Stack& stack, py::handle x_in, py::handle h0_in, py::handle c0_in, py::handle lengths_in,
-              bool batch_first)
+  ForwardCall(const Stack& stack, const Packed& packed, py::handle x_in, py::handle h0_in, py::handle c0_in,
+              py::handle lengths_in, bool batch_first)
       : shape(stack.shape),
         x(require_array<T>(x_in, "x", 3)),
         steps(x.shape(batch_first ? 1 : 0)),
@@ -54,6 +49,8 @@ struct ForwardCall {
         cn(shape.is_lstm() ? state(shape.hidden) : Shape{0}),
         lengths(optional_array<std::int64_t>(lengths_in, "lengths", {rows}, "(batch,)")),
         batch(steps, rows, checked_lengths(lengths, steps)) {
+    check_same_stack(stack, packed.stack, "packed");
+    weights = std::get<std::shared_ptr<const PackedWeights<T>>>(packed.weights);
     require_shape(x, "x", batch_first ? Shape{rows, steps, shape.input} : Shape{steps, rows, shape.input},
                   batch_first ? "(batch, T, input_size)" : "(T, batch, input_size)");
     h0 = optional_array<T>(h0_in, "h0", state(shape.output()), "(num_layers*num_directions, batch, output size)");
@@ -78,6 +75,7 @@ struct ForwardCall {
   py::object cell_state() const { return shape.is_lstm() ? py::object(cn.array) : py::none(); }
 
   StackShape shape;
+  std::shared_ptr<const PackedWeights<T>> weights;
   py::array x;
   py::ssize_t steps, rows;
   NewArray<T> y, hn, cn;
@@ -89,14 +87,12 @@ struct ForwardCall {
 py::tuple run_forward(const Stack& stack, const Packed& packed, py::handle x, py::handle h0, py::handle c0,
                       py::handle lengths, bool batch_first, int threads) {
   checked_threads(threads);
-  check_same_stack(stack, packed.stack, "packed");
   return with_type(stack.single, [&](auto type) -> py::tuple {
     using T = decltype(type);
-    ForwardCall<T> call(stack, x, h0, c0, lengths, batch_first);
-    const auto& weights = *std::get<std::shared_ptr<const PackedWeights<T>>>(packed.weights);
+    ForwardCall<T> call(stack, packed, x, h0, c0, lengths, batch_first);
     without_gil([&] {
       call.clear_padding();
-      forward<T>(stack.shape, weights, call.batch, call.sequences, threads, interrupted);
+      forward<T>(stack.shape, *call.weights, call.batch, call.sequences, threads, interrupted);
     });
     return py::make_tuple(call.y.array, call.hn.array, call.cell_state());
   });
@@ -105,15 +101,14 @@ py::tuple run_forward(const Stack& stack, const Packed& packed, py::handle x, py
 py::tuple run_forward_train(const Stack& stack, const Packed& packed, py::handle x, py::handle h0, py::handle c0,
                             py::handle lengths, bool batch_first, std::uint64_t seed, std::uint64_t draw, int threads) {
   checked_threads(threads);
-  check_same_stack(stack, packed.stack, "packed");
   return with_type(stack.single, [&](auto type) -> py::tuple {
     using T = decltype(type);
-    ForwardCall<T> call(stack, x, h0, c0, lengths, batch_first);
-    const auto& weights = *std::get<std::shared_ptr<const PackedWeights<T>>>(packed.weights);
+    ForwardCall<T> call(stack, packed, x, h0, c0, lengths, batch_first);
     std::unique_ptr<Saved<T>> saved;
     without_gil([&] {
       call.clear_padding();
-      saved = forward_train<T>(stack.shape, weights, call.batch, call.sequences, {seed, draw}, threads, interrupted);
+      saved =
+          forward_train<T>(stack.shape, *call.weights, call.batch, call.sequences, {seed, draw}, threads, interrupted);
     });
     auto kept = std::make_unique<SavedForward>(SavedForward{stack, call.x, call.steps, call.rows, std::move(saved)});
     return py::make_tuple(call.y.array, call.hn.array, call.cell_state(), py::cast(std::move(kept)));

@@ -25,8 +25,8 @@ std::unique_ptr<StreamObject> make_stream(const Stack& stack, const Packed& pack
   if (stack.shape.directions != 1)
     throw std::invalid_argument(
         "Stream: a bidirectional stack, expected one direction (the reverse one needs the end first)");
-  if (batch_size < 1)
-    throw std::invalid_argument("batch_size: " + std::to_string(batch_size) + ", expected at least 1");
+  if (batch_size < 1 || batch_size > (py::ssize_t{1} << 40))
+    throw std::invalid_argument("batch_size: " + std::to_string(batch_size) + ", expected 1 to 2**40");
   auto object = std::make_unique<StreamObject>();
   object->stack = stack;
   std::visit(
@@ -50,8 +50,10 @@ double work_of_step(const Stream<T>& stream) {
 py::object step(StreamObject& object, py::handle x, py::handle out) {
   return std::visit(
       [&]<class T>(std::unique_ptr<Stream<T>>& stream) -> py::object {
-        const Shape x_shape = {stream->rows(), stream->shape().input},
-                    y_shape = {stream->rows(), stream->shape().output()};
+        // One row may come without its batch axis, and goes as it came.
+        const bool flat = stream->rows() == 1 && require_ndarray(x, "x").ndim() == 1;
+        const auto shape = [&](Index columns) { return flat ? Shape{columns} : Shape{stream->rows(), columns}; };
+        const Shape x_shape = shape(stream->shape().input), y_shape = shape(stream->shape().output());
         const py::array input = require_array<T>(x, "x", x_shape, "(batch, input_size)");
         const py::array output =
             out.is_none() ? NewArray<T>(y_shape).array : require_array<T>(out, "out", y_shape, "(batch, output size)");
@@ -109,7 +111,7 @@ void reset(StreamObject& object) {
 
 // A chunk of steps at once, through the whole-sequence kernels: the same bits as step by step.
 py::array run(StreamObject& object, py::handle x_in, int threads) {
-  if (threads < 1) throw std::invalid_argument("threads: " + std::to_string(threads) + ", expected at least 1");
+  checked_threads(threads);
   return std::visit(
       [&]<class T>(std::unique_ptr<Stream<T>>& stream) -> py::array {
         const StackShape& s = stream->shape();

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/dims.h"
+
 namespace pyrnn {
 
 // What one thread keeps for its next calls, in bytes (256 MiB at first); for all threads.
@@ -44,10 +46,14 @@ class Block {
 // is not zeroed. The pieces live until release() or the arena's end.
 class Arena {
  public:
+  // rows*columns elements; std::bad_alloc if no memory can hold them.
   template <class T>
-  void want(T*& pointer, std::size_t count) {
-    constexpr std::size_t kMost = std::numeric_limits<std::ptrdiff_t>::max() - 2 * kAlignment;
-    if (count > (kMost - total_) / sizeof(T)) throw std::bad_alloc();
+  void want(T*& pointer, Index rows, Index columns = 1) {
+    constexpr Index kMost = std::numeric_limits<Index>::max() / 2;
+    if (columns > 0 && rows > (kMost - static_cast<Index>(total_)) / static_cast<Index>(sizeof(T)) / columns) {
+      throw std::bad_alloc();
+    }
+    const auto count = static_cast<std::size_t>(rows) * static_cast<std::size_t>(columns);
     pieces_.push_back(
         {&pointer, total_, [](void* slot, std::byte* at) { *static_cast<T**>(slot) = reinterpret_cast<T*>(at); }});
     total_ += (count * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;

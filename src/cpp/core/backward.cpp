@@ -52,18 +52,17 @@ class BackwardPass {
 
  private:
   void allocate() {
-    const auto size = [](Index a, Index b) { return static_cast<std::size_t>(a) * static_cast<std::size_t>(b); };
     for (std::size_t i = 0; i < packed_.size(); ++i)
       packed_[i].want(arena_, maps_, shape_, static_cast<Index>(i) / shape_.directions, k_.lanes);
     const Index B = batch_.rows();
-    arena_.want(d_h_, size(B, width_.output));
-    arena_.want(d_c_, size(B, width_.state));
-    arena_.want(d_rh_, maps_.reset_before ? size(B, width_.state) : 0);
-    arena_.want(d_m_, shape_.proj ? size(B, width_.state) : 0);
-    arena_.want(gathered_dy_, size(B, shape_.output()));
+    arena_.want(d_h_, B, width_.output);
+    arena_.want(d_c_, B, width_.state);
+    arena_.want(d_rh_, B, maps_.reset_before ? width_.state : 0);
+    arena_.want(d_m_, B, shape_.proj ? width_.state : 0);
+    arena_.want(gathered_dy_, B, shape_.output());
     d_projected_.resize(static_cast<std::size_t>(shape_.directions));
-    for (T*& d : d_projected_) arena_.want(d, shape_.proj ? size(maps_.proj.panels(), panel_) : 0);
-    for (T*& d : d_output_) arena_.want(d, shape_.layers > 1 ? size(batch_.packed_rows(), shape_.layer_input(1)) : 0);
+    for (T*& d : d_projected_) arena_.want(d, panel_, shape_.proj ? maps_.proj.panels() : 0);
+    for (T*& d : d_output_) arena_.want(d, batch_.packed_rows(), shape_.layers > 1 ? shape_.layer_input(1) : 0);
     layer_gradients_.want(arena_, split_.threads);
     arena_.allocate();
   }
@@ -117,9 +116,8 @@ class BackwardPass {
   }
 
   void load_final_state(const Member& me, const Place& p) {
-    const auto load = [&](const T* from, Index row, Index columns, T* to, Index width) {
-      std::fill_n(to, width, T(0));
-      if (from) std::copy_n(from + row * columns, columns, to);
+    const auto load = [](const T* from, Index row, Index columns, T* to, Index width) {
+      copy_padded(from ? from + row * columns : nullptr, columns, to, width);
     };
     const Range mine = me.copied_rows(batch_.rows());
     for (Index j = mine.begin; j < mine.end; ++j) {

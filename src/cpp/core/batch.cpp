@@ -7,10 +7,11 @@
 namespace pyrnn {
 
 Batch::Batch(Index steps, Index rows, const std::int64_t* lengths) : rows_(rows), steps_(steps) {
+  if (rows == 0) steps_ = 0;
   uniform_ = !lengths || std::all_of(lengths, lengths + rows, [&](std::int64_t n) { return n == steps; });
   offset_.push_back(0);
   if (uniform_) {
-    for (Index t = 0; t < steps; ++t) offset_.push_back((t + 1) * rows);
+    for (Index t = 0; t < steps_; ++t) offset_.push_back((t + 1) * rows);
     return;
   }
   original_.resize(at(rows));

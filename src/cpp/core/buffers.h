@@ -22,14 +22,13 @@ struct RowWidths {
 template <class T>
 void want_buffers(Arena& arena, const StackShape& shape, const CellMaps& maps, Index lanes, Index rows,
                   Index batch_rows, typename Saved<T>::Direction& buffers) {
-  const auto size = [](Index a, Index b) { return static_cast<std::size_t>(a) * static_cast<std::size_t>(b); };
   const RowWidths<T> width(shape, lanes);
   buffers = {};
-  arena.want(buffers.gates, size(maps.x.panels(), gates_panel_stride(rows, lanes)));
-  arena.want(buffers.h, size(rows + batch_rows, width.output));
-  if (shape.is_lstm()) arena.want(buffers.c, size(rows + batch_rows, width.state));
-  if (shape.proj) arena.want(buffers.m, size(rows, width.state));
-  if (maps.reset_before) arena.want(buffers.rh, size(rows, width.state));
+  arena.want(buffers.gates, maps.x.panels(), gates_panel_stride(rows, lanes));
+  arena.want(buffers.h, rows + batch_rows, width.output);
+  if (shape.is_lstm()) arena.want(buffers.c, rows + batch_rows, width.state);
+  if (shape.proj) arena.want(buffers.m, rows, width.state);
+  if (maps.reset_before) arena.want(buffers.rh, rows, width.state);
 }
 
 // After allocation: h and c begin at row 0, behind the initial state (or before it, where time runs backwards).

@@ -6,6 +6,33 @@
 
 namespace pyrnn {
 
+// gates = b + x*W_ih for some rows and one panel.
+template <class T>
+struct InputProduct {
+  Index rows;
+  const T* x;  // [rows][I], stride x_row
+  Index x_row;
+  Index columns;  // I
+  T* gates;       // panel 0, first row
+  Index gates_panel;
+};
+template <class T>
+void input_product(const kernels::Kernels<T>& k, const kernels::PanelMap& map,
+                   const typename PackedWeights<T>::Direction& weights, Index panel, const InputProduct<T>& in) {
+  const int width = map.width(panel, k.lanes);
+  k.product({.rows = in.rows,
+             .width = width,
+             .a = in.x,
+             .a_row = in.x_row,
+             .b = weights.w_ih + panel * in.columns * map.panel_size(),
+             .b_step = width * k.lanes,
+             .length = in.columns,
+             .start = kernels::Start::bias,
+             .bias = weights.bias + panel * map.panel_size(),
+             .c = in.gates + panel * in.gates_panel,
+             .c_row = 4 * k.lanes});
+}
+
 // With projection, h = W_hr m for the units that a member holds.
 template <class T>
 struct ProjectionStep {
@@ -41,9 +68,9 @@ void cell_forward(const kernels::Kernels<T>& k, const StackShape& shape, const C
   if (!projection.w_hr) return;
   const Index block = maps.proj.block;
   for (Index panel = projection.panels.begin; panel < projection.panels.end; ++panel) {
-    const Index width = ceil_div(maps.proj.units_in(panel), k.lanes);
+    const int width = maps.proj.width(panel, k.lanes);
     k.product({.rows = step.rows,
-               .width = static_cast<int>(width),
+               .width = width,
                .a = step.h,
                .a_row = step.state_row,
                .b = projection.w_hr + panel * block * shape.hidden,

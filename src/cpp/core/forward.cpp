@@ -56,10 +56,9 @@ class ForwardPass {
   void allocate_chunk_buffers() {
     const Index rows = chunk_ * batch_.rows();
     want_buffers<T>(arena_, shape_, maps_, k_.lanes, rows, batch_.rows(), inference_);
-    arena_.want(inference_x_, static_cast<std::size_t>(rows * inference_x_row_));
+    arena_.want(inference_x_, rows, inference_x_row_);
     for (T*& output : layer_output_)
-      arena_.want(output,
-                  shape_.layers > 1 ? static_cast<std::size_t>(batch_.packed_rows() * shape_.layer_input(1)) : 0);
+      arena_.want(output, batch_.packed_rows(), shape_.layers > 1 ? shape_.layer_input(1) : 0);
     arena_.allocate();
     shift_past_initial_state<T>(inference_, shape_, k_.lanes, -batch_.rows());
   }
@@ -138,12 +137,12 @@ class ForwardPass {
     for (Index j = mine.begin; j < mine.end; ++j) {
       const Index from = state * batch_.rows() + batch_.original(j);
       const bool empty = batch_.length(j) == 0;
-      copy_or_zero(seq_.h0 ? seq_.h0 + from * P : nullptr, P, p.buffers.h + (initial + j) * width_.output,
-                   width_.output);
-      if (empty) copy_or_zero(seq_.h0 ? seq_.h0 + from * P : nullptr, P, seq_.hn + from * P, P);
+      copy_padded(seq_.h0 ? seq_.h0 + from * P : nullptr, P, p.buffers.h + (initial + j) * width_.output,
+                  width_.output);
+      if (empty) copy_padded(seq_.h0 ? seq_.h0 + from * P : nullptr, P, seq_.hn + from * P, P);
       if (!shape_.is_lstm()) continue;
-      copy_or_zero(seq_.c0 ? seq_.c0 + from * H : nullptr, H, p.buffers.c + (initial + j) * width_.state, width_.state);
-      if (empty) copy_or_zero(seq_.c0 ? seq_.c0 + from * H : nullptr, H, seq_.cn + from * H, H);
+      copy_padded(seq_.c0 ? seq_.c0 + from * H : nullptr, H, p.buffers.c + (initial + j) * width_.state, width_.state);
+      if (empty) copy_padded(seq_.c0 ? seq_.c0 + from * H : nullptr, H, seq_.cn + from * H, H);
     }
   }
 
@@ -183,18 +182,13 @@ class ForwardPass {
   void multiply_rows(const Member& me, const Place& p, Index panel, Index step, Index first, Range rows) {
     if (rows.empty() || interrupt_.requested()) return;
     const Index I = p.input_columns, row = row_of(p, step, first) + rows.begin;
-    const Index width = ceil_div(maps_.x.slots == 1 ? maps_.x.units_in(panel) : maps_.x.panel_size(), k_.lanes);
-    k_.product({.rows = rows.size(),
-                .width = static_cast<int>(width),
-                .a = p.gathers ? p.x + row * p.x_row : p.input.at(p.walk.time(step, 0), rows.begin),
-                .a_row = p.gathers ? p.x_row : p.input.row_stride(),
-                .b = p.weights.w_ih + panel * I * maps_.x.panel_size(),
-                .b_step = width * k_.lanes,
-                .length = I,
-                .start = Start::bias,
-                .bias = p.weights.bias + panel * maps_.x.panel_size(),
-                .c = p.buffers.gates + panel * gates_panel_ + row * 4 * k_.lanes,
-                .c_row = 4 * k_.lanes});
+    input_product<T>(k_, maps_.x, p.weights, panel,
+                     {.rows = rows.size(),
+                      .x = p.gathers ? p.x + row * p.x_row : p.input.at(p.walk.time(step, 0), rows.begin),
+                      .x_row = p.gathers ? p.x_row : p.input.row_stride(),
+                      .columns = I,
+                      .gates = p.buffers.gates + row * 4 * k_.lanes,
+                      .gates_panel = gates_panel_});
     interrupt_.poll(me.rank, static_cast<double>(rows.size() * I * maps_.x.panel_size()));
   }
 
@@ -247,14 +241,6 @@ class ForwardPass {
     if (!saved_ || shape_.dropout == 0 || layer + 1 == shape_.layers || interrupt_.requested()) return;
     const Rows<T> output = Rows<T>::packed(output_buffer(layer), batch_, shape_.layer_input(1));
     drop_rows(k_, me.copied_rows(batch_.rows()), batch_, shape_, saved_->key, layer, output);
-  }
-
-  static void copy_or_zero(const T* from, Index columns, T* to, Index to_columns) {
-    if (from)
-      std::copy_n(from, columns, to);
-    else
-      std::fill_n(to, columns, T(0));
-    std::fill(to + columns, to + to_columns, T(0));
   }
 
   const StackShape& shape_;

@@ -8,22 +8,18 @@ namespace {
 
 using kernels::Start;
 
-std::size_t size_of(Index a, Index b) { return static_cast<std::size_t>(a) * static_cast<std::size_t>(b); }
-
-std::size_t gradient_size(const kernels::PanelMap& map, Index columns) {
-  return size_of(map.panels() * map.panel_size(), columns + 1);
-}
+Index padded_rows(const kernels::PanelMap& map) { return map.panels() * map.panel_size(); }
 
 }  // namespace
 
 template <class T>
 void LayerGradients<T>::want(Arena& arena, int threads) {
   const Index R = batch_.packed_rows();
-  if (!batch_.uniform() || saved_.sequences.batch_first) arena.want(packed_dx_, size_of(R, shape_.input));
+  if (!batch_.uniform() || saved_.sequences.batch_first) arena.want(packed_dx_, R, shape_.input);
   if (!batch_.uniform() && shape_.directions == 2)
-    arena.want(reordered_dx_, size_of(R, larger(shape_.input, shape_.layer_input(1))));
+    arena.want(reordered_dx_, R, larger(shape_.input, shape_.layer_input(1)));
   scratch_.resize(static_cast<std::size_t>(threads));
-  for (T*& scratch : scratch_) arena.want(scratch, static_cast<std::size_t>(k_.weight_gradient_scratch(chunk_rows())));
+  for (T*& scratch : scratch_) arena.want(scratch, k_.weight_gradient_scratch(chunk_rows()));
   blocks_.resize(static_cast<std::size_t>(threads));
   for (auto& blocks : blocks_) blocks.resize(static_cast<std::size_t>(kChunkSteps));
 }
@@ -32,7 +28,7 @@ template <class T>
 void LayerGradients<T>::clear(const Member& me) {
   const auto zero = [&](T* gradient, const kernels::PanelMap& map, Index columns) {
     if (!gradient) return;
-    const Range mine = share_of(static_cast<Index>(gradient_size(map, columns)), me.rank, me.team->size());
+    const Range mine = share_of(padded_rows(map) * (columns + 1), me.rank, me.team->size());
     std::fill_n(gradient + mine.begin, mine.size(), T(0));
   };
   for (Index layer = 0; layer < shape_.layers; ++layer)
@@ -194,10 +190,10 @@ WeightGradients<T>::WeightGradients(const StackShape& shape, const kernels::Kern
   const CellMaps maps = maps_of(shape, kernels::of_type<T>(table).lanes);
   for (std::size_t i = 0; i < directions.size(); ++i) {
     Direction& to = directions[i] = {};
-    arena_.want(to.w_ih, gradient_size(maps.x, shape.layer_input(static_cast<Index>(i) / shape.directions)));
-    arena_.want(to.w_hh, gradient_size(maps.h, shape.output()));
-    if (maps.reset_before) arena_.want(to.w_hn, gradient_size(maps.candidate, shape.hidden));
-    if (shape.proj) arena_.want(to.w_hr, gradient_size(maps.proj, shape.hidden));
+    arena_.want(to.w_ih, padded_rows(maps.x), shape.layer_input(static_cast<Index>(i) / shape.directions) + 1);
+    arena_.want(to.w_hh, padded_rows(maps.h), shape.output() + 1);
+    if (maps.reset_before) arena_.want(to.w_hn, padded_rows(maps.candidate), shape.hidden + 1);
+    if (shape.proj) arena_.want(to.w_hr, padded_rows(maps.proj), shape.hidden + 1);
   }
   arena_.allocate();
 }
@@ -206,7 +202,7 @@ template <class T>
 void WeightGradients<T>::add_to(const std::vector<Weights<T>>& gradients) const {
   const kernels::Kernels<T>& k = kernels::of_type<T>(*table_);
   const CellMaps maps = maps_of(shape_, k.lanes);
-  parallel(threads_, [&](int rank, Team& team) noexcept {
+  parallel(threads_for_copying(shape_, threads_), [&](int rank, Team& team) noexcept {
     const auto add = [&](const kernels::PanelMap& map, const T* from, Index columns, T* to, T* bias) {
       const Range mine = share_of(map.panels(), rank, team.size());
       k.add_gradient({.map = map,

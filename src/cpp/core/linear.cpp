@@ -28,8 +28,6 @@ int useful_threads(Index rows, Index outputs, Index inputs, int threads) {
   return work < 2 * kWorkForThread ? 1 : static_cast<int>(std::min<double>(threads, work / kWorkForThread));
 }
 
-std::size_t product_of(Index a, Index b) { return static_cast<std::size_t>(a) * static_cast<std::size_t>(b); }
-
 // A member's part of a product: rows of its own, or where there are too few of them all rows of some panels.
 struct Part {
   Range rows, panels;
@@ -53,8 +51,8 @@ PackedLinear<T>::PackedLinear(const kernels::KernelTable& table, Index outputs, 
                               const T* bias, int threads)
     : kernels_(&kernels::of_type<T>(table)), map_(map_of(outputs, kernels_->lanes)), inputs_(inputs) {
   const Index padded = map_.panels() * map_.panel_size();
-  arena_.want(weight_, product_of(padded, inputs));
-  arena_.want(bias_, product_of(padded, 1));
+  arena_.want(weight_, padded, inputs);
+  arena_.want(bias_, padded);
   arena_.allocate();
   kernels_->pack_bias({.map = map_, .first = bias, .second = nullptr, .out = bias_, .stride = map_.panel_size()});
   parallel(useful_threads(1, outputs, inputs, threads), [&](int rank, Team& team) noexcept {
@@ -106,11 +104,10 @@ class LinearBackward {
         interrupt_(check),
         scratch_(static_cast<std::size_t>(threads)) {
     const Index padded = map_.panels() * map_.panel_size();
-    arena_.want(panels_, product_of(padded, q.rows));
-    arena_.want(weight_, q.d_x ? product_of(padded, round_up(q.inputs, k_.lanes)) : 0);
-    arena_.want(sums_, product_of(padded, q.inputs + 1));
-    for (T*& scratch : scratch_)
-      arena_.want(scratch, product_of(k_.weight_gradient_scratch(smaller(kChunkRows, q.rows)), 1));
+    arena_.want(panels_, padded, q.rows);
+    arena_.want(weight_, padded, q.d_x ? round_up(q.inputs, k_.lanes) : 0);
+    arena_.want(sums_, padded, q.inputs + 1);
+    for (T*& scratch : scratch_) arena_.want(scratch, k_.weight_gradient_scratch(smaller(kChunkRows, q.rows)));
     arena_.allocate();
   }
 

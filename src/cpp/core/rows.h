@@ -45,6 +45,14 @@ class Rows {
   bool packed_;
 };
 
+// One row into a row that may be longer, whose rest is zero; null: zero.
+template <class T>
+void copy_padded(const T* from, Index columns, T* to, Index to_columns) {
+  const Index copied = from ? columns : 0;
+  if (from) std::copy_n(from, columns, to);
+  std::fill(to + copied, to + to_columns, T(0));
+}
+
 // Rows [rows.begin, rows.end) of one step of a direction, between its own order and an array in time order.
 template <class T>
 void gather_step(const Rows<const T>& from, const Walk& walk, Index step, Index begin, Index end, Index columns, T* to,

@@ -18,10 +18,10 @@ Saved<T>::Saved(const StackShape& s, const kernels::KernelTable& t, Batch b)
     const Index layer = static_cast<Index>(i) / shape.directions;
     const bool reverse = static_cast<Index>(i) % shape.directions == 1;
     if (!batch.uniform() && (reverse || layer == 0))
-      arena.want(copies[i], static_cast<std::size_t>(batch.packed_rows() * shape.layer_input(layer)));
+      arena.want(copies[i], batch.packed_rows(), shape.layer_input(layer));
   }
   for (std::size_t layer = 1; layer < layer_inputs.size(); ++layer)
-    arena.want(layer_inputs[layer], static_cast<std::size_t>(batch.packed_rows() * shape.layer_input(1)));
+    arena.want(layer_inputs[layer], batch.packed_rows(), shape.layer_input(1));
   arena.allocate();
   for (std::size_t i = 0; i < directions.size(); ++i) {
     shift_past_initial_state<T>(directions[i], shape, lanes,

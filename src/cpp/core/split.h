@@ -19,11 +19,13 @@ struct Range {
 // This member's share of `count` equal pieces.
 inline Range share_of(Index count, int rank, int size) { return {count * rank / size, count * (rank + 1) / size}; }
 
+// For work that touches each weight once, such as packing.
+int threads_for_copying(const StackShape& shape, int threads);
+
 struct Split {
   int threads;
   bool by_units;
 
-  // `passes`: 1 forward, 3 with the backward pass.
   static Split plan(const StackShape& shape, const Batch& batch, Index lanes, int threads);
 
   // The rows of a batch sorted by length, cut so that each member has about as many steps.

@@ -6,6 +6,7 @@
 #include "core/buffers.h"
 #include "core/cell_steps.h"
 #include "core/fpenv.h"
+#include "core/rows.h"
 
 namespace pyrnn {
 
@@ -20,14 +21,13 @@ Stream<T>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T
       output_row_(RowWidths<T>(shape, k_.lanes).output),
       panel_(gates_panel_stride(rows, k_.lanes)),
       layers_(static_cast<std::size_t>(shape.layers)) {
-  const auto size = [](Index a, Index b) { return static_cast<std::size_t>(a) * static_cast<std::size_t>(b); };
   for (Layer& layer : layers_) {
     layer = {};
-    arena_.want(layer.gates, size(maps_.x.panels(), panel_));
-    for (T*& h : layer.h) arena_.want(h, size(rows, output_row_));
-    if (shape.is_lstm()) arena_.want(layer.c, size(rows, state_row_));
-    if (shape.proj) arena_.want(layer.m, size(rows, state_row_));
-    if (maps_.reset_before) arena_.want(layer.rh, size(rows, state_row_));
+    arena_.want(layer.gates, maps_.x.panels(), panel_);
+    for (T*& h : layer.h) arena_.want(h, rows, output_row_);
+    if (shape.is_lstm()) arena_.want(layer.c, rows, state_row_);
+    if (shape.proj) arena_.want(layer.m, rows, state_row_);
+    if (maps_.reset_before) arena_.want(layer.rh, rows, state_row_);
   }
   arena_.allocate();
   store_state(nullptr, nullptr);
@@ -50,20 +50,11 @@ template <class T>
 void Stream<T>::step_layer(Index index, const T* x, Index x_row) {
   Layer& layer = layers_[static_cast<std::size_t>(index)];
   const auto& packed = weights_->of(index, 0);
-  const Index I = shape_.layer_input(index), L = k_.lanes;
+  const Index I = shape_.layer_input(index);
   for (Index panel = 0; panel < maps_.x.panels(); ++panel) {
-    const Index width = ceil_div(maps_.x.slots == 1 ? maps_.x.units_in(panel) : maps_.x.panel_size(), L);
-    k_.product({.rows = rows_,
-                .width = static_cast<int>(width),
-                .a = x,
-                .a_row = x_row,
-                .b = packed.w_ih + panel * I * maps_.x.panel_size(),
-                .b_step = width * L,
-                .length = I,
-                .start = kernels::Start::bias,
-                .bias = packed.bias + panel * maps_.x.panel_size(),
-                .c = layer.gates + panel * panel_,
-                .c_row = 4 * L});
+    input_product<T>(
+        k_, maps_.x, packed, panel,
+        {.rows = rows_, .x = x, .x_row = x_row, .columns = I, .gates = layer.gates, .gates_panel = panel_});
   }
   const kernels::StepForward<T> s{.rows = rows_,
                                   .panel_begin = 0,
@@ -100,10 +91,8 @@ void Stream<T>::load_state(T* h, T* c) const {
 template <class T>
 void Stream<T>::store_state(const T* h, const T* c) {
   const auto store = [](const T*& from, Index columns, T* to, Index to_columns) {
-    std::fill_n(to, to_columns, T(0));
-    if (!from) return;
-    std::copy_n(from, columns, to);
-    from += columns;
+    copy_padded(from, columns, to, to_columns);
+    if (from) from += columns;
   };
   for (Layer& layer : layers_)
     for (Index row = 0; row < rows_; ++row) {

@@ -9,13 +9,7 @@ namespace {
 using kernels::Kernels;
 using kernels::PanelMap;
 
-std::size_t forward_size(const PanelMap& map, Index columns) {
-  return static_cast<std::size_t>(map.panels() * map.panel_size()) * static_cast<std::size_t>(columns);
-}
-
-std::size_t backward_size(const PanelMap& map, Index columns, Index lanes) {
-  return static_cast<std::size_t>(map.panels() * map.panel_size()) * static_cast<std::size_t>(round_up(columns, lanes));
-}
+Index padded_rows(const PanelMap& map) { return map.panels() * map.panel_size(); }
 
 template <class T>
 void pack_forward(const Kernels<T>& k, const PanelMap& map, const T* weight, Index columns, T* out, int rank,
@@ -53,12 +47,12 @@ void want_forward(Arena& arena, const CellMaps& maps, const StackShape& shape, I
                   typename PackedWeights<T>::Direction& to) {
   const Index lanes = maps.x.slots == 1 ? maps.x.block / 4 : maps.x.block;
   to = {};
-  arena.want(to.w_ih, forward_size(maps.x, shape.layer_input(layer)));
-  arena.want(to.w_hh, forward_size(maps.h, shape.output()));
-  arena.want(to.bias, forward_size(maps.x, 1));
-  if (maps.reset_before) arena.want(to.w_hn, forward_size(maps.candidate, shape.hidden));
-  if (shape.cell == Cell::gru) arena.want(to.b_hn, static_cast<std::size_t>(maps.x.panels() * lanes));
-  if (shape.proj) arena.want(to.w_hr, forward_size(maps.proj, shape.hidden));
+  arena.want(to.w_ih, padded_rows(maps.x), shape.layer_input(layer));
+  arena.want(to.w_hh, padded_rows(maps.h), shape.output());
+  arena.want(to.bias, padded_rows(maps.x));
+  if (maps.reset_before) arena.want(to.w_hn, padded_rows(maps.candidate), shape.hidden);
+  if (shape.cell == Cell::gru) arena.want(to.b_hn, maps.x.panels() * lanes);
+  if (shape.proj) arena.want(to.w_hr, padded_rows(maps.proj), shape.hidden);
 }
 
 }  // namespace
@@ -72,7 +66,7 @@ PackedWeights<T>::PackedWeights(const kernels::KernelTable& table, const StackSh
   for (std::size_t i = 0; i < packed_.size(); ++i)
     want_forward<T>(arena_, maps, shape, static_cast<Index>(i) / directions_, packed_[i]);
   arena_.allocate();
-  parallel(threads, [&](int rank, Team& team) noexcept {
+  parallel(threads_for_copying(shape, threads), [&](int rank, Team& team) noexcept {
     for (std::size_t i = 0; i < packed_.size(); ++i) {
       const Weights<const T>& from = weights[i];
       const Direction& to = packed_[i];
@@ -89,10 +83,10 @@ PackedWeights<T>::PackedWeights(const kernels::KernelTable& table, const StackSh
 template <class T>
 void BackwardWeights<T>::want(Arena& arena, const CellMaps& maps, const StackShape& shape, Index layer, Index lanes) {
   w_hn = w_hr = nullptr;
-  arena.want(w_ih, backward_size(maps.x, shape.layer_input(layer), lanes));
-  arena.want(w_hh, backward_size(maps.h, shape.output(), lanes));
-  if (maps.reset_before) arena.want(w_hn, backward_size(maps.candidate, shape.hidden, lanes));
-  if (shape.proj) arena.want(w_hr, backward_size(maps.proj, shape.hidden, lanes));
+  arena.want(w_ih, padded_rows(maps.x), round_up(shape.layer_input(layer), lanes));
+  arena.want(w_hh, padded_rows(maps.h), round_up(shape.output(), lanes));
+  if (maps.reset_before) arena.want(w_hn, padded_rows(maps.candidate), round_up(shape.hidden, lanes));
+  if (shape.proj) arena.want(w_hr, padded_rows(maps.proj), round_up(shape.hidden, lanes));
 }
 
 template <class T>

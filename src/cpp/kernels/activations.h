@@ -4,11 +4,32 @@
 
 #include "kernels/elementwise_kernels.h"
 #include "kernels/parts.h"
-#include "kernels/rnn.h"
+#include "kernels/vmath.h"
 
 namespace pyrnn::kernels {
 namespace {
 
+// Functions of one vector: the value, and dx from y = f(x) and dy.
+struct Tanh {
+  template <class V>
+  static PYRNN_INLINE V value(V a) {
+    return vtanh(a);
+  }
+  template <class V>
+  static PYRNN_INLINE V gradient(V h, V dh) {
+    return dh * (V{} + 1 - h * h);
+  }
+};
+struct Relu {
+  template <class V>
+  static PYRNN_INLINE V value(V a) {
+    return at_least(V{}, a);
+  }
+  template <class V>
+  static PYRNN_INLINE V gradient(V h, V dh) {
+    return h > 0 ? dh : V{};
+  }
+};
 struct Sigmoid {
   template <class V>
   static PYRNN_INLINE V value(V a) {

@@ -12,8 +12,8 @@ namespace {
 constexpr int kCounters = 16;  // counters at a time; loops over them are the compiler's to vectorise
 
 // Word w of counter i is words[4*i + w]: four consecutive units per counter.
-__attribute__((noinline)) void philox(std::uint64_t key, std::uint32_t first_counter, std::uint32_t row, std::uint32_t time,
-                                      std::uint32_t (&words)[4 * kCounters]) {
+__attribute__((noinline)) void philox(std::uint64_t key, std::uint32_t first_counter, std::uint32_t row,
+                                      std::uint32_t time, std::uint32_t (&words)[4 * kCounters]) {
   std::uint32_t a[kCounters], b[kCounters], c[kCounters], d[kCounters];
   for (int i = 0; i < kCounters; ++i) {
     a[i] = first_counter + static_cast<std::uint32_t>(i);

@@ -24,6 +24,10 @@ struct PanelMap {
   PYRNN_ALWAYS_INLINE Index panels() const { return ceil_div(units, block); }
   PYRNN_ALWAYS_INLINE Index units_in(Index panel) const { return smaller(block, units - panel * block); }
   PYRNN_ALWAYS_INLINE Index panel_size() const { return slots * block; }  // columns of a full panel
+  // Vectors of a panel that hold units: a lone gate's last panel may need fewer.
+  PYRNN_ALWAYS_INLINE int width(Index panel, Index lanes) const {
+    return static_cast<int>(ceil_div(slots == 1 ? units_in(panel) : panel_size(), lanes));
+  }
 };
 
 enum class Start { zero, bias, add };  // the sum starts at 0, at a row of biases, or at what C holds

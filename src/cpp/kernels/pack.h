@@ -10,7 +10,7 @@ namespace {
 // Columns between two k of a forward panel.
 template <class T>
 PYRNN_INLINE Index panel_row(const PanelMap& map, Index panel) {
-  return panel_width<T>(map, panel) * kLanes<T>;
+  return map.width(panel, kLanes<T>) * kLanes<T>;
 }
 
 template <class T>

@@ -141,13 +141,6 @@ void multiply(const Product<T>& whole) noexcept {
   }
 }
 
-// Vectors of a panel that hold units.
-template <class T>
-PYRNN_INLINE int panel_width(const PanelMap& map, Index panel) {
-  const Index columns = map.slots == 1 ? map.units_in(panel) : map.panel_size();
-  return static_cast<int>(ceil_div(columns, kLanes<T>));
-}
-
 // dG*W for the columns of some panels. The gates of a full panel lie one behind the other; of a last panel that is not
 // full only the units that exist are summed: a missing unit's gate may be NaN where x is infinite.
 template <class T>

@@ -2,37 +2,17 @@
 // Vanilla RNN (Elman 1990; torch's form): h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu instead of tanh.
 #pragma once
 
+#include "kernels/activations.h"
 #include "kernels/step.h"
 
 namespace pyrnn::kernels {
 namespace {
 
-struct Tanh {
-  template <class V>
-  static PYRNN_INLINE V value(V a) {
-    return vtanh(a);
-  }
-  template <class V>
-  static PYRNN_INLINE V gradient(V h, V dh) {
-    return dh * (V{} + 1 - h * h);
-  }
-};
-struct Relu {
-  template <class V>
-  static PYRNN_INLINE V value(V a) {
-    return at_least(V{}, a);
-  }
-  template <class V>
-  static PYRNN_INLINE V gradient(V h, V dh) {
-    return h > 0 ? dh : V{};
-  }
-};
-
 template <class Activation, class T>
 void rnn_forward(const StepForward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
   for (Index panel = s.panel_begin; panel < s.panel_end; ++panel) {
-    const int width = panel_width<T>(s.map, panel);
+    const int width = s.map.width(panel, L);
     add_recurrent(s, s.h_prev, s.w_hh, panel, s.map.block, 0, width);
     for (Index row = 0; row < s.rows; ++row)
       for (Index unit = 0; unit < width * L; unit += L)

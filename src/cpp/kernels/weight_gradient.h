@@ -90,7 +90,7 @@ template <class T>
 void weight_gradient(const WeightGradient<T>& w) noexcept {
   const Index last = w.map.panels() - 1;
   const int full = static_cast<int>(w.map.panel_size() / kLanes<T>);
-  const int tail = panel_width<T>(w.map, last);
+  const int tail = w.map.width(last, kLanes<T>);
   if (w.rows == 0) return;
   with_width<T>(full, [&](auto width) __attribute__((always_inline)) {
     gradient_columns<T, width>(w, 0, tail == full ? last + 1 : last);
