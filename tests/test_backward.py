@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import reference
 from cases import CELLS, Case, covering_cases
 from compare import assert_close, assert_same_bits
+from pyrnn import _core
 
 BACKWARD_CASES = covering_cases(
     seed=1,
@@ -52,6 +54,30 @@ def test_long_sequences(cell, dtype, T, isa):
     y, actual = problem.training()
     assert_close(y, outputs, dtype, case.terms)
     assert_close(actual, gradients, dtype, gradient_terms(case), backward=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_dropout_between_layers(cell, dtype, isa):
+    """The twin with the masks that Dropout draws for the same seed, draw, layer, step and row."""
+    options = {"num_layers": 3, "bidirectional": True, "lengths": "zeros", "dropout": 0.4}
+    case = Case(cell, B=9, hidden_size=9, dtype=dtype, **options)
+    problem = case.problem()
+    layer, ones = problem.layer, np.ones((case.T, case.B, 18), dtype)
+    seed = layer.extra_state()["dropout_seed"]
+    masks = [_core.dropout(ones, 0.4, seed, 7, k, 1).astype(np.float64) for k in range(2)]
+    y, h, c, tape = problem.twin.forward(problem.x, problem.h0, problem.c0, problem.lengths, masks)
+    if cell == "rnn_relu":
+        assert reference.kink_distance(tape) > 50 * np.finfo(dtype).eps, "draw other numbers"
+    (y_out, state), pullback = layer.vjp(problem.x, problem.state, lengths=problem.lengths, rng=7)
+    actual = problem.outputs(y_out, *problem.unpack_state(state))
+    assert_close(actual, problem.outputs(y, h, c), dtype, case.terms)
+    d_x, _ = pullback(problem.d_y)
+    expected_d_x, _, _, grads = problem.twin.backward(tape, problem.d_y)
+    named = [name for name, _ in layer.named_parameters()]
+    expected = {"d_x": expected_d_x, **dict(zip(named, grads, strict=True))}
+    actual = {"d_x": d_x, **{name: p.grad for name, p in layer.named_parameters()}}
+    assert_close(actual, expected, dtype, gradient_terms(case), backward=True)
 
 
 @pytest.mark.parametrize("cell", CELLS)

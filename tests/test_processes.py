@@ -82,6 +82,7 @@ def test_ctrl_c_ends_a_long_call(what):
     """KeyboardInterrupt within a second, gradients as before, and the next call works."""
     code = f"""
         import os, signal, threading, time, pyrnn
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs
         layer = pyrnn.LSTM(256, 256, seed=0)
         x = np.zeros((2500, 64, 256), "f4")
         stream = layer.stream(batch_size=64)

@@ -80,11 +80,18 @@ class Embedding(Module):
         try:
             rows = _core.embedding_forward(self.weight.data, ids.reshape(-1), num_threads())
         except IndexError:
-            wrong = (ids < 0) | (ids >= self.num_embeddings)
-            where = np.unravel_index(int(np.argmax(wrong)), ids.shape)
-            position = ", ".join(str(int(index)) for index in where)
-            raise IndexError(
-                f"Embedding: x[{position}] is {ids[where]}, "
-                f"expected 0 <= id < {self.num_embeddings} = num_embeddings"
-            ) from None
+            self.check_ids(ids)
+            raise
         return rows.reshape(*ids.shape, self.embedding_dim)
+
+    def check_ids(self, ids: Array) -> None:
+        """IndexError that names the first id out of range and its position."""
+        wrong = (ids < 0) | (ids >= self.num_embeddings)
+        if not wrong.any():
+            return
+        where = np.unravel_index(int(np.argmax(wrong)), ids.shape)
+        position = ", ".join(str(int(index)) for index in where)
+        raise IndexError(
+            f"Embedding: x[{position}] is {ids[where]}, "
+            f"expected 0 <= id < {self.num_embeddings} = num_embeddings"
+        )

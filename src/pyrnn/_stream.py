@@ -144,12 +144,12 @@ class SequentialStream:
         return tuple(states)
 
     @state.setter
-    def state(self, state: tuple[Any, ...] | None) -> None:
+    def state(self, state: Any) -> None:
         count = len(self.state)
-        states = [None] * count if state is None else state
-        if not isinstance(states, tuple | list) or len(states) != count:
+        rest = [None] * count if state is None else state
+        if not isinstance(rest, tuple | list) or len(rest) != count:
             raise ValueError(f"Sequential.stream: state is {state!r}, expected a tuple of {count}")
-        rest = list(states)
+        rest = list(rest)
         for stream in self._streams:
             if isinstance(stream, SequentialStream):
                 n = len(stream.state)

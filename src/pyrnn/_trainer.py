@@ -12,8 +12,11 @@ from ._checks import Array, check_flag, check_number, check_size, generator
 from ._embedding import Embedding
 from ._history import History
 from ._module import Module
+from ._sequential import Sequential
 from .losses import Loss
 from .optim import Optimizer, clip_grad_norm
+
+CHECKED_AT_ONCE = 1024  # samples whose ids are looked at before the first epoch, to bound memory
 
 
 class Trainer:
@@ -184,6 +187,9 @@ class Trainer:
         if target is None:
             raise TypeError(f"Trainer: {name} target is None, expected an array")
         samples = Samples(name, x, target, lengths, self._layout)
+        if (embedding := _first_embedding(self.model)) is not None:
+            for batch in samples.batches(CHECKED_AT_ONCE):
+                embedding.check_ids(batch.x)
         first = samples.batch(slice(0, 1))
         y = self._infer(first)
         y_shape = (len(samples), *self._sample_first(samples, y).shape[1:])
@@ -210,6 +216,13 @@ class _Mean:
     def value(self) -> float:
         """The mean so far, 0.0 over nothing."""
         return self.total / self.count if self.count else 0.0
+
+
+def _first_embedding(model: Module) -> Embedding | None:
+    """The Embedding that the data enter the model by, if any."""
+    while isinstance(model, Sequential):
+        model = next(iter(model))
+    return model if isinstance(model, Embedding) else None
 
 
 def _per_step(samples: Samples, y: Array) -> bool:
