@@ -10,6 +10,7 @@ import platform
 from dataclasses import dataclass, field
 
 import numpy as np
+
 import pyrnn
 import reference
 

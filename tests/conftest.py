@@ -1,8 +1,9 @@
 """Fixtures: every instruction set by turns, a seeded generator, settings restored after a test."""
 
 import numpy as np
-import pyrnn
 import pytest
+
+import pyrnn
 from cases import ISAS
 from pyrnn import _core
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 import reference
 from cases import CELLS, Case, covering_cases
 from compare import assert_close, assert_same_bits

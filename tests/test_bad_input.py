@@ -6,8 +6,9 @@ Shapes, lengths, dtypes and misuse of the recurrent layers; after each error the
 import warnings
 
 import numpy as np
-import pyrnn
 import pytest
+
+import pyrnn
 from compare import assert_same_bits
 
 F = np.float32

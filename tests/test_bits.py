@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
-import pyrnn
 import pytest
+
+import pyrnn
 from cases import CELLS, Case
 from compare import assert_same_bits
 
@@ -216,18 +217,19 @@ def test_a_bad_row_leaves_its_neighbours_alone(cell, poison, isa):
 
 
 @each_cell
-def test_nan_reaches_what_depends_on_it(cell, isa):
+@each_dtype
+def test_nan_reaches_what_depends_on_it(cell, dtype, isa):
     """No vector minimum swallows a NaN: in x, in a state, in a weight; in body and tail lanes."""
     for unit in (0, 7, SMALL["hidden_size"] - 1):
-        problem = Case(cell, **SMALL).any_problem()
+        problem = Case(cell, dtype=dtype, **SMALL).any_problem()
         problem.x[4, 2, 1] = np.nan
         y = problem.inference()["y"]
         assert np.isnan(y[4:, 2]).all() and np.isfinite(y[:4]).all()
-        problem = Case(cell, **SMALL).any_problem()
+        problem = Case(cell, dtype=dtype, **SMALL).any_problem()
         problem.h0[0, 1, unit] = np.nan
         y = problem.inference()["y"]
         assert np.isnan(y[0, 1]).all() and np.isfinite(y[:, 0]).all()
-        problem = Case(cell, **{**SMALL, "T": 1}).any_problem()
+        problem = Case(cell, dtype=dtype, **{**SMALL, "T": 1}).any_problem()
         bias = next(p for n, p in problem.layer.named_parameters() if n == "bias_ih_l0")
         value = bias.data.copy()
         value[unit] = np.nan  # torch's first gate: i, r, or the only one

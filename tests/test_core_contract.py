@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from compare import assert_same_bits
 from core_calls import assert_all_refused, run
 from pyrnn import _core

@@ -4,8 +4,9 @@ import json
 import time
 
 import numpy as np
-import pyrnn
 import pytest
+
+import pyrnn
 
 
 def saved(tmp_path):

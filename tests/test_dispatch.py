@@ -5,8 +5,9 @@ import subprocess
 import sys
 
 import numpy as np
-import pyrnn
 import pytest
+
+import pyrnn
 from cases import CELLS, ISAS, Case
 from compare import assert_close
 from pyrnn import _core

@@ -8,8 +8,9 @@ import sys
 import time
 
 import numpy as np
-import pyrnn
 import pytest
+
+import pyrnn
 from compare import assert_same_bits
 
 

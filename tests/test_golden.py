@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pyrnn
 import pytest
+
+import pyrnn
 from compare import assert_close
 
 DATA = Path(__file__).parent / "data"

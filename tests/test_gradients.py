@@ -5,8 +5,9 @@ and of the states, for three ragged layers in both directions, for every module 
 """
 
 import numpy as np
-import pyrnn
 import pytest
+
+import pyrnn
 from cases import CELLS, Case
 
 STEP = np.finfo(np.float64).eps ** (1 / 3)

@@ -1,8 +1,9 @@
 """Promise: the parts without recurrence, and Sequential, compute their equations."""
 
 import numpy as np
-import pyrnn
 import pytest
+
+import pyrnn
 from compare import assert_close, assert_same_bits
 from pyrnn import _core
 

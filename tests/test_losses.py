@@ -1,8 +1,9 @@
 """Promise: losses are means over the real elements, with their gradients; padding is never read."""
 
 import numpy as np
-import pyrnn
 import pytest
+
+import pyrnn
 from compare import assert_same_bits
 from pyrnn import losses
 

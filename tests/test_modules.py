@@ -4,8 +4,9 @@ import copy
 import pickle
 
 import numpy as np
-import pyrnn
 import pytest
+
+import pyrnn
 from compare import assert_same_bits
 
 

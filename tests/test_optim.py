@@ -1,8 +1,9 @@
 """Promise: optimizers and clipping follow their published equations, step for step."""
 
 import numpy as np
-import pyrnn
 import pytest
+
+import pyrnn
 from compare import assert_same_bits, tolerance
 from pyrnn import optim
 

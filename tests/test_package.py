@@ -9,8 +9,9 @@ import zipfile
 from importlib import metadata
 from pathlib import Path
 
-import pyrnn
 import pytest
+
+import pyrnn
 from pyrnn import _core
 
 PACKAGE = Path(pyrnn.__file__).parent

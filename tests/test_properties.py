@@ -6,11 +6,12 @@ Hypothesis draws the settings; every failure shrinks to the smallest one.
 from dataclasses import replace
 
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 import pyrnn
 from cases import CELLS, Case
 from compare import assert_close, assert_same_bits
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
 

@@ -6,6 +6,7 @@ lengths with a zero, dropout masks between the layers. No pyrnn in here.
 
 import numpy as np
 import pytest
+
 import reference
 
 LAYERS, I, H, T, B = 3, 2, 3, 4, 3

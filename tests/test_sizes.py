@@ -6,6 +6,7 @@ that a failure names the axis whose tail is wrong; then random triples mix them.
 
 import numpy as np
 import pytest
+
 from cases import CELLS, Case
 from compare import assert_close
 
@@ -75,7 +76,6 @@ def test_sizes_beyond_one_block(cell, hidden_size, dtype, isa):
     check(Case(cell, hidden_size + 3, hidden_size, T=2, B=5, dtype=dtype))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_pair_of_awkward_sizes(cell, dtype, isa):

@@ -3,8 +3,9 @@
 import threading
 
 import numpy as np
-import pyrnn
 import pytest
+
+import pyrnn
 from cases import CELLS, Case
 from compare import assert_same_bits
 

@@ -4,8 +4,9 @@ import threading
 import time
 
 import numpy as np
-import pyrnn
 import pytest
+
+import pyrnn
 from cases import CELLS, Case
 from compare import assert_same_bits
 

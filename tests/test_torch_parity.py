@@ -6,8 +6,9 @@ entries flip where rounding crosses the kink.
 """
 
 import numpy as np
-import pyrnn
 import pytest
+
+import pyrnn
 from cases import Case
 
 torch = pytest.importorskip("torch", reason="torch is not installed: `make test-peers` does it")

@@ -3,8 +3,9 @@
 import copy
 
 import numpy as np
-import pyrnn
 import pytest
+
+import pyrnn
 from compare import assert_same_bits
 
 

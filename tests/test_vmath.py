@@ -5,8 +5,9 @@ saturation, NaN kept, and the cells use these very functions.
 """
 
 import numpy as np
-import pyrnn
 import pytest
+
+import pyrnn
 from compare import assert_same_bits
 from pyrnn import _core
 
