@@ -13,6 +13,7 @@ import numpy as np
 
 import pyrnn
 import reference
+from compare import assert_close
 
 LAYERS = {
     "rnn_tanh": (pyrnn.RNN, {"nonlinearity": "tanh"}),
@@ -22,7 +23,8 @@ LAYERS = {
     "gru_reset_before": (pyrnn.GRU, {"reset_after": False}),
 }
 CELLS = tuple(LAYERS)
-ISAS = ("neon",) if platform.machine() == "aarch64" else ("avx512", "avx2", "baseline")
+X86_ISAS = ("avx512", "avx2", "baseline")
+ISAS = X86_ISAS if platform.machine() == "x86_64" else tuple(pyrnn.available_isas())
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,11 @@ class Case:
         """How many products one output can depend on, the length that tolerances follow."""
         width = max(self.input_size, self.directions * self.output_size) + self.hidden_size + 1
         return max(1, self.T) * width * self.num_layers
+
+    @property
+    def gradient_terms(self):
+        """A weight's gradient sums over all rows what outputs already summed."""
+        return self.terms * max(1, self.B)
 
     def layer(self):
         """A layer whose weights and biases are uniform in +-1/sqrt(hidden_size)."""
@@ -210,35 +217,11 @@ def draw_lengths(kind, T, B, rng):
     return lengths
 
 
-def pairwise(seed=0, **options):
-    """Settings in which every two values of every two options meet at least once."""
-    names, rng = list(options), np.random.default_rng(seed)
-    missing = {
-        (a, u, b, v)
-        for a, b in itertools.combinations(range(len(names)), 2)
-        for u in range(len(options[names[a]]))
-        for v in range(len(options[names[b]]))
-    }
-    chosen = []
-    while missing:
-        rows = [[int(rng.integers(len(options[n]))) for n in names] for _ in range(40)]
-        covered = [{m for m in missing if r[m[0]] == m[1] and r[m[2]] == m[3]} for r in rows]
-        best = max(range(len(rows)), key=lambda k: len(covered[k]))
-        if covered[best]:
-            missing -= covered[best]
-            chosen.append({n: options[n][k] for n, k in zip(names, rows[best], strict=True)})
-    return chosen
-
-
-def covering_cases(seed=0, **options):
-    """Cases of every cell, pairwise over the options, with sizes that fill no vector exactly."""
-    sizes = ((5, 6, 4, 5), (3, 17, 9, 4), (33, 16, 2, 3), (1, 9, 1, 1))  # I, H, B, T
-    cases = []
-    for cell in CELLS:
-        proj = {"projected": (False, True)} if cell == "lstm" else {}
-        for row in pairwise(seed, sizes=sizes, **proj, **options):
-            keys = ("input_size", "hidden_size", "B", "T")
-            row |= dict(zip(keys, row.pop("sizes"), strict=True))
-            row["proj_size"] = row["hidden_size"] // 2 if row.pop("projected", False) else 0
-            cases.append(Case(cell, seed=len(cases), **row))
-    return cases
+def check_against_twin(case):
+    """Inference, the training forward pass and all gradients of one case."""
+    problem = case.problem()
+    outputs, gradients = problem.expected()
+    assert_close(problem.inference(), outputs, case.dtype, case.terms)
+    trained, actual = problem.training()
+    assert_close(trained, outputs, case.dtype, case.terms)
+    assert_close(actual, gradients, case.dtype, case.gradient_terms, backward=True)

@@ -4,25 +4,12 @@ import numpy as np
 import pytest
 
 import reference
-from cases import CELLS, Case, covering_cases
+from cases import CELLS, Case
 from compare import assert_close, assert_same_bits
+from covering import covering_cases
 from pyrnn import _core
 
-BACKWARD_CASES = covering_cases(
-    seed=1,
-    num_layers=(1, 2, 3),
-    bidirectional=(False, True),
-    bias=(True, False),
-    batch_first=(False, True),
-    lengths=("none", "ragged", "zeros"),
-    state=(True, False),
-    dtype=("float32", "float64"),
-)
-
-
-def gradient_terms(case):
-    """A weight's gradient sums over all steps and rows what outputs already summed."""
-    return case.terms * max(1, case.B)
+BACKWARD_CASES = covering_cases(seed=1)
 
 
 @pytest.mark.parametrize("case", BACKWARD_CASES, ids=str)
@@ -30,7 +17,7 @@ def test_equals_the_twin(case, isa):
     problem = case.problem()
     _, gradients = problem.expected()
     _, actual = problem.training()
-    assert_close(actual, gradients, case.dtype, gradient_terms(case), backward=True)
+    assert_close(actual, gradients, case.dtype, case.gradient_terms, backward=True)
 
 
 @pytest.mark.parametrize("heads", [("y",), ("hn",), ("cn",), ("hn", "cn"), ()], ids="+".join)
@@ -41,7 +28,7 @@ def test_only_some_outputs_have_a_gradient(cell, heads, isa):
     problem = case.problem()
     _, gradients = problem.expected(heads)
     _, actual = problem.training(heads)
-    assert_close(actual, gradients, case.dtype, gradient_terms(case), backward=True)
+    assert_close(actual, gradients, case.dtype, case.gradient_terms, backward=True)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -54,7 +41,7 @@ def test_long_sequences(cell, dtype, T, isa):
     outputs, gradients = problem.expected()
     y, actual = problem.training()
     assert_close(y, outputs, dtype, case.terms)
-    assert_close(actual, gradients, dtype, gradient_terms(case), backward=True)
+    assert_close(actual, gradients, dtype, case.gradient_terms, backward=True)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -78,7 +65,7 @@ def test_dropout_between_layers(cell, dtype, isa):
     named = [name for name, _ in layer.named_parameters()]
     expected = {"d_x": expected_d_x, **dict(zip(named, grads, strict=True))}
     actual = {"d_x": d_x, **{name: p.grad for name, p in layer.named_parameters()}}
-    assert_close(actual, expected, dtype, gradient_terms(case), backward=True)
+    assert_close(actual, expected, dtype, case.gradient_terms, backward=True)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -144,7 +131,7 @@ def test_no_input_features(cell, isa):
     problem = case.problem()
     _, gradients = problem.expected()
     _, actual = problem.training()
-    assert_close(actual, gradients, case.dtype, gradient_terms(case), backward=True)
+    assert_close(actual, gradients, case.dtype, case.gradient_terms, backward=True)
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -83,6 +83,7 @@ def test_ctrl_c_ends_a_long_call(what):
     code = f"""
         import os, signal, threading, time, pyrnn
         signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs
+        pyrnn.set_num_threads(2)  # so that no machine is through before the signal
         layer = pyrnn.LSTM(256, 256, seed=0)
         x = np.zeros((2500, 64, 256), "f4")
         stream = layer.stream(batch_size=64)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pyrnn
-from cases import CELLS, Case
-from compare import assert_close, assert_same_bits
+from cases import CELLS, Case, check_against_twin
+from compare import assert_same_bits
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -67,13 +67,7 @@ def restrided(draw):
 @QUICK
 @given(cases())
 def test_equals_the_twin(case):
-    problem = case.problem()
-    outputs, gradients = problem.expected()
-    assert_close(problem.inference(), outputs, case.dtype, case.terms)
-    trained, actual = problem.training()
-    assert_close(trained, outputs, case.dtype, case.terms)
-    terms = case.terms * max(1, case.B)
-    assert_close(actual, gradients, case.dtype, terms, backward=True)
+    check_against_twin(case)
 
 
 @QUICK

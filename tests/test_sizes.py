@@ -7,8 +7,7 @@ that a failure names the axis whose tail is wrong; then random triples mix them.
 import numpy as np
 import pytest
 
-from cases import CELLS, Case
-from compare import assert_close
+from cases import CELLS, Case, check_against_twin
 
 SIZES = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65)
 AXES = {
@@ -19,32 +18,22 @@ AXES = {
 }
 
 
-def check(case):
-    problem = case.problem()
-    outputs, gradients = problem.expected()
-    assert_close(problem.inference(), outputs, case.dtype, case.terms)
-    trained, actual = problem.training()
-    assert_close(trained, outputs, case.dtype, case.terms)
-    assert_close(actual, gradients, case.dtype, case.terms * case.B, backward=True)
-
-
 def check_all(cases):
     """Runs all of them and lists every size that fails, not only the first."""
     failures = []
     for case in cases:
         try:
-            check(case)
+            check_against_twin(case)
         except AssertionError as error:
             failures.append(f"{case}: {error}")
     assert not failures, "\n".join(failures)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("axis", AXES)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(
+    ("cell", "axis"), [(c, a) for c in CELLS for a in AXES if a != "proj_size" or c == "lstm"]
+)
 def test_one_awkward_axis(cell, axis, dtype, isa):
-    if axis == "proj_size" and cell != "lstm":
-        pytest.skip("only LSTM has a projection")
     check_all(Case(cell, T=2, dtype=dtype, **{**AXES[axis], axis: n}) for n in SIZES)
 
 
@@ -73,7 +62,7 @@ def test_awkward_triples(cell, dtype, isa):
 @pytest.mark.parametrize("hidden_size", [129, 257, 600])
 def test_sizes_beyond_one_block(cell, hidden_size, dtype, isa):
     """More hidden units and inputs than one block of the matrix products holds."""
-    check(Case(cell, hidden_size + 3, hidden_size, T=2, B=5, dtype=dtype))
+    check_against_twin(Case(cell, hidden_size + 3, hidden_size, T=2, B=5, dtype=dtype))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -29,7 +29,7 @@ class Embedding(Module):
 
     `y = embedding(x)`; `y, pullback = embedding.vjp(x)`; `pullback(dy)` adds the rows of dy into
     the gradient and returns None, for ids have none.
-    TypeError unless x holds integers, IndexError for an id outside 0 <= id < num_embeddings.
+    TypeError unless x holds integers, ValueError for an id outside 0 <= id < num_embeddings.
     """
 
     def __init__(
@@ -79,19 +79,19 @@ class Embedding(Module):
         """Looks up; the core checks the range, and an error is told in the shape of x."""
         try:
             rows = _core.embedding_forward(self.weight.data, ids.reshape(-1), num_threads())
-        except IndexError:
+        except IndexError:  # the core's
             self.check_ids(ids)
             raise
         return rows.reshape(*ids.shape, self.embedding_dim)
 
     def check_ids(self, ids: Array) -> None:
-        """IndexError that names the first id out of range and its position."""
+        """ValueError that names the first id out of range and its position."""
         wrong = (ids < 0) | (ids >= self.num_embeddings)
         if not wrong.any():
             return
         where = np.unravel_index(int(np.argmax(wrong)), ids.shape)
         position = ", ".join(str(int(index)) for index in where)
-        raise IndexError(
+        raise ValueError(
             f"Embedding: x[{position}] is {ids[where]}, "
             f"expected 0 <= id < {self.num_embeddings} = num_embeddings"
         )

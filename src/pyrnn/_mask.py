@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ._checks import Array, as_plain_array, check_shape
+from ._checks import Array, as_lengths, as_plain_array, check_shape
 
 
 class Mask:
@@ -53,3 +53,11 @@ def read_mask(
     if lengths is not None:
         raise ValueError(f"{owner}: lengths and mask are both given, expected one of them")
     return Mask(owner, mask, shape, batch_first)
+
+
+def mask_of_lengths(owner: str, lengths: Any, shape: tuple[int, ...], batch_first: bool) -> Array:
+    """True where a step is real: (T, B), (B, T) with batch_first, or (T,) for one sequence."""
+    single = len(shape) == 1
+    B, T = (1, *shape) if single else shape if batch_first else shape[::-1]
+    real = np.arange(T) < as_lengths(owner, lengths, B, T)[:, None]
+    return real[0] if single else real if batch_first else real.T

@@ -9,10 +9,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ._activations import ReLU, Sigmoid, Softmax, Tanh
-from ._checks import as_floats, as_integers, check_flag, check_shape, check_size, describe
+from ._checks import (
+    as_floats,
+    as_integers,
+    check_flag,
+    check_shape,
+    check_size,
+    describe,
+)
 from ._dropout import Dropout
 from ._last_step import LastStep
-from ._mask import Mask, read_mask
+from ._mask import Mask, mask_of_lengths, read_mask
 from ._module import Additions, Module, Pullback, compute
 from ._recurrent import Recurrent
 from ._stream import SequentialStream
@@ -151,15 +158,21 @@ class Sequential(Module):
         return dx, tuple(dstates), additions
 
     def _move(self, x: Any, lengths: Any, mask: Any) -> tuple[Any, Any, Mask | None]:
-        """x, lengths and mask, with each row's real steps at its front if there is a mask."""
-        if mask is None:
-            return x, lengths, None
+        """x, lengths and mask, with each row's real steps at its front and zeros behind.
+
+        Lengths are a mask, too: what stands behind them must not reach the parts that know of no
+        time, such as a Linear in front, and their weights.
+        """
+        if mask is None and lengths is None:
+            return x, None, None
         is_ids = np.asarray(x).dtype.kind in "iu"
         read = as_integers if is_ids else partial(as_floats, dtype=self.dtype)
         x = read("Sequential", "x", x)
         shape = x.shape if is_ids else x.shape[:-1]
         if len(shape) not in (1, 2):
             raise ValueError(f"Sequential: x has shape {x.shape}, expected a batch or one sequence")
+        if mask is None:
+            mask, lengths = mask_of_lengths("Sequential", lengths, shape, self.batch_first), None
         moved = read_mask("Sequential", mask, lengths, shape, self.batch_first)
         assert moved is not None
         return moved.gather(x), moved.lengths, moved

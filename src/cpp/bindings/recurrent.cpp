@@ -10,10 +10,11 @@ namespace {
 // Weight counts are multiplied in Index: no matrix may come near its end.
 void check_sizes(const StackShape& s) {
   constexpr double most = static_cast<double>(std::numeric_limits<Index>::max() / 64);
-  const double columns = static_cast<double>(std::max(s.input, s.directions * s.output()) + 1);
-  const double weights = static_cast<double>(s.gates() * std::min<Index>(s.hidden, Index{1} << 40)) * columns;
-  require(s.hidden < (Index{1} << 40) && s.input < (Index{1} << 40) && weights < most &&
-              static_cast<double>(s.layers) * weights < most,
+  constexpr Index widest = Index{1} << 40;
+  const bool narrow = s.hidden < widest && s.input < widest;
+  const double columns = narrow ? static_cast<double>(std::max(s.input, s.directions * s.output()) + 1) : most;
+  const double weights = narrow ? static_cast<double>(s.gates() * s.hidden) * columns : most;
+  require(weights < most && static_cast<double>(s.layers) * weights < most,
           "hidden_size: " + std::to_string(s.hidden) + " with input_size " + std::to_string(s.input) +
               " and num_layers " + std::to_string(s.layers) + ", expected weights that fit the address space");
 }

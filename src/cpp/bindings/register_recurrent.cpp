@@ -168,11 +168,16 @@ py::tuple run_backward(const Stack& stack, SavedForward& from, const py::list& a
     // Taken out before the GIL goes: the pass works in place, and a second call must find nothing.
     std::unique_ptr<Saved<T>> saved = std::move(slot);
     std::unique_ptr<WeightGradients<T>> result;
-    without_gil([&] {
-      call.clear_padding(saved->batch);
-      result = backward<T>(*saved, weights, call.gradients, threads, interrupted);
-      saved.reset();
-    });
+    try {
+      without_gil([&] {
+        call.clear_padding(saved->batch);
+        result = backward<T>(*saved, weights, call.gradients, threads, interrupted);
+        saved.reset();
+      });
+    } catch (const std::bad_alloc&) {  // thrown before the pass began: it can be tried again
+      slot = std::move(saved);
+      throw;
+    }
     from.x = py::none();
     py::object dx = call.dx ? py::object(call.dx->array) : py::none();
     py::object dc0 = stack.shape.is_lstm() ? py::object(call.dc0.array) : py::none();

@@ -15,8 +15,9 @@ namespace pyrnn {
 
 using Index = std::ptrdiff_t;
 
-// Weight gradients are summed in chunks of this many time steps, counted from t = 0; inside a chunk the rows follow in
-// storage order, and the chunks are added last first. A constant, so that no thread count or memory plan moves a bit.
+// Weight gradients are summed in chunks of this many time steps, counted from the direction's first step; inside a
+// chunk the rows follow in storage order, and the chunks are added last first. A constant, so that no thread count or
+// memory plan moves a bit.
 constexpr Index kChunkSteps = 16;
 
 // Always inlined, here and wherever kernels see an inline function of a named namespace: a copy of it compiled for one

@@ -13,7 +13,7 @@ namespace {
 
 using kernels::ElementwiseKernels;
 
-constexpr Index kElementsForThread = 1 << 15;  // from here on waking a thread pays
+constexpr double kWorkOfElement = 6;           // multiply-adds that an element's function takes as long as
 constexpr Index kLineElements = 64;            // members meet at whole cache lines
 
 template <class T>
@@ -21,17 +21,14 @@ const ElementwiseKernels<T>& active() {
   return kernels::of_type<T>(active_kernels()).elementwise;
 }
 
-int useful_threads(Index elements, int threads) {
-  return static_cast<int>(larger(1, smaller(threads, elements / kElementsForThread)));
-}
-
 // Calls f(range) for each member's share of `count` pieces of `size` elements each.
 template <class F>
 void over_pieces(Index count, Index size, int threads, F&& f) {
-  parallel(useful_threads(count * size, threads), [&](int rank, Team& team) noexcept {
-    const Range mine = share_of(count, rank, team.size());
-    if (!mine.empty()) f(mine);
-  });
+  parallel(threads_worth(kWorkOfElement * static_cast<double>(count * size), threads),
+           [&](int rank, Team& team) noexcept {
+             const Range mine = share_of(count, rank, team.size());
+             if (!mine.empty()) f(mine);
+           });
 }
 
 template <class F>

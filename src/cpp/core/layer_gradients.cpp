@@ -2,6 +2,7 @@
 #include "core/layer_gradients.h"
 
 #include "core/dropped.h"
+#include "core/weight_gradient.h"
 
 namespace pyrnn {
 namespace {
@@ -63,7 +64,7 @@ void LayerGradients<T>::input_gradient(const Member& me, Index layer, Index dire
   const Index I = shape_.layer_input(layer);
   const Range mine = share_of(batch_.packed_rows(), me.rank, me.team->size());
   const Start start = direction == 0 ? Start::zero : Start::add;
-  if (!walk.own_order()) return input_gradient_rows(layer, direction, mine, start, d_x);
+  if (!walk.own_order()) return input_gradient_rows(me, layer, direction, mine, start, d_x);
   // The gates lie in the direction's own order: bring dx's rows into it and back.
   const auto reorder = [&](auto&& copy) {
     for (Index step = 0; step < batch_.steps(); ++step)
@@ -74,16 +75,17 @@ void LayerGradients<T>::input_gradient(const Member& me, Index layer, Index dire
       }
   };
   reorder([&](const T* from, T* to) { std::copy_n(from, I, to); });
-  input_gradient_rows(layer, direction, mine, start, reordered_dx_);
+  input_gradient_rows(me, layer, direction, mine, start, reordered_dx_);
   reorder([&](T* to, const T* from) { std::copy_n(from, I, to); });
 }
 
 // In pieces that stay in a cache while the columns' panels pass, and between which a call can be stopped.
 template <class T>
-void LayerGradients<T>::input_gradient_rows(Index layer, Index direction, Range rows, Start start, T* d_x) {
+void LayerGradients<T>::input_gradient_rows(const Member& me, Index layer, Index direction, Range rows, Start start,
+                                            T* d_x) {
   constexpr Index kPiece = 256;
   const Index I = shape_.layer_input(layer);
-  for (Index row = rows.begin; row < rows.end && !interrupt_.requested(); row += kPiece)
+  for (Index row = rows.begin; row < rows.end && !interrupt_.requested(); row += kPiece) {
     k_.back_product({.map = maps_.x,
                      .rows = smaller(kPiece, rows.end - row),
                      .d_gates = saved_.directions[index(layer, direction)].gates + row * 4 * k_.lanes,
@@ -96,6 +98,8 @@ void LayerGradients<T>::input_gradient_rows(Index layer, Index direction, Range 
                      .c = d_x + row * I,
                      .c_row = I,
                      .c_padded = false});
+    interrupt_.poll(me.rank, static_cast<double>(kPiece * I * maps_.x.panels() * maps_.x.panel_size()));
+  }
 }
 
 template <class T>
@@ -163,22 +167,22 @@ void LayerGradients<T>::chunk_gradient(const Member& me, const Walk& walk, const
   }
   const bool backwards = walk.backwards();
   const Index row_size = 4 * k_.lanes;
-  k_.weight_gradient({.map = piece.map,
-                      .blocks = blocks.data(),
-                      .block_count = count,
-                      .rows = rows,
-                      .a_row = stride,
-                      .columns = piece.columns,
-                      .column_begin = columns.begin,
-                      .column_end = columns.end,
-                      .d_gates = piece.d_gates + walk.row(first) * row_size,
-                      .gates_panel = panel_,
-                      .segments = backwards ? end - first : 1,
-                      .segment_rows = backwards ? batch_.rows() : rows,
-                      .segment_stride = backwards ? -batch_.rows() * row_size : 0,
-                      .out = piece.out,
-                      .scratch = scratch_[static_cast<std::size_t>(me.rank)]});
-  interrupt_.poll(me.rank, static_cast<double>(rows * columns.size() * piece.map.panels() * piece.map.panel_size()));
+  kernels::WeightGradient<T> gradient{.map = piece.map,
+                                      .blocks = blocks.data(),
+                                      .block_count = count,
+                                      .rows = rows,
+                                      .a_row = stride,
+                                      .columns = piece.columns,
+                                      .column_begin = columns.begin,
+                                      .column_end = columns.end,
+                                      .d_gates = piece.d_gates + walk.row(first) * row_size,
+                                      .gates_panel = panel_,
+                                      .segments = backwards ? end - first : 1,
+                                      .segment_rows = backwards ? batch_.rows() : rows,
+                                      .segment_stride = backwards ? -batch_.rows() * row_size : 0,
+                                      .out = piece.out,
+                                      .scratch = scratch_[static_cast<std::size_t>(me.rank)]};
+  run_interruptibly(k_, gradient, interrupt_, me.rank);
 }
 
 template <class T>

@@ -51,7 +51,7 @@ class LayerGradients {
   };
 
   void input_gradient(const Member& me, Index layer, Index direction, T* d_x);
-  void input_gradient_rows(Index layer, Index direction, Range rows, kernels::Start start, T* d_x);
+  void input_gradient_rows(const Member& me, Index layer, Index direction, Range rows, kernels::Start start, T* d_x);
   void scatter_input_gradient(const Member& me, const Rows<T>& d_x);
   void drop_input_gradient(const Member& me, Index layer, const Rows<T>& d_x);
   void weight_gradients(const Member& me, Index layer, Index direction, const T* d_projected);

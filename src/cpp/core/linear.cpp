@@ -7,6 +7,7 @@
 #include "core/isa.h"
 #include "core/parallel.h"
 #include "core/split.h"
+#include "core/weight_gradient.h"
 
 namespace pyrnn {
 namespace {
@@ -15,17 +16,14 @@ using kernels::Kernels;
 using kernels::PanelMap;
 using kernels::Start;
 
-constexpr double kWorkForThread = 2e5;  // multiply-adds from which waking a thread pays
-constexpr Index kRowsForTiles = 8;      // rows per member from which the products' tiles are full enough
 // Rows that pass over the weights together, and of which weight gradients are summed before they join the total: a
 // constant, so that no thread count moves a bit.
 constexpr Index kChunkRows = 512;
 
 PanelMap map_of(Index outputs, Index lanes) { return {.units = outputs, .block = 4 * lanes, .slots = 1, .gate = {0}}; }
 
-int useful_threads(Index rows, Index outputs, Index inputs, int threads) {
-  const double work = static_cast<double>(rows) * static_cast<double>(outputs) * static_cast<double>(inputs);
-  return work < 2 * kWorkForThread ? 1 : static_cast<int>(std::min<double>(threads, work / kWorkForThread));
+int threads_for(Index rows, Index outputs, Index inputs, int threads) {
+  return threads_worth(static_cast<double>(rows) * static_cast<double>(outputs) * static_cast<double>(inputs), threads);
 }
 
 // A member's part of a product: rows of its own, or where there are too few of them all rows of some panels.
@@ -55,7 +53,7 @@ PackedLinear<T>::PackedLinear(const kernels::KernelTable& table, Index outputs, 
   arena_.want(bias_, padded);
   arena_.allocate();
   kernels_->pack_bias({.map = map_, .first = bias, .second = nullptr, .out = bias_, .stride = map_.panel_size()});
-  parallel(useful_threads(1, outputs, inputs, threads), [&](int rank, Team& team) noexcept {
+  parallel(threads_for(1, outputs, inputs, threads), [&](int rank, Team& team) noexcept {
     const Range mine = share_of(map_.panels(), rank, team.size());
     kernels_->pack_forward({.map = map_,
                             .weight = weight,
@@ -70,7 +68,7 @@ template <class T>
 void PackedLinear<T>::forward(Index rows, const T* x, T* y, int threads, Interrupt::Check check) const {
   Interrupt interrupt(check);
   const Index O = outputs(), I = inputs(), L = kernels_->lanes;
-  parallel(useful_threads(rows, O, I, threads), [&](int rank, Team& team) noexcept {
+  parallel(threads_for(rows, O, I, threads), [&](int rank, Team& team) noexcept {
     Part(rows, map_.panels(), rank, team.size()).visit(interrupt, [&](Range r, Index panel) {
       const Index columns = map_.units_in(panel);
       const int width = static_cast<int>(ceil_div(columns, L));
@@ -182,22 +180,23 @@ class LinearBackward {
          first -= kChunkRows) {
       const Index rows = smaller(kChunkRows, q_.rows - first);
       const typename kernels::WeightGradient<T>::Block block{q_.x + first * q_.inputs, rows};
-      k_.weight_gradient({.map = map_,
-                          .blocks = &block,
-                          .block_count = 1,
-                          .rows = rows,
-                          .a_row = q_.inputs,
-                          .columns = q_.inputs,
-                          .column_begin = columns.begin,
-                          .column_end = columns.end,
-                          .d_gates = panels_ + first * map_.block,
-                          .gates_panel = q_.rows * map_.block,
-                          .segments = 1,
-                          .segment_rows = rows,
-                          .segment_stride = 0,
-                          .out = sums_,
-                          .scratch = scratch_[static_cast<std::size_t>(rank)]});
-      interrupt_.poll(rank, static_cast<double>(rows * columns.size() * q_.outputs));
+      run_interruptibly<T>(k_,
+                           {.map = map_,
+                            .blocks = &block,
+                            .block_count = 1,
+                            .rows = rows,
+                            .a_row = q_.inputs,
+                            .columns = q_.inputs,
+                            .column_begin = columns.begin,
+                            .column_end = columns.end,
+                            .d_gates = panels_ + first * map_.block,
+                            .gates_panel = q_.rows * map_.block,
+                            .segments = 1,
+                            .segment_rows = rows,
+                            .segment_stride = 0,
+                            .out = sums_,
+                            .scratch = scratch_[static_cast<std::size_t>(rank)]},
+                           interrupt_, rank);
     }
   }
 
@@ -218,7 +217,7 @@ class LinearBackward {
 
 template <class T>
 void linear_backward(const LinearGradient<T>& q, int threads, Interrupt::Check check) {
-  const int useful = useful_threads(q.rows, q.outputs, q.inputs, threads);
+  const int useful = threads_for(q.rows, q.outputs, q.inputs, threads);
   LinearBackward<T> backward(q, useful, check);
   parallel(useful, [&](int rank, Team& team) noexcept { backward.run(rank, team); });
 }

@@ -16,6 +16,26 @@
 namespace pyrnn::kernels {
 namespace {
 
+// The gates of one row and vector of units, from the sums in their slots and back into them.
+template <class T>
+PYRNN_INLINE Vec<T> gru_reset(T* gate) {
+  const Vec<T> r = vsigmoid(load(gate + kLanes<T>));
+  store(gate + kLanes<T>, r);
+  return r;
+}
+template <class T>
+PYRNN_INLINE Vec<T> gru_update(T* gate) {
+  const Vec<T> z = vsigmoid(load(gate + 2 * kLanes<T>));
+  store(gate + 2 * kLanes<T>, z);
+  return z;
+}
+template <class T>
+PYRNN_INLINE Vec<T> gru_candidate(T* gate) {
+  const Vec<T> n = vtanh(load(gate));
+  store(gate, n);
+  return n;
+}
+
 template <class V>
 PYRNN_INLINE V gru_output(V z, V n, V h_prev) {
   return fma(z, h_prev - n, n);
@@ -42,15 +62,11 @@ void gru_forward(const StepForward<T>& s) noexcept {
     add_recurrent(s, s.h_prev, s.w_hh, panel, 3 * L, 1, 3);
     for (Index row = 0; row < s.rows; ++row) {
       T* gate = gates + row * 4 * L;
-      const Vec<T> r = vsigmoid(load(gate + L));
-      store(gate, fma(r, load(gate + 3 * L), load(gate)));
-      store(gate + L, r);
+      store(gate, fma(gru_reset(gate), load(gate + 3 * L), load(gate)));
     }
     for (Index row = 0; row < s.rows; ++row) {
       T* gate = gates + row * 4 * L;
-      const Vec<T> z = vsigmoid(load(gate + 2 * L)), n = vtanh(load(gate));
-      store(gate, n);
-      store(gate + 2 * L, z);
+      const Vec<T> z = gru_update(gate), n = gru_candidate(gate);
       store(s.h + row * s.state_row + panel * L, gru_output(z, n, load(s.h_prev + row * s.h_prev_row + panel * L)));
     }
   }
@@ -85,10 +101,8 @@ void gru_before_reset(const StepForward<T>& s) noexcept {
     add_recurrent(s, s.h_prev, s.w_hh, panel, 2 * L, 1, 2);
     for (Index row = 0; row < s.rows; ++row) {
       T* gate = s.gates + panel * s.gates_panel + row * 4 * L;
-      const Vec<T> r = vsigmoid(load(gate + L)), z = vsigmoid(load(gate + 2 * L));
-      store(gate + L, r);
-      store(gate + 2 * L, z);
-      store(s.rh + row * s.state_row + panel * L, r * load(s.h_prev + row * s.h_prev_row + panel * L));
+      gru_update(gate);
+      store(s.rh + row * s.state_row + panel * L, gru_reset(gate) * load(s.h_prev + row * s.h_prev_row + panel * L));
     }
   }
 }
@@ -102,8 +116,7 @@ void gru_before_candidate(const StepForward<T>& s) noexcept {
     add_recurrent(candidate, s.rh, s.w_hn, panel, L, 0, 1);
     for (Index row = 0; row < s.rows; ++row) {
       T* gate = s.gates + panel * s.gates_panel + row * 4 * L;
-      const Vec<T> n = vtanh(load(gate)), z = load(gate + 2 * L);
-      store(gate, n);
+      const Vec<T> n = gru_candidate(gate), z = load(gate + 2 * L);
       store(s.h + row * s.state_row + panel * L, gru_output(z, n, load(s.h_prev + row * s.h_prev_row + panel * L)));
     }
   }

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// The weight gradient of one chunk of rows, in blocks of columns between which a call can be stopped. Each block is a
+// sum of its own, so the blocks change no bit.
+#pragma once
+
+#include "core/interrupt.h"
+#include "kernels/kernels.h"
+
+namespace pyrnn {
+
+template <class T>
+void run_interruptibly(const kernels::Kernels<T>& k, kernels::WeightGradient<T> gradient, Interrupt& interrupt,
+                       int rank) {
+  constexpr Index kColumns = 48;  // as many as the kernel takes at a time
+  const Index end = gradient.column_end;
+  for (; gradient.column_begin < end && !interrupt.requested(); gradient.column_begin += kColumns) {
+    gradient.column_end = smaller(gradient.column_begin + kColumns, end);
+    k.weight_gradient(gradient);
+    interrupt.poll(rank,
+                   static_cast<double>(gradient.rows * kColumns * gradient.map.panels() * gradient.map.panel_size()));
+  }
+}
+
+}  // namespace pyrnn

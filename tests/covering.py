@@ -1,0 +1,51 @@
+"""Few settings of the recurrent layers in which every two options meet."""
+
+import itertools
+
+import numpy as np
+
+from cases import CELLS, Case
+
+OPTIONS = {
+    "num_layers": (1, 2, 3),
+    "bidirectional": (False, True),
+    "bias": (True, False),
+    "batch_first": (False, True),
+    "lengths": ("none", "ragged", "zeros"),
+    "state": (True, False),
+    "dtype": ("float32", "float64"),
+}
+
+
+def pairwise(seed=0, **options):
+    """Settings in which every two values of every two options meet at least once."""
+    names, rng = list(options), np.random.default_rng(seed)
+    missing = {
+        (a, u, b, v)
+        for a, b in itertools.combinations(range(len(names)), 2)
+        for u in range(len(options[names[a]]))
+        for v in range(len(options[names[b]]))
+    }
+    chosen = []
+    while missing:
+        rows = [[int(rng.integers(len(options[n]))) for n in names] for _ in range(40)]
+        covered = [{m for m in missing if r[m[0]] == m[1] and r[m[2]] == m[3]} for r in rows]
+        best = max(range(len(rows)), key=lambda k: len(covered[k]))
+        if covered[best]:
+            missing -= covered[best]
+            chosen.append({n: options[n][k] for n, k in zip(names, rows[best], strict=True)})
+    return chosen
+
+
+def covering_cases(seed=0):
+    """Cases of every cell, pairwise over the options, with sizes that fill no vector exactly."""
+    sizes = ((5, 6, 4, 5), (3, 17, 9, 4), (33, 16, 2, 3), (1, 9, 1, 1))  # I, H, B, T
+    cases = []
+    for cell in CELLS:
+        proj = {"projected": (False, True)} if cell == "lstm" else {}
+        for row in pairwise(seed, sizes=sizes, **proj, **OPTIONS):
+            keys = ("input_size", "hidden_size", "B", "T")
+            row |= dict(zip(keys, row.pop("sizes"), strict=True))
+            row["proj_size"] = row["hidden_size"] // 2 if row.pop("projected", False) else 0
+            cases.append(Case(cell, seed=len(cases), **row))
+    return cases
