@@ -95,7 +95,7 @@ def test_embedding_padding_row():
 def test_embedding_ids_out_of_range(ids):
     module = pyrnn.Embedding(11, 7, seed=0)
     for call in (module, module.vjp):
-        with pytest.raises((IndexError, ValueError), match=r"x\[0, [01]\] is"):
+        with pytest.raises(ValueError, match=r"x\[0, [01]\] is"):
             call(np.array(ids))
     for bad in (np.zeros((1, 2)), np.zeros((1, 2), bool), None, "ab"):
         with pytest.raises(TypeError, match="x"):

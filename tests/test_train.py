@@ -124,7 +124,7 @@ BAD_DATA = [
     ((GOOD[0], None), TypeError, "target"),
     ((*GOOD, [1, 2, 3]), ValueError, "lengths"),
     ((*GOOD, [6, 1, 1, 1, 1, 1]), ValueError, r"lengths\[0\] is 6"),
-    ((np.full((6, 5), 4), GOOD[1]), (IndexError, ValueError), "is 4"),
+    ((np.full((6, 5), 4), GOOD[1]), ValueError, "is 4"),
     ((np.array([["a"] * 5] * 6), GOOD[1]), TypeError, "dtype"),
     (GOOD[0], TypeError, "tuple"),
 ]
@@ -147,7 +147,7 @@ def test_ids_out_of_range_late_in_the_data():
     t, x = trainer(), np.zeros((40, 5), int)
     x[-1, -1] = 4
     before = t.model.state_dict()
-    with pytest.raises((IndexError, ValueError), match="is 4"):
+    with pytest.raises(ValueError, match="is 4"):
         t.fit((x, np.zeros(40, int)), batch_size=8, progress=False)
     assert_same_bits(t.model.state_dict(), before)
 
