@@ -76,21 +76,19 @@ template <class T>
 void gru_backward(const StepBackward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
   const Vec<T> one = broadcast(T(1));
-  for (Index panel = s.column_panel_begin; panel < s.column_panel_end; ++panel) {
-    recurrent_gradient(s, s.next_rows, s.next_d_gates, panel, Start::add, s.d_h);
-    for_each_vector(s, panel, [&](Index row, Index unit) __attribute__((always_inline)) {
-      T* gate = s.gates + unit / L * s.gates_panel + row * 4 * L;
-      const Index at = row * s.state_row + unit;
-      const Vec<T> n = load(gate), r = load(gate + L), z = load(gate + 2 * L), w_hn_h = load(gate + 3 * L);
-      const auto d = gru_output_gradient(z, n, load(s.h_prev + at), gradient_of_h(s, row, unit));
-      const Vec<T> through_r = d.d_n * r;
-      store(gate, d.d_n);
-      store(gate + L, through_r * w_hn_h * (one - r));
-      store(gate + 2 * L, d.d_z);
-      store(gate + 3 * L, through_r);
-      store(s.d_h + at, d.d_h_prev);
-    });
-  }
+  recurrent_gradient(s, s.next_rows, s.next_d_gates, Start::add, s.d_h);
+  for_each_vector(s, [&](Index row, Index unit) __attribute__((always_inline)) {
+    T* gate = s.gates + unit / L * s.gates_panel + row * 4 * L;
+    const Index at = row * s.state_row + unit;
+    const Vec<T> n = load(gate), r = load(gate + L), z = load(gate + 2 * L), w_hn_h = load(gate + 3 * L);
+    const auto d = gru_output_gradient(z, n, load(s.h_prev + at), gradient_of_h(s, row, unit));
+    const Vec<T> through_r = d.d_n * r;
+    store(gate, d.d_n);
+    store(gate + L, through_r * w_hn_h * (one - r));
+    store(gate + 2 * L, d.d_z);
+    store(gate + 3 * L, through_r);
+    store(s.d_h + at, d.d_h_prev);
+  });
 }
 
 // Reset before, first half of a step: r, z and r*h of all units, which the candidate's product needs.
@@ -126,18 +124,16 @@ void gru_before_candidate(const StepForward<T>& s) noexcept {
 template <class T>
 void gru_before_backward_candidate(const StepBackward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
-  for (Index panel = s.column_panel_begin; panel < s.column_panel_end; ++panel) {
-    recurrent_gradient(s, s.next_rows, s.next_d_gates, panel, Start::add, s.d_h);
-    for_each_vector(s, panel, [&](Index row, Index unit) __attribute__((always_inline)) {
-      T* gate = s.gates + unit / L * s.gates_panel + row * 4 * L;
-      const Index at = row * s.state_row + unit;
-      const auto d =
-          gru_output_gradient(load(gate + 2 * L), load(gate), load(s.h_prev + at), gradient_of_h(s, row, unit));
-      store(gate, d.d_n);
-      store(gate + 2 * L, d.d_z);
-      store(s.d_h + at, d.d_h_prev);
-    });
-  }
+  recurrent_gradient(s, s.next_rows, s.next_d_gates, Start::add, s.d_h);
+  for_each_vector(s, [&](Index row, Index unit) __attribute__((always_inline)) {
+    T* gate = s.gates + unit / L * s.gates_panel + row * 4 * L;
+    const Index at = row * s.state_row + unit;
+    const auto d =
+        gru_output_gradient(load(gate + 2 * L), load(gate), load(s.h_prev + at), gradient_of_h(s, row, unit));
+    store(gate, d.d_n);
+    store(gate + 2 * L, d.d_z);
+    store(s.d_h + at, d.d_h_prev);
+  });
 }
 
 // ... then, through d(r*h) = dn * W_hn (w_hh: the candidate's part), dr and the rest of dh.
@@ -145,16 +141,14 @@ template <class T>
 void gru_before_backward_reset(const StepBackward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
   const Vec<T> one = broadcast(T(1));
-  for (Index panel = s.column_panel_begin; panel < s.column_panel_end; ++panel) {
-    recurrent_gradient(s, s.rows, s.gates, panel, Start::zero, s.d_rh);
-    for_each_vector(s, panel, [&](Index row, Index unit) __attribute__((always_inline)) {
-      T* gate = s.gates + unit / L * s.gates_panel + row * 4 * L;
-      const Index at = row * s.state_row + unit;
-      const Vec<T> r = load(gate + L), through_r = load(s.d_rh + at) * r;
-      store(gate + L, through_r * load(s.h_prev + at) * (one - r));
-      store(s.d_h + at, load(s.d_h + at) + through_r);
-    });
-  }
+  recurrent_gradient(s, s.rows, s.gates, Start::zero, s.d_rh);
+  for_each_vector(s, [&](Index row, Index unit) __attribute__((always_inline)) {
+    T* gate = s.gates + unit / L * s.gates_panel + row * 4 * L;
+    const Index at = row * s.state_row + unit;
+    const Vec<T> r = load(gate + L), through_r = load(s.d_rh + at) * r;
+    store(gate + L, through_r * load(s.h_prev + at) * (one - r));
+    store(s.d_h + at, load(s.d_h + at) + through_r);
+  });
 }
 
 }  // namespace

@@ -45,21 +45,19 @@ template <class T>
 void lstm_backward(const StepBackward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
   const Vec<T> one = broadcast(T(1));
-  for (Index panel = s.column_panel_begin; panel < s.column_panel_end; ++panel) {
-    recurrent_gradient(s, s.next_rows, s.next_d_gates, panel, Start::zero, s.d_h);
-    for_each_vector(s, panel, [&](Index row, Index unit) __attribute__((always_inline)) {
-      T* gate = s.gates + unit / L * s.gates_panel + row * 4 * L;
-      const Index at = row * s.state_row + unit;
-      const Vec<T> i = load(gate), f = load(gate + L), g = load(gate + 2 * L), o = load(gate + 3 * L);
-      const Vec<T> dh = gradient_of_h(s, row, unit), tanh_c = vtanh(load(s.c + at));
-      const Vec<T> dc = fma(dh * o, one - tanh_c * tanh_c, load(s.d_c + at));
-      store(gate, dc * g * (i * (one - i)));
-      store(gate + L, dc * load(s.c_prev + at) * (f * (one - f)));
-      store(gate + 2 * L, dc * i * (one - g * g));
-      store(gate + 3 * L, dh * tanh_c * (o * (one - o)));
-      store(s.d_c + at, dc * f);
-    });
-  }
+  recurrent_gradient(s, s.next_rows, s.next_d_gates, Start::zero, s.d_h);
+  for_each_vector(s, [&](Index row, Index unit) __attribute__((always_inline)) {
+    T* gate = s.gates + unit / L * s.gates_panel + row * 4 * L;
+    const Index at = row * s.state_row + unit;
+    const Vec<T> i = load(gate), f = load(gate + L), g = load(gate + 2 * L), o = load(gate + 3 * L);
+    const Vec<T> dh = gradient_of_h(s, row, unit), tanh_c = vtanh(load(s.c + at));
+    const Vec<T> dc = fma(dh * o, one - tanh_c * tanh_c, load(s.d_c + at));
+    store(gate, dc * g * (i * (one - i)));
+    store(gate + L, dc * load(s.c_prev + at) * (f * (one - f)));
+    store(gate + 2 * L, dc * i * (one - g * g));
+    store(gate + 3 * L, dh * tanh_c * (o * (one - o)));
+    store(s.d_c + at, dc * f);
+  });
 }
 
 }  // namespace

@@ -25,13 +25,11 @@ void rnn_forward(const StepForward<T>& s) noexcept {
 template <class Activation, class T>
 void rnn_backward(const StepBackward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
-  for (Index panel = s.column_panel_begin; panel < s.column_panel_end; ++panel) {
-    recurrent_gradient(s, s.next_rows, s.next_d_gates, panel, Start::zero, s.d_h);
-    for_each_vector(s, panel, [&](Index row, Index unit) __attribute__((always_inline)) {
-      T* gate = s.gates + panel * s.gates_panel + row * 4 * L + (unit - panel * 4 * L);
-      store(gate, Activation::gradient(load(s.h + row * s.state_row + unit), gradient_of_h(s, row, unit)));
-    });
-  }
+  recurrent_gradient(s, s.next_rows, s.next_d_gates, Start::zero, s.d_h);
+  for_each_vector(s, [&](Index row, Index unit) __attribute__((always_inline)) {
+    T* gate = s.gates + unit / (4 * L) * s.gates_panel + row * 4 * L + unit % (4 * L);
+    store(gate, Activation::gradient(load(s.h + row * s.state_row + unit), gradient_of_h(s, row, unit)));
+  });
 }
 
 }  // namespace

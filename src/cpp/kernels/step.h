@@ -13,22 +13,25 @@ template <class T>
 PYRNN_INLINE void add_recurrent(const StepForward<T>& s, const T* h, const T* weight, Index panel, Index panel_size,
                                 int slot, int width) {
   constexpr Index L = kLanes<T>;
+  const Index size = s.h_prev_columns * panel_size;
   multiply(Product<T>{.rows = s.rows,
                       .width = width,
                       .a = h,
                       .a_row = s.h_prev_row,
-                      .b = weight + panel * s.h_prev_columns * panel_size,
+                      .b = weight + panel * size,
                       .b_step = width * L,
                       .length = s.h_prev_columns,
                       .start = Start::add,
                       .c = s.gates + panel * s.gates_panel + slot * L,
-                      .c_row = 4 * L});
+                      .c_row = 4 * L,
+                      .ahead = s.map.template outgrows_cache<T>(s.h_prev_columns)
+                                   ? weight + (panel + 1 < s.panel_end ? panel + 1 : s.panel_begin) * size
+                                   : nullptr});
 }
 
-// d_h = start + dG(next step) * W_hh for the units of one column panel.
+// d_h = start + dG(next step) * W_hh for the units that the caller holds.
 template <class T>
-PYRNN_INLINE void recurrent_gradient(const StepBackward<T>& s, Index rows, const T* d_gates, Index column_panel,
-                                     Start start, T* d_h) {
+PYRNN_INLINE void recurrent_gradient(const StepBackward<T>& s, Index rows, const T* d_gates, Start start, T* d_h) {
   if (rows > 0)
     back_product(BackProduct<T>{.map = s.map,
                                 .rows = rows,
@@ -36,20 +39,20 @@ PYRNN_INLINE void recurrent_gradient(const StepBackward<T>& s, Index rows, const
                                 .gates_panel = s.gates_panel,
                                 .weight = s.w_hh,
                                 .columns = s.map.units,
-                                .column_panel_begin = column_panel,
-                                .column_panel_end = column_panel + 1,
+                                .column_panel_begin = s.column_panel_begin,
+                                .column_panel_end = s.column_panel_end,
                                 .start = start,
                                 .c = d_h,
                                 .c_row = s.state_row,
                                 .c_padded = true});
 }
 
-// Calls f(row, unit) for each vector of units of one column panel, unit vector by unit vector.
+// Calls f(row, unit) for each vector of those units, vector by vector.
 template <class T, class F>
-PYRNN_INLINE void for_each_vector(const StepBackward<T>& s, Index column_panel, F&& f) {
+PYRNN_INLINE void for_each_vector(const StepBackward<T>& s, F&& f) {
   constexpr Index L = kLanes<T>;
-  const Index end = smaller(s.map.units, (column_panel + 1) * 4 * L);
-  for (Index unit = column_panel * 4 * L; unit < end; unit += L)
+  const Index end = smaller(s.map.units, s.column_panel_end * 4 * L);
+  for (Index unit = s.column_panel_begin * 4 * L; unit < end; unit += L)
     for (Index row = 0; row < s.rows; ++row) f(row, unit);
 }
 
