@@ -173,9 +173,9 @@ def test_stream():
         w = weights(layers=1, bi=False)
         s = stack(layers=1, bi=False)
         packed = s.pack(w, 1)
-        calls(_core.Stream, dict(s=s, packed=packed, n=B), s=[None, 3, packed, stack()],
-              packed=[None, s], n=[-1, "x", None, 2**62])
-        stream = _core.Stream(s, packed, B)
+        calls(_core.Stream, dict(s=s, packed=packed, n=B, threads=1), s=[None, 3, packed, stack()],
+              packed=[None, s], n=[-1, "x", None, 2**62], threads=[0, -1, None])
+        stream = _core.Stream(s, packed, B, 1)
         read_only = zeros(B, H)
         read_only.flags.writeable = False
         x = zeros(B, H)

@@ -63,6 +63,24 @@ def test_reset_is_a_fresh_stream(cell):
     assert_same_bits(stream.run(problem.x), first)
 
 
+SHARED = [
+    ("lstm", {"B": 1, "proj_size": 70}),
+    *((cell, {"B": B}) for cell in CELLS for B in (1, 5)),
+]
+
+
+@pytest.mark.parametrize(("cell", "options"), SHARED, ids=str)
+@each_dtype
+def test_steps_shared_among_threads(cell, options, dtype, isa):
+    """Two layers, each with enough work for two threads: the bits of one."""
+    problem = Case(cell, 400, 640, 2, T=4, dtype=dtype, state=False, **options).any_problem()
+    with pyrnn.threads(1):
+        y = problem.inference()["y"]
+    with pyrnn.threads(2):
+        stream = problem.layer.stream(batch_size=options["B"])
+        assert_same_bits(np.stack([stream.step(x_t) for x_t in problem.x]), y)
+
+
 def test_two_streams_do_not_meet():
     layer = pyrnn.GRU(4, 5, seed=0)
     x = np.random.default_rng(0).standard_normal((6, 1, 4)).astype(np.float32)

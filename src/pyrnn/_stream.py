@@ -16,8 +16,10 @@ class Stream(_core.Stream):
     """What a recurrent layer computes, step by step or chunk by chunk, with the same bits.
 
     Made by `layer.stream(batch_size=1)`: starts from the zero state, and keeps the weights that
-    the layer had then. One stream belongs to one thread at a time: a second call during a call is
-    a RuntimeError. `step` is one C call, which turns to `_checked_step` with what it cannot read.
+    the layer had then. Long steps (from H = 512 on at batch_size 1, or so) are shared among as
+    many threads as were set then. One stream belongs to one thread at a time: a second call during
+    a call is a RuntimeError. `step` is one C call, which turns to `_checked_step` with what it
+    cannot read.
     """
 
     __slots__ = ("_layer", "_owner", "batch_size")
@@ -28,7 +30,7 @@ class Stream(_core.Stream):
         self._owner = f"{type(layer).__name__}.stream"
         self.batch_size = check_size(self._owner, "batch_size", batch_size)
         self._layer = layer
-        super().__init__(stack, packed, self.batch_size)
+        super().__init__(stack, packed, self.batch_size, num_threads())
 
     def run(self, x: Any) -> Array:
         """y (T, B, H) of a chunk x (T, B, I), or in the layer's batch_first layout.

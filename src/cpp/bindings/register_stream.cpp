@@ -20,7 +20,9 @@ struct pybind11::detail::handle_type_name<pyrnn::bindings::Self> {
 namespace pyrnn::bindings {
 namespace {
 
-std::unique_ptr<StreamObject> make_stream(const Stack& stack, const Packed& packed, py::ssize_t batch_size) {
+std::unique_ptr<StreamObject> make_stream(const Stack& stack, const Packed& packed, py::ssize_t batch_size,
+                                          int threads) {
+  checked_threads(threads);
   check_same_stack(stack, packed.stack, "packed");
   if (stack.shape.directions != 1)
     throw std::invalid_argument(
@@ -31,7 +33,7 @@ std::unique_ptr<StreamObject> make_stream(const Stack& stack, const Packed& pack
   object->stack = stack;
   std::visit(
       [&]<class T>(const std::shared_ptr<const PackedWeights<T>>& weights) {
-        object->stream = std::make_unique<Stream<T>>(stack.shape, weights, batch_size);
+        object->stream = std::make_unique<Stream<T>>(stack.shape, weights, batch_size, threads);
       },
       packed.weights);
   return object;
@@ -129,7 +131,7 @@ py::array run(const Self& self, py::handle x_in, int threads) {
 
 void register_stream(py::module_& m) {
   py::class_<StreamObject> stream(m, "Stream");
-  stream.def(py::init(&make_stream), py::arg("stack"), py::arg("packed"), py::arg("batch_size"))
+  stream.def(py::init(&make_stream), py::arg("stack"), py::arg("packed"), py::arg("batch_size"), py::arg("threads"))
       .def("reset", &reset, "Back to the zero state.")
       .def("_checked_step", &checked_step, py::arg("x_t"), py::arg("out").none(true))
       .def("_run", &run, py::arg("x"), py::arg("threads"))

@@ -25,18 +25,11 @@ class Busy {
 // Multiply-adds of a step above which other threads of Python should run meanwhile: about 20 us.
 constexpr double kWorkWithGil = 5e5;
 
-template <class T>
-double work_of_step(const Stream<T>& stream) {
-  const StackShape& s = stream.shape();
-  return static_cast<double>(s.gates() * s.hidden * stream.rows()) *
-         static_cast<double>(s.input + s.layers * 2 * s.output());
-}
-
 // A step between arrays that were checked.
 template <class T>
 void take_step(StreamObject& object, Stream<T>& stream, const T* x, T* y) {
   const Busy busy(object.busy);
-  if (work_of_step(stream) < kWorkWithGil)
+  if (weights_of_stack(stream.shape()) * static_cast<double>(stream.rows()) < kWorkWithGil)
     stream.step(x, y);
   else
     without_gil([&] { stream.step(x, y); });

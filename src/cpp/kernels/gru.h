@@ -55,7 +55,7 @@ PYRNN_INLINE GruGradient<V> gru_output_gradient(V z, V n, V h_prev, V dh) {
 template <class T>
 void gru_forward(const StepForward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
-  for (Index panel = s.panel_begin; panel < s.panel_end; ++panel) {
+  for_each_panel(s, [&](Index panel) __attribute__((always_inline)) {
     T* gates = s.gates + panel * s.gates_panel;
     const Vec<T> b_hn = load(s.b_hn + panel * L);
     for (Index row = 0; row < s.rows; ++row) store(gates + row * 4 * L + 3 * L, b_hn);
@@ -69,7 +69,7 @@ void gru_forward(const StepForward<T>& s) noexcept {
       const Vec<T> z = gru_update(gate), n = gru_candidate(gate);
       store(s.h + row * s.state_row + panel * L, gru_output(z, n, load(s.h_prev + row * s.h_prev_row + panel * L)));
     }
-  }
+  });
 }
 
 template <class T>
@@ -95,14 +95,14 @@ void gru_backward(const StepBackward<T>& s) noexcept {
 template <class T>
 void gru_before_reset(const StepForward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
-  for (Index panel = s.panel_begin; panel < s.panel_end; ++panel) {
+  for_each_panel(s, [&](Index panel) __attribute__((always_inline)) {
     add_recurrent(s, s.h_prev, s.w_hh, panel, 2 * L, 1, 2);
     for (Index row = 0; row < s.rows; ++row) {
       T* gate = s.gates + panel * s.gates_panel + row * 4 * L;
       gru_update(gate);
       store(s.rh + row * s.state_row + panel * L, gru_reset(gate) * load(s.h_prev + row * s.h_prev_row + panel * L));
     }
-  }
+  });
 }
 
 template <class T>
@@ -110,14 +110,14 @@ void gru_before_candidate(const StepForward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
   StepForward<T> candidate = s;
   candidate.h_prev_row = s.state_row;  // r*h stands where h stood
-  for (Index panel = s.panel_begin; panel < s.panel_end; ++panel) {
+  for_each_panel(s, [&](Index panel) __attribute__((always_inline)) {
     add_recurrent(candidate, s.rh, s.w_hn, panel, L, 0, 1);
     for (Index row = 0; row < s.rows; ++row) {
       T* gate = s.gates + panel * s.gates_panel + row * 4 * L;
       const Vec<T> n = gru_candidate(gate), z = load(gate + 2 * L);
       store(s.h + row * s.state_row + panel * L, gru_output(z, n, load(s.h_prev + row * s.h_prev_row + panel * L)));
     }
-  }
+  });
 }
 
 // Reset before, backward: first dn and dz of all units (w_hh: the part of r and z) ...

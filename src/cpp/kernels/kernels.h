@@ -105,6 +105,7 @@ struct BackProduct {
   Index c_row;
   Index c_panel = 0;  // from column panel to column panel; 0: they are adjacent
   bool c_padded;  // C's rows are padded to whole vectors
+  bool descending = false;  // the last column panel first
 };
 
 // dW^T[panel][k][slots*block] += sum over rows of A[row][k] * dG[row][...], k = columns being a column of ones (the
@@ -148,6 +149,7 @@ template <class T>
 struct StepForward {
   Index rows;
   Index panel_begin, panel_end;
+  bool descending;  // the last panel first
   PanelMap map;  // of W_hh
   const T* h_prev;  // [rows][P], stride h_prev_row
   Index h_prev_row;
@@ -168,6 +170,7 @@ template <class T>
 struct StepBackward {
   Index rows;
   Index column_panel_begin, column_panel_end;  // units in panels of 4*lanes
+  bool descending;  // the last column panel first
   PanelMap map;  // of w_hh
   Index next_rows;  // rows that have a next step (in the direction's own order); they come first
   const T* next_d_gates;  // dG of the next step, first slot of W_hh, panel 0

@@ -15,7 +15,7 @@ namespace {
 template <class T>
 void lstm_forward(const StepForward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
-  for (Index panel = s.panel_begin; panel < s.panel_end; ++panel) {
+  for_each_panel(s, [&](Index panel) __attribute__((always_inline)) {
     add_recurrent(s, s.h_prev, s.w_hh, panel, 4 * L, 0, 4);
     T* gates = s.gates + panel * s.gates_panel;
     for (Index row = 0; row < s.rows; ++row) {
@@ -34,7 +34,7 @@ void lstm_forward(const StepForward<T>& s) noexcept {
       store(gate + 3 * L, o);
       store(s.h + at, o * vtanh(load(s.c + at)));
     }
-  }
+  });
 }
 
 // With dh and dc the gradients of h' and c', and 1 - s the derivative of a sigmoid s over s:

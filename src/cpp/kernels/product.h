@@ -107,10 +107,13 @@ PYRNN_INLINE void tile(const Product<T>& p, const T* a, const T* ahead, T* c) {
 // What the tiles of a product fetch ahead of the next one: each of the first tiles its part, a cache line with every k.
 template <class T>
 struct FetchAhead {
+  static constexpr Index kRowsToFetch = 12;  // fewer read B as fast as memory gives it anyway
   const T* next;
   Index part, left;
   explicit PYRNN_INLINE FetchAhead(const Product<T>& p)
-      : next(p.ahead), part(p.segments * p.length * kLanes<T>), left(p.ahead ? p.b_step / kLanes<T> : 0) {}
+      : next(p.ahead),
+        part(p.segments * p.length * kLanes<T>),
+        left(p.ahead && p.rows >= kRowsToFetch ? p.b_step / kLanes<T> : 0) {}
   PYRNN_INLINE const T* take() {
     if (left == 0) return nullptr;
     --left;
@@ -152,43 +155,71 @@ void multiply(const Product<T>& whole) noexcept {
   }
 }
 
-// dG*W over some panels of gates, all of them full, or over the units that exist of the last: `units` of each slot.
+// dG*W in blocks: some columns of the result, and either some full panels of gates or, of a last panel that is not
+// full, only the units that exist: a missing unit's gate may be NaN where x is infinite.
 template <class T>
-PYRNN_INLINE void back_product_block(const BackProduct<T>& q, Index gate_panel, Index panels, Index units,
-                                     Start start) {
-  constexpr Index L = kLanes<T>;
-  const Index rows_of_b = q.map.panels() * q.map.panel_size(), first = gate_panel * q.map.panel_size();
-  const bool full = units == q.map.block, fetching = q.map.template outgrows_cache<T>(q.columns);
-  for (Index panel = q.column_panel_begin; panel < q.column_panel_end; ++panel) {
-    const Index columns = smaller(4 * L, q.columns - panel * 4 * L), b_step = round_up(columns, L);
-    const T* b = q.weight + panel * 4 * L * rows_of_b + first * b_step;
-    multiply_block(Product<T>{.rows = q.rows,
-                              .width = static_cast<int>(b_step / L),
-                              .a = q.d_gates + gate_panel * q.gates_panel,
-                              .a_row = 4 * L,
-                              .b = b,
-                              .b_step = b_step,
-                              .segments = full ? panels : q.map.slots,
-                              .length = full ? q.map.panel_size() : units,
-                              .a_segment = full ? q.gates_panel : q.map.block,
-                              .b_segment = (full ? q.map.panel_size() : q.map.block) * b_step,
-                              .start = start,
-                              .c = q.c + panel * (q.c_panel ? q.c_panel : 4 * L),
-                              .c_row = q.c_row,
-                              .last_lanes = q.c_padded ? 0 : static_cast<int>(columns % L),
-                              .ahead = fetching && panel + 1 < q.column_panel_end ? b + 4 * L * rows_of_b : nullptr});
-  }
-}
+class BackBlocks {
+ public:
+  explicit PYRNN_INLINE BackBlocks(const BackProduct<T>& q)
+      : q_(q),
+        full_(q.map.units / q.map.block),
+        missing_from_(q.map.units % q.map.block),
+        step_(larger(1, kBlockLength / q.map.panel_size())) {}
 
-// dG*W for the columns of some panels. Blocks of k outermost: dG, of all gates, passes by once. Of a last panel that is
-// not full only the units that exist are summed: a missing unit's gate may be NaN where x is infinite.
+  PYRNN_INLINE Index gate_blocks() const { return ceil_div(full_, step_) + (missing_from_ > 0); }
+  PYRNN_INLINE Index column_blocks() const { return q_.column_panel_end - q_.column_panel_begin; }
+
+  PYRNN_INLINE const T* weight(Index gate_block, Index column_block) const {
+    const Index panel = column_panel(column_block), first = smaller(gate_block * step_, full_) * q_.map.panel_size();
+    return q_.weight + panel * 4 * L * q_.map.panels() * q_.map.panel_size() + first * b_step(panel);
+  }
+
+  PYRNN_INLINE void multiply(Index gate_block, Index column_block, const T* ahead) const {
+    const Index first = smaller(gate_block * step_, full_), panel = column_panel(column_block), row = b_step(panel);
+    const bool full = first < full_;
+    multiply_block(Product<T>{.rows = q_.rows,
+                              .width = static_cast<int>(row / L),
+                              .a = q_.d_gates + first * q_.gates_panel,
+                              .a_row = 4 * L,
+                              .b = weight(gate_block, column_block),
+                              .b_step = row,
+                              .segments = full ? smaller(step_, full_ - first) : q_.map.slots,
+                              .length = full ? q_.map.panel_size() : missing_from_,
+                              .a_segment = full ? q_.gates_panel : q_.map.block,
+                              .b_segment = (full ? q_.map.panel_size() : q_.map.block) * row,
+                              .start = gate_block == 0 ? q_.start : Start::add,
+                              .c = q_.c + panel * (q_.c_panel ? q_.c_panel : 4 * L),
+                              .c_row = q_.c_row,
+                              .last_lanes = q_.c_padded ? 0 : static_cast<int>(columns_of(panel) % L),
+                              .ahead = ahead});
+  }
+
+ private:
+  static constexpr Index L = kLanes<T>;
+  PYRNN_INLINE Index column_panel(Index block) const {
+    return q_.descending ? q_.column_panel_end - 1 - block : q_.column_panel_begin + block;
+  }
+  PYRNN_INLINE Index columns_of(Index panel) const { return smaller(4 * L, q_.columns - panel * 4 * L); }
+  PYRNN_INLINE Index b_step(Index panel) const { return round_up(columns_of(panel), L); }
+
+  const BackProduct<T>& q_;
+  const Index full_, missing_from_, step_;
+};
+
+// dG*W for the columns of some panels. dG of many rows passes by once, block by block; that of few rows stays cached,
+// and the weights of all gates pass for one panel of columns after the other.
 template <class T>
 void back_product(const BackProduct<T>& q) noexcept {
-  const Index full = q.map.units / q.map.block, missing_from = q.map.units - full * q.map.block;
-  const Index step = larger(1, kBlockLength / q.map.panel_size());
-  for (Index panel = 0; panel < full; panel += step)
-    back_product_block(q, panel, smaller(step, full - panel), q.map.block, panel == 0 ? q.start : Start::add);
-  if (missing_from > 0) back_product_block(q, full, 1, missing_from, full == 0 ? q.start : Start::add);
+  constexpr Index kStaysCached = 256 * 1024;
+  const BackBlocks<T> blocks(q);
+  const Index gates = blocks.gate_blocks(), columns = blocks.column_blocks(), count = gates * columns;
+  const bool few_rows = q.rows * q.map.panels() * q.map.panel_size() * static_cast<Index>(sizeof(T)) <= kStaysCached;
+  const auto gate_block = [&](Index n) { return few_rows ? n % gates : n / columns; };
+  const auto column_block = [&](Index n) { return few_rows ? n / gates : n % columns; };
+  const bool fetching = q.map.template outgrows_cache<T>(q.columns);
+  for (Index n = 0; n < count; ++n)
+    blocks.multiply(gate_block(n), column_block(n),
+                    fetching && n + 1 < count ? blocks.weight(gate_block(n + 1), column_block(n + 1)) : nullptr);
 }
 
 }  // namespace

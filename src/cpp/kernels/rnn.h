@@ -11,14 +11,14 @@ namespace {
 template <class Activation, class T>
 void rnn_forward(const StepForward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
-  for (Index panel = s.panel_begin; panel < s.panel_end; ++panel) {
+  for_each_panel(s, [&](Index panel) __attribute__((always_inline)) {
     const int width = s.map.width(panel, L);
     add_recurrent(s, s.h_prev, s.w_hh, panel, s.map.block, 0, width);
     for (Index row = 0; row < s.rows; ++row)
       for (Index unit = 0; unit < width * L; unit += L)
         store(s.h + row * s.state_row + panel * s.map.block + unit,
               Activation::value(load(s.gates + panel * s.gates_panel + row * 4 * L + unit)));
-  }
+  });
 }
 
 // The derivative comes from the output: 1 - h'^2 for tanh, h' > 0 for relu.
