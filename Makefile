@@ -30,7 +30,7 @@ lint: $(VENV)/.with-dev $(VENV)/.with-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/clang-format --dry-run -Werror $$(find src/cpp tests -name '*.cpp' -o -name '*.h')
+	$(BIN)/clang-format --dry-run -Werror $$(find src/cpp bench tests -name '*.cpp' -o -name '*.h')
 	$(BIN)/python -m pytest -q tests/test_codebase.py
 
 # The tag is the one that the wheel's symbols really give: on an older system it comes out wider.

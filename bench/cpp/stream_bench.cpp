@@ -17,7 +17,7 @@ void stream_step(Bench<T>& bench, Cell cell, Index H) {
   const Array<T> y(H);
   const std::vector<Weights<const T>> weights{
       {.w_ih = w_ih, .w_hh = w_hh, .b_ih = b_ih, .b_hh = b_hh, .w_hr = nullptr}};
-  Stream<T> stream(shape, std::make_shared<const PackedWeights<T>>(bench.table, shape, weights, 1), 1);
+  Stream<T> stream(shape, std::make_shared<const PackedWeights<T>>(bench.table, shape, weights, 1), 1, 1);
   stream.store_state(h, c);
   const double elements = 2.0 * static_cast<double>(G * H * H);
   bench.run(

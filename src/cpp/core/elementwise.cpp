@@ -13,7 +13,7 @@ namespace {
 
 using kernels::ElementwiseKernels;
 
-constexpr double kWorkOfElement = 6;           // multiply-adds that an element's function takes as long as
+constexpr double kWorkOfElement = 16;          // multiply-adds that an element's function takes as long as
 constexpr Index kLineElements = 64;            // members meet at whole cache lines
 
 template <class T>

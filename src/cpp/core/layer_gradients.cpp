@@ -206,7 +206,7 @@ template <class T>
 void WeightGradients<T>::add_to(const std::vector<Weights<T>>& gradients) const {
   const kernels::Kernels<T>& k = kernels::of_type<T>(*table_);
   const CellMaps maps = maps_of(shape_, k.lanes);
-  parallel(threads_worth(weights_of_stack(shape_), threads_), [&](int rank, Team& team) noexcept {
+  parallel(threads_worth(kWorkOfMove * weights_of_stack(shape_), threads_), [&](int rank, Team& team) noexcept {
     const auto add = [&](const kernels::PanelMap& map, const T* from, Index columns, T* to, T* bias) {
       const Range mine = share_of(map.panels(), rank, team.size());
       k.add_gradient({.map = map,

@@ -53,15 +53,16 @@ PackedLinear<T>::PackedLinear(const kernels::KernelTable& table, Index outputs, 
   arena_.want(bias_, padded);
   arena_.allocate();
   kernels_->pack_bias({.map = map_, .first = bias, .second = nullptr, .out = bias_, .stride = map_.panel_size()});
-  parallel(threads_for(1, outputs, inputs, threads), [&](int rank, Team& team) noexcept {
-    const Range mine = share_of(map_.panels(), rank, team.size());
-    kernels_->pack_forward({.map = map_,
-                            .weight = weight,
-                            .columns = inputs,
-                            .panel_begin = mine.begin,
-                            .panel_end = mine.end,
-                            .out = weight_});
-  });
+  parallel(threads_worth(kWorkOfMove * static_cast<double>(outputs * inputs), threads),
+           [&](int rank, Team& team) noexcept {
+             const Range mine = share_of(map_.panels(), rank, team.size());
+             kernels_->pack_forward({.map = map_,
+                                     .weight = weight,
+                                     .columns = inputs,
+                                     .panel_begin = mine.begin,
+                                     .panel_end = mine.end,
+                                     .out = weight_});
+           });
 }
 
 template <class T>

@@ -4,8 +4,8 @@
 namespace pyrnn {
 namespace {
 
-constexpr double kWorkForThreads = 4e5;  // multiply-adds in a call from which waking the other threads pays
-constexpr double kWorkForBarrier = 3e4;  // multiply-adds in a step from which meeting after each step pays
+constexpr double kWorkForThreads = 2e6;  // multiply-adds in a call from which waking the other threads pays
+constexpr double kWorkForBarrier = 1e5;  // multiply-adds in a step from which meeting after each step pays
 
 }  // namespace
 

@@ -28,6 +28,10 @@ double weights_of_stack(const StackShape& shape);
 // ends the threads that a smaller team leaves over, and starts them again for the next larger one.
 int threads_worth(double work, int threads);
 
+// The same for passes over weights that compute little: packing, adding gradients, the steps of one row or a few.
+constexpr double kWorkOfMove = 16;  // multiply-adds that take as long as moving an element from one layout to another,
+constexpr double kWorkOfRead = 4;  // or as reading a weight that is not in the first-level cache
+
 struct Split {
   int threads;
   bool by_units;

@@ -20,7 +20,7 @@ Stream<T>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T
       state_row_(RowWidths<T>(shape, k_.lanes).state),
       output_row_(RowWidths<T>(shape, k_.lanes).output),
       panel_(gates_panel_stride(rows, k_.lanes)),
-      threads_(threads_worth(weights_of_stack(shape) * static_cast<double>(rows), threads)),
+      threads_(threads_worth(std::max(kWorkOfRead, static_cast<double>(rows)) * weights_of_stack(shape), threads)),
       layers_(static_cast<std::size_t>(shape.layers)) {
   for (Layer& layer : layers_) {
     layer = {};

@@ -87,6 +87,20 @@ PYRNN_INLINE Vec<T> broadcast(T a) {
   return a - Vec<T>{};  // not a + 0: that would turn -0 into +0
 }
 
+#if defined(__AVX__) && !defined(__AVX512F__)
+// Lanes below n: a window into ones and zeros.
+template <class T>
+constexpr Bit<T> kLaneMask[2 * kLanes<T>] = {};
+template <>
+constexpr std::int32_t kLaneMask<float>[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+template <>
+constexpr std::int64_t kLaneMask<double>[8] = {-1, -1, -1, -1};
+template <class T>
+PYRNN_INLINE __m256i lane_mask(int n) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kLaneMask<T> + kLanes<T> - n));
+}
+#endif
+
 // The first n lanes (0 < n <= lanes); the others are zero, and their memory is not touched.
 template <class T>
 PYRNN_INLINE Vec<T> load_first(const T* p, int n) {
@@ -95,6 +109,11 @@ PYRNN_INLINE Vec<T> load_first(const T* p, int n) {
     return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p);
   else
     return _mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << n) - 1), p);
+#elif defined(__AVX__)
+  if constexpr (sizeof(T) == 4)
+    return _mm256_maskload_ps(p, lane_mask<T>(n));
+  else
+    return _mm256_maskload_pd(p, lane_mask<T>(n));
 #else
   alignas(kVectorBytes) T lanes[kLanes<T>] = {};
   for (int i = 0; i < n; ++i) lanes[i] = p[i];
@@ -108,6 +127,11 @@ PYRNN_INLINE void store_first(T* p, Vec<T> v, int n) {
     _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), v);
   else
     _mm512_mask_storeu_pd(p, static_cast<__mmask8>((1u << n) - 1), v);
+#elif defined(__AVX__)
+  if constexpr (sizeof(T) == 4)
+    _mm256_maskstore_ps(p, lane_mask<T>(n), v);
+  else
+    _mm256_maskstore_pd(p, lane_mask<T>(n), v);
 #else
   alignas(kVectorBytes) T lanes[kLanes<T>];
   store(lanes, v);
