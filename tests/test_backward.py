@@ -6,6 +6,7 @@ import pytest
 import reference
 from cases import CELLS, Case
 from compare import assert_close, assert_same_bits
+from core_calls import run
 from covering import covering_cases
 from pyrnn import _core
 
@@ -42,6 +43,24 @@ def test_long_sequences(cell, dtype, T, isa):
     y, actual = problem.training()
     assert_close(y, outputs, dtype, case.terms)
     assert_close(actual, gradients, dtype, case.gradient_terms, backward=True)
+
+
+def test_chunks_of_different_size():
+    """Of a last chunk of fewer rows a call takes more columns: in a child, whose heap would not survive too many."""
+    run("""
+        import pyrnn
+        for isa in _core.available_isas():
+            _core._set_isa(isa)
+            for I in (95, 191, 383):
+                x, gradients = np.ones((25, 128, I), np.float32), []
+                for n in (1, 2):
+                    layer = pyrnn.RNN(I, 64, seed=0)
+                    with pyrnn.threads(n):
+                        _, pullback = layer.vjp(x)
+                        pullback(np.ones((25, 128, 64), np.float32))
+                    gradients.append([p.grad.tobytes() for p in layer.parameters()])
+                assert gradients[0] == gradients[1], (isa, I)
+    """)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -10,11 +10,19 @@ namespace {
 
 // Columns of A that one call may take: as many as keep their strips in the second-level cache, since dG, which may lie
 // beyond it, is read once by each call.
+constexpr Index kFewestColumns = 48, kMostColumns = 240;  // multiples of both tile heights
+template <class T>
+constexpr Index kStripElements = 512 * 1024 / static_cast<Index>(sizeof(T));
 template <class T>
 Index weight_gradient_columns(Index rows) noexcept {
-  constexpr Index kStripBytes = 512 * 1024, kAtLeast = 48, kAtMost = 240;  // multiples of both tile heights
-  const Index fitting = kStripBytes / static_cast<Index>(sizeof(T)) / larger(1, rows) / kAtLeast * kAtLeast;
-  return smaller(larger(fitting, kAtLeast), kAtMost);
+  const Index fitting = kStripElements<T> / larger(1, rows) / kFewestColumns * kFewestColumns;
+  return smaller(larger(fitting, kFewestColumns), kMostColumns);
+}
+
+// Enough for any call of at most so many rows: fewer rows may take more columns.
+template <class T>
+Index weight_gradient_scratch(Index rows) noexcept {
+  return kMostColumns * 4 * kLanes<T> + larger(kStripElements<T>, kFewestColumns * rows);
 }
 
 // Copies columns [begin, end) of A's rows into strips of the tiles' heights, k (the row) slowest inside a strip.
@@ -114,11 +122,6 @@ void weight_gradient(const WeightGradient<T>& w) noexcept {
   if (tail != full)
     with_width<T>(tail,
                   [&](auto width) __attribute__((always_inline)) { gradient_panels<T, width>(w, last, last + 1); });
-}
-
-template <class T>
-Index weight_gradient_scratch(Index rows) noexcept {
-  return weight_gradient_columns<T>(rows) * (4 * kLanes<T> + rows);
 }
 
 }  // namespace
