@@ -173,20 +173,21 @@ def test_stream():
         w = weights(layers=1, bi=False)
         s = stack(layers=1, bi=False)
         packed = s.pack(w, 1)
-        calls(_core.Stream, dict(s=s, packed=packed, n=B), s=[None, 3, packed, stack()],
-              packed=[None, s], n=[-1, "x", None, 2**62])
-        stream = _core.Stream(s, packed, B)
+        calls(_core.Stream, dict(s=s, packed=packed, n=B, threads=1), s=[None, 3, packed, stack()],
+              packed=[None, s], n=[-1, "x", None, 2**62], threads=[0, -1, None])
+        stream = _core.Stream(s, packed, B, 1)
         read_only = zeros(B, H)
         read_only.flags.writeable = False
         x = zeros(B, H)
-        calls(stream.step, dict(x=zeros(B, I), out=None), x=wrong_arrays(B, I) + not_arrays,
-              out=[a for a in wrong_arrays(B, H) + not_arrays if a is not None] + [read_only])
-        calls(stream.run, dict(x=zeros(T, B, I), threads=1), x=wrong_arrays(T, B, I) + not_arrays,
+        for step in (stream.step, stream._checked_step):
+            calls(step, dict(x=zeros(B, I), out=None), x=wrong_arrays(B, I) + not_arrays,
+                  out=[a for a in wrong_arrays(B, H) + not_arrays if a is not None] + [read_only])
+        calls(stream._run, dict(x=zeros(T, B, I), threads=1), x=wrong_arrays(T, B, I) + not_arrays,
               threads=[0, -1, None])
         states = wrong_arrays(1, B, H) + not_arrays
-        calls(stream.set_state, dict(h=zeros(1, B, H), c=zeros(1, B, H)), h=states, c=states)
+        calls(stream._set_state, dict(h=zeros(1, B, H), c=zeros(1, B, H)), h=states, c=states)
         """,
-        minimum=120,
+        minimum=160,
     )
 
 

@@ -73,7 +73,9 @@ def stub():
 
 
 def documented_arguments(function):
-    """Argument names as pybind11 writes them into the first line of the docstring."""
+    """Argument names as pybind11 writes them into the first line of the docstring, or CPython's."""
+    if getattr(function, "__text_signature__", None):
+        return list(inspect.signature(function).parameters)
     signature = function.__doc__.strip().splitlines()[0]
     inside = signature[signature.index("(") + 1 : signature.rindex(") ->")]
     depth, names = 0, [""]

@@ -63,6 +63,24 @@ def test_reset_is_a_fresh_stream(cell):
     assert_same_bits(stream.run(problem.x), first)
 
 
+SHARED = [
+    ("lstm", {"B": 1, "proj_size": 70}),
+    *((cell, {"B": B}) for cell in CELLS for B in (1, 5)),
+]
+
+
+@pytest.mark.parametrize(("cell", "options"), SHARED, ids=str)
+@each_dtype
+def test_steps_shared_among_threads(cell, options, dtype, isa):
+    """Two layers, each with enough work for two threads: the bits of one."""
+    problem = Case(cell, 400, 640, 2, T=4, dtype=dtype, state=False, **options).any_problem()
+    with pyrnn.threads(1):
+        y = problem.inference()["y"]
+    with pyrnn.threads(2):
+        stream = problem.layer.stream(batch_size=options["B"])
+        assert_same_bits(np.stack([stream.step(x_t) for x_t in problem.x]), y)
+
+
 def test_two_streams_do_not_meet():
     layer = pyrnn.GRU(4, 5, seed=0)
     x = np.random.default_rng(0).standard_normal((6, 1, 4)).astype(np.float32)
@@ -95,35 +113,6 @@ def test_strided_input(lay_out):
     stream = layer.stream(batch_size=3)
     got = [stream.step(lay_out(x[0])), *stream.run(lay_out(x[1:]))]
     assert_same_bits(np.stack(got), expected)
-
-
-def test_sequential_stream():
-    """Embedding, two recurrent layers and a dense one, a step at a time."""
-    model = pyrnn.Sequential(
-        pyrnn.Embedding(9, 4, seed=0),
-        pyrnn.GRU(4, 5, seed=1),
-        pyrnn.Dropout(0.5, seed=2),
-        pyrnn.LSTM(5, 6, num_layers=2, seed=3),
-        pyrnn.Linear(6, 9, seed=4),
-        pyrnn.Softmax(),
-    )
-    ids = np.random.default_rng(0).integers(0, 9, (7, 2))
-    y, state = model(ids)
-    stream = model.stream(batch_size=2)
-    steps = [stream.step(i) for i in ids[:3]]
-    assert_same_bits(np.concatenate([steps, stream.run(ids[3:])]), y)
-    assert_same_bits(stream.state, state)
-    stream.reset()
-    assert_same_bits(stream.step(ids[0]), y[0])
-
-
-def test_last_step_passes_each_step_on():
-    """A step's output is that of the sequence that ended there."""
-    model = pyrnn.Sequential(pyrnn.GRU(3, 4, seed=0), pyrnn.LastStep(), pyrnn.Linear(4, 2, seed=1))
-    x = np.random.default_rng(0).standard_normal((5, 2, 3)).astype("f4")
-    stream = model.stream(batch_size=2)
-    for t in range(5):
-        assert_same_bits(stream.step(x[t]), model(x[: t + 1])[0])
 
 
 def test_bidirectional_is_refused():

@@ -1,25 +1,28 @@
 """Streams: inference one step at a time, on a snapshot of the weights."""
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from . import _core
-from ._checks import Array, as_contiguous, as_floats, check_shape, check_size
+from ._checks import Array, as_contiguous, as_floats, check_shape, check_size, describe
 from ._inputs import Sizes, read_state
 from ._runtime import num_threads
 
 
-class Stream:
+class Stream(_core.Stream):
     """What a recurrent layer computes, step by step or chunk by chunk, with the same bits.
 
     Made by `layer.stream(batch_size=1)`: starts from the zero state, and keeps the weights that
-    the layer had then. One stream belongs to one thread at a time: a second step during a step is
-    a RuntimeError.
+    the layer had then. Long steps (from H = 512 on at batch_size 1, or so) are shared among as
+    many threads as were set then. One stream belongs to one thread at a time: a second call during
+    a call is a RuntimeError. `step` is one C call, which turns to `_checked_step` with what it
+    cannot read.
     """
 
-    __slots__ = ("_core", "_core_step", "_layer", "_owner", "batch_size")
+    __slots__ = ("_layer", "_owner", "batch_size")
 
     def __init__(
         self, layer: Sizes, stack: _core.Stack, packed: _core.Packed, batch_size: int
@@ -27,20 +30,7 @@ class Stream:
         self._owner = f"{type(layer).__name__}.stream"
         self.batch_size = check_size(self._owner, "batch_size", batch_size)
         self._layer = layer
-        self._core = _core.Stream(stack, packed, self.batch_size)
-        self._core_step = self._core.step
-
-    def step(self, x_t: Any, out: Array | None = None) -> Array:
-        """y (B, H) of one step x_t (B, I); for batch_size 1 also x_t (I,), then y is (H,).
-
-        `out`, a C-contiguous array of y's shape and dtype, receives y and is returned; nothing is
-        allocated. TypeError or ValueError for what does not fit; then the state is as it was.
-        """
-        try:
-            return self._core_step(x_t, out)
-        except (TypeError, ValueError):
-            pass  # not as the core wants it: convert, or say what is wrong
-        return self._converted_step(x_t, out)
+        super().__init__(stack, packed, self.batch_size, num_threads())
 
     def run(self, x: Any) -> Array:
         """y (T, B, H) of a chunk x (T, B, I), or in the layer's batch_first layout.
@@ -59,7 +49,7 @@ class Stream:
         else:
             expected = (*x.shape[:1], self.batch_size, layer.input_size)
             check_shape(owner, "x", x, expected, "(time, batch, input_size)")
-        y = self._core.run(x, num_threads())
+        y = self._run(x, num_threads())
         if single:
             return y[:, 0]
         return as_contiguous(y.swapaxes(0, 1)) if swapped else y
@@ -67,22 +57,18 @@ class Stream:
     @property
     def state(self) -> Any:
         """The state after the last step: a copy, h (L, B, H), or (h, c) of an LSTM."""
-        h, c = self._core.get_state()
+        h, c = self._get_state()
         return h if c is None else (h, c)
 
     @state.setter
     def state(self, state: Any) -> None:
         h, c = read_state(self._layer, state, self.batch_size)
         if h is None:
-            self._core.reset()
+            self.reset()
         else:
-            self._core.set_state(h, c)
+            self._set_state(h, c)
 
-    def reset(self) -> None:
-        """Back to the zero state."""
-        self._core.reset()
-
-    def _converted_step(self, x_t: Any, out: Array | None) -> Array:
+    def _checked_step(self, x_t: Any, out: Array | None) -> Array:
         """A step whose arrays are checked in words, and copied where the core cannot read them."""
         layer, owner = self._layer, self._owner
         x = as_floats(owner, "x", x_t, layer.dtype)
@@ -92,7 +78,7 @@ class Stream:
         y_shape = (layer.output_size,) if single else (self.batch_size, layer.output_size)
         if out is not None:
             check_out(owner, out, y_shape, layer.dtype)
-        y = self._core_step(x)
+        y = super()._checked_step(x, None)
         return deliver(y[0] if single else y, out)
 
 
@@ -107,6 +93,7 @@ class SequentialStream:
     def __init__(self, parts: Sequence[Any], batch_size: int, batch_first: bool) -> None:
         self.batch_size = batch_size
         self._batch_first = batch_first
+        self._busy = threading.Lock()
         self._streams = [p for p in parts if isinstance(p, Stream | SequentialStream)]
         stateful = [isinstance(p, Stream | SequentialStream) for p in parts]
         both = list(zip(parts, stateful, strict=True))
@@ -116,8 +103,51 @@ class SequentialStream:
     def step(self, x_t: Any, out: Array | None = None) -> Array:
         """y (B, F) of x_t (B, I), or of integer x_t (B,) in front of an Embedding.
 
-        For batch_size 1 the batch axis may be left out; then y has none. `out` as in Stream.
+        For batch_size 1 the batch axis may be left out; then y has none. `out` as in Stream. After
+        an error, of whatever part, every state is as it was.
         """
+        y: Array = self._call(self._step, x_t, out)
+        return y
+
+    def run(self, x: Any) -> Array:
+        """y (T, B, F) of a chunk x (T, B, I) or (T, B) of ids; batch first if the model is."""
+        y: Array = self._call(self._run, x)
+        return y
+
+    @property
+    def state(self) -> tuple[Any, ...]:
+        """A tuple with the state of every recurrent layer, copies."""
+        states: tuple[Any, ...] = self._call(self._get_states)
+        return states
+
+    @state.setter
+    def state(self, state: Any) -> None:
+        self._call(self._set_states, state)
+
+    def reset(self) -> None:
+        """Every recurrent layer back to the zero state."""
+        self.state = None
+
+    def _call(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """work(*arguments), one call at a time and all or nothing."""
+        if not self._busy.acquire(blocking=False):
+            raise RuntimeError(
+                "Sequential.stream: another thread is in a call on this stream, "
+                "expected one call at a time"
+            )
+        try:
+            before = self._get_states()
+            try:
+                return work(*arguments)
+            except BaseException:
+                self._set_states(before)
+                raise
+        finally:
+            self._busy.release()
+
+    def _step(self, x_t: Any, out: Array | None) -> Array:
+        if out is not None:  # a wrong kind before the step; a wrong shape when y's is known
+            check_writeable("Sequential.stream", out)
         x, single = self._with_batch(x_t, steps=0, axis=0)
         for step in self._steps:
             x = step(x)
@@ -126,8 +156,7 @@ class SequentialStream:
             check_out("Sequential.stream", out, y.shape, y.dtype)
         return deliver(y, out)
 
-    def run(self, x: Any) -> Array:
-        """y (T, B, F) of a chunk x (T, B, I) or (T, B) of ids; batch first if the model is."""
+    def _run(self, x: Any) -> Array:
         axis = 0 if self._batch_first else 1
         x, single = self._with_batch(x, steps=1, axis=axis)
         for run in self._runs:
@@ -135,17 +164,14 @@ class SequentialStream:
         y: Array = x
         return y.squeeze(axis) if single else y
 
-    @property
-    def state(self) -> tuple[Any, ...]:
-        """A tuple with the state of every recurrent layer, copies."""
+    def _get_states(self) -> tuple[Any, ...]:
         states: list[Any] = []
         for stream in self._streams:
             states += stream.state if isinstance(stream, SequentialStream) else [stream.state]
         return tuple(states)
 
-    @state.setter
-    def state(self, state: Any) -> None:
-        count = len(self.state)
+    def _set_states(self, state: Any) -> None:
+        count = len(self._get_states())
         rest = [None] * count if state is None else state
         if not isinstance(rest, tuple | list) or len(rest) != count:
             raise ValueError(f"Sequential.stream: state is {state!r}, expected a tuple of {count}")
@@ -157,11 +183,6 @@ class SequentialStream:
             else:
                 stream.state = rest.pop(0)
 
-    def reset(self) -> None:
-        """Every recurrent layer back to the zero state."""
-        for stream in self._streams:
-            stream.reset()
-
     def _with_batch(self, x: Any, steps: int, axis: int) -> tuple[Any, bool]:
         """x with its batch axis, and whether it had none; integers have no feature axis."""
         array = np.asarray(x)
@@ -169,18 +190,22 @@ class SequentialStream:
         if self.batch_size != 1 or array.ndim != steps + features:
             return x, False
         if isinstance(x, np.ndarray):
-            return np.expand_dims(x, axis), True
+            return (x[None] if axis == 0 else x[:, None]), True
         return ([x] if axis == 0 else [[row] for row in x]), True
 
 
 def check_out(owner: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """An array that can receive y."""
-    if not isinstance(out, np.ndarray) or out.dtype != dtype:
-        came = (
-            f"has dtype {out.dtype}" if isinstance(out, np.ndarray) else f"is {type(out).__name__}"
-        )
-        raise TypeError(f"{owner}: out {came}, expected an array of {dtype}")
+    check_writeable(owner, out)
+    if out.dtype != dtype:
+        raise TypeError(f"{owner}: out has dtype {out.dtype}, expected {dtype}")
     check_shape(owner, "out", out, shape, "the shape of y")
+
+
+def check_writeable(owner: str, out: Any) -> None:
+    """An array that can receive something."""
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"{owner}: out is {describe(out)}, expected an array")
     if not (out.flags.writeable and out.flags.c_contiguous and out.flags.aligned):
         came = "misaligned or not contiguous" if out.flags.writeable else "read-only"
         raise ValueError(f"{owner}: out is {came}, expected an array that the core can write")

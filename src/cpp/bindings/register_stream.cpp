@@ -1,26 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bindings/interrupt.h"
-#include "bindings/recurrent.h"
+#include "bindings/stream_step.h"
+
+namespace pyrnn::bindings {
+
+// An instance of Stream that may never have been initialised.
+class Self : public py::object {
+  PYBIND11_OBJECT(Self, py::object, py::isinstance<StreamObject>)
+  StreamObject& operator*() const { return stream_of(ptr()); }
+  StreamObject* operator->() const { return &**this; }
+};
+
+}  // namespace pyrnn::bindings
+
+template <>  // for signatures in docstrings
+struct pybind11::detail::handle_type_name<pyrnn::bindings::Self> {
+  static constexpr auto name = const_name("pyrnn._core.Stream");
+};
 
 namespace pyrnn::bindings {
 namespace {
 
-// A stream has one state: two calls at a time would mix two sequences.
-class Busy {
- public:
-  explicit Busy(std::atomic_flag& flag) : flag_(flag) {
-    if (flag_.test_and_set(std::memory_order_acquire))
-      throw std::runtime_error("Stream: another thread is in a call on this stream, expected one call at a time");
-  }
-  ~Busy() { flag_.clear(std::memory_order_release); }
-  Busy(const Busy&) = delete;
-  Busy& operator=(const Busy&) = delete;
-
- private:
-  std::atomic_flag& flag_;
-};
-
-std::unique_ptr<StreamObject> make_stream(const Stack& stack, const Packed& packed, py::ssize_t batch_size) {
+std::unique_ptr<StreamObject> make_stream(const Stack& stack, const Packed& packed, py::ssize_t batch_size,
+                                          int threads) {
+  checked_threads(threads);
   check_same_stack(stack, packed.stack, "packed");
   if (stack.shape.directions != 1)
     throw std::invalid_argument(
@@ -31,41 +33,26 @@ std::unique_ptr<StreamObject> make_stream(const Stack& stack, const Packed& pack
   object->stack = stack;
   std::visit(
       [&]<class T>(const std::shared_ptr<const PackedWeights<T>>& weights) {
-        object->stream = std::make_unique<Stream<T>>(stack.shape, weights, batch_size);
+        object->stream = std::make_unique<Stream<T>>(stack.shape, weights, batch_size, threads);
       },
       packed.weights);
   return object;
 }
 
-// Multiply-adds of a step above which other threads of Python should run meanwhile: about 20 us.
-constexpr double kWorkWithGil = 5e5;
-
-template <class T>
-double work_of_step(const Stream<T>& stream) {
-  const StackShape& s = stream.shape();
-  return static_cast<double>(s.gates() * s.hidden * stream.rows()) *
-         static_cast<double>(s.input + s.layers * 2 * s.output());
-}
-
-py::object step(StreamObject& object, py::handle x, py::handle out) {
+// Where step turns with what it cannot take: the same step, with every check in words. A subclass may convert instead.
+py::array checked_step(const Self& self, py::handle x, py::handle out) {
   return std::visit(
-      [&]<class T>(std::unique_ptr<Stream<T>>& stream) -> py::object {
-        // One row may come without its batch axis, and goes as it came.
+      [&]<class T>(std::unique_ptr<Stream<T>>& stream) {
         const bool flat = stream->rows() == 1 && require_ndarray(x, "x").ndim() == 1;
         const auto shape = [&](Index columns) { return flat ? Shape{columns} : Shape{stream->rows(), columns}; };
         const Shape x_shape = shape(stream->shape().input), y_shape = shape(stream->shape().output());
         const py::array input = require_array<T>(x, "x", x_shape, "(batch, input_size)");
         const py::array output =
             out.is_none() ? NewArray<T>(y_shape).array : require_array<T>(out, "out", y_shape, "(batch, output size)");
-        T* y = writeable_data<T>(output, "out");
-        const Busy busy(object.busy);
-        if (work_of_step(*stream) < kWorkWithGil)
-          stream->step(data<T>(input), y);
-        else
-          without_gil([&] { stream->step(data<T>(input), y); });
+        take_step(*self, *stream, data<T>(input), writeable_data<T>(output, "out"));
         return output;
       },
-      object.stream);
+      self->stream);
 }
 
 template <class T>
@@ -78,17 +65,17 @@ struct StreamState {
   NewArray<T> h, c;
 };
 
-py::tuple get_state(StreamObject& object) {
+py::tuple get_state(const Self& self) {
   return std::visit(
       [&]<class T>(std::unique_ptr<Stream<T>>& stream) -> py::tuple {
-        const Busy busy(object.busy);
+        const Busy busy(self->busy);
         StreamState<T> state(*stream);
         return py::make_tuple(state.h.array, stream->shape().is_lstm() ? py::object(state.c.array) : py::none());
       },
-      object.stream);
+      self->stream);
 }
 
-void set_state(StreamObject& object, py::handle h, py::handle c) {
+void set_state(const Self& self, py::handle h, py::handle c) {
   std::visit(
       [&]<class T>(std::unique_ptr<Stream<T>>& stream) {
         const StackShape& s = stream->shape();
@@ -98,19 +85,19 @@ void set_state(StreamObject& object, py::handle h, py::handle c) {
           throw std::invalid_argument("c: an array, expected None for a cell without cell state");
         if (s.is_lstm())
           require_array<T>(c, "c", {s.layers, stream->rows(), s.hidden}, "(num_layers, batch, hidden_size)");
-        const Busy busy(object.busy);
+        const Busy busy(self->busy);
         stream->store_state(data<T>(h_in), s.is_lstm() ? data<T>(py::reinterpret_borrow<py::array>(c)) : nullptr);
       },
-      object.stream);
+      self->stream);
 }
 
-void reset(StreamObject& object) {
-  const Busy busy(object.busy);
-  std::visit([](auto& stream) { stream->store_state(nullptr, nullptr); }, object.stream);
+void reset(const Self& self) {
+  const Busy busy(self->busy);
+  std::visit([](auto& stream) { stream->store_state(nullptr, nullptr); }, self->stream);
 }
 
 // A chunk of steps at once, through the whole-sequence kernels: the same bits as step by step.
-py::array run(StreamObject& object, py::handle x_in, int threads) {
+py::array run(const Self& self, py::handle x_in, int threads) {
   checked_threads(threads);
   return std::visit(
       [&]<class T>(std::unique_ptr<Stream<T>>& stream) -> py::array {
@@ -119,7 +106,7 @@ py::array run(StreamObject& object, py::handle x_in, int threads) {
         const py::ssize_t steps = x.shape(0);
         require_shape(x, "x", {steps, stream->rows(), s.input}, "(T, batch, input_size)");
         NewArray<T> y({steps, stream->rows(), s.output()});
-        const Busy busy(object.busy);
+        const Busy busy(self->busy);
         StreamState<T> state(*stream), end(*stream);
         const Sequences<T> sequences{.array_steps = steps,
                                      .batch_first = false,
@@ -137,19 +124,20 @@ py::array run(StreamObject& object, py::handle x_in, int threads) {
         if (finished) stream->store_state(end.h.data(), end.c.data());
         return y.array;
       },
-      object.stream);
+      self->stream);
 }
 
 }  // namespace
 
 void register_stream(py::module_& m) {
-  py::class_<StreamObject>(m, "Stream")
-      .def(py::init(&make_stream), py::arg("stack"), py::arg("packed"), py::arg("batch_size"))
-      .def("step", &step, py::arg("x"), py::arg("out").none(true) = py::none())
-      .def("run", &run, py::arg("x"), py::arg("threads"))
-      .def("get_state", &get_state)
-      .def("set_state", &set_state, py::arg("h"), py::arg("c").none(true))
-      .def("reset", &reset);
+  py::class_<StreamObject> stream(m, "Stream");
+  stream.def(py::init(&make_stream), py::arg("stack"), py::arg("packed"), py::arg("batch_size"), py::arg("threads"))
+      .def("reset", &reset, "Back to the zero state.")
+      .def("_checked_step", &checked_step, py::arg("x_t"), py::arg("out").none(true))
+      .def("_run", &run, py::arg("x"), py::arg("threads"))
+      .def("_get_state", &get_state)
+      .def("_set_state", &set_state, py::arg("h"), py::arg("c").none(true));
+  add_step(stream);
 }
 
 }  // namespace pyrnn::bindings

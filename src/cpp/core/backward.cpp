@@ -194,6 +194,7 @@ class BackwardPass {
         .rows = rows.size(),
         .column_panel_begin = me.column_panels.begin,
         .column_panel_end = me.column_panels.end,
+        .descending = step % 2 == 1,
         .map = maps_.h,
         .next_rows = next,
         .next_d_gates = next ? gates(p, step + 1, rows.begin) + maps_.h_slot * k_.lanes : nullptr,

@@ -20,17 +20,20 @@ template <class T>
 void input_product(const kernels::Kernels<T>& k, const kernels::PanelMap& map,
                    const typename PackedWeights<T>::Direction& weights, Index panel, const InputProduct<T>& in) {
   const int width = map.width(panel, k.lanes);
+  const T* w_ih = weights.w_ih + panel * in.columns * map.panel_size();
+  const bool fetching = map.template outgrows_cache<T>(in.columns) && panel + 1 < map.panels();
   k.product({.rows = in.rows,
              .width = width,
              .a = in.x,
              .a_row = in.x_row,
-             .b = weights.w_ih + panel * in.columns * map.panel_size(),
+             .b = w_ih,
              .b_step = width * k.lanes,
              .length = in.columns,
              .start = kernels::Start::bias,
              .bias = weights.bias + panel * map.panel_size(),
              .c = in.gates + panel * in.gates_panel,
-             .c_row = 4 * k.lanes});
+             .c_row = 4 * k.lanes,
+             .ahead = fetching ? w_ih + in.columns * map.panel_size() : nullptr});
 }
 
 // With projection, h = W_hr m for the units that a member holds.

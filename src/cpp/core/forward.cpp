@@ -202,6 +202,7 @@ class ForwardPass {
       const kernels::StepForward<T> s{.rows = larger(0, rows.size()),
                                       .panel_begin = me.panels.begin,
                                       .panel_end = me.panels.end,
+                                      .descending = step % 2 == 1,
                                       .map = maps_.h,
                                       .h_prev = p.buffers.h + previous * width_.output,
                                       .h_prev_row = width_.output,

@@ -22,7 +22,7 @@ void LayerGradients<T>::want(Arena& arena, int threads) {
   scratch_.resize(static_cast<std::size_t>(threads));
   for (T*& scratch : scratch_) arena.want(scratch, k_.weight_gradient_scratch(chunk_rows()));
   blocks_.resize(static_cast<std::size_t>(threads));
-  for (auto& blocks : blocks_) blocks.resize(static_cast<std::size_t>(kChunkSteps));
+  for (auto& blocks : blocks_) blocks.resize(static_cast<std::size_t>(chunk_steps(batch_.rows())));
 }
 
 template <class T>
@@ -141,9 +141,9 @@ template <class T>
 void LayerGradients<T>::weight_gradient(const Member& me, const Walk& walk, const Piece& piece) {
   const Range columns = share_of(piece.columns + 1, me.rank, me.team->size());
   if (columns.empty() || batch_.steps() == 0) return;
-  for (Index first = (batch_.steps() - 1) / kChunkSteps * kChunkSteps; first >= 0 && !interrupt_.requested();
-       first -= kChunkSteps)
-    chunk_gradient(me, walk, piece, first, smaller(first + kChunkSteps, batch_.steps()), columns);
+  const Index chunk = chunk_steps(batch_.rows());
+  for (Index first = (batch_.steps() - 1) / chunk * chunk; first >= 0 && !interrupt_.requested(); first -= chunk)
+    chunk_gradient(me, walk, piece, first, smaller(first + chunk, batch_.steps()), columns);
 }
 
 template <class T>
@@ -206,7 +206,7 @@ template <class T>
 void WeightGradients<T>::add_to(const std::vector<Weights<T>>& gradients) const {
   const kernels::Kernels<T>& k = kernels::of_type<T>(*table_);
   const CellMaps maps = maps_of(shape_, k.lanes);
-  parallel(threads_for_copying(shape_, threads_), [&](int rank, Team& team) noexcept {
+  parallel(threads_worth(weights_of_stack(shape_), threads_), [&](int rank, Team& team) noexcept {
     const auto add = [&](const kernels::PanelMap& map, const T* from, Index columns, T* to, T* bias) {
       const Range mine = share_of(map.panels(), rank, team.size());
       k.add_gradient({.map = map,

@@ -7,26 +7,24 @@ namespace {
 constexpr double kWorkForThreads = 4e5;  // multiply-adds in a call from which waking the other threads pays
 constexpr double kWorkForBarrier = 3e4;  // multiply-adds in a step from which meeting after each step pays
 
-// Multiply-adds per row and step, and so also the elements of the weights, of one layer and direction.
-double weights_of_layer(const StackShape& shape) {
-  return static_cast<double>(shape.gates() * shape.hidden) *
-         static_cast<double>(shape.layer_input(shape.layers - 1) + shape.output());
-}
-
 }  // namespace
+
+double weights_of_stack(const StackShape& shape) {
+  double sum = 0;
+  for (Index layer = 0; layer < shape.layers; ++layer)
+    sum += static_cast<double>(shape.gates() * shape.hidden) *
+           static_cast<double>(shape.directions * (shape.layer_input(layer) + shape.output()));
+  return sum;
+}
 
 int threads_worth(double work, int threads) { return work < kWorkForThreads ? 1 : threads; }
 
-int threads_for_copying(const StackShape& shape, int threads) {
-  return threads_worth(weights_of_layer(shape) * static_cast<double>(shape.layers * shape.directions), threads);
-}
-
 Split Split::plan(const StackShape& shape, const Batch& batch, Index lanes, int threads) {
-  const double per_row = weights_of_layer(shape);
-  const double work = per_row * static_cast<double>(batch.packed_rows() * shape.layers * shape.directions);
-  threads = threads_worth(work, threads);
+  const double weights = weights_of_stack(shape);
+  threads = threads_worth(weights * static_cast<double>(batch.packed_rows()), threads);
   if (threads == 1 || batch.rows() >= threads * kRowsForTiles) return {threads, false};
-  const bool steps_are_long = per_row * static_cast<double>(batch.rows()) >= kWorkForBarrier;
+  const double per_layer = weights / static_cast<double>(shape.layers * shape.directions);
+  const bool steps_are_long = per_layer * static_cast<double>(batch.rows()) >= kWorkForBarrier;
   const bool enough_panels = ceil_div(shape.hidden, 4 * lanes) >= threads;
   if (steps_are_long && enough_panels) return {threads, true};
   return {batch.rows() < 2 * threads ? 1 : threads, false};

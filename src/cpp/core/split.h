@@ -21,12 +21,12 @@ inline Range share_of(Index count, int rank, int size) { return {count * rank / 
 
 constexpr Index kRowsForTiles = 8;  // rows per member from which the products' tiles are full enough
 
+// The weights of all layers and directions; as many multiply-adds does a row take at each time step.
+double weights_of_stack(const StackShape& shape);
+
 // All of `threads`, or one where `work` (in multiply-adds) is not worth waking the others. Nothing in between: OpenMP
 // ends the threads that a smaller team leaves over, and starts them again for the next larger one.
 int threads_worth(double work, int threads);
-
-// For work that touches each weight once, such as packing.
-int threads_for_copying(const StackShape& shape, int threads);
 
 struct Split {
   int threads;

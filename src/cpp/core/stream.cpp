@@ -5,13 +5,13 @@
 
 #include "core/buffers.h"
 #include "core/cell_steps.h"
-#include "core/fpenv.h"
 #include "core/rows.h"
+#include "core/split.h"
 
 namespace pyrnn {
 
 template <class T>
-Stream<T>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T>> weights, Index rows)
+Stream<T>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T>> weights, Index rows, int threads)
     : shape_(shape),
       weights_(std::move(weights)),
       k_(kernels::of_type<T>(weights_->table())),
@@ -20,6 +20,7 @@ Stream<T>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T
       state_row_(RowWidths<T>(shape, k_.lanes).state),
       output_row_(RowWidths<T>(shape, k_.lanes).output),
       panel_(gates_panel_stride(rows, k_.lanes)),
+      threads_(threads_worth(weights_of_stack(shape) * static_cast<double>(rows), threads)),
       layers_(static_cast<std::size_t>(shape.layers)) {
   for (Layer& layer : layers_) {
     layer = {};
@@ -35,30 +36,47 @@ Stream<T>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T
 
 template <class T>
 void Stream<T>::step(const T* x, T* y) {
-  const ScopedFloatControl flush(kFlushDenormals);
   current_ = 1 - current_;
-  Index x_row = shape_.input;
-  for (Index layer = 0; layer < shape_.layers; ++layer) {
-    step_layer(layer, x, x_row);
-    x = layers_[static_cast<std::size_t>(layer)].h[current_];
-    x_row = output_row_;
+  parallel(threads_, [&](int rank, Team& team) noexcept {
+    const T* input = x;
+    Index row = shape_.input;
+    for (Index layer = 0; layer < shape_.layers; ++layer) {
+      step_layer(layer, input, row, rank, team);
+      input = layers_[static_cast<std::size_t>(layer)].h[current_];
+      row = output_row_;
+    }
+    if (rank == 0)
+      for (Index r = 0; r < rows_; ++r) std::copy_n(input + r * row, shape_.output(), y + r * shape_.output());
+  });
+}
+
+// Panel by panel, the last first at every other step, so that the weights with which one step ends are still cached
+// when the next begins. Where all of a step's products must be finished before something else begins, panels go
+// together.
+template <class T>
+void Stream<T>::step_layer(Index index, const T* x, Index x_row, int rank, Team& team) {
+  const Range mine = share_of(maps_.x.panels(), rank, team.size());
+  if (maps_.reset_before || shape_.proj) return step_panels(index, x, x_row, mine, rank, team);
+  for (Index i = 0; i < mine.size(); ++i) {
+    const Index panel = current_ ? mine.end - 1 - i : mine.begin + i;
+    step_panels(index, x, x_row, {panel, panel + 1}, rank, team);
   }
-  for (Index row = 0; row < rows_; ++row) std::copy_n(x + row * x_row, shape_.output(), y + row * shape_.output());
+  team.barrier();
 }
 
 template <class T>
-void Stream<T>::step_layer(Index index, const T* x, Index x_row) {
+void Stream<T>::step_panels(Index index, const T* x, Index x_row, Range panels, int rank, Team& team) {
   Layer& layer = layers_[static_cast<std::size_t>(index)];
   const auto& packed = weights_->of(index, 0);
   const Index I = shape_.layer_input(index);
-  for (Index panel = 0; panel < maps_.x.panels(); ++panel) {
+  for (Index panel = panels.begin; panel < panels.end; ++panel)
     input_product<T>(
         k_, maps_.x, packed, panel,
         {.rows = rows_, .x = x, .x_row = x_row, .columns = I, .gates = layer.gates, .gates_panel = panel_});
-  }
   const kernels::StepForward<T> s{.rows = rows_,
-                                  .panel_begin = 0,
-                                  .panel_end = maps_.x.panels(),
+                                  .panel_begin = panels.begin,
+                                  .panel_end = panels.end,
+                                  .descending = current_ == 1,
                                   .map = maps_.h,
                                   .h_prev = layer.h[1 - current_],
                                   .h_prev_row = output_row_,
@@ -73,9 +91,14 @@ void Stream<T>::step_layer(Index index, const T* x, Index x_row) {
                                   .h = shape_.proj ? layer.m : layer.h[current_],
                                   .rh = layer.rh,
                                   .state_row = state_row_};
-  const ProjectionStep<T> projection{
-      .w_hr = packed.w_hr, .h = layer.h[current_], .h_row = output_row_, .panels = {0, maps_.proj.panels()}};
-  cell_forward(k_, shape_, maps_, s, projection, [] {});
+  const ProjectionStep<T> projection{.w_hr = packed.w_hr,
+                                     .h = layer.h[current_],
+                                     .h_row = output_row_,
+                                     .panels = share_of(maps_.proj.panels(), rank, team.size())};
+  const bool all = maps_.reset_before || shape_.proj;
+  cell_forward(k_, shape_, maps_, s, projection, [&] {
+    if (all) team.barrier();
+  });
 }
 
 template <class T>

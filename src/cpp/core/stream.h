@@ -12,7 +12,8 @@ namespace pyrnn {
 template <class T>
 class Stream {
  public:
-  Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T>> weights, Index rows);
+  // threads: at most so many take a step, where it is long enough to share.
+  Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T>> weights, Index rows, int threads);
   const StackShape& shape() const { return shape_; }
   Index rows() const { return rows_; }
   const PackedWeights<T>& weights() const { return *weights_; }
@@ -29,13 +30,15 @@ class Stream {
     T* c;
     T* rh;
   };
-  void step_layer(Index layer, const T* x, Index x_row);
+  void step_layer(Index layer, const T* x, Index x_row, int rank, Team& team);
+  void step_panels(Index layer, const T* x, Index x_row, Range panels, int rank, Team& team);
 
   StackShape shape_;
   std::shared_ptr<const PackedWeights<T>> weights_;
   const kernels::Kernels<T>& k_;
   CellMaps maps_;
   Index rows_, state_row_, output_row_, panel_;
+  int threads_;
   int current_ = 0;
   Arena arena_;
   std::vector<Layer> layers_;

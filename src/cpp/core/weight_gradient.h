@@ -11,13 +11,13 @@ namespace pyrnn {
 template <class T>
 void run_interruptibly(const kernels::Kernels<T>& k, kernels::WeightGradient<T> gradient, Interrupt& interrupt,
                        int rank) {
-  constexpr Index kColumns = 48;  // as many as the kernel takes at a time
-  const Index end = gradient.column_end;
-  for (; gradient.column_begin < end && !interrupt.requested(); gradient.column_begin += kColumns) {
-    gradient.column_end = smaller(gradient.column_begin + kColumns, end);
+  const Index end = gradient.column_end, all = end - gradient.column_begin;
+  const Index columns = ceil_div(all, ceil_div(all, k.weight_gradient_columns(gradient.rows)));
+  for (; gradient.column_begin < end && !interrupt.requested(); gradient.column_begin += columns) {
+    gradient.column_end = smaller(gradient.column_begin + columns, end);
     k.weight_gradient(gradient);
     interrupt.poll(rank,
-                   static_cast<double>(gradient.rows * kColumns * gradient.map.panels() * gradient.map.panel_size()));
+                   static_cast<double>(gradient.rows * columns * gradient.map.panels() * gradient.map.panel_size()));
   }
 }
 

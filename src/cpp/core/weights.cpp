@@ -66,7 +66,7 @@ PackedWeights<T>::PackedWeights(const kernels::KernelTable& table, const StackSh
   for (std::size_t i = 0; i < packed_.size(); ++i)
     want_forward<T>(arena_, maps, shape, static_cast<Index>(i) / directions_, packed_[i]);
   arena_.allocate();
-  parallel(threads_for_copying(shape, threads), [&](int rank, Team& team) noexcept {
+  parallel(threads_worth(weights_of_stack(shape), threads), [&](int rank, Team& team) noexcept {
     for (std::size_t i = 0; i < packed_.size(); ++i) {
       const Weights<const T>& from = weights[i];
       const Direction& to = packed_[i];

@@ -55,7 +55,7 @@ PYRNN_INLINE GruGradient<V> gru_output_gradient(V z, V n, V h_prev, V dh) {
 template <class T>
 void gru_forward(const StepForward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
-  for (Index panel = s.panel_begin; panel < s.panel_end; ++panel) {
+  for_each_panel(s, [&](Index panel) __attribute__((always_inline)) {
     T* gates = s.gates + panel * s.gates_panel;
     const Vec<T> b_hn = load(s.b_hn + panel * L);
     for (Index row = 0; row < s.rows; ++row) store(gates + row * 4 * L + 3 * L, b_hn);
@@ -69,42 +69,40 @@ void gru_forward(const StepForward<T>& s) noexcept {
       const Vec<T> z = gru_update(gate), n = gru_candidate(gate);
       store(s.h + row * s.state_row + panel * L, gru_output(z, n, load(s.h_prev + row * s.h_prev_row + panel * L)));
     }
-  }
+  });
 }
 
 template <class T>
 void gru_backward(const StepBackward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
   const Vec<T> one = broadcast(T(1));
-  for (Index panel = s.column_panel_begin; panel < s.column_panel_end; ++panel) {
-    recurrent_gradient(s, s.next_rows, s.next_d_gates, panel, Start::add, s.d_h);
-    for_each_vector(s, panel, [&](Index row, Index unit) __attribute__((always_inline)) {
-      T* gate = s.gates + unit / L * s.gates_panel + row * 4 * L;
-      const Index at = row * s.state_row + unit;
-      const Vec<T> n = load(gate), r = load(gate + L), z = load(gate + 2 * L), w_hn_h = load(gate + 3 * L);
-      const auto d = gru_output_gradient(z, n, load(s.h_prev + at), gradient_of_h(s, row, unit));
-      const Vec<T> through_r = d.d_n * r;
-      store(gate, d.d_n);
-      store(gate + L, through_r * w_hn_h * (one - r));
-      store(gate + 2 * L, d.d_z);
-      store(gate + 3 * L, through_r);
-      store(s.d_h + at, d.d_h_prev);
-    });
-  }
+  recurrent_gradient(s, s.next_rows, s.next_d_gates, Start::add, s.d_h);
+  for_each_vector(s, [&](Index row, Index unit) __attribute__((always_inline)) {
+    T* gate = s.gates + unit / L * s.gates_panel + row * 4 * L;
+    const Index at = row * s.state_row + unit;
+    const Vec<T> n = load(gate), r = load(gate + L), z = load(gate + 2 * L), w_hn_h = load(gate + 3 * L);
+    const auto d = gru_output_gradient(z, n, load(s.h_prev + at), gradient_of_h(s, row, unit));
+    const Vec<T> through_r = d.d_n * r;
+    store(gate, d.d_n);
+    store(gate + L, through_r * w_hn_h * (one - r));
+    store(gate + 2 * L, d.d_z);
+    store(gate + 3 * L, through_r);
+    store(s.d_h + at, d.d_h_prev);
+  });
 }
 
 // Reset before, first half of a step: r, z and r*h of all units, which the candidate's product needs.
 template <class T>
 void gru_before_reset(const StepForward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
-  for (Index panel = s.panel_begin; panel < s.panel_end; ++panel) {
+  for_each_panel(s, [&](Index panel) __attribute__((always_inline)) {
     add_recurrent(s, s.h_prev, s.w_hh, panel, 2 * L, 1, 2);
     for (Index row = 0; row < s.rows; ++row) {
       T* gate = s.gates + panel * s.gates_panel + row * 4 * L;
       gru_update(gate);
       store(s.rh + row * s.state_row + panel * L, gru_reset(gate) * load(s.h_prev + row * s.h_prev_row + panel * L));
     }
-  }
+  });
 }
 
 template <class T>
@@ -112,32 +110,30 @@ void gru_before_candidate(const StepForward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
   StepForward<T> candidate = s;
   candidate.h_prev_row = s.state_row;  // r*h stands where h stood
-  for (Index panel = s.panel_begin; panel < s.panel_end; ++panel) {
+  for_each_panel(s, [&](Index panel) __attribute__((always_inline)) {
     add_recurrent(candidate, s.rh, s.w_hn, panel, L, 0, 1);
     for (Index row = 0; row < s.rows; ++row) {
       T* gate = s.gates + panel * s.gates_panel + row * 4 * L;
       const Vec<T> n = gru_candidate(gate), z = load(gate + 2 * L);
       store(s.h + row * s.state_row + panel * L, gru_output(z, n, load(s.h_prev + row * s.h_prev_row + panel * L)));
     }
-  }
+  });
 }
 
 // Reset before, backward: first dn and dz of all units (w_hh: the part of r and z) ...
 template <class T>
 void gru_before_backward_candidate(const StepBackward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
-  for (Index panel = s.column_panel_begin; panel < s.column_panel_end; ++panel) {
-    recurrent_gradient(s, s.next_rows, s.next_d_gates, panel, Start::add, s.d_h);
-    for_each_vector(s, panel, [&](Index row, Index unit) __attribute__((always_inline)) {
-      T* gate = s.gates + unit / L * s.gates_panel + row * 4 * L;
-      const Index at = row * s.state_row + unit;
-      const auto d =
-          gru_output_gradient(load(gate + 2 * L), load(gate), load(s.h_prev + at), gradient_of_h(s, row, unit));
-      store(gate, d.d_n);
-      store(gate + 2 * L, d.d_z);
-      store(s.d_h + at, d.d_h_prev);
-    });
-  }
+  recurrent_gradient(s, s.next_rows, s.next_d_gates, Start::add, s.d_h);
+  for_each_vector(s, [&](Index row, Index unit) __attribute__((always_inline)) {
+    T* gate = s.gates + unit / L * s.gates_panel + row * 4 * L;
+    const Index at = row * s.state_row + unit;
+    const auto d =
+        gru_output_gradient(load(gate + 2 * L), load(gate), load(s.h_prev + at), gradient_of_h(s, row, unit));
+    store(gate, d.d_n);
+    store(gate + 2 * L, d.d_z);
+    store(s.d_h + at, d.d_h_prev);
+  });
 }
 
 // ... then, through d(r*h) = dn * W_hn (w_hh: the candidate's part), dr and the rest of dh.
@@ -145,16 +141,14 @@ template <class T>
 void gru_before_backward_reset(const StepBackward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
   const Vec<T> one = broadcast(T(1));
-  for (Index panel = s.column_panel_begin; panel < s.column_panel_end; ++panel) {
-    recurrent_gradient(s, s.rows, s.gates, panel, Start::zero, s.d_rh);
-    for_each_vector(s, panel, [&](Index row, Index unit) __attribute__((always_inline)) {
-      T* gate = s.gates + unit / L * s.gates_panel + row * 4 * L;
-      const Index at = row * s.state_row + unit;
-      const Vec<T> r = load(gate + L), through_r = load(s.d_rh + at) * r;
-      store(gate + L, through_r * load(s.h_prev + at) * (one - r));
-      store(s.d_h + at, load(s.d_h + at) + through_r);
-    });
-  }
+  recurrent_gradient(s, s.rows, s.gates, Start::zero, s.d_rh);
+  for_each_vector(s, [&](Index row, Index unit) __attribute__((always_inline)) {
+    T* gate = s.gates + unit / L * s.gates_panel + row * 4 * L;
+    const Index at = row * s.state_row + unit;
+    const Vec<T> r = load(gate + L), through_r = load(s.d_rh + at) * r;
+    store(gate + L, through_r * load(s.h_prev + at) * (one - r));
+    store(s.d_h + at, load(s.d_h + at) + through_r);
+  });
 }
 
 }  // namespace

@@ -24,6 +24,12 @@ struct PanelMap {
   PYRNN_ALWAYS_INLINE Index panels() const { return ceil_div(units, block); }
   PYRNN_ALWAYS_INLINE Index units_in(Index panel) const { return smaller(block, units - panel * block); }
   PYRNN_ALWAYS_INLINE Index panel_size() const { return slots * block; }  // columns of a full panel
+  // Packed weights of this size and more are fetched ahead, panel by panel. Smaller ones are still in the second-level
+  // cache when their turn comes again, and would only pay for it (about 3 %).
+  template <class T>
+  PYRNN_ALWAYS_INLINE bool outgrows_cache(Index columns) const {
+    return panels() * panel_size() * columns * static_cast<Index>(sizeof(T)) >= Index{1} << 20;
+  }
   // Vectors of a panel that hold units: a lone gate's last panel may need fewer.
   PYRNN_ALWAYS_INLINE int width(Index panel, Index lanes) const {
     return static_cast<int>(ceil_div(slots == 1 ? units_in(panel) : panel_size(), lanes));
@@ -36,10 +42,10 @@ enum class Start { zero, bias, add };  // the sum starts at 0, at a row of biase
 template <class T>
 struct Product {
   Index rows;
-  int width;           // vectors of columns j: 1..4
-  const T* a;          // A[r][k] at a + r*a_row + segment*a_segment + i, k = segment*length + i
+  int width;  // vectors of columns j: 1..4
+  const T* a;  // A[r][k] at a + r*a_row + segment*a_segment + i, k = segment*length + i
   Index a_row;
-  const T* b;          // B[k][j] at b + segment*b_segment + i*b_step + j
+  const T* b;  // B[k][j] at b + segment*b_segment + i*b_step + j
   Index b_step;
   Index segments = 1;
   Index length;
@@ -47,9 +53,10 @@ struct Product {
   Index b_segment = 0;
   Start start;
   const T* bias = nullptr;  // [width*lanes]
-  T* c;                // [rows][width*lanes], stride c_row
+  T* c;  // [rows][width*lanes], stride c_row
   Index c_row;
   int last_lanes = 0;  // columns of the last vector that C has; 0: all
+  const T* ahead = nullptr;  // the B that the next product reads: fetched into the second-level cache meanwhile
 };
 
 // Weights (gates*units, K) to panels for x*W^T: out [panel][K][slots*block], the last panel of slots == 1 only as wide
@@ -57,8 +64,8 @@ struct Product {
 template <class T>
 struct PackForward {
   PanelMap map;
-  const T* weight;     // [gates*units][K]
-  Index columns;       // K
+  const T* weight;  // [gates*units][K]
+  Index columns;  // K
   Index panel_begin, panel_end;
   T* out;
 };
@@ -67,8 +74,8 @@ struct PackForward {
 template <class T>
 struct PackBackward {
   PanelMap map;
-  const T* weight;     // [gates*units][K]
-  Index columns;       // K
+  const T* weight;  // [gates*units][K]
+  Index columns;  // K
   Index column_panel_begin, column_panel_end;
   T* out;
 };
@@ -77,9 +84,9 @@ struct PackBackward {
 template <class T>
 struct PackBias {
   PanelMap map;
-  const T* first;      // [gates*units], or null
-  const T* second;     // [gates*units], or null
-  T* out;              // [panel][stride]
+  const T* first;  // [gates*units], or null
+  const T* second;  // [gates*units], or null
+  T* out;  // [panel][stride]
   Index stride;
 };
 
@@ -88,51 +95,52 @@ template <class T>
 struct BackProduct {
   PanelMap map;
   Index rows;
-  const T* d_gates;    // first slot of `map` in panel 0, row 0; rows 4*lanes apart
-  Index gates_panel;   // from panel to panel
-  const T* weight;     // packed by PackBackward
-  Index columns;       // K
+  const T* d_gates;  // first slot of `map` in panel 0, row 0; rows 4*lanes apart
+  Index gates_panel;  // from panel to panel
+  const T* weight;  // packed by PackBackward
+  Index columns;  // K
   Index column_panel_begin, column_panel_end;
-  Start start;         // zero or add
-  T* c;                // [rows][K], stride c_row
+  Start start;  // zero or add
+  T* c;  // [rows][K], stride c_row
   Index c_row;
-  Index c_panel = 0;   // from column panel to column panel; 0: they are adjacent
-  bool c_padded;       // C's rows are padded to whole vectors
+  Index c_panel = 0;  // from column panel to column panel; 0: they are adjacent
+  bool c_padded;  // C's rows are padded to whole vectors
+  bool descending = false;  // the last column panel first
 };
 
 // dW^T[panel][k][slots*block] += sum over rows of A[row][k] * dG[row][...], k = columns being a column of ones (the
 // bias).
 template <class T>
 struct WeightGradient {
-  struct Block {       // rows of A that lie evenly spaced
+  struct Block {  // rows of A that lie evenly spaced
     const T* a;
     Index rows;
   };
   PanelMap map;
   const Block* blocks;
   Index block_count;
-  Index rows;          // of all blocks
+  Index rows;  // of all blocks
   Index a_row;
-  Index columns;       // K
-  Index column_begin, column_end;  // of 0 ... columns (inclusive of the ones)
-  const T* d_gates;    // first slot, first row; the rows lie in `segments` runs of segment_rows
+  Index columns;  // K
+  Index column_begin, column_end;  // of 0 ... columns (inclusive of the ones), weight_gradient_columns(rows) at most
+  const T* d_gates;  // first slot, first row; the rows lie in `segments` runs of segment_rows
   Index gates_panel;
   Index segments;
   Index segment_rows;
   Index segment_stride;  // elements from run to run; negative where time runs backwards
-  T* out;              // [panel][columns + 1][slots*block]
-  T* scratch;          // weight_gradient_scratch(rows) elements
+  T* out;  // [panel][columns + 1][slots*block]
+  T* scratch;  // weight_gradient_scratch(rows) elements
 };
 
 // grad[gate*units + unit][k] += dW^T[...]: the transpose back; the column of ones goes to the bias.
 template <class T>
 struct AddGradient {
   PanelMap map;
-  const T* d_weight;   // [panel][columns + 1][slots*block]
+  const T* d_weight;  // [panel][columns + 1][slots*block]
   Index columns;
   Index panel_begin, panel_end;
-  T* grad;             // [gates*units][columns]
-  T* bias;             // [gates*units], or null
+  T* grad;  // [gates*units][columns]
+  T* bias;  // [gates*units], or null
 };
 
 // One time step of a layer and direction. Rows are samples; h, c and their gradients have rows of `state_row` elements,
@@ -141,19 +149,20 @@ template <class T>
 struct StepForward {
   Index rows;
   Index panel_begin, panel_end;
-  PanelMap map;        // of W_hh
-  const T* h_prev;     // [rows][P], stride h_prev_row
+  bool descending;  // the last panel first
+  PanelMap map;  // of W_hh
+  const T* h_prev;  // [rows][P], stride h_prev_row
   Index h_prev_row;
-  Index h_prev_columns;   // P
-  const T* w_hh;       // PackForward
-  const T* w_hn;       // GRU with reset before: the candidate's part of W_hh, PackForward; else null
-  const T* b_hn;       // GRU with reset after: [panel][lanes]; else null
-  T* gates;            // this step's first row of panel 0; in: x*W_ih + b; out: the gates
+  Index h_prev_columns;  // P
+  const T* w_hh;  // PackForward
+  const T* w_hn;  // GRU with reset before: the candidate's part of W_hh, PackForward; else null
+  const T* b_hn;  // GRU with reset after: [panel][lanes]; else null
+  T* gates;  // this step's first row of panel 0; in: x*W_ih + b; out: the gates
   Index gates_panel;
-  const T* c_prev;     // LSTM [rows][H]
-  T* c;                // LSTM [rows][H]
-  T* h;                // [rows][H]
-  T* rh;               // GRU with reset before: r*h_prev [rows][H]
+  const T* c_prev;  // LSTM [rows][H]
+  T* c;  // LSTM [rows][H]
+  T* h;  // [rows][H]
+  T* rh;  // GRU with reset before: r*h_prev [rows][H]
   Index state_row;
 };
 
@@ -161,21 +170,22 @@ template <class T>
 struct StepBackward {
   Index rows;
   Index column_panel_begin, column_panel_end;  // units in panels of 4*lanes
-  PanelMap map;        // of w_hh
-  Index next_rows;     // rows that have a next step (in the direction's own order); they come first
+  bool descending;  // the last column panel first
+  PanelMap map;  // of w_hh
+  Index next_rows;  // rows that have a next step (in the direction's own order); they come first
   const T* next_d_gates;  // dG of the next step, first slot of W_hh, panel 0
-  const T* w_hh;       // PackBackward; W_hh, or for gru_before_backward_reset its candidate's part
-  T* gates;            // in: the gates; out: dG
+  const T* w_hh;  // PackBackward; W_hh, or for gru_before_backward_reset its candidate's part
+  T* gates;  // in: the gates; out: dG
   Index gates_panel;
-  const T* d_y;        // [rows][H], stride d_y_row, or null
+  const T* d_y;  // [rows][H], stride d_y_row, or null
   Index d_y_row;
-  T* d_h;              // [rows][H] in: d of the final state for rows without a next step, GRU's dh*z for the others
-  const T* h_prev;     // GRU [rows][H]
-  const T* h;          // RNN [rows][H]
-  const T* c_prev;     // LSTM [rows][H]
-  const T* c;          // LSTM [rows][H]
-  T* d_c;              // LSTM [rows][H], in and out
-  T* d_rh;             // GRU with reset before [rows][H]
+  T* d_h;  // [rows][H] in: d of the final state for rows without a next step, GRU's dh*z for the others
+  const T* h_prev;  // GRU [rows][H]
+  const T* h;  // RNN [rows][H]
+  const T* c_prev;  // LSTM [rows][H]
+  const T* c;  // LSTM [rows][H]
+  T* d_c;  // LSTM [rows][H], in and out
+  T* d_rh;  // GRU with reset before [rows][H]
   Index state_row;
 };
 
@@ -186,6 +196,7 @@ struct Kernels {
   void (*product)(const Product<T>&) noexcept;
   void (*back_product)(const BackProduct<T>&) noexcept;
   void (*weight_gradient)(const WeightGradient<T>&) noexcept;
+  Index (*weight_gradient_columns)(Index rows) noexcept;  // taken at a time
   Index (*weight_gradient_scratch)(Index rows) noexcept;
   void (*pack_forward)(const PackForward<T>&) noexcept;
   void (*pack_backward)(const PackBackward<T>&) noexcept;
@@ -199,10 +210,10 @@ struct Kernels {
   void (*lstm_backward)(const StepBackward<T>&) noexcept;
   void (*gru_forward)(const StepForward<T>&) noexcept;
   void (*gru_backward)(const StepBackward<T>&) noexcept;
-  void (*gru_before_reset)(const StepForward<T>&) noexcept;     // r, z and r*h_prev
-  void (*gru_before_candidate)(const StepForward<T>&) noexcept; // n and h
+  void (*gru_before_reset)(const StepForward<T>&) noexcept;  // r, z and r*h_prev
+  void (*gru_before_candidate)(const StepForward<T>&) noexcept;  // n and h
   void (*gru_before_backward_candidate)(const StepBackward<T>&) noexcept;  // dn, dz
-  void (*gru_before_backward_reset)(const StepBackward<T>&) noexcept;      // dr and the rest of d_h
+  void (*gru_before_backward_reset)(const StepBackward<T>&) noexcept;  // dr and the rest of d_h
   ElementwiseKernels<T> elementwise;
 };
 

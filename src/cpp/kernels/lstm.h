@@ -15,7 +15,7 @@ namespace {
 template <class T>
 void lstm_forward(const StepForward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
-  for (Index panel = s.panel_begin; panel < s.panel_end; ++panel) {
+  for_each_panel(s, [&](Index panel) __attribute__((always_inline)) {
     add_recurrent(s, s.h_prev, s.w_hh, panel, 4 * L, 0, 4);
     T* gates = s.gates + panel * s.gates_panel;
     for (Index row = 0; row < s.rows; ++row) {
@@ -34,7 +34,7 @@ void lstm_forward(const StepForward<T>& s) noexcept {
       store(gate + 3 * L, o);
       store(s.h + at, o * vtanh(load(s.c + at)));
     }
-  }
+  });
 }
 
 // With dh and dc the gradients of h' and c', and 1 - s the derivative of a sigmoid s over s:
@@ -45,21 +45,19 @@ template <class T>
 void lstm_backward(const StepBackward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
   const Vec<T> one = broadcast(T(1));
-  for (Index panel = s.column_panel_begin; panel < s.column_panel_end; ++panel) {
-    recurrent_gradient(s, s.next_rows, s.next_d_gates, panel, Start::zero, s.d_h);
-    for_each_vector(s, panel, [&](Index row, Index unit) __attribute__((always_inline)) {
-      T* gate = s.gates + unit / L * s.gates_panel + row * 4 * L;
-      const Index at = row * s.state_row + unit;
-      const Vec<T> i = load(gate), f = load(gate + L), g = load(gate + 2 * L), o = load(gate + 3 * L);
-      const Vec<T> dh = gradient_of_h(s, row, unit), tanh_c = vtanh(load(s.c + at));
-      const Vec<T> dc = fma(dh * o, one - tanh_c * tanh_c, load(s.d_c + at));
-      store(gate, dc * g * (i * (one - i)));
-      store(gate + L, dc * load(s.c_prev + at) * (f * (one - f)));
-      store(gate + 2 * L, dc * i * (one - g * g));
-      store(gate + 3 * L, dh * tanh_c * (o * (one - o)));
-      store(s.d_c + at, dc * f);
-    });
-  }
+  recurrent_gradient(s, s.next_rows, s.next_d_gates, Start::zero, s.d_h);
+  for_each_vector(s, [&](Index row, Index unit) __attribute__((always_inline)) {
+    T* gate = s.gates + unit / L * s.gates_panel + row * 4 * L;
+    const Index at = row * s.state_row + unit;
+    const Vec<T> i = load(gate), f = load(gate + L), g = load(gate + 2 * L), o = load(gate + 3 * L);
+    const Vec<T> dh = gradient_of_h(s, row, unit), tanh_c = vtanh(load(s.c + at));
+    const Vec<T> dc = fma(dh * o, one - tanh_c * tanh_c, load(s.d_c + at));
+    store(gate, dc * g * (i * (one - i)));
+    store(gate + L, dc * load(s.c_prev + at) * (f * (one - f)));
+    store(gate + 2 * L, dc * i * (one - g * g));
+    store(gate + 3 * L, dh * tanh_c * (o * (one - o)));
+    store(s.d_c + at, dc * f);
+  });
 }
 
 }  // namespace

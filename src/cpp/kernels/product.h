@@ -41,12 +41,14 @@ PYRNN_INLINE void for_each_tile(Index rows, F&& f) {
   }
 }
 
-template <class T, int Rows, int Width, bool UnitRow>
-PYRNN_INLINE void multiply_add(const Product<T>& p, const T* a, const T* b, Index length, Vec<T>* sum) {
+// Fetching: one cache line behind `ahead` after the other, one with each k.
+template <class T, int Rows, int Width, bool UnitRow, bool Fetching>
+PYRNN_INLINE void multiply_add(const Product<T>& p, const T* a, const T* b, Index length, const T* ahead, Vec<T>* sum) {
   // UnitRow: A is packed k-major, its rows adjacent; otherwise k runs along the row.
   const Index a_row = UnitRow ? 1 : p.a_row;
   constexpr Index a_step = UnitRow ? Rows : 1;
   for (Index k = 0; k < length; ++k, a += a_step, b += p.b_step) {
+    if constexpr (Fetching) prefetch(ahead + k * kLanes<T>);
     if constexpr (Rows < Width) {
       Vec<T> left[Rows];
       unroll<Rows>(PYRNN_UNROLLED(r) {
@@ -72,7 +74,7 @@ PYRNN_INLINE void multiply_add(const Product<T>& p, const T* a, const T* b, Inde
 }
 
 template <class T, int Rows, int Width, bool UnitRow>
-PYRNN_INLINE void tile(const Product<T>& p, const T* a, T* c) {
+PYRNN_INLINE void tile(const Product<T>& p, const T* a, const T* ahead, T* c) {
   constexpr int L = kLanes<T>;
   Vec<T> sum[Rows * Width];
   const int partial = p.last_lanes;
@@ -86,8 +88,13 @@ PYRNN_INLINE void tile(const Product<T>& p, const T* a, T* c) {
       sum[i] = i % Width == Width - 1 && partial ? load_first(from, partial) : load(from);
     });
   }
-  for (Index s = 0; s < p.segments; ++s)
-    multiply_add<T, Rows, Width, UnitRow>(p, a + s * p.a_segment, p.b + s * p.b_segment, p.length, sum);
+  for (Index s = 0; s < p.segments; ++s, a += p.a_segment) {
+    const T* b = p.b + s * p.b_segment;
+    if (ahead)
+      multiply_add<T, Rows, Width, UnitRow, true>(p, a, b, p.length, ahead + s * p.length * kLanes<T>, sum);
+    else
+      multiply_add<T, Rows, Width, UnitRow, false>(p, a, b, p.length, nullptr, sum);
+  }
   unroll<Rows * Width>(PYRNN_UNROLLED(i) {
     T* to = c + (i / Width) * p.c_row + (i % Width) * L;
     if (i % Width == Width - 1 && partial)
@@ -97,10 +104,29 @@ PYRNN_INLINE void tile(const Product<T>& p, const T* a, T* c) {
   });
 }
 
+// What the tiles of a product fetch ahead of the next one: each of the first tiles its part, a cache line with every k.
+template <class T>
+struct FetchAhead {
+  static constexpr Index kRowsToFetch = 12;  // fewer read B as fast as memory gives it anyway
+  const T* next;
+  Index part, left;
+  explicit PYRNN_INLINE FetchAhead(const Product<T>& p)
+      : next(p.ahead),
+        part(p.segments * p.length * kLanes<T>),
+        left(p.ahead && p.rows >= kRowsToFetch ? p.b_step / kLanes<T> : 0) {}
+  PYRNN_INLINE const T* take() {
+    if (left == 0) return nullptr;
+    --left;
+    next += part;
+    return next - part;
+  }
+};
+
 template <class T, int Width>
 PYRNN_INLINE void multiply_rows(const Product<T>& p) {
+  FetchAhead<T> ahead(p);
   for_each_tile<max_tile_rows(Width)>(p.rows, [&](Index row, auto height) __attribute__((always_inline)) {
-    tile<T, height, Width, false>(p, p.a + row * p.a_row, p.c + row * p.c_row);
+    tile<T, height, Width, false>(p, p.a + row * p.a_row, ahead.take(), p.c + row * p.c_row);
   });
 }
 
@@ -115,25 +141,13 @@ void multiply_block(const Product<T>& p) noexcept {
   with_width<T>(p.width, [&](auto width) __attribute__((always_inline)) { multiply_rows<T, width>(p); });
 }
 
-// Walks k in blocks: several whole segments at a time, or pieces of a long one.
+// Walks a long k in blocks.
 template <class T>
 void multiply(const Product<T>& whole) noexcept {
   Product<T> block = whole;
-  const Index total = whole.segments * whole.length;
-  if (total <= kBlockLength) return multiply_block(whole);
-  if (whole.segments > 1) {
-    const Index step = larger(1, kBlockLength / whole.length);
-    for (Index s = 0; s < whole.segments; s += step) {
-      block.segments = smaller(step, whole.segments - s);
-      multiply_block(block);
-      block.a += step * whole.a_segment;
-      block.b += step * whole.b_segment;
-      block.start = Start::add;
-    }
-    return;
-  }
-  for (Index k = 0; k < whole.length; k += kBlockLength) {
+  for (Index k = 0; k == 0 || k < whole.length; k += kBlockLength) {
     block.length = smaller(kBlockLength, whole.length - k);
+    block.ahead = k + kBlockLength < whole.length ? block.b + kBlockLength * whole.b_step : whole.ahead;
     multiply_block(block);
     block.a += kBlockLength;
     block.b += kBlockLength * whole.b_step;
@@ -141,46 +155,71 @@ void multiply(const Product<T>& whole) noexcept {
   }
 }
 
-// dG*W for the columns of some panels. The gates of a full panel lie one behind the other; of a last panel that is not
-// full only the units that exist are summed: a missing unit's gate may be NaN where x is infinite.
+// dG*W in blocks: some columns of the result, and either some full panels of gates or, of a last panel that is not
+// full, only the units that exist: a missing unit's gate may be NaN where x is infinite.
+template <class T>
+class BackBlocks {
+ public:
+  explicit PYRNN_INLINE BackBlocks(const BackProduct<T>& q)
+      : q_(q),
+        full_(q.map.units / q.map.block),
+        missing_from_(q.map.units % q.map.block),
+        step_(larger(1, kBlockLength / q.map.panel_size())) {}
+
+  PYRNN_INLINE Index gate_blocks() const { return ceil_div(full_, step_) + (missing_from_ > 0); }
+  PYRNN_INLINE Index column_blocks() const { return q_.column_panel_end - q_.column_panel_begin; }
+
+  PYRNN_INLINE const T* weight(Index gate_block, Index column_block) const {
+    const Index panel = column_panel(column_block), first = smaller(gate_block * step_, full_) * q_.map.panel_size();
+    return q_.weight + panel * 4 * L * q_.map.panels() * q_.map.panel_size() + first * b_step(panel);
+  }
+
+  PYRNN_INLINE void multiply(Index gate_block, Index column_block, const T* ahead) const {
+    const Index first = smaller(gate_block * step_, full_), panel = column_panel(column_block), row = b_step(panel);
+    const bool full = first < full_;
+    multiply_block(Product<T>{.rows = q_.rows,
+                              .width = static_cast<int>(row / L),
+                              .a = q_.d_gates + first * q_.gates_panel,
+                              .a_row = 4 * L,
+                              .b = weight(gate_block, column_block),
+                              .b_step = row,
+                              .segments = full ? smaller(step_, full_ - first) : q_.map.slots,
+                              .length = full ? q_.map.panel_size() : missing_from_,
+                              .a_segment = full ? q_.gates_panel : q_.map.block,
+                              .b_segment = (full ? q_.map.panel_size() : q_.map.block) * row,
+                              .start = gate_block == 0 ? q_.start : Start::add,
+                              .c = q_.c + panel * (q_.c_panel ? q_.c_panel : 4 * L),
+                              .c_row = q_.c_row,
+                              .last_lanes = q_.c_padded ? 0 : static_cast<int>(columns_of(panel) % L),
+                              .ahead = ahead});
+  }
+
+ private:
+  static constexpr Index L = kLanes<T>;
+  PYRNN_INLINE Index column_panel(Index block) const {
+    return q_.descending ? q_.column_panel_end - 1 - block : q_.column_panel_begin + block;
+  }
+  PYRNN_INLINE Index columns_of(Index panel) const { return smaller(4 * L, q_.columns - panel * 4 * L); }
+  PYRNN_INLINE Index b_step(Index panel) const { return round_up(columns_of(panel), L); }
+
+  const BackProduct<T>& q_;
+  const Index full_, missing_from_, step_;
+};
+
+// dG*W for the columns of some panels. dG of many rows passes by once, block by block; that of few rows stays cached,
+// and the weights of all gates pass for one panel of columns after the other.
 template <class T>
 void back_product(const BackProduct<T>& q) noexcept {
-  constexpr Index L = kLanes<T>;
-  const Index full = q.map.units / q.map.block;
-  const Index missing_from = q.map.units - full * q.map.block;
-  for (Index panel = q.column_panel_begin; panel < q.column_panel_end; ++panel) {
-    const Index columns = smaller(4 * L, q.columns - panel * 4 * L);
-    const int width = static_cast<int>(ceil_div(columns, L));
-    const int partial = q.c_padded ? 0 : static_cast<int>(columns % L);
-    const Index row_of_b = width * L;
-    Product<T> p{.rows = q.rows,
-                 .width = width,
-                 .a = q.d_gates,
-                 .a_row = 4 * L,
-                 .b = q.weight + panel * 4 * L * q.map.panels() * q.map.panel_size(),
-                 .b_step = row_of_b,
-                 .segments = full,
-                 .length = q.map.panel_size(),
-                 .a_segment = q.gates_panel,
-                 .b_segment = q.map.panel_size() * row_of_b,
-                 .start = q.start,
-                 .c = q.c + panel * (q.c_panel ? q.c_panel : 4 * L),
-                 .c_row = q.c_row,
-                 .last_lanes = partial};
-    if (full > 0) {
-      multiply(p);
-      p.start = Start::add;
-    }
-    if (missing_from > 0) {
-      p.a += full * p.a_segment;
-      p.b += full * p.b_segment;
-      p.segments = q.map.slots;
-      p.length = missing_from;
-      p.a_segment = q.map.block;
-      p.b_segment = q.map.block * row_of_b;
-      multiply(p);
-    }
-  }
+  constexpr Index kStaysCached = 256 * 1024;
+  const BackBlocks<T> blocks(q);
+  const Index gates = blocks.gate_blocks(), columns = blocks.column_blocks(), count = gates * columns;
+  const bool few_rows = q.rows * q.map.panels() * q.map.panel_size() * static_cast<Index>(sizeof(T)) <= kStaysCached;
+  const auto gate_block = [&](Index n) { return few_rows ? n % gates : n / columns; };
+  const auto column_block = [&](Index n) { return few_rows ? n / gates : n % columns; };
+  const bool fetching = q.map.template outgrows_cache<T>(q.columns);
+  for (Index n = 0; n < count; ++n)
+    blocks.multiply(gate_block(n), column_block(n),
+                    fetching && n + 1 < count ? blocks.weight(gate_block(n + 1), column_block(n + 1)) : nullptr);
 }
 
 }  // namespace

@@ -11,27 +11,25 @@ namespace {
 template <class Activation, class T>
 void rnn_forward(const StepForward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
-  for (Index panel = s.panel_begin; panel < s.panel_end; ++panel) {
+  for_each_panel(s, [&](Index panel) __attribute__((always_inline)) {
     const int width = s.map.width(panel, L);
     add_recurrent(s, s.h_prev, s.w_hh, panel, s.map.block, 0, width);
     for (Index row = 0; row < s.rows; ++row)
       for (Index unit = 0; unit < width * L; unit += L)
         store(s.h + row * s.state_row + panel * s.map.block + unit,
               Activation::value(load(s.gates + panel * s.gates_panel + row * 4 * L + unit)));
-  }
+  });
 }
 
 // The derivative comes from the output: 1 - h'^2 for tanh, h' > 0 for relu.
 template <class Activation, class T>
 void rnn_backward(const StepBackward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
-  for (Index panel = s.column_panel_begin; panel < s.column_panel_end; ++panel) {
-    recurrent_gradient(s, s.next_rows, s.next_d_gates, panel, Start::zero, s.d_h);
-    for_each_vector(s, panel, [&](Index row, Index unit) __attribute__((always_inline)) {
-      T* gate = s.gates + panel * s.gates_panel + row * 4 * L + (unit - panel * 4 * L);
-      store(gate, Activation::gradient(load(s.h + row * s.state_row + unit), gradient_of_h(s, row, unit)));
-    });
-  }
+  recurrent_gradient(s, s.next_rows, s.next_d_gates, Start::zero, s.d_h);
+  for_each_vector(s, [&](Index row, Index unit) __attribute__((always_inline)) {
+    T* gate = s.gates + unit / (4 * L) * s.gates_panel + row * 4 * L + unit % (4 * L);
+    store(gate, Activation::gradient(load(s.h + row * s.state_row + unit), gradient_of_h(s, row, unit)));
+  });
 }
 
 }  // namespace

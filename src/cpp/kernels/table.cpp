@@ -23,6 +23,7 @@ constexpr Kernels<T> kernels_of_type() {
       .product = multiply<T>,
       .back_product = back_product<T>,
       .weight_gradient = weight_gradient<T>,
+      .weight_gradient_columns = weight_gradient_columns<T>,
       .weight_gradient_scratch = weight_gradient_scratch<T>,
       .pack_forward = pack_forward<T>,
       .pack_backward = pack_backward<T>,

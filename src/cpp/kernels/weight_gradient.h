@@ -8,62 +8,75 @@
 namespace pyrnn::kernels {
 namespace {
 
-constexpr Index kColumnBlock = 48;  // columns of A at a time: their strips stay cached while dG passes by
+// Columns of A that one call may take: as many as keep their strips in the second-level cache, since dG, which may lie
+// beyond it, is read once by each call.
+template <class T>
+Index weight_gradient_columns(Index rows) noexcept {
+  constexpr Index kStripBytes = 512 * 1024, kAtLeast = 48, kAtMost = 240;  // multiples of both tile heights
+  const Index fitting = kStripBytes / static_cast<Index>(sizeof(T)) / larger(1, rows) / kAtLeast * kAtLeast;
+  return smaller(larger(fitting, kAtLeast), kAtMost);
+}
 
 // Copies columns [begin, end) of A's rows into strips of the tiles' heights, k (the row) slowest inside a strip.
 template <class T, int Max>
 PYRNN_INLINE void pack_strips(const WeightGradient<T>& w, Index begin, Index end, T* out) {
-  for_each_tile<Max>(end - begin, [&](Index first, auto height) __attribute__((always_inline)) {
-    T* strip = out + first * w.rows;
-    const Index real = smaller(height, w.columns - begin - first);  // the last column may be the one of ones
-    for (Index n = 0; n < w.block_count; ++n) {
-      const T* a = w.blocks[n].a + begin + first;
-      for (Index r = 0; r < w.blocks[n].rows; ++r, a += w.a_row, strip += height) {
-        if (real == height) {
-          unroll<height>(PYRNN_UNROLLED(i) { strip[i] = a[i]; });
-        } else {
-          for (Index i = 0; i < real; ++i) strip[i] = a[i];
-          strip[real] = T(1);
+  constexpr Index kRowsAtOnce = 32;  // their cache lines serve all strips
+  for (Index n = 0, done = 0; n < w.block_count; done += w.blocks[n++].rows)
+    for (Index from = 0; from < w.blocks[n].rows; from += kRowsAtOnce) {
+      const Index rows = smaller(kRowsAtOnce, w.blocks[n].rows - from);
+      for_each_tile<Max>(end - begin, [&](Index first, auto height) __attribute__((always_inline)) {
+        const T* a = w.blocks[n].a + from * w.a_row + begin + first;
+        T* strip = out + first * w.rows + (done + from) * height;
+        const Index real = smaller(height, w.columns - begin - first);  // the last column may be the one of ones
+        for (Index r = 0; r < rows; ++r, a += w.a_row, strip += height) {
+          if (real == height) {
+            __builtin_memcpy(strip, a, height * sizeof(T));
+          } else {
+            for (Index i = 0; i < real; ++i) strip[i] = a[i];
+            strip[real] = T(1);
+          }
         }
-      }
+      });
     }
-  });
 }
 
-// Some runs of dG's rows: sums (+)= A^T * dG for all columns of the block.
+// Some runs of dG's rows, from `first_row` of the chunk on: sums (+)= A^T * dG for all columns of the block.
 template <class T, int Width>
-PYRNN_INLINE void gradient_runs(const T* strips, Index strip_rows, Index first_row, Index segments, Index rows,
-                                const T* d_gates, Index stride, Index columns, T* sums) {
-  constexpr Index L = kLanes<T>;
+PYRNN_INLINE void gradient_runs(Product<T> runs, Index first_row, const T* strips, Index strip_rows, Index columns,
+                                T* sums) {
+  FetchAhead<T> ahead(runs);
   for_each_tile<max_tile_rows(Width)>(columns, [&](Index first, auto height) __attribute__((always_inline)) {
-    const Product<T> p{.rows = height,
-                       .width = Width,
-                       .a = nullptr,
-                       .a_row = 1,
-                       .b = d_gates,
-                       .b_step = 4 * L,
-                       .segments = segments,
-                       .length = rows,
-                       .a_segment = rows * height,
-                       .b_segment = stride,
-                       .start = first_row == 0 ? Start::zero : Start::add,
-                       .c = nullptr,
-                       .c_row = Width * L};
-    tile<T, height, Width, true>(p, strips + first * strip_rows + first_row * height, sums + first * Width * L);
+    runs.a_segment = runs.length * height;
+    tile<T, height, Width, true>(runs, strips + first * strip_rows + first_row * height, ahead.take(),
+                                 sums + first * Width * kLanes<T>);
   });
 }
 
 // One panel: the chain over all rows of the chunk runs through `sums`, and is then added to what other chunks gave.
 template <class T, int Width>
-PYRNN_INLINE void gradient_panel(const WeightGradient<T>& w, const T* strips, T* sums, const T* d_gates, Index columns,
-                                 T* out, Index out_row) {
+PYRNN_INLINE void gradient_panel(const WeightGradient<T>& w, const T* strips, T* sums, const T* d_gates,
+                                 const T* next_panel, Index columns, T* out, Index out_row) {
   constexpr Index L = kLanes<T>;
   const Index runs = larger(1, kBlockLength / w.segment_rows);
   for (Index s = 0; s < w.segments; s += runs)
     for (Index r = 0; r < w.segment_rows; r += kBlockLength) {
-      const Index segments = smaller(runs, w.segments - s), rows = smaller(kBlockLength, w.segment_rows - r);
-      gradient_runs<T, Width>(strips, w.rows, s * w.segment_rows + r, segments, rows,
-                              d_gates + s * w.segment_stride + r * 4 * L, w.segment_stride, columns, sums);
+      const Index first_row = s * w.segment_rows + r;
+      const bool last = s + runs >= w.segments && r + kBlockLength >= w.segment_rows;
+      const T* block = d_gates + s * w.segment_stride + r * 4 * L;
+      gradient_runs<T, Width>({.rows = 0,
+                               .width = Width,
+                               .a = nullptr,
+                               .a_row = 1,
+                               .b = block,
+                               .b_step = 4 * L,
+                               .segments = smaller(runs, w.segments - s),
+                               .length = smaller(kBlockLength, w.segment_rows - r),
+                               .b_segment = w.segment_stride,
+                               .start = first_row == 0 ? Start::zero : Start::add,
+                               .c = nullptr,
+                               .c_row = Width * L,
+                               .ahead = last ? next_panel : block + kBlockLength * 4 * L},
+                              first_row, strips, w.rows, columns, sums);
     }
   for (Index c = 0; c < columns; ++c)
     unroll<Width>(PYRNN_UNROLLED(j) {
@@ -73,16 +86,19 @@ PYRNN_INLINE void gradient_panel(const WeightGradient<T>& w, const T* strips, T*
 }
 
 template <class T, int Width>
-PYRNN_INLINE void gradient_columns(const WeightGradient<T>& w, Index panel_begin, Index panel_end) {
+PYRNN_INLINE void gradient_panels(const WeightGradient<T>& w, Index panel_begin, Index panel_end) {
   constexpr Index L = kLanes<T>;
+  const Index columns = w.column_end - w.column_begin;
+  const Index lowest = smaller(0, (w.segments - 1) * w.segment_stride);  // where a panel's rows begin in memory
   T* sums = w.scratch;
-  T* strips = w.scratch + kColumnBlock * 4 * L;
-  for (Index begin = w.column_begin; begin < w.column_end; begin += kColumnBlock) {
-    const Index end = smaller(begin + kColumnBlock, w.column_end);
-    pack_strips<T, max_tile_rows(Width)>(w, begin, end, strips);
-    for (Index panel = panel_begin; panel < panel_end; ++panel)
-      gradient_panel<T, Width>(w, strips, sums, w.d_gates + panel * w.gates_panel, end - begin,
-                               w.out + (panel * (w.columns + 1) + begin) * w.map.panel_size(), w.map.panel_size());
+  T* strips = w.scratch + columns * 4 * L;
+  pack_strips<T, max_tile_rows(Width)>(w, w.column_begin, w.column_end, strips);
+  for (Index panel = panel_begin; panel < panel_end; ++panel) {
+    const T* d_gates = w.d_gates + panel * w.gates_panel;
+    const T* next_panel = panel + 1 < panel_end ? d_gates + w.gates_panel + lowest : nullptr;
+    gradient_panel<T, Width>(w, strips, sums, d_gates, next_panel, columns,
+                             w.out + (panel * (w.columns + 1) + w.column_begin) * w.map.panel_size(),
+                             w.map.panel_size());
   }
 }
 
@@ -93,16 +109,16 @@ void weight_gradient(const WeightGradient<T>& w) noexcept {
   const int tail = w.map.width(last, kLanes<T>);
   if (w.rows == 0) return;
   with_width<T>(full, [&](auto width) __attribute__((always_inline)) {
-    gradient_columns<T, width>(w, 0, tail == full ? last + 1 : last);
+    gradient_panels<T, width>(w, 0, tail == full ? last + 1 : last);
   });
   if (tail != full)
     with_width<T>(tail,
-                  [&](auto width) __attribute__((always_inline)) { gradient_columns<T, width>(w, last, last + 1); });
+                  [&](auto width) __attribute__((always_inline)) { gradient_panels<T, width>(w, last, last + 1); });
 }
 
 template <class T>
 Index weight_gradient_scratch(Index rows) noexcept {
-  return kColumnBlock * (4 * kLanes<T> + rows);
+  return weight_gradient_columns<T>(rows) * (4 * kLanes<T> + rows);
 }
 
 }  // namespace

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "probe.h"
+
+#include <sched.h>
+
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "array.h"
+#include "core/isa.h"
+#include "core/parallel.h"
+#include "core/split.h"
+
+namespace pyrnn::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr double kSeconds = 0.005;    // of each measurement
+constexpr Index kRounds = 2000;       // of multiply-adds between two looks at the clock: about 10 us
+constexpr Index kBytesRead = 1 << 18;  // likewise
+
+struct Rates {
+  double fma_gflops = 0, read_gbytes = 0;
+};
+
+// The first `threads` CPUs of the affinity mask.
+std::vector<int> cpus_for(Index threads) {
+  cpu_set_t mask;
+  if (sched_getaffinity(0, sizeof mask, &mask) != 0) throw std::runtime_error("sched_getaffinity failed");
+  std::vector<int> cpus;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+    if (CPU_ISSET(cpu, &mask)) cpus.push_back(cpu);
+  const Index most = static_cast<Index>(cpus.size());
+  if (threads < 1 || threads > most)
+    throw std::invalid_argument("--threads: " + std::to_string(threads) + ", expected 1 to " + std::to_string(most) +
+                                " = the CPUs of the affinity mask");
+  cpus.resize(static_cast<std::size_t>(threads));
+  return cpus;
+}
+
+void pin_to(int cpu) {
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  CPU_SET(cpu, &mask);
+  sched_setaffinity(0, sizeof mask, &mask);
+}
+
+// Runs body(rank) on a new thread per CPU, pinned to it, and waits for them.
+template <class Body>
+void on_cpus(const std::vector<int>& cpus, Body&& body) {
+  std::vector<std::jthread> team;
+  for (std::size_t rank = 0; rank < cpus.size(); ++rank)
+    team.emplace_back([&, rank] {
+      pin_to(cpus[rank]);
+      body(rank);
+    });
+}
+
+// What `work` returns for one call, per nanosecond, over kSeconds.
+template <class Work>
+double rate_of(Work&& work) {
+  const auto start = Clock::now();
+  double done = 0, seconds = 0;
+  while (seconds < kSeconds) {
+    done += work();
+    seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  }
+  return done / seconds * 1e-9;
+}
+
+template <class T>
+Rates rates_of_member(const ProbeOf<T>& probe, const Array<T>& data, SpinBarrier& start, int threads) {
+  Rates rates;
+  start.wait(threads);
+  rates.fma_gflops = rate_of([&] {
+    probe.multiply_add(kRounds);
+    return probe.flops_of_round * kRounds;
+  });
+  const Index bytes = data.count() * static_cast<Index>(sizeof(T)), passes = ceil_div(kBytesRead, bytes);
+  probe.read(data, data.count(), 1);  // into the caches
+  start.wait(threads);
+  rates.read_gbytes = rate_of([&] {
+    probe.read(data, data.count(), passes);
+    return static_cast<double>(bytes * passes);
+  });
+  return rates;
+}
+
+}  // namespace
+
+const Probe& probe_of(std::string_view isa) {
+  set_active_isa(isa);  // throws where the CPU lacks it, before code that is compiled for it runs
+#define X(name) \
+  if (isa == #name) return *pyrnn_probe_##name();
+  PYRNN_BUILT_ISAS
+#undef X
+  throw std::invalid_argument("no probe was built for " + std::string(isa));
+}
+
+template <class T>
+void serve_probe(const Probe& probe, Index bytes, Index threads) {
+  const std::vector<int> cpus = cpus_for(threads);
+  const Index count = bytes / static_cast<Index>(sizeof(T));
+  if (count < threads)
+    throw std::invalid_argument("--bytes: " + std::to_string(bytes) + ", expected at least one element per thread");
+  const int size = static_cast<int>(threads);
+  std::vector<Array<T>> data(cpus.size());
+  on_cpus(cpus, [&](std::size_t rank) {  // by the threads that read them, for machines whose memory has a place
+    data[rank] = Array<T>(share_of(count, static_cast<int>(rank), size).size());
+  });
+  for (std::string line; std::getline(std::cin, line);) {
+    if (line != "r") throw std::invalid_argument("standard input: '" + line + "', expected lines 'r'");
+    SpinBarrier start;
+    std::vector<Rates> rates(cpus.size());
+    on_cpus(cpus, [&](std::size_t rank) { rates[rank] = rates_of_member(of_type<T>(probe), data[rank], start, size); });
+    Rates sum;
+    for (const Rates& r : rates) sum = {sum.fma_gflops + r.fma_gflops, sum.read_gbytes + r.read_gbytes};
+    std::printf("{\"fma_gflops\": %.3f, \"read_gbytes\": %.3f}\n", sum.fma_gflops, sum.read_gbytes);
+    std::fflush(stdout);
+  }
+}
+
+template void serve_probe<float>(const Probe&, Index, Index);
+template void serve_probe<double>(const Probe&, Index, Index);
+
+}  // namespace pyrnn::bench

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// A stream behind its Python object: who may use it, and the step that both ways into it take.
+#pragma once
+
+#include "bindings/interrupt.h"
+#include "bindings/recurrent.h"
+
+namespace pyrnn::bindings {
+
+// A stream has one state: two calls at a time would mix two sequences.
+class Busy {
+ public:
+  explicit Busy(std::atomic_flag& flag) : flag_(flag) {
+    if (flag_.test_and_set(std::memory_order_acquire))
+      throw std::runtime_error("Stream: another thread is in a call on this stream, expected one call at a time");
+  }
+  ~Busy() { flag_.clear(std::memory_order_release); }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+
+ private:
+  std::atomic_flag& flag_;
+};
+
+// Multiply-adds of a step above which other threads of Python should run meanwhile: about 20 us.
+constexpr double kWorkWithGil = 5e5;
+
+// A step between arrays that were checked.
+template <class T>
+void take_step(StreamObject& object, Stream<T>& stream, const T* x, T* y) {
+  const Busy busy(object.busy);
+  if (weights_of_stack(stream.shape()) * static_cast<double>(stream.rows()) < kWorkWithGil)
+    stream.step(x, y);
+  else
+    without_gil([&] { stream.step(x, y); });
+}
+
+// The stream of an instance of _core.Stream; TypeError if its __init__ never ran.
+StreamObject& stream_of(PyObject* self);
+
+// Gives the type its method step. What step cannot take as it is, it hands to self._checked_step(x_t, out).
+void add_step(const py::class_<StreamObject>& type);
+
+}  // namespace pyrnn::bindings
