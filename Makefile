@@ -30,9 +30,10 @@ test-peers: $(VENV)/.with-torch
 
 # pyrnn alone, as shares of what the machine can do; measuring takes under ten minutes.
 bench: $(VENV)/.with-bench $(PROBE)
-	$(PROBE) kernels --json $(RESULTS)/kernels.json
-	$(BIN)/python bench/layers.py --peers none --json $(RESULTS)/layers.json
-	$(BIN)/python bench/scaling.py --peers none --json $(RESULTS)/scaling.json
+	mkdir -p $(RESULTS)
+	$(PROBE) kernels --quick --json $(RESULTS)/kernels.json
+	$(BIN)/python bench/layers.py --peers none --seconds 2 --json $(RESULTS)/layers.json
+	$(BIN)/python bench/scaling.py --peers none --seconds 2 --json $(RESULTS)/scaling.json
 	$(MAKE) bench-report
 
 # By turns with torch, JAX, ONNX Runtime and OpenVINO: about 25 minutes, or only `FAMILY=stream`.

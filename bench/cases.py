@@ -65,11 +65,19 @@ class Case:
         count = inner if self.mode == "inference" else outer + inner
         return count * np.dtype(self.dtype).itemsize
 
-    def memory_limit(self, gflops, gbytes):
-        """Least seconds of a batch-1 call: the weights read every step, x W_ih at the FMA peak."""
+    def limit(self):
+        """What binds: the arithmetic, or for a single row the weights' way from the cache."""
+        return "cache bandwidth" if self.B == 1 and self.mode != "training" else "FMA peak"
+
+    def least_seconds(self, gflops, gbytes):
+        """Of a call at the limit. A single row reads the weights in every step, all of a stream's
+        or W_hh, and multiplies x by a hoisted W_ih at the FMA peak.
+        """
+        if self.limit() == "FMA peak":
+            return self.flop() / (gflops * 1e9)
         outer, _ = self.products()
-        calls, hoisted = (1, 0) if self.mode == "stream" else (self.T, 2 * outer * self.steps())
-        return calls * self.weight_bytes() / (gbytes * 1e9) + hoisted / (gflops * 1e9)
+        steps, hoisted = (1, 0) if self.mode == "stream" else (self.T, 2 * outer * self.steps())
+        return steps * self.weight_bytes() / (gbytes * 1e9) + hoisted / (gflops * 1e9)
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,6 @@ class Family:
     threads: int = 2
     isa: str | None = None
     peers: tuple[str, ...] = PEERS
-    limit: str = "fma"  # what a share is of: the FMA peak, or the weights' way from the cache
 
 
 FIVE = ((32, 50, 64), (32, 100, 256), (64, 25, 512), (128, 25, 1024), (32, 50, 128, 2, 2))
@@ -197,13 +204,11 @@ def inference_families():
         Target({64: 0.90}),
         threads=1,
         peers=(),
-        limit="memory",
     )
     found["stream"] = Family(
         "stream.step, B = 1",
         cases("stream", ("LSTM", "GRU"), one_row),
         Target({}, {0: 1.35, 512: 1.1}, 4.5),
-        limit="memory",
     )
     return found
 

@@ -65,7 +65,7 @@ def run_family(pool, name, given):
         if given.case in str(case):
             entries = entries_of(case, family, given)
             result = contest(pool, entries, Rounds(given.rounds, given.seconds), given.probe)
-            rows.append(make_row(result, entries, family.limit))
+            rows.append(make_row(result, entries))
             about |= result.about
             print(line(rows[-1]), flush=True)
     if given.json and rows:

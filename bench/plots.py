@@ -19,12 +19,20 @@ COLOURS = dict(zip(PEERS, ("tab:red", "tab:blue", "tab:green", "tab:purple"), st
 COLUMNS = 3
 
 
-def grid(families, row_lines=1.0):
-    """One panel per family, COLUMNS side by side; yields (axes, name, family's results)."""
-    rows = -(-len(families) // COLUMNS)
-    lines = max(len(found["rows"]) for found in families.values())
-    size = (5.2 * COLUMNS, rows * (1.1 + 0.27 * row_lines * lines))
-    figure, axes = plt.subplots(rows, COLUMNS, figsize=size, squeeze=False, layout="constrained")
+def grid(families):
+    """One panel per family, COLUMNS side by side, as high as their cases need: yields the figure
+    and (axes, (name, family's results)).
+    """
+    counts = [len(found["rows"]) for found in families.values()]
+    heights = [1.1 + 0.24 * max(counts[k : k + COLUMNS]) for k in range(0, len(counts), COLUMNS)]
+    figure, axes = plt.subplots(
+        len(heights),
+        COLUMNS,
+        figsize=(5.2 * COLUMNS, sum(heights) + 0.6),
+        squeeze=False,
+        layout="constrained",
+        height_ratios=heights,
+    )
     for axis in axes.flat[len(families) :]:
         axis.set_visible(False)
     return figure, zip(axes.flat, families.items(), strict=False)
@@ -53,7 +61,7 @@ def whiskers(spread):
 
 
 def plot_shares(families, path, subtitle):
-    """Share of the FMA peak, or of the memory's limit, with the target."""
+    """Share of the FMA peak or of the cache bandwidth, with the target."""
     figure, panels = grid(families)
     for axis, (name, found) in panels:
         rows = [row for row in found["rows"] if "share" in row]
@@ -64,9 +72,9 @@ def plot_shares(families, path, subtitle):
         target_ticks(axis, (name, FAMILIES[name].target.share), rows)
         case_axis(axis, rows)
         axis.axvline(1, color="0.4", lw=0.8, ls=":")
-        axis.set_xlim(0, max(1.02, *(row["share"]["p90"] + 0.02 for row in rows)))
+        axis.set_xlim(0, max([1.02, *(row["share"]["median"] * 1.1 for row in rows)]))
         axis.xaxis.set_major_formatter(PercentFormatter(1))
-        of = "FMA peak" if FAMILIES[name].limit == "fma" else "cache-bandwidth limit"
+        of = " or, B=1, of the ".join(sorted({row["limit"] for row in rows}))
         axis.set_xlabel(f"share of the {of}", fontsize=8)
         axis.set_title(found["title"], fontsize=9)
     save(figure, path, f"Share of the limit measured in the same round. {subtitle}")

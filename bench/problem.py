@@ -60,7 +60,7 @@ def largest_error(actual, expected):
     for name, array in actual.items():
         if array.shape != expected[name].shape:
             return np.inf, f"{name} of shape {array.shape}, expected {expected[name].shape}"
-        scale = np.abs(expected[name]).max()
+        scale = np.abs(expected[name]).max() or 1.0  # all zero: W_hh after one step from zero
         error = float(np.abs(array.astype(np.float64) - expected[name]).max() / scale)
         errors.append((error if np.isfinite(error) else np.inf, name))
     return max(errors)

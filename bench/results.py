@@ -29,22 +29,20 @@ def ratios(contest, base):
     }
 
 
-def shares(case, seconds, limits, limit):
+def shares(case, seconds, limits):
     """How near each round came to the limit measured in it."""
-    if limit == "memory":
-        least = [case.memory_limit(r["fma_gflops"], r["read_gbytes"]) for r in limits]
-    else:
-        least = [case.flop() / r["fma_gflops"] / 1e9 for r in limits]
+    least = [case.least_seconds(r["fma_gflops"], r["read_gbytes"]) for r in limits]
     return spread(np.divide(least, seconds))
 
 
-def make_row(contest, entries, limit="fma"):
+def make_row(contest, entries):
     """One row; the first entry is pyrnn's, and the limits are for its case and threads."""
     base, entry = next(iter(entries.items()))
     row = {
         "name": str(entry.case),
         "case": asdict(entry.case),
         "threads": entry.threads,
+        "limit": entry.case.limit(),
         "isa": contest.about[base].get("isa"),
         "rounds": max(map(len, contest.seconds.values()), default=0),
         "seconds": {label: spread(times) for label, times in contest.seconds.items()},
@@ -59,7 +57,7 @@ def make_row(contest, entries, limit="fma"):
         if contest.limits:
             for name in ("fma_gflops", "read_gbytes"):
                 row[name] = spread([r[name] for r in contest.limits])
-            row["share"] = shares(entry.case, own, contest.limits, limit)
+            row["share"] = shares(entry.case, own, contest.limits)
     return row
 
 
