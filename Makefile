@@ -1,4 +1,4 @@
-# make demo | test | test-full | test-peers | lint | wheel | clean
+# make demo | test | test-full | test-peers | bench | bench-peers | lint | wheel | clean
 # Needs Python >= 3.11 with venv, and g++. Everything else is installed into .venv.
 
 PYTHON ?= python3
@@ -7,10 +7,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := CMakeLists.txt pyproject.toml $(shell find src -type f -not -name '*.pyc')
 WHEEL_BYTES := 3000000
+PROBE := build/bench/pyrnn_bench
+RESULTS := bench/results
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: demo test test-full test-peers lint wheel clean
+.PHONY: demo test test-full test-peers bench bench-peers bench-report lint wheel clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -25,6 +27,24 @@ test-full: $(VENV)/.with-test
 
 test-peers: $(VENV)/.with-torch
 	$(BIN)/python -m pytest tests/test_torch_parity.py
+
+# pyrnn alone, as shares of what the machine can do; measuring takes under ten minutes.
+bench: $(VENV)/.with-bench $(PROBE)
+	mkdir -p $(RESULTS)
+	$(PROBE) kernels --quick --json $(RESULTS)/kernels.json
+	$(BIN)/python bench/layers.py --peers none --seconds 2 --json $(RESULTS)/layers.json
+	$(BIN)/python bench/scaling.py --peers none --seconds 2 --json $(RESULTS)/scaling.json
+	$(MAKE) bench-report
+
+# By turns with torch, JAX, ONNX Runtime and OpenVINO: about 25 minutes, or only `FAMILY=stream`.
+bench-peers: $(VENV)/.with-peers $(PROBE)
+	$(BIN)/python bench/layers.py $(if $(FAMILY),--family $(FAMILY)) --json $(RESULTS)/peers.json
+	$(if $(FAMILY),,$(BIN)/python bench/scaling.py --study ragged --json $(RESULTS)/scaling.json)
+	$(MAKE) bench-report
+
+bench-report: $(VENV)/.with-bench
+	$(BIN)/python bench/plots.py
+	$(BIN)/python bench/report.py --write README.md bench/README.md
 
 lint: $(VENV)/.with-dev $(VENV)/.with-test
 	$(BIN)/ruff check .
@@ -48,6 +68,12 @@ clean:
 $(VENV)/.with-%: $(SOURCES) $(VENV)/.build-tools
 	$(PIP) install --no-build-isolation --config-settings build-dir=build/{wheel_tag} ".[$*]"
 	touch $@
+
+$(PROBE): $(SOURCES) $(wildcard bench/cpp/*) $(VENV)/.build-tools
+	$(BIN)/cmake -S . -B build/bench -G Ninja -DCMAKE_BUILD_TYPE=Release -DPYRNN_BENCH=ON \
+	  -DPython_EXECUTABLE=$(abspath $(BIN))/python \
+	  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir)
+	$(BIN)/cmake --build build/bench --target pyrnn_bench
 
 $(VENV)/.with-torch: $(VENV)/.with-test
 	$(PIP) install torch==2.13.0

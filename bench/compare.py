@@ -1,0 +1,94 @@
+"""Two builds of pyrnn by turns on the same cases: is one faster, beyond the spread?
+
+    python bench/compare.py OLD NEW --family training-lstm,stream
+
+OLD and NEW are Python interpreters that have a pyrnn, or folders that hold a built pyrnn/.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from cases import FAMILIES, geometric_mean
+from results import make_row, save_family
+from turns import Entry, Pool, Rounds, contest
+
+
+def build(text):
+    """An interpreter or a site folder, as Entry takes it."""
+    path = Path(text)
+    if path.is_dir():
+        return {"site": str(path)}
+    if path.is_file():
+        return {"python": str(path)}
+    raise argparse.ArgumentTypeError(f"{text!r} is neither an interpreter nor a folder")
+
+
+def arguments():
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("old", type=build)
+    parser.add_argument("new", type=build)
+    parser.add_argument("--family", default="training-lstm,training-gru,training-rnn")
+    parser.add_argument("--case", default="", help="only cases with this in their name")
+    parser.add_argument("--threads", type=int, help="instead of the family's")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    for name in given.family.split(","):
+        if name not in FAMILIES:
+            parser.error(f"--family: {name!r}, expected one of {', '.join(FAMILIES)}")
+    return given
+
+
+def verdict(ratio):
+    """What old time over new time says."""
+    if ratio["p10"] > 1:
+        return "faster"
+    return "slower" if ratio["p90"] < 1 else "no difference beyond the spread"
+
+
+def line(row):
+    """A row in brief."""
+    if row["wrong"]:
+        return f"{row['name']:42} WRONG {row['wrong']}"
+    old, ratio = row["seconds"]["old"]["median"] * 1e6, row["ratios"]["old"]
+    new = row["seconds"]["new"]["median"] * 1e6
+    text = f"{row['name']:42} old {old:10.2f} us  new {new:10.2f} us  old/new {ratio['median']:.3f}"
+    return f"{text} ({ratio['p10']:.3f} to {ratio['p90']:.3f}) {verdict(ratio)}"
+
+
+def run_family(pool, name, given):
+    """Compares on one family's cases."""
+    family, rows, about = FAMILIES[name], [], {}
+    print(f"\n{family.title}", flush=True)
+    for case in family.cases:
+        if given.case in str(case):
+            threads = given.threads or family.threads
+            # The new build stands first: ratios are over its time.
+            entries = {
+                label: Entry("pyrnn", case, threads, isa=family.isa, **which)
+                for label, which in (("new", given.new), ("old", given.old))
+            }
+            result = contest(pool, entries, Rounds(given.rounds), probe=None)
+            rows.append(make_row(result, entries))
+            about |= result.about
+            print(line(rows[-1]), flush=True)
+    if given.json and rows:
+        save_family(given.json, name, family.title, rows, about)
+    return rows
+
+
+def main():
+    """All families asked for; status 1 if a build's results were wrong."""
+    given = arguments()
+    with Pool() as pool:
+        rows = [row for name in given.family.split(",") for row in run_family(pool, name, given)]
+    found = [row["ratios"]["old"]["median"] for row in rows if "old" in row.get("ratios", {})]
+    if found:
+        print(f"\nold/new, geometric mean of {len(found)} cases: {geometric_mean(found):.3f}")
+    sys.exit(1 if any(row["wrong"] for row in rows) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""The tables of whole layers, in Markdown."""
+
+from cases import FAMILIES, PEERS, STREAM_OVERHEAD
+from results import best_peer
+from tables import machine_line, microseconds, ranged, table, verdict, versions_line
+from verdicts import (
+    best_ratio,
+    family_geomean,
+    is_judged,
+    misses,
+    ratio_target,
+    share_target,
+)
+
+
+def layer_row(name, row, peers):
+    """One case of a family."""
+    if "gflops" not in row:
+        return [row["name"], *["–"] * (4 + len(peers)), verdict(misses(name, row))]
+    share, wanted = row.get("share"), share_target(name, row)
+    best = best_peer(row)
+    cells = [row["name"], microseconds(row["seconds"]["pyrnn"]["median"])]
+    cells += [f"{row['gflops']['median']:.1f}", ranged(share, ".2f") if share else "–"]
+    cells += ["–" if wanted is None else f"{wanted:.3g}"]
+    for peer in peers:
+        ratio = row["ratios"].get(peer)
+        text = ranged(ratio, ".2f") if ratio else "–"
+        cells.append(f"**{text}**" if peer == best else text)
+    return [*cells, verdict(misses(name, row)) if is_judged(name, row) else "–"]
+
+
+def family_section(name, found):
+    """A family's heading, table and geometric mean."""
+    family, rows = FAMILIES[name], found["rows"]
+    peers = [p for p in PEERS if any(p in row.get("ratios", {}) for row in rows)]
+    head = " | ".join(["case", "µs", "GFLOP/s", "share", "to reach", *peers, "verdict"])
+    threads = sorted({row["threads"] for row in rows})
+    lines = [f"### {found['title']}", "", f"Threads: {', '.join(map(str, threads))}. "]
+    if rows[0].get("fma_gflops"):
+        lines[-1] += (
+            f"FMA peak {ranged(rows[0]['fma_gflops'], '.0f')} GFLOP/s on {rows[0]['isa']}. "
+        )
+    lines[-1] += versions_line(found)
+    lines += ["", table(head, [layer_row(name, row, peers) for row in rows]), ""]
+    if (geomean := family_geomean(rows)) is not None:
+        wanted = family.target.geomean
+        told = ""
+        if wanted:
+            told = f", to reach {wanted:g}: {'reached' if geomean >= wanted else '**missed**'}"
+        least = ratio_target(name, rows[0])
+        each = f"; each case at least {least:g}" if least else ""
+        lines.append(f"Over the best peer, geometric mean: {geomean:.2f}{told}{each}.\n")
+    return "\n".join(lines)
+
+
+def stream_section(results):
+    """stream.step less its kernel, where the kernel was measured."""
+    kernels = {
+        (k["isa"], k["shape"].lower()): k["microseconds"] * 1e-6
+        for k in results.kernels
+        if k["kernel"] == "stream_step" and k["dtype"] == "float32"
+    }
+    lines = []
+    for row in results.layers.get("stream", {}).get("rows", []):
+        case = row["case"]
+        kernel = kernels.get((row["isa"], f"{case['cell'].lower()} h={case['H']}"))
+        if kernel is not None and "gflops" in row and case["H"] < 512:
+            step = row["seconds"]["pyrnn"]["median"]
+            late = step - kernel > STREAM_OVERHEAD
+            words = [f"over {microseconds(STREAM_OVERHEAD)} µs"] * late
+            over = f"{(step - kernel) * 1e6:.2f}"
+            times = [f"{seconds * 1e6:.3f}" for seconds in (step, kernel)]
+            lines.append([row["name"], *times, over, verdict(words)])
+    if not lines:
+        return ""
+    text = table("case | step, µs | kernel from C++, µs | over the kernel, µs | verdict", lines)
+    return f"### stream.step over its kernel\n\n{text}\n"
+
+
+def layers(results):
+    """All families, with their pictures."""
+    if not results.layers:
+        return "Nothing was measured yet."
+    text = [f"Machine: {machine_line(results)}\n"]
+    text += [f"![{p}](results/{p})" for p in results.pictures if p in ("share.png", "peers.png")]
+    text += ["", behind(results), ""]
+    order = [name for name in FAMILIES if name in results.layers]
+    text += [family_section(name, results.layers[name]) for name in order]
+    return "\n".join([*text, stream_section(results)])
+
+
+def behind(results):
+    """All cells where a peer is faster, first and in one place."""
+    found = [
+        f"- {FAMILIES[name].title}: {row['name']}: {best_peer(row)} takes "
+        f"{best_ratio(row):.2f} times pyrnn's time"
+        for name, family in results.layers.items()
+        for row in family["rows"]
+        if (best_ratio(row) or 1) < 1
+    ]
+    title = "### Where pyrnn is behind\n\n"
+    measured = any(row.get("ratios") for f in results.layers.values() for row in f["rows"])
+    if not measured:
+        return title + "No peers were measured on this machine (`make bench-peers`)."
+    return title + ("\n".join(found) or "In no case that was measured.")
+
+
+def summary(results):
+    """The few lines of README.md."""
+    if not results.layers:
+        return "`make bench` writes them here."
+    lines = []
+    for name in (name for name in FAMILIES if name in results.layers):
+        rows = results.layers[name]["rows"]
+        shares = [row["share"]["median"] for row in rows if "share" in row]
+        judged = [row for row in rows if is_judged(name, row)]
+        reached = sum(not misses(name, row) for row in judged)
+        lines.append(
+            [
+                FAMILIES[name].title,
+                f"{min(shares):.0%} to {max(shares):.0%}" if shares else "–",
+                summary_ratio(name, rows),
+                f"{reached} of {len(judged)}" if judged else "–",
+            ]
+        )
+    head = "what | share of the limit | best peer's time over pyrnn's | cases on target"
+    return f"Measured on {machine_line(results)}\n\n{table(head, lines)}"
+
+
+def summary_ratio(name, rows):
+    """The geometric mean and the least ratio to the best peer."""
+    if (geomean := family_geomean(rows)) is None:
+        return "–"
+    wanted = FAMILIES[name].target.geomean
+    text = f"{geomean:.2f}, at least {min(filter(None, map(best_ratio, rows))):.2f}"
+    return text + (f" (**mean below {wanted:g}**)" if wanted and geomean < wanted else "")

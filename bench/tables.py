@@ -1,0 +1,42 @@
+"""Pieces of generated Markdown."""
+
+
+def table(head, rows):
+    """A Markdown table; `head` is "name | name | ..."."""
+    columns = head.count("|") + 1
+    lines = [f"| {head} |", "|---" * columns + "|"]
+    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
+
+
+def microseconds(seconds):
+    """Three digits, at least."""
+    us = seconds * 1e6
+    return f"{us:.3g}" if us < 1000 else f"{us:,.0f}"
+
+
+def ranged(spread, form):
+    """median (10th to 90th percentile)."""
+    return f"{spread['median']:{form}} ({spread['p10']:{form}}–{spread['p90']:{form}})"
+
+
+def verdict(words):
+    """Failures in bold, so that they are seen."""
+    return "; ".join(f"**{word}**" for word in words) or "reached"
+
+
+def machine_line(results):
+    """The machine that the figures belong to."""
+    m = results.machine
+    return (
+        f"{m['cpu']}, {m['cpus']} CPUs, {m['memory_gib']} GiB, caches of a core: {m['caches']}; "
+        f"{m['system']}."
+    )
+
+
+def versions_line(found):
+    """What was measured when, in which version."""
+    named = [f"{name} {facts['version']}" for name, facts in found["versions"].items()]
+    own = found["versions"].get("pyrnn", {})
+    if "isa" in own:
+        named[0] += f" ({own['isa']}, {own['compiler']})"
+    return f"{found['when']}: {', '.join(named)}; Python {found['python']}."
