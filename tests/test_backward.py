@@ -46,7 +46,7 @@ def test_long_sequences(cell, dtype, T, isa):
 
 
 def test_chunks_of_different_size():
-    """Of a last chunk of fewer rows a call takes more columns: in a child, whose heap would not survive too many."""
+    """Of a last chunk of fewer rows a call takes more columns: too many end the child."""
     run("""
         import pyrnn
         for isa in _core.available_isas():
