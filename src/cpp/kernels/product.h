@@ -41,14 +41,29 @@ PYRNN_INLINE void for_each_tile(Index rows, F&& f) {
   }
 }
 
-// Fetching: one cache line behind `ahead` after the other, one with each k.
+// The B of the next product, fetched while the tiles of this one run: evenly, since a core waits for few lines at a
+// time.
+struct FetchAhead {
+  static constexpr Index kRowsToFetch = 12;  // fewer read B as fast as memory gives it anyway
+  const char* next;
+  Index step;  // bytes with every k of every tile
+  template <class T>
+  PYRNN_INLINE FetchAhead(const Product<T>& p, Index tiles)
+      : next(p.rows >= kRowsToFetch ? reinterpret_cast<const char*>(p.ahead) : nullptr),
+        step(next ? ceil_div(p.b_step * static_cast<Index>(sizeof(T)), tiles) : 0) {}
+};
+
 template <class T, int Rows, int Width, bool UnitRow, bool Fetching>
-PYRNN_INLINE void multiply_add(const Product<T>& p, const T* a, const T* b, Index length, const T* ahead, Vec<T>* sum) {
+PYRNN_INLINE void multiply_add(const Product<T>& p, const T* a, const T* b, Index length, FetchAhead& ahead,
+                               Vec<T>* sum) {
   // UnitRow: A is packed k-major, its rows adjacent; otherwise k runs along the row.
   const Index a_row = UnitRow ? 1 : p.a_row;
   constexpr Index a_step = UnitRow ? Rows : 1;
   for (Index k = 0; k < length; ++k, a += a_step, b += p.b_step) {
-    if constexpr (Fetching) prefetch(ahead + k * kLanes<T>);
+    if constexpr (Fetching) {
+      prefetch(ahead.next);
+      ahead.next += ahead.step;
+    }
     if constexpr (Rows < Width) {
       Vec<T> left[Rows];
       unroll<Rows>(PYRNN_UNROLLED(r) {
@@ -74,7 +89,7 @@ PYRNN_INLINE void multiply_add(const Product<T>& p, const T* a, const T* b, Inde
 }
 
 template <class T, int Rows, int Width, bool UnitRow>
-PYRNN_INLINE void tile(const Product<T>& p, const T* a, const T* ahead, T* c) {
+PYRNN_INLINE void tile(const Product<T>& p, const T* a, FetchAhead& ahead, T* c) {
   constexpr int L = kLanes<T>;
   Vec<T> sum[Rows * Width];
   const int partial = p.last_lanes;
@@ -90,10 +105,10 @@ PYRNN_INLINE void tile(const Product<T>& p, const T* a, const T* ahead, T* c) {
   }
   for (Index s = 0; s < p.segments; ++s, a += p.a_segment) {
     const T* b = p.b + s * p.b_segment;
-    if (ahead)
-      multiply_add<T, Rows, Width, UnitRow, true>(p, a, b, p.length, ahead + s * p.length * kLanes<T>, sum);
+    if (ahead.next)
+      multiply_add<T, Rows, Width, UnitRow, true>(p, a, b, p.length, ahead, sum);
     else
-      multiply_add<T, Rows, Width, UnitRow, false>(p, a, b, p.length, nullptr, sum);
+      multiply_add<T, Rows, Width, UnitRow, false>(p, a, b, p.length, ahead, sum);
   }
   unroll<Rows * Width>(PYRNN_UNROLLED(i) {
     T* to = c + (i / Width) * p.c_row + (i % Width) * L;
@@ -104,29 +119,11 @@ PYRNN_INLINE void tile(const Product<T>& p, const T* a, const T* ahead, T* c) {
   });
 }
 
-// What the tiles of a product fetch ahead of the next one: each of the first tiles its part, a cache line with every k.
-template <class T>
-struct FetchAhead {
-  static constexpr Index kRowsToFetch = 12;  // fewer read B as fast as memory gives it anyway
-  const T* next;
-  Index part, left;
-  explicit PYRNN_INLINE FetchAhead(const Product<T>& p)
-      : next(p.ahead),
-        part(p.segments * p.length * kLanes<T>),
-        left(p.ahead && p.rows >= kRowsToFetch ? p.b_step / kLanes<T> : 0) {}
-  PYRNN_INLINE const T* take() {
-    if (left == 0) return nullptr;
-    --left;
-    next += part;
-    return next - part;
-  }
-};
-
 template <class T, int Width>
 PYRNN_INLINE void multiply_rows(const Product<T>& p) {
-  FetchAhead<T> ahead(p);
+  FetchAhead ahead(p, ceil_div(p.rows, max_tile_rows(Width)));
   for_each_tile<max_tile_rows(Width)>(p.rows, [&](Index row, auto height) __attribute__((always_inline)) {
-    tile<T, height, Width, false>(p, p.a + row * p.a_row, ahead.take(), p.c + row * p.c_row);
+    tile<T, height, Width, false>(p, p.a + row * p.a_row, ahead, p.c + row * p.c_row);
   });
 }
 

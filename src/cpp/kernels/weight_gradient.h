@@ -10,7 +10,7 @@ namespace {
 
 // Columns of A that one call may take: as many as keep their strips in the second-level cache, since dG, which may lie
 // beyond it, is read once by each call.
-constexpr Index kFewestColumns = 48, kMostColumns = 240;  // multiples of both tile heights
+constexpr Index kFewestColumns = 72, kMostColumns = 216;  // multiples of both tile heights
 template <class T>
 constexpr Index kStripElements = 512 * 1024 / static_cast<Index>(sizeof(T));
 template <class T>
@@ -52,10 +52,10 @@ PYRNN_INLINE void pack_strips(const WeightGradient<T>& w, Index begin, Index end
 template <class T, int Width>
 PYRNN_INLINE void gradient_runs(Product<T> runs, Index first_row, const T* strips, Index strip_rows, Index columns,
                                 T* sums) {
-  FetchAhead<T> ahead(runs);
+  FetchAhead ahead(runs, ceil_div(columns, max_tile_rows(Width)));
   for_each_tile<max_tile_rows(Width)>(columns, [&](Index first, auto height) __attribute__((always_inline)) {
     runs.a_segment = runs.length * height;
-    tile<T, height, Width, true>(runs, strips + first * strip_rows + first_row * height, ahead.take(),
+    tile<T, height, Width, true>(runs, strips + first * strip_rows + first_row * height, ahead,
                                  sums + first * Width * kLanes<T>);
   });
 }
@@ -71,7 +71,7 @@ PYRNN_INLINE void gradient_panel(const WeightGradient<T>& w, const T* strips, T*
       const Index first_row = s * w.segment_rows + r;
       const bool last = s + runs >= w.segments && r + kBlockLength >= w.segment_rows;
       const T* block = d_gates + s * w.segment_stride + r * 4 * L;
-      gradient_runs<T, Width>({.rows = 0,
+      gradient_runs<T, Width>({.rows = columns,
                                .width = Width,
                                .a = nullptr,
                                .a_row = 1,
