@@ -26,4 +26,8 @@ Batch::Batch(Index steps, Index rows, const std::int64_t* lengths) : rows_(rows)
   }
 }
 
+Index Batch::step_of(Index packed_row) const {
+  return std::upper_bound(offset_.begin(), offset_.end(), packed_row) - offset_.begin() - 1;
+}
+
 }  // namespace pyrnn

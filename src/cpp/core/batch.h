@@ -20,6 +20,7 @@ class Batch {
   bool uniform() const { return uniform_; }             // every row has every step of the arrays
   Index active(Index step) const { return step < steps_ ? offset_[at(step + 1)] - offset_[at(step)] : 0; }
   Index offset(Index step) const { return offset_[at(step)]; }
+  Index step_of(Index packed_row) const;                // the step t with offset(t) <= packed_row < offset(t + 1)
   Index original(Index row) const { return uniform_ ? row : original_[at(row)]; }
   Index length(Index row) const { return uniform_ ? steps_ : length_[at(row)]; }
 

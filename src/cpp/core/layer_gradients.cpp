@@ -58,48 +58,50 @@ void LayerGradients<T>::run(const Member& me, Index layer, const Rows<T>& d_x, c
     weight_gradients(me, layer, direction, d_projected[static_cast<std::size_t>(direction)]);
 }
 
-template <class T>
-void LayerGradients<T>::input_gradient(const Member& me, Index layer, Index direction, T* d_x) {
-  const Walk walk(batch_, direction == 1);
-  const Index I = shape_.layer_input(layer);
-  const Range mine = share_of(batch_.packed_rows(), me.rank, me.team->size());
-  const Start start = direction == 0 ? Start::zero : Start::add;
-  if (!walk.own_order()) return input_gradient_rows(me, layer, direction, mine, start, d_x);
-  // The gates lie in the direction's own order: bring dx's rows into it and back.
-  const auto reorder = [&](auto&& copy) {
-    for (Index step = 0; step < batch_.steps(); ++step)
-      for (Index row = larger(mine.begin, batch_.offset(step)); row < smaller(mine.end, batch_.offset(step + 1));
-           ++row) {
-        const Index j = row - batch_.offset(step);
-        copy(d_x + (batch_.offset(walk.time(step, j)) + j) * I, reordered_dx_ + row * I);
-      }
-  };
-  reorder([&](const T* from, T* to) { std::copy_n(from, I, to); });
-  input_gradient_rows(me, layer, direction, mine, start, reordered_dx_);
-  reorder([&](T* to, const T* from) { std::copy_n(from, I, to); });
-}
-
 // In pieces that stay in a cache while the columns' panels pass, and between which a call can be stopped.
 template <class T>
-void LayerGradients<T>::input_gradient_rows(const Member& me, Index layer, Index direction, Range rows, Start start,
-                                            T* d_x) {
+void LayerGradients<T>::input_gradient(const Member& me, Index layer, Index direction, T* d_x) {
   constexpr Index kPiece = 256;
-  const Index I = shape_.layer_input(layer);
-  for (Index row = rows.begin; row < rows.end && !interrupt_.requested(); row += kPiece) {
-    k_.back_product({.map = maps_.x,
-                     .rows = smaller(kPiece, rows.end - row),
-                     .d_gates = saved_.directions[index(layer, direction)].gates + row * 4 * k_.lanes,
-                     .gates_panel = panel_,
-                     .weight = packed_[index(layer, direction)].w_ih,
-                     .columns = I,
-                     .column_panel_begin = 0,
-                     .column_panel_end = ceil_div(I, 4 * k_.lanes),
-                     .start = start,
-                     .c = d_x + row * I,
-                     .c_row = I,
-                     .c_padded = false});
-    interrupt_.poll(me.rank, static_cast<double>(kPiece * I * maps_.x.panels() * maps_.x.panel_size()));
+  const Walk walk(batch_, direction == 1);
+  const Index I = shape_.layer_input(layer), R = batch_.packed_rows();
+  queues_[index(layer, direction)].d_x.share(ceil_div(R, kPiece), [&](Index piece) {
+    if (interrupt_.requested()) return;
+    const Range rows{piece * kPiece, smaller((piece + 1) * kPiece, R)};
+    if (!walk.own_order()) return input_gradient_rows(me, layer, direction, rows, d_x);
+    // The gates lie in the direction's own order: bring dx's rows into it and back.
+    reorder(walk, rows, [&](Index from, Index to) { std::copy_n(d_x + from * I, I, reordered_dx_ + to * I); });
+    input_gradient_rows(me, layer, direction, rows, reordered_dx_);
+    reorder(walk, rows, [&](Index to, Index from) { std::copy_n(reordered_dx_ + from * I, I, d_x + to * I); });
+  });
+}
+
+// Calls f(packed row in the order of time, row) for rows in the direction's own order.
+template <class T>
+template <class F>
+void LayerGradients<T>::reorder(const Walk& walk, Range rows, F&& f) const {
+  for (Index step = batch_.step_of(rows.begin), row = rows.begin; row < rows.end; ++row) {
+    while (row >= batch_.offset(step + 1)) ++step;
+    const Index j = row - batch_.offset(step);
+    f(batch_.offset(walk.time(step, j)) + j, row);
   }
+}
+
+template <class T>
+void LayerGradients<T>::input_gradient_rows(const Member& me, Index layer, Index direction, Range rows, T* d_x) {
+  const Index I = shape_.layer_input(layer);
+  k_.back_product({.map = maps_.x,
+                   .rows = rows.size(),
+                   .d_gates = saved_.directions[index(layer, direction)].gates + rows.begin * 4 * k_.lanes,
+                   .gates_panel = panel_,
+                   .weight = packed_[index(layer, direction)].w_ih,
+                   .columns = I,
+                   .column_panel_begin = 0,
+                   .column_panel_end = ceil_div(I, 4 * k_.lanes),
+                   .start = direction == 0 ? Start::zero : Start::add,
+                   .c = d_x + rows.begin * I,
+                   .c_row = I,
+                   .c_padded = false});
+  interrupt_.poll(me.rank, static_cast<double>(rows.size() * I * maps_.x.panels() * maps_.x.panel_size()));
 }
 
 template <class T>
@@ -130,20 +132,27 @@ void LayerGradients<T>::weight_gradients(const Member& me, Index layer, Index di
                  : Rows<const T>::packed(saved_.layer_inputs[static_cast<std::size_t>(layer)], batch_, I);
   const Operand x{input, saved.x, I, false}, h{input, saved.h, width_.output, true};
   const Operand rh{input, saved.rh, width_.state, false}, m{input, saved.m, width_.state, false};
-  weight_gradient(me, walk, {maps_.x, x, I, saved.gates, to.w_ih});
-  weight_gradient(me, walk, {maps_.h, h, P, saved.gates + maps_.h_slot * k_.lanes, to.w_hh});
-  if (to.w_hn) weight_gradient(me, walk, {maps_.candidate, rh, H, saved.gates, to.w_hn});
-  if (to.w_hr) weight_gradient(me, walk, {maps_.proj, m, H, d_projected, to.w_hr});
+  Queues& queues = queues_[index(layer, direction)];
+  weight_gradient(me, walk, {maps_.x, x, I, saved.gates, to.w_ih, &queues.w_ih});
+  weight_gradient(me, walk, {maps_.h, h, P, saved.gates + maps_.h_slot * k_.lanes, to.w_hh, &queues.w_hh});
+  if (to.w_hn) weight_gradient(me, walk, {maps_.candidate, rh, H, saved.gates, to.w_hn, &queues.w_hn});
+  if (to.w_hr) weight_gradient(me, walk, {maps_.proj, m, H, d_projected, to.w_hr, &queues.w_hr});
 }
 
-// Chunks of steps, the last first: segments of a sequence can then be worked off backwards with the same sums.
+// Some columns at a time; for each of them chunk after chunk of steps, the last first: segments of a sequence can then
+// be worked off backwards with the same sums.
 template <class T>
 void LayerGradients<T>::weight_gradient(const Member& me, const Walk& walk, const Piece& piece) {
-  const Range columns = share_of(piece.columns + 1, me.rank, me.team->size());
-  if (columns.empty() || batch_.steps() == 0) return;
-  const Index chunk = chunk_steps(batch_.rows());
-  for (Index first = (batch_.steps() - 1) / chunk * chunk; first >= 0 && !interrupt_.requested(); first -= chunk)
-    chunk_gradient(me, walk, piece, first, smaller(first + chunk, batch_.steps()), columns);
+  if (batch_.steps() == 0) return;
+  const Index chunk = chunk_steps(batch_.rows()), all = piece.columns + 1, team = me.team->size();
+  constexpr Index kPiecesOfMember = 3, kColumnsWorthTaking = 48;  // dG is read once for each piece
+  const Index pieces = team == 1 ? 1 : smaller(team * kPiecesOfMember, larger(team, all / kColumnsWorthTaking));
+  piece.queue->share(pieces, [&](Index n) {
+    const Range columns = share_of(all, static_cast<int>(n), static_cast<int>(pieces));
+    if (columns.empty()) return;
+    for (Index first = (batch_.steps() - 1) / chunk * chunk; first >= 0 && !interrupt_.requested(); first -= chunk)
+      chunk_gradient(me, walk, piece, first, smaller(first + chunk, batch_.steps()), columns);
+  });
 }
 
 template <class T>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What BPTT leaves to do for a layer once the gradients of all its gates lie ready: dx = dG*W_ih, and the gradients of
-// the weights. Members divide the rows of dx and the elements of dW; no sum is ever split between members.
+// the weights. Members take rows of dx and columns of dW from queues; no sum is ever split between members.
 #pragma once
 
 #include <memory>
@@ -26,7 +26,8 @@ class LayerGradients {
         out_(out),
         interrupt_(interrupt),
         width_(shape_, k_.lanes),
-        panel_(gates_panel_stride(batch_.packed_rows(), k_.lanes)) {}
+        panel_(gates_panel_stride(batch_.packed_rows(), k_.lanes)),
+        queues_(static_cast<std::size_t>(shape_.layers * shape_.directions)) {}
 
   void want(Arena& arena, int threads);
   // Sets this member's share of the weight gradients to zero.
@@ -48,10 +49,17 @@ class LayerGradients {
     Index columns;
     const T* d_gates;        // row 0, first slot
     T* out;
+    Queue* queue;
+  };
+  // The queues of one layer and direction.
+  struct Queues {
+    Queue d_x, w_ih, w_hh, w_hn, w_hr;
   };
 
   void input_gradient(const Member& me, Index layer, Index direction, T* d_x);
-  void input_gradient_rows(const Member& me, Index layer, Index direction, Range rows, kernels::Start start, T* d_x);
+  void input_gradient_rows(const Member& me, Index layer, Index direction, Range rows, T* d_x);
+  template <class F>
+  void reorder(const Walk& walk, Range rows, F&& f) const;
   void scatter_input_gradient(const Member& me, const Rows<T>& d_x);
   void drop_input_gradient(const Member& me, Index layer, const Rows<T>& d_x);
   void weight_gradients(const Member& me, Index layer, Index direction, const T* d_projected);
@@ -76,6 +84,7 @@ class LayerGradients {
   T* packed_dx_ = nullptr;     // where the caller's dx is not in packed order
   T* reordered_dx_ = nullptr;  // dx in the reverse direction's own order
   std::vector<T*> scratch_;    // per member
+  std::vector<Queues> queues_;  // per layer and direction
   std::vector<std::vector<Block>> blocks_;  // per member
 };
 

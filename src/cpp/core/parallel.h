@@ -7,6 +7,7 @@
 #include <atomic>
 #include <type_traits>
 
+#include "core/dims.h"
 #include "core/fpenv.h"
 
 namespace pyrnn {
@@ -46,6 +47,19 @@ class Team {
  private:
   int size_;
   SpinBarrier* shared_;
+};
+
+// Pieces of work that the members take one after the other, so that a core that is slower, or busy elsewhere, takes
+// fewer.
+class Queue {
+ public:
+  template <class F>
+  void share(Index pieces, F&& f) noexcept {
+    for (Index piece; (piece = next_.fetch_add(1, std::memory_order_relaxed)) < pieces;) f(piece);
+  }
+
+ private:
+  std::atomic<Index> next_{0};
 };
 
 // How many threads the caller may really have of the `threads` it asks for: 1 in a forked child,
