@@ -45,6 +45,16 @@ def test_long_sequences(cell, dtype, T, isa):
     assert_close(actual, gradients, dtype, case.gradient_terms, backward=True)
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_many_rows_in_both_directions(cell, isa):
+    """Chunks of 16 steps of 40 rows: more than a block of the products, walked from their ends."""
+    case = Case(cell, 20, 19, T=20, B=40, bidirectional=True)
+    problem = case.problem()
+    _, gradients = problem.expected()
+    _, actual = problem.training()
+    assert_close(actual, gradients, case.dtype, case.gradient_terms, backward=True)
+
+
 def test_chunks_of_different_size():
     """Of a last chunk of fewer rows a call takes more columns: too many end the child."""
     run("""

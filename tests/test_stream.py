@@ -1,6 +1,8 @@
 """Promise: a stream gives, step by step, what the whole sequence gives; its state is its own."""
 
+import os
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -72,13 +74,27 @@ SHARED = [
 @pytest.mark.parametrize(("cell", "options"), SHARED, ids=str)
 @each_dtype
 def test_steps_shared_among_threads(cell, options, dtype, isa):
-    """Two layers, each with enough work for two threads: the bits of one."""
+    """Two layers with enough work for two threads: the bits of one."""
     problem = Case(cell, 400, 640, 2, T=4, dtype=dtype, state=False, **options).any_problem()
     with pyrnn.threads(1):
         y = problem.inference()["y"]
     with pyrnn.threads(2):
         stream = problem.layer.stream(batch_size=options["B"])
         assert_same_bits(np.stack([stream.step(x_t) for x_t in problem.x]), y)
+
+
+def test_long_steps_really_take_two_threads():
+    """The other thread's time counts for the process, not for the caller."""
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one CPU")
+    with pyrnn.threads(2):
+        stream = pyrnn.LSTM(512, 512, seed=0).stream()
+    x = np.ones(512, np.float32)
+    here, everywhere = time.thread_time(), time.process_time()
+    for _ in range(300):
+        stream.step(x)
+    here, everywhere = time.thread_time() - here, time.process_time() - everywhere
+    assert everywhere > 1.3 * here
 
 
 def test_two_streams_do_not_meet():

@@ -22,17 +22,14 @@ class Busy {
   std::atomic_flag& flag_;
 };
 
-// Multiply-adds of a step above which other threads of Python should run meanwhile: about 20 us.
-constexpr double kWorkWithGil = 5e5;
-
 // A step between arrays that were checked.
 template <class T>
 void take_step(StreamObject& object, Stream<T>& stream, const T* x, T* y) {
   const Busy busy(object.busy);
-  if (weights_of_stack(stream.shape()) * static_cast<double>(stream.rows()) < kWorkWithGil)
-    stream.step(x, y);
-  else
+  if (stream.long_step())
     without_gil([&] { stream.step(x, y); });
+  else
+    stream.step(x, y);
 }
 
 // The stream of an instance of _core.Stream; TypeError if its __init__ never ran.

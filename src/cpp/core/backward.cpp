@@ -274,7 +274,8 @@ std::unique_ptr<WeightGradients<T>> backward(const Saved<T>& saved, const std::v
                                              const SequenceGradients<T>& gradients, int threads,
                                              Interrupt::Check check) {
   auto result = std::make_unique<WeightGradients<T>>(saved.shape, *saved.table, threads);
-  const Split split = Split::plan(saved.shape, saved.batch, kernels::of_type<T>(*saved.table).lanes, threads);
+  const Split split =
+      Split::plan(saved.shape, saved.batch, kernels::of_type<T>(*saved.table).lanes, sizeof(T), threads);
   if (!BackwardPass<T>(saved, weights, gradients, *result, split, check).run()) return nullptr;
   return result;
 }

@@ -15,13 +15,13 @@ struct InputProduct {
   Index columns;  // I
   T* gates;       // panel 0, first row
   Index gates_panel;
+  bool next_follows = false;  // the product after this one is that of the next panel
 };
 template <class T>
 void input_product(const kernels::Kernels<T>& k, const kernels::PanelMap& map,
                    const typename PackedWeights<T>::Direction& weights, Index panel, const InputProduct<T>& in) {
   const int width = map.width(panel, k.lanes);
   const T* w_ih = weights.w_ih + panel * in.columns * map.panel_size();
-  const bool fetching = map.template outgrows_cache<T>(in.columns) && panel + 1 < map.panels();
   k.product({.rows = in.rows,
              .width = width,
              .a = in.x,
@@ -33,7 +33,9 @@ void input_product(const kernels::Kernels<T>& k, const kernels::PanelMap& map,
              .bias = weights.bias + panel * map.panel_size(),
              .c = in.gates + panel * in.gates_panel,
              .c_row = 4 * k.lanes,
-             .ahead = fetching ? w_ih + in.columns * map.panel_size() : nullptr});
+             .ahead = in.next_follows && kernels::outgrow_cache<T>(map.elements(in.columns))
+                          ? w_ih + in.columns * map.panel_size()
+                          : nullptr});
 }
 
 // With projection, h = W_hr m for the units that a member holds.

@@ -171,15 +171,18 @@ class ForwardPass {
     const bool at_once =
         batch_.uniform() && me.rows.size() == batch_.rows() && p.input.contiguous() && (saved_ || !p.walk.backwards());
     for (Index panel = me.panels.begin; panel < me.panels.end; ++panel) {
+      const bool next_follows = panel + 1 < me.panels.end;
       if (at_once)
-        multiply_rows(me, p, panel, p.walk.backwards() ? end - 1 : first, first, {0, (end - first) * batch_.rows()});
+        multiply_rows(me, p, panel, p.walk.backwards() ? end - 1 : first, first, {0, (end - first) * batch_.rows()},
+                      next_follows);
       for (Index step = first; step < end && !at_once; ++step)
-        multiply_rows(me, p, panel, step, first, me.active_rows(p.walk.active(step)));
+        multiply_rows(me, p, panel, step, first, me.active_rows(p.walk.active(step)), next_follows && step + 1 == end);
     }
   }
 
   // Rows from the first of `step` on, in the order of time.
-  void multiply_rows(const Member& me, const Place& p, Index panel, Index step, Index first, Range rows) {
+  void multiply_rows(const Member& me, const Place& p, Index panel, Index step, Index first, Range rows,
+                     bool next_follows) {
     if (rows.empty() || interrupt_.requested()) return;
     const Index I = p.input_columns, row = row_of(p, step, first) + rows.begin;
     input_product<T>(k_, maps_.x, p.weights, panel,
@@ -188,7 +191,8 @@ class ForwardPass {
                       .x_row = p.gathers ? p.x_row : p.input.row_stride(),
                       .columns = I,
                       .gates = p.buffers.gates + row * 4 * k_.lanes,
-                      .gates_panel = gates_panel_});
+                      .gates_panel = gates_panel_,
+                      .next_follows = next_follows});
     interrupt_.poll(me.rank, static_cast<double>(rows.size() * I * maps_.x.panel_size()));
   }
 
@@ -268,7 +272,7 @@ class ForwardPass {
 template <class T>
 bool forward(const StackShape& shape, const PackedWeights<T>& weights, const Batch& batch,
              const Sequences<T>& sequences, int threads, Interrupt::Check check) {
-  const Split split = Split::plan(shape, batch, kernels::of_type<T>(weights.table()).lanes, threads);
+  const Split split = Split::plan(shape, batch, kernels::of_type<T>(weights.table()).lanes, sizeof(T), threads);
   return ForwardPass<T>(shape, weights, batch, sequences, nullptr, split, check).run();
 }
 
@@ -279,7 +283,7 @@ std::unique_ptr<Saved<T>> forward_train(const StackShape& shape, const PackedWei
   auto saved = std::make_unique<Saved<T>>(shape, weights.table(), batch);
   saved->sequences = sequences;
   saved->key = key;
-  const Split split = Split::plan(shape, batch, kernels::of_type<T>(weights.table()).lanes, threads);
+  const Split split = Split::plan(shape, batch, kernels::of_type<T>(weights.table()).lanes, sizeof(T), threads);
   if (!ForwardPass<T>(shape, weights, saved->batch, sequences, saved.get(), split, check).run()) return nullptr;
   return saved;
 }

@@ -9,6 +9,8 @@ namespace {
 
 using kernels::Start;
 
+constexpr Index kPiecesOfMember = 3;  // in a queue: what a slower member leaves to the others
+
 Index padded_rows(const kernels::PanelMap& map) { return map.panels() * map.panel_size(); }
 
 }  // namespace
@@ -61,12 +63,13 @@ void LayerGradients<T>::run(const Member& me, Index layer, const Rows<T>& d_x, c
 // In pieces that stay in a cache while the columns' panels pass, and between which a call can be stopped.
 template <class T>
 void LayerGradients<T>::input_gradient(const Member& me, Index layer, Index direction, T* d_x) {
-  constexpr Index kPiece = 256;
+  constexpr Index kMostRows = 256;
   const Walk walk(batch_, direction == 1);
-  const Index I = shape_.layer_input(layer), R = batch_.packed_rows();
-  queues_[index(layer, direction)].d_x.share(ceil_div(R, kPiece), [&](Index piece) {
-    if (interrupt_.requested()) return;
-    const Range rows{piece * kPiece, smaller((piece + 1) * kPiece, R)};
+  const Index I = shape_.layer_input(layer), R = batch_.packed_rows(), team = me.team->size();
+  const Index pieces = larger(ceil_div(R, kMostRows), team == 1 ? 1 : kPiecesOfMember * team);
+  queues_[index(layer, direction)].d_x.share(pieces, [&](Index piece) {
+    const Range rows = share_of(R, static_cast<int>(piece), static_cast<int>(pieces));
+    if (rows.empty() || interrupt_.requested()) return;
     if (!walk.own_order()) return input_gradient_rows(me, layer, direction, rows, d_x);
     // The gates lie in the direction's own order: bring dx's rows into it and back.
     reorder(walk, rows, [&](Index from, Index to) { std::copy_n(d_x + from * I, I, reordered_dx_ + to * I); });
@@ -145,7 +148,7 @@ template <class T>
 void LayerGradients<T>::weight_gradient(const Member& me, const Walk& walk, const Piece& piece) {
   if (batch_.steps() == 0) return;
   const Index chunk = chunk_steps(batch_.rows()), all = piece.columns + 1, team = me.team->size();
-  constexpr Index kPiecesOfMember = 3, kColumnsWorthTaking = 48;  // dG is read once for each piece
+  constexpr Index kColumnsWorthTaking = 48;  // dG is read once for each piece
   const Index pieces = team == 1 ? 1 : smaller(team * kPiecesOfMember, larger(team, all / kColumnsWorthTaking));
   piece.queue->share(pieces, [&](Index n) {
     const Range columns = share_of(all, static_cast<int>(n), static_cast<int>(pieces));

@@ -7,9 +7,9 @@ namespace {
 constexpr double kWorkForThreads = 2e6;  // multiply-adds in a call from which waking the other threads pays
 constexpr double kWorkForBarrier = 1e5;  // multiply-adds in a step from which meeting after each step pays
 
-// Where a layer has more weights than one core's cache holds, a member with rows of its own needs so many of them that
+// Where the weights of a layer outgrow one core's cache, a member with rows of its own needs so many of them that
 // reading all weights in each step is worth it.
-constexpr double kWeightsInCache = 5e5;
+constexpr double kCacheBytes = 2e6;
 constexpr Index kRowsForWeights = 16;
 
 }  // namespace
@@ -24,11 +24,12 @@ double weights_of_stack(const StackShape& shape) {
 
 int threads_worth(double work, int threads) { return work < kWorkForThreads ? 1 : threads; }
 
-Split Split::plan(const StackShape& shape, const Batch& batch, Index lanes, int threads) {
+Split Split::plan(const StackShape& shape, const Batch& batch, Index lanes, std::size_t element_bytes, int threads) {
   const double weights = weights_of_stack(shape);
   threads = threads_worth(weights * static_cast<double>(batch.packed_rows()), threads);
   const double per_layer = weights / static_cast<double>(shape.layers * shape.directions);
-  const Index enough_rows = per_layer < kWeightsInCache ? kRowsForTiles : kRowsForWeights;
+  const Index enough_rows =
+      per_layer * static_cast<double>(element_bytes) < kCacheBytes ? kRowsForTiles : kRowsForWeights;
   if (threads == 1 || batch.rows() >= threads * enough_rows) return {threads, false};
   const bool steps_are_long = per_layer * static_cast<double>(batch.rows()) >= kWorkForBarrier;
   const bool enough_panels = ceil_div(shape.hidden, 4 * lanes) >= threads;

@@ -36,7 +36,7 @@ struct Split {
   int threads;
   bool by_units;
 
-  static Split plan(const StackShape& shape, const Batch& batch, Index lanes, int threads);
+  static Split plan(const StackShape& shape, const Batch& batch, Index lanes, std::size_t element_bytes, int threads);
 
   // The rows of a batch sorted by length, cut so that each member has about as many steps.
   Range rows(const Batch& batch, int rank) const;

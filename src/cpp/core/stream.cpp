@@ -20,7 +20,9 @@ Stream<T>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T
       state_row_(RowWidths<T>(shape, k_.lanes).state),
       output_row_(RowWidths<T>(shape, k_.lanes).output),
       panel_(gates_panel_stride(rows, k_.lanes)),
-      threads_(threads_worth(std::max(kWorkOfRead, static_cast<double>(rows)) * weights_of_stack(shape), threads)),
+      work_(std::max(kWorkOfRead, static_cast<double>(rows)) * weights_of_stack(shape)),
+      threads_(threads_worth(work_, threads)),
+      panels_together_(maps_.reset_before || shape.proj > 0),
       layers_(static_cast<std::size_t>(shape.layers)) {
   for (Layer& layer : layers_) {
     layer = {};
@@ -56,7 +58,7 @@ void Stream<T>::step(const T* x, T* y) {
 template <class T>
 void Stream<T>::step_layer(Index index, const T* x, Index x_row, int rank, Team& team) {
   const Range mine = share_of(maps_.x.panels(), rank, team.size());
-  if (maps_.reset_before || shape_.proj) return step_panels(index, x, x_row, mine, rank, team);
+  if (panels_together_) return step_panels(index, x, x_row, mine, rank, team);
   for (Index i = 0; i < mine.size(); ++i) {
     const Index panel = current_ ? mine.end - 1 - i : mine.begin + i;
     step_panels(index, x, x_row, {panel, panel + 1}, rank, team);
@@ -95,9 +97,8 @@ void Stream<T>::step_panels(Index index, const T* x, Index x_row, Range panels, 
                                      .h = layer.h[current_],
                                      .h_row = output_row_,
                                      .panels = share_of(maps_.proj.panels(), rank, team.size())};
-  const bool all = maps_.reset_before || shape_.proj;
   cell_forward(k_, shape_, maps_, s, projection, [&] {
-    if (all) team.barrier();
+    if (panels_together_) team.barrier();
   });
 }
 

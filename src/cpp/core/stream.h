@@ -17,12 +17,15 @@ class Stream {
   const StackShape& shape() const { return shape_; }
   Index rows() const { return rows_; }
   const PackedWeights<T>& weights() const { return *weights_; }
+  // Long enough that other threads of the caller should run meanwhile: about 20 us.
+  bool long_step() const { return threads_ > 1 || work_ >= kWorkOfLongStep; }
 
   void step(const T* x, T* y);                       // x [B][I] -> y [B][P]
   void load_state(T* h, T* c) const;                 // h [L][B][P], c [L][B][H] (LSTM)
   void store_state(const T* h, const T* c);          // null: zero
 
  private:
+  static constexpr double kWorkOfLongStep = 2e6;
   struct Layer {
     T* gates;
     T* h[2];  // of the last step at `current`, of the one before at the other
@@ -38,7 +41,9 @@ class Stream {
   const kernels::Kernels<T>& k_;
   CellMaps maps_;
   Index rows_, state_row_, output_row_, panel_;
+  double work_;           // multiply-adds of a step, or as many as take as long
   int threads_;
+  bool panels_together_;  // all products of a step must be finished before something else begins
   int current_ = 0;
   Arena arena_;
   std::vector<Layer> layers_;

@@ -24,17 +24,19 @@ struct PanelMap {
   PYRNN_ALWAYS_INLINE Index panels() const { return ceil_div(units, block); }
   PYRNN_ALWAYS_INLINE Index units_in(Index panel) const { return smaller(block, units - panel * block); }
   PYRNN_ALWAYS_INLINE Index panel_size() const { return slots * block; }  // columns of a full panel
-  // Packed weights of this size and more are fetched ahead, panel by panel. Smaller ones are still in the second-level
-  // cache when their turn comes again, and would only pay for it (about 3 %).
-  template <class T>
-  PYRNN_ALWAYS_INLINE bool outgrows_cache(Index columns) const {
-    return panels() * panel_size() * columns * static_cast<Index>(sizeof(T)) >= Index{1} << 20;
-  }
+  PYRNN_ALWAYS_INLINE Index elements(Index columns) const { return panels() * panel_size() * columns; }  // packed
   // Vectors of a panel that hold units: a lone gate's last panel may need fewer.
   PYRNN_ALWAYS_INLINE int width(Index panel, Index lanes) const {
     return static_cast<int>(ceil_div(slots == 1 ? units_in(panel) : panel_size(), lanes));
   }
 };
+
+// Packed weights of a megabyte and more are fetched ahead, panel by panel. Smaller ones are still in the second-level
+// cache when their turn comes again, and would only pay for it (about 3 %).
+template <class T>
+PYRNN_ALWAYS_INLINE bool outgrow_cache(Index elements) {
+  return elements * static_cast<Index>(sizeof(T)) >= Index{1} << 20;
+}
 
 enum class Start { zero, bias, add };  // the sum starts at 0, at a row of biases, or at what C holds
 
@@ -193,7 +195,7 @@ struct StepBackward {
 template <class T>
 struct Kernels {
   Index lanes;
-  void (*product)(const Product<T>&) noexcept;
+  void (*product)(const Product<T>&) noexcept;  // of one segment
   void (*back_product)(const BackProduct<T>&) noexcept;
   void (*weight_gradient)(const WeightGradient<T>&) noexcept;
   Index (*weight_gradient_columns)(Index rows) noexcept;  // taken at a time

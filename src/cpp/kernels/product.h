@@ -46,7 +46,7 @@ PYRNN_INLINE void for_each_tile(Index rows, F&& f) {
 struct FetchAhead {
   static constexpr Index kRowsToFetch = 12;  // fewer read B as fast as memory gives it anyway
   const char* next;
-  Index step;  // bytes with every k of every tile
+  Index step;  // bytes with every k of every tile; beyond 64 the neighbouring line comes without being asked for
   template <class T>
   PYRNN_INLINE FetchAhead(const Product<T>& p, Index tiles)
       : next(p.rows >= kRowsToFetch ? reinterpret_cast<const char*>(p.ahead) : nullptr),
@@ -144,7 +144,10 @@ void multiply(const Product<T>& whole) noexcept {
   Product<T> block = whole;
   for (Index k = 0; k == 0 || k < whole.length; k += kBlockLength) {
     block.length = smaller(kBlockLength, whole.length - k);
-    block.ahead = k + kBlockLength < whole.length ? block.b + kBlockLength * whole.b_step : whole.ahead;
+    if (whole.ahead && k + kBlockLength < whole.length)
+      block.ahead = block.b + kBlockLength * whole.b_step;
+    else
+      block.ahead = whole.ahead;
     multiply_block(block);
     block.a += kBlockLength;
     block.b += kBlockLength * whole.b_step;
@@ -213,7 +216,7 @@ void back_product(const BackProduct<T>& q) noexcept {
   const bool few_rows = q.rows * q.map.panels() * q.map.panel_size() * static_cast<Index>(sizeof(T)) <= kStaysCached;
   const auto gate_block = [&](Index n) { return few_rows ? n % gates : n / columns; };
   const auto column_block = [&](Index n) { return few_rows ? n / gates : n % columns; };
-  const bool fetching = q.map.template outgrows_cache<T>(q.columns);
+  const bool fetching = outgrow_cache<T>(q.map.elements(q.columns));
   for (Index n = 0; n < count; ++n)
     blocks.multiply(gate_block(n), column_block(n),
                     fetching && n + 1 < count ? blocks.weight(gate_block(n + 1), column_block(n + 1)) : nullptr);

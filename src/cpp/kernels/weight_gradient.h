@@ -10,7 +10,7 @@ namespace {
 
 // Columns of A that one call may take: as many as keep their strips in the second-level cache, since dG, which may lie
 // beyond it, is read once by each call.
-constexpr Index kFewestColumns = 72, kMostColumns = 216;  // multiples of both tile heights
+constexpr Index kFewestColumns = 72, kMostColumns = 216;
 template <class T>
 constexpr Index kStripElements = 512 * 1024 / static_cast<Index>(sizeof(T));
 template <class T>
@@ -22,7 +22,7 @@ Index weight_gradient_columns(Index rows) noexcept {
 // Enough for any call of at most so many rows: fewer rows may take more columns.
 template <class T>
 Index weight_gradient_scratch(Index rows) noexcept {
-  return kMostColumns * 4 * kLanes<T> + larger(kStripElements<T>, kFewestColumns * rows);
+  return kMostColumns * 4 * kLanes<T> + smaller(kMostColumns * rows, larger(kStripElements<T>, kFewestColumns * rows));
 }
 
 // Copies columns [begin, end) of A's rows into strips of the tiles' heights, k (the row) slowest inside a strip.
@@ -66,10 +66,15 @@ PYRNN_INLINE void gradient_panel(const WeightGradient<T>& w, const T* strips, T*
                                  const T* next_panel, Index columns, T* out, Index out_row) {
   constexpr Index L = kLanes<T>;
   const Index runs = larger(1, kBlockLength / w.segment_rows);
+  // Where the rows of the runs from `run` on begin in memory.
+  const auto first_read = [&](const T* panel, Index run) {
+    const Index last_run = smaller(run + runs, w.segments) - 1;
+    return panel + (w.segment_stride < 0 ? last_run : run) * w.segment_stride;
+  };
   for (Index s = 0; s < w.segments; s += runs)
     for (Index r = 0; r < w.segment_rows; r += kBlockLength) {
       const Index first_row = s * w.segment_rows + r;
-      const bool last = s + runs >= w.segments && r + kBlockLength >= w.segment_rows;
+      const bool last = s + runs >= w.segments;
       const T* block = d_gates + s * w.segment_stride + r * 4 * L;
       gradient_runs<T, Width>({.rows = columns,
                                .width = Width,
@@ -83,7 +88,10 @@ PYRNN_INLINE void gradient_panel(const WeightGradient<T>& w, const T* strips, T*
                                .start = first_row == 0 ? Start::zero : Start::add,
                                .c = nullptr,
                                .c_row = Width * L,
-                               .ahead = last ? next_panel : block + kBlockLength * 4 * L},
+                               .ahead = r + kBlockLength < w.segment_rows ? block + kBlockLength * 4 * L
+                                        : !last                           ? first_read(d_gates, s + runs)
+                                        : next_panel                      ? first_read(next_panel, 0)
+                                                                          : nullptr},
                               first_row, strips, w.rows, columns, sums);
     }
   for (Index c = 0; c < columns; ++c)
@@ -97,13 +105,12 @@ template <class T, int Width>
 PYRNN_INLINE void gradient_panels(const WeightGradient<T>& w, Index panel_begin, Index panel_end) {
   constexpr Index L = kLanes<T>;
   const Index columns = w.column_end - w.column_begin;
-  const Index lowest = smaller(0, (w.segments - 1) * w.segment_stride);  // where a panel's rows begin in memory
   T* sums = w.scratch;
   T* strips = w.scratch + columns * 4 * L;
   pack_strips<T, max_tile_rows(Width)>(w, w.column_begin, w.column_end, strips);
   for (Index panel = panel_begin; panel < panel_end; ++panel) {
     const T* d_gates = w.d_gates + panel * w.gates_panel;
-    const T* next_panel = panel + 1 < panel_end ? d_gates + w.gates_panel + lowest : nullptr;
+    const T* next_panel = panel + 1 < panel_end ? d_gates + w.gates_panel : nullptr;
     gradient_panel<T, Width>(w, strips, sums, d_gates, next_panel, columns,
                              w.out + (panel * (w.columns + 1) + w.column_begin) * w.map.panel_size(),
                              w.map.panel_size());
