@@ -1,5 +1,7 @@
 """Checkpoints: everything that training goes on from, in one file."""
 
+import errno
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,6 +39,17 @@ class ModelState:
         load_extra_state(self.model, extra)
 
 
+def check_place(path: str) -> None:
+    """OSError now for a path that no checkpoint could be written to behind the first epoch."""
+    folder = os.path.dirname(os.path.realpath(path))
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, "no such folder for the checkpoint", folder)
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
+
+
 def write_checkpoint(path: str, parts: Parts, settings: Mapping[str, Any]) -> None:
     """Writes the states of all parts, and the settings they hold for, as one new version."""
     tensors: dict[str, Array] = {}
@@ -67,7 +80,7 @@ def read_checkpoint(path: str, parts: Parts, settings: Mapping[str, Any]) -> Non
         _load(parts, states)
     except BaseException as error:
         _load(parts, before)
-        if isinstance(error, TypeError | ValueError | LookupError | AttributeError):
+        if isinstance(error, Exception):
             raise ValueError(f"{path}: is of another training: {error}") from error
         raise
 

@@ -2,13 +2,14 @@
 
 import inspect
 import math
+import os
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from ._batches import Samples
 from ._callbacks import Callback, call
-from ._checkpoint import Parts, write_checkpoint
+from ._checkpoint import Parts, read_checkpoint, write_checkpoint
 from ._checks import Array
 from ._history import History
 from ._objective import Mean, Objective
@@ -33,18 +34,6 @@ class Plan:
     checkpoint: str | None
     checkpoint_every: int | None
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What a resumed fit must have in common with the one that it carries on."""
-        return {
-            "batch_size": self.batch_size,
-            "shuffle": self.shuffle,
-            "bucket": self.bucket,
-            "tbptt": self.tbptt,
-            "number of samples": len(self.train),
-            "number of time steps": self.train.total_steps,
-        }
-
 
 @dataclass
 class Loop:
@@ -57,6 +46,25 @@ class Loop:
     progress: Progress
     parts: Parts
     trainer: Any
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a resumed fit must have in common with the one that it carries on."""
+        plan = self.plan
+        return {
+            "batch_size": plan.batch_size,
+            "shuffle": plan.shuffle,
+            "bucket": plan.bucket,
+            "tbptt": plan.tbptt,
+            "accumulate": self.updates.accumulate,
+            "number of samples": len(plan.train),
+            "number of time steps": plan.train.total_steps,
+        }
+
+    def resume(self) -> None:
+        """Goes to where the checkpoint was written, if there is one."""
+        if self.plan.checkpoint is not None and os.path.exists(self.plan.checkpoint):
+            read_checkpoint(self.plan.checkpoint, self.parts, self.settings)
 
     def run(self) -> None:
         """Trains to the end of the last epoch, or of one in which the fit was stopped."""
@@ -153,7 +161,7 @@ class Loop:
 
     def _write(self) -> None:
         if self.plan.checkpoint is not None:
-            write_checkpoint(self.plan.checkpoint, self.parts, self.plan.settings)
+            write_checkpoint(self.plan.checkpoint, self.parts, self.settings)
 
     def _call(self, name: str, *args: Any) -> None:
         call(self.plan.callbacks, name, self.trainer, *args)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ._batches import Samples
 from ._callbacks import Callback, call
-from ._checkpoint import ModelState, Parts, read_checkpoint
+from ._checkpoint import ModelState, Parts, check_place
 from ._checks import check_flag, check_size, generator
 from ._dataset import SequenceDataset, as_dataset
 from ._history import History
@@ -130,7 +130,9 @@ class Trainer:
             tbptt = check_size("Trainer", "tbptt", tbptt)
         if checkpoint_every is not None:
             check_size("Trainer", "checkpoint_every", checkpoint_every)
-        if checkpoint is None and (resume or checkpoint_every is not None):
+        if checkpoint is not None:
+            check_place(checkpoint := os.fsdecode(checkpoint))
+        elif resume or checkpoint_every is not None:
             raise ValueError("Trainer: checkpoint is None, expected the path of a file")
         plan = Plan(
             train=self._samples("train", train, tbptt),
@@ -142,7 +144,7 @@ class Trainer:
             tbptt=tbptt,
             progress=check_flag("Trainer", "progress", progress),
             callbacks=checked_callbacks(callbacks),
-            checkpoint=None if checkpoint is None else os.fsdecode(checkpoint),
+            checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
         )
         self._run(plan, resume=check_flag("Trainer", "resume", resume))
@@ -187,9 +189,10 @@ class Trainer:
         self._progress = Progress(self._generator, len(self.history))
         call(plan.callbacks, "on_fit_start", self)
         parts = self._parts(plan.callbacks)
-        if resume and plan.checkpoint is not None and os.path.exists(plan.checkpoint):
-            read_checkpoint(plan.checkpoint, parts, plan.settings)
-        Loop(plan, self._objective, self._updates, self.history, self._progress, parts, self).run()
+        loop = Loop(plan, self._objective, self._updates, self.history, self._progress, parts, self)
+        if resume:
+            loop.resume()
+        loop.run()
 
     def _parts(self, callbacks: Sequence[Callback]) -> Parts:
         """All that training goes on from, for checkpoints."""
