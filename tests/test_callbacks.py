@@ -137,6 +137,15 @@ def test_early_stopping_without_restoring():
     assert_same_bits(trainer.model.state_dict(), script.weights[-1])
 
 
+def test_early_stopping_begins_anew_with_each_fit():
+    trainer, stopping = make_trainer(), pyrnn.EarlyStopping(patience=2)
+    values = [1, 2, 3, 9, 8, 9, 9]
+    for epochs, best in ((3, 1), (7, 5)):
+        callbacks = [Scripted(values), stopping]
+        trainer.fit(DATA, DATA, epochs=9, progress=False, callbacks=callbacks)
+        assert len(trainer.history) == epochs and stopping.best_epoch == best
+
+
 def test_early_stopping_is_measured_and_restored_for_real():
     """Few samples are learnt by heart: the validation loss turns, and the best model comes back."""
     held_out = ragged_task(N=40, seed=1)

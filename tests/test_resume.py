@@ -14,17 +14,20 @@ from training import classifier, make_trainer, ragged_task
 
 TESTS = Path(__file__).parent
 RUN = f"""
-import sys, time
+import sys
 sys.path.insert(0, {str(TESTS)!r})
 import numpy as np, pyrnn
 from training import *
 
-kind, checkpoint, result = sys.argv[1:]
+kind, last, checkpoint, result = sys.argv[1:]
 
 class Losses(pyrnn.Callback):
+    printed = 0
     def on_batch_end(self, trainer, loss):
         print(len(trainer.history), loss.hex(), flush=True)
-        time.sleep(0.005)  # so that the kill comes before the end
+        self.printed += 1
+        if self.printed == int(last):
+            sys.stdin.read()  # until the kill
 
 if kind == "classifier":
     model, loss, task = classifier(), pyrnn.losses.CrossEntropy(), ragged_task()
@@ -50,26 +53,28 @@ print([v.hex() for v in trainer.history.loss + trainer.history.val_loss])
 """
 
 
-def start(kind, folder, result="result"):
-    command = [sys.executable, "-c", RUN, kind, str(folder / "checkpoint"), str(folder / result)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+def start(kind, folder, last):
+    """A training that, having printed so many lines, waits for its end."""
+    command = [sys.executable, "-c", RUN, kind, str(last)]
+    command += [str(folder / "checkpoint"), str(folder / "result")]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def run(kind, folder, result="result"):
+def run(kind, folder):
     """All lines that a training prints, one per batch, and its final weights."""
-    with start(kind, folder, result) as child:
+    with start(kind, folder, last=0) as child:
         lines = child.stdout.read().splitlines()
     assert child.returncode == 0
-    return lines, pyrnn.load(folder / result).state_dict()
+    return lines, pyrnn.load(folder / "result").state_dict()
 
 
 def kill_after(kind, folder, lines):
-    """Kills a training as soon as it has printed so many lines."""
-    with start(kind, folder) as child:
-        for _ in range(lines):
-            assert child.stdout.readline()
+    """Kills a training behind so many batches; the lines that it printed."""
+    with start(kind, folder, last=lines) as child:
+        printed = [child.stdout.readline().strip() for _ in range(lines)]
         child.send_signal(signal.SIGKILL)
     assert child.returncode == -signal.SIGKILL
+    return printed
 
 
 @pytest.mark.parametrize(
@@ -79,12 +84,15 @@ def test_a_killed_training_goes_on_as_if_nothing_had_been(kind, batches, tmp_pat
     """SIGKILL in mid-epoch, twice; every later loss and weight has the same bits."""
     (tmp_path / "whole").mkdir(), (tmp_path / "killed").mkdir()
     whole, weights = run(kind, tmp_path / "whole")
-    kill_after(kind, tmp_path / "killed", lines=batches + batches // 2)
-    kill_after(kind, tmp_path / "killed", lines=batches // 2)
+    first = kill_after(kind, tmp_path / "killed", lines=batches + batches // 2)
+    second = kill_after(kind, tmp_path / "killed", lines=batches // 2 + 1)
     lines, resumed = run(kind, tmp_path / "killed")
-    done = len(whole) - len(lines)
-    assert batches + 1 < done < len(whole) - 1 and done % batches != 0, "not resumed in mid-epoch"
-    assert lines == whole[done:]
+    assert first == whole[: len(first)]
+    begun, done = whole.index(second[0]), len(whole) - len(lines)
+    assert batches < begun <= len(first) < begun + len(second) < len(whole)
+    assert begun % batches and done % batches, "not resumed in mid-epoch"
+    assert begun < done <= begun + len(second)
+    assert second == whole[begun:][: len(second)] and lines == whole[done:]
     assert_same_bits(resumed, weights)
 
 
