@@ -112,7 +112,8 @@ class Trainer:
         - `bucket`: with `shuffle`, samples of about one length share a batch.
         - `tbptt=k`: truncated BPTT. Every batch is cut into pieces of k steps, each followed by a
           step of the optimizer; the state is carried on, its gradient is not. Memory is O(k), and
-          with k = T all is as without (Williams & Peng 1990). Not for bidirectional models.
+          with k = T all is as without (Williams & Peng 1990). Not for bidirectional models. The
+          validation is cut likewise, and metrics see the pieces.
         - `callbacks`: see `Callback`; `EarlyStopping` is one.
         - `checkpoint`: a file that holds, behind every epoch and every `checkpoint_every` batches,
           all that training goes on from; always a whole version. `resume=True` carries on from it
