@@ -35,8 +35,9 @@ class Samples:
     """A dataset as batches.
 
     Each sample of x has a time axis, (T,) of ids or (T, F) of numbers, or none, (F,). x is cast
-    batch by batch, so a memory-mapped array is never read whole. `per_step` tells that targets
-    have x's time axis; who knows the model's output sets it. `name` begins the messages.
+    batch by batch, so a memory-mapped array is never read whole. `per_step` tells whether
+    targets have x's time axis; who has seen the model's output sets it, and until then batches have
+    no targets. `name` begins the messages.
     """
 
     def __init__(self, name: str, dataset: SequenceDataset, layout: Layout) -> None:
@@ -50,7 +51,7 @@ class Samples:
         self._x_dtype = np.dtype(np.int64) if ids else layout.dtype
         self.has_time = self._first.ndim >= (1 if ids else 2)
         self.lengths = self._read_lengths()
-        self.per_step = False
+        self.per_step: bool | None = None
 
     def __len__(self) -> int:
         """N, the number of samples."""
@@ -118,6 +119,7 @@ class Samples:
         """Steps of some samples from padded arrays; indexing by rows makes a copy."""
         assert self.arrays is not None
         x, target, _ = self.arrays
+        target = None if self.per_step is None else target
         key = (rows, steps) if self.has_time else (rows,)
         if target is not None:
             if self.per_step and target.shape[1:2] != x.shape[1:2]:
@@ -141,7 +143,7 @@ class Samples:
                     f"{self.name} x[{i}] has {len(x)} steps, expected {self.lengths[i]}, its length"
                 )
             xs.append(x[steps])
-            if target is not None:
+            if target is not None and self.per_step is not None:
                 targets.append(self._sample_target(i, target, len(x), steps))
         width = steps.stop - steps.start
         padded = pad(xs, width, self._x_dtype)
