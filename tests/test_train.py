@@ -203,7 +203,7 @@ def test_wrong_parts_are_named():
 def test_progress_bar_shows_loss_and_speed(capsys):
     trainer().fit(GOOD, GOOD, epochs=2, batch_size=2)
     shown = capsys.readouterr().err
-    assert "epoch 2" in shown and "loss" in shown and "steps/s" in shown and "val_loss" in shown
+    assert "epoch 2" in shown and "loss" in shown and "tokens/s" in shown and "val_loss" in shown
 
 
 def test_plot(tmp_path):

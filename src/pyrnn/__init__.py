@@ -26,7 +26,10 @@ from ._activations import ReLU as ReLU
 from ._activations import Sigmoid as Sigmoid
 from ._activations import Softmax as Softmax
 from ._activations import Tanh as Tanh
+from ._callbacks import Callback as Callback
+from ._dataset import SequenceDataset as SequenceDataset
 from ._dropout import Dropout as Dropout
+from ._early_stopping import EarlyStopping as EarlyStopping
 from ._embedding import Embedding as Embedding
 from ._files import load as load
 from ._gru import GRU as GRU
@@ -56,7 +59,9 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "Callback",
     "Dropout",
+    "EarlyStopping",
     "Embedding",
     "History",
     "LastStep",
@@ -65,6 +70,7 @@ __all__ = [
     "Parameter",
     "Pullback",
     "ReLU",
+    "SequenceDataset",
     "Sequential",
     "SequentialStream",
     "Sigmoid",

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,16 +15,29 @@ class History:
 
     `loss` is the mean over the epoch's real elements, each batch with the weights of its moment;
     `val_loss` the mean over the validation data behind the epoch, NaN without such data; `seconds`
-    the time spent on training; `tokens_per_second` real time steps per second of it.
+    the time spent on training; `tokens_per_second` real time steps per second of it. `metrics` has
+    such a list for each metric of the trainer by name, on the validation data too.
     """
 
     loss: list[float] = field(default_factory=list)
     val_loss: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     tokens_per_second: list[float] = field(default_factory=list)
+    metrics: dict[str, list[float]] = field(default_factory=dict)
 
-    def append(self, loss: float, val_loss: float, seconds: float, tokens: int) -> None:
+    def append(
+        self,
+        loss: float,
+        val_loss: float,
+        seconds: float,
+        tokens: int,
+        metrics: Mapping[str, float] | None = None,
+    ) -> None:
         """Adds one epoch, in which `tokens` time steps were trained on."""
+        for name in metrics or {}:
+            self.metrics.setdefault(name, [math.nan] * len(self))
+        for name, values in self.metrics.items():
+            values.append((metrics or {}).get(name, math.nan))
         self.loss.append(loss)
         self.val_loss.append(val_loss)
         self.seconds.append(seconds)
@@ -33,6 +46,21 @@ class History:
     def __len__(self) -> int:
         """The number of epochs."""
         return len(self.loss)
+
+    def last(self, name: str) -> float:
+        """The latest "loss" or "val_loss", or value of a metric; KeyError for another name."""
+        lists = {"loss": self.loss, "val_loss": self.val_loss, **self.metrics}
+        return lists[name][-1]
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy of all lists by name."""
+        return asdict(self)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` returned."""
+        loaded = {f.name: state[f.name] for f in fields(self)}
+        for name, value in loaded.items():
+            setattr(self, name, value)
 
     def plot(
         self,

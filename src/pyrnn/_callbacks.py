@@ -1,0 +1,45 @@
+"""Callbacks: code of the user's own at the turns of a training."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class Callback:
+    """Base of callbacks: override what is of interest; `trainer` is the one that calls.
+
+    `trainer.model`, `trainer.optimizer` and `trainer.history` may be read and written, and
+    `trainer.stop()` ends the fit behind the epoch. An exception ends the fit: the model keeps the
+    weights of the last step, and the checkpoint its last version.
+    """
+
+    def on_fit_start(self, trainer: Any) -> None:
+        """Before the first epoch, all data checked."""
+
+    def on_epoch_start(self, trainer: Any) -> None:
+        """Before the first batch of an epoch, or the next one if training resumes within it."""
+
+    def on_batch_end(self, trainer: Any, loss: float) -> None:
+        """Behind each batch, of which this was the loss."""
+
+    def on_epoch_end(self, trainer: Any) -> None:
+        """Behind each epoch, which is the last one of `trainer.history`; before its checkpoint."""
+
+    def on_fit_end(self, trainer: Any) -> None:
+        """Behind the last epoch and its checkpoint, if no error ended the fit."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it: numbers, texts and arrays in dicts and lists."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` returned, when training resumes; behind `on_fit_start`."""
+
+
+def call(callbacks: tuple[Callback, ...], name: str, *args: Any) -> None:
+    """Calls all callbacks in order; an exception says which one raised it."""
+    for callback in callbacks:
+        try:
+            getattr(callback, name)(*args)
+        except Exception as error:
+            error.add_note(f"raised by {type(callback).__name__}.{name}, a callback of Trainer.fit")
+            raise

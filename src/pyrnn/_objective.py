@@ -1,0 +1,200 @@
+"""Objective: a model with its loss and metrics, on the batches of a dataset."""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ._batches import Batch, Layout, Samples
+from ._checks import Array
+from ._dataset import SequenceDataset, pad
+from ._embedding import Embedding
+from ._module import Module
+from ._sampler import by_length, cut
+from ._sequential import Sequential
+from .losses import Loss
+
+PROBED_STEPS = 16  # of the first sample, to see the shape of the model's output
+CHECKED_STEPS, CHECKED_ELEMENTS = 4096, 2**18  # looked at together before training
+
+
+@dataclass
+class Mean:
+    """A mean over batches, each with its own weight: mostly its number of real elements."""
+
+    total: float = 0.0
+    weight: float = 0.0
+
+    def add(self, value: float, weight: float) -> None:
+        """Adds a batch's mean."""
+        self.total += value * weight
+        self.weight += weight
+
+    @property
+    def value(self) -> float:
+        """The mean so far, 0.0 over nothing."""
+        return self.total / self.weight if self.weight else 0.0
+
+
+@dataclass(frozen=True)
+class ForwardPass:
+    """The loss of one batch, its weight in a mean over batches, the state behind it; `backward`
+    adds `share` times the gradient of the loss into every .grad."""
+
+    loss: float
+    weight: float
+    state: Any
+    backward: Callable[[float], object]
+
+
+class Objective:
+    """What is trained and measured: a model, a loss and metrics in the model's layout."""
+
+    def __init__(self, model: Module, loss: Loss, metrics: Sequence[Any]) -> None:
+        self.model = model
+        self.layout = _layout_of(model, loss)
+        self.metrics = [copy.deepcopy(metric) for metric in metrics]
+        self._loss, self._sample_loss = copy.copy(loss), copy.copy(loss)
+        for part in (self._loss, *self.metrics):
+            part.batch_first = self.layout.batch_first
+        self._sample_loss.batch_first = True
+        # What the loss is divided by, which with class weights is not the number of elements.
+        self._weight = getattr(self._loss, "batch_weight", self._loss.count)
+
+    def samples(self, name: str, dataset: SequenceDataset, tbptt: int | None = None) -> Samples:
+        """A dataset whose every sample fits model and loss; a piece of the first one is run."""
+        samples = Samples(name, dataset, self.layout)
+        first = samples.batch(np.arange(1), 0, PROBED_STEPS)
+        y, _ = self.infer(first)
+        samples.per_step = per_step(samples, y)
+        if tbptt is not None:
+            self._check_chunks(samples)
+        features = y.shape[2:] if samples.per_step else y.shape[1:]
+        for rows, start, batch in _blocks(samples):
+            try:
+                self._check(samples, batch, features, start)
+            except (TypeError, ValueError) as error:
+                where = f" (samples {rows[0]} to {rows[-1]}, from step {start})"
+                where = where if len(rows) < len(samples) or start else ""
+                raise type(error)(f"{name}{where}: {error}") from None
+        return samples
+
+    def forward(self, samples: Samples, batch: Batch, state: Any = None) -> ForwardPass:
+        """The forward pass of training on one batch."""
+        output, pullback = self.model.vjp(batch.x, need_dx=False, **self._options(batch, state))
+        y, state = output if self.model.stateful else (output, None)
+        wanted = self._wanted(samples, batch)
+        value, loss_pullback = self._loss.vjp(y, *wanted)
+        weight = self._weight(y.shape, *wanted)
+        return ForwardPass(value, weight, state, lambda share: pullback(loss_pullback(share)))
+
+    def evaluate(
+        self, samples: Samples, batch_size: int, tbptt: int | None = None
+    ) -> dict[str, float]:
+        """{"loss": the mean over the real elements of all samples, and each metric's value}."""
+        mean = Mean()
+        for metric in self.metrics:
+            metric.reset()
+        for rows in cut(by_length(len(samples), samples.lengths), batch_size):
+            state = None
+            for batch in samples.pieces(rows, tbptt):
+                y, state = self.infer(batch, state)
+                wanted = self._wanted(samples, batch)
+                mean.add(self._loss(y, *wanted), self._weight(y.shape, *wanted))
+                for metric in self.metrics:
+                    metric.update(y, *wanted)
+        return {"loss": mean.value} | {metric.name: metric.value for metric in self.metrics}
+
+    def predict(self, name: str, dataset: SequenceDataset, batch_size: int) -> Any:
+        """The outputs for all samples: an array, or a list of arrays for ragged samples."""
+        samples, has_steps = Samples(name, dataset, self.layout), False
+        outputs: list[Any] = [None] * len(samples)
+        for rows in cut(by_length(len(samples), samples.lengths), batch_size):
+            y, _ = self.infer(samples.batch(rows))
+            has_steps = per_step(samples, y)
+            for row, output in zip(rows, samples.to_layout(y) if has_steps else y, strict=True):
+                length = samples.lengths[row] if samples.lengths is not None else None
+                outputs[row] = output[:length] if has_steps else output
+        if has_steps and samples.arrays is None:
+            return outputs
+        return pad(outputs, samples.steps(), y.dtype) if has_steps else np.stack(outputs)
+
+    def infer(self, batch: Batch, state: Any = None) -> tuple[Array, Any]:
+        """The model's output for one batch, in the model's layout, and the state behind it."""
+        output = self.model(batch.x, **self._options(batch, state))
+        y, state = output if self.model.stateful else (output, None)
+        return y, state
+
+    def _options(self, batch: Batch, state: Any) -> dict[str, Any]:
+        """Lengths and state as keywords, for a model that takes them."""
+        takes_lengths = self.model.stateful or self.model.time_aware
+        lengths = {"lengths": batch.lengths} if takes_lengths and batch.lengths is not None else {}
+        return lengths if state is None else {**lengths, "state": state}
+
+    def _wanted(self, samples: Samples, batch: Batch) -> tuple[Array, Array | None]:
+        """The target with its axes as y's, and the lengths where y still has a time axis."""
+        assert batch.target is not None  # training and evaluation data have one
+        if samples.per_step:
+            return samples.to_layout(batch.target), batch.lengths
+        return batch.target, None
+
+    def _check(self, samples: Samples, batch: Batch, features: Any, start: int) -> None:
+        """Ids and targets of a batch against the model's and the loss's range."""
+        if (embedding := _first_embedding(self.model)) is not None:
+            embedding.check_ids(batch.x)
+        if batch.target is None:
+            raise TypeError("target is None, expected an array")
+        B, T = batch.x.shape[:2] if self.layout.batch_first else batch.x.shape[1::-1]
+        if samples.per_step:
+            self._sample_loss.count((B, T, *features), batch.target, batch.lengths)
+        elif start == 0:
+            B = len(batch.x) if not samples.has_time else B
+            self._sample_loss.count((B, *features), batch.target)
+
+    def _check_chunks(self, samples: Samples) -> None:
+        """ValueError if the model cannot go through a sequence piece by piece."""
+        if not self.model.stateful or not samples.per_step:
+            raise ValueError(
+                "Trainer: tbptt needs a recurrent model with an output for each step; "
+                f"{type(self.model).__name__}'s is one per sequence, or it has no state"
+            )
+        if any(getattr(module, "bidirectional", False) for module in self.model.modules()):
+            raise ValueError(
+                "Trainer: tbptt carries the state forwards, and the model is bidirectional: its "
+                "reverse direction starts at the end"
+            )
+
+
+def per_step(samples: Samples, y: Array) -> bool:
+    """Whether the output y has one entry per time step: (T, B, F) or (B, T, F), not (B, F)."""
+    return samples.has_time and y.ndim >= 3
+
+
+def _blocks(samples: Samples) -> Iterator[tuple[Array, int, Batch]]:
+    """All samples in blocks of bounded size: rows, first step, batch."""
+    rows = max(1, CHECKED_ELEMENTS // min(CHECKED_STEPS, max(1, samples.steps())))
+    for block in cut(np.arange(len(samples)), rows):
+        for k, batch in enumerate(samples.pieces(block, CHECKED_STEPS)):
+            yield block, k * CHECKED_STEPS, batch
+
+
+def _first_embedding(model: Module) -> Embedding | None:
+    """The Embedding that the data enter the model by, if any."""
+    while isinstance(model, Sequential):
+        model = next(iter(model))
+    return model if isinstance(model, Embedding) else None
+
+
+def _layout_of(model: Module, loss: Loss) -> Layout:
+    """The layout of a model, read off its parts."""
+    parts = list(model.modules())
+    return Layout(
+        dtype=next((p.dtype for p in model.parameters()), np.dtype(np.float32)),
+        batch_first=next(
+            (getattr(m, "batch_first", False) for m in parts if m.stateful or m.time_aware), False
+        ),
+        integer_x=any(isinstance(part, Embedding) for part in parts),
+        integer_target=loss.integer_target,
+    )

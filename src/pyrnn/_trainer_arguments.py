@@ -1,0 +1,57 @@
+"""What a Trainer is told to use, checked."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ._callbacks import Callback
+from ._checks import check_number, describe
+from ._module import Module
+from .losses import Loss
+from .optim import Optimizer
+
+# What the trainer uses of its parts that have no common base.
+METRIC = ("update", "reset", "name")
+SCHEDULE = ("step", "per", "state_dict", "load_state_dict")
+EMA = ("update", "applied", "state_dict", "load_state_dict")
+
+
+def checked(name: str, values: Sequence[Any], needed: tuple[str, ...]) -> list[Any]:
+    """What has the methods and attributes that the trainer uses."""
+    for value in values:
+        missing = [attribute for attribute in needed if not hasattr(value, attribute)]
+        if missing or isinstance(value, type):
+            raise TypeError(
+                f"Trainer: {name} is {describe(value)}, expected an object with {', '.join(needed)}"
+            )
+    return list(values)
+
+
+def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
+    """A sequence of callbacks."""
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            raise TypeError(f"Trainer: callbacks holds {describe(callback)}, expected Callbacks")
+    return tuple(callbacks)
+
+
+def check_parts(model: Any, loss: Any, optimizer: Any) -> None:
+    """TypeError for what is no module, loss or optimizer."""
+    for name, value, kind in (
+        ("model", model, Module),
+        ("loss", loss, Loss),
+        ("optimizer", optimizer, Optimizer),
+    ):
+        if not isinstance(value, kind):
+            raise TypeError(
+                f"Trainer: {name} is of type {type(value).__name__}, "
+                f"expected a pyrnn {kind.__name__}"
+            )
+
+
+def check_clipping(clip_norm: Any, clip_value: Any) -> None:
+    """At most one way of clipping, by a number > 0."""
+    for name, value in (("clip_norm", clip_norm), ("clip_value", clip_value)):
+        if value is not None and not check_number("Trainer", name, value) > 0:
+            raise ValueError(f"Trainer: {name} is {value}, expected a number > 0")
+    if clip_norm is not None and clip_value is not None:
+        raise ValueError("Trainer: clip_norm and clip_value are both given, expected one of them")

@@ -1,0 +1,207 @@
+"""Promise: a Trainer takes arrays, ragged lists and datasets; what does not fit is told at once."""
+
+import numpy as np
+import pytest
+
+import pyrnn
+from compare import assert_same_bits
+from training import (
+    Right,
+    classifier,
+    make_trainer,
+    padded,
+    ragged_series,
+    ragged_task,
+    regressor,
+)
+
+
+class Stored(pyrnn.SequenceDataset):
+    """A user's own: samples made when they are asked for, as plain lists."""
+
+    def __init__(self, x, target):
+        self.stored, self.wanted = x, target
+
+    def __len__(self):
+        return len(self.stored)
+
+    def __getitem__(self, i):
+        return self.stored[i].tolist(), self.wanted[i].tolist()
+
+    @property
+    def lengths(self):
+        return [len(x) for x in self.stored]
+
+
+def fitted(data, model=None, loss=None, **options):
+    trainer = make_trainer(model or classifier(), loss=loss)
+    trainer.fit(data, data, epochs=3, batch_size=7, progress=False, **options)
+    return trainer.history.loss, trainer.history.val_loss, trainer.model.state_dict()
+
+
+@pytest.mark.parametrize("bucket", [True, False])
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_all_forms_train_alike(shuffle, bucket):
+    """Padded, listed, in a dataset, in a subclass: the same batches, the same bits."""
+    x, target = ragged_task()
+    array, lengths = padded(x)
+    poisoned = np.where(np.arange(array.shape[1]) < lengths[:, None], array, 99)
+    options = {"shuffle": shuffle, "bucket": bucket}
+    expected = fitted((x, target), **options)
+    assert expected[0][-1] < expected[0][0]
+    for data in (
+        (poisoned, target, lengths),
+        ([ids.tolist() for ids in x], target.tolist()),
+        pyrnn.SequenceDataset(x, target),
+        pyrnn.SequenceDataset(poisoned, target, lengths),
+        Stored(x, target),
+    ):
+        assert_same_bits(fitted(data, **options), expected)
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_all_forms_with_a_target_per_step(bidirectional, batch_first):
+    x, target = ragged_series()
+    options = {"bidirectional": bidirectional, "batch_first": batch_first}
+    (array, lengths), (wanted, _) = padded(x), padded(target)
+    results = [
+        fitted(data, regressor(**options), pyrnn.losses.MSE())
+        for data in ((x, target), (array, wanted, lengths), Stored(x, target))
+    ]
+    assert results[0][0][-1] < results[0][0][0]
+    assert_same_bits(results[1], results[0])
+    assert_same_bits(results[2], results[0])
+
+
+def test_buckets_hold_samples_of_about_one_length():
+    """Less padding than without, all samples once an epoch, another order in the next one."""
+    x, target = ragged_task(N=300, longest=50)
+    widths = {}
+    for bucket in (True, False):
+        trainer = make_trainer()
+        forward, seen = trainer._objective.forward, []
+
+        def spy(samples, batch, state, forward=forward, seen=seen):
+            seen.append((batch.x.shape, batch.steps))
+            return forward(samples, batch, state)
+
+        trainer._objective.forward = spy
+        trainer.fit((x, target), epochs=2, batch_size=10, progress=False, bucket=bucket)
+        assert len(seen) == 60 and sum(steps for _, steps in seen) == 2 * sum(map(len, x))
+        assert seen[:30] != seen[30:]
+        widths[bucket] = sum(T * B for (T, B), _ in seen) / sum(steps for _, steps in seen)
+    assert widths[True] < 1.2 < 1.6 < widths[False]
+
+
+def test_predict_and_evaluate_take_ragged_data():
+    """Each sample as if it were alone, in the order in which it came; metrics over all."""
+    x, target = ragged_task()
+    trainer = make_trainer(metrics=[Right()])
+    trainer.fit((x, target), progress=False)
+    alone = np.stack([trainer.model(ids[:, None])[0][0] for ids in x])
+    assert_same_bits(trainer.predict(x, batch_size=7), alone)
+    assert_same_bits(trainer.predict(Stored(x, target), batch_size=8), alone)
+    measured = trainer.evaluate((x, target), batch_size=9)
+    assert measured["right"] == np.mean(alone.argmax(axis=1) == target)
+    assert measured["loss"] == pytest.approx(pyrnn.losses.CrossEntropy()(alone, target), rel=1e-5)
+
+
+def test_predict_per_step():
+    """A list for a list; an array, zero behind the lengths, for an array."""
+    x, _ = ragged_series()
+    trainer = make_trainer(regressor(), loss=pyrnn.losses.MSE())
+    outputs = trainer.predict(x, batch_size=6)
+    for series, y in zip(x, outputs, strict=True):
+        assert_same_bits(y, trainer.model(series.astype("f4"))[0])
+    array, lengths = padded(x)
+    assert_same_bits(trainer.predict(array, batch_size=6, lengths=lengths), padded(outputs)[0])
+    assert trainer.predict(array, batch_size=6).shape == (*array.shape[:2], 1)
+
+
+def test_samples_without_steps_and_a_single_sample():
+    empty, one = np.zeros((0, 2)), np.ones((1, 2))
+    for x in ([empty, one, empty], [empty, empty], [one], [np.ones((3, 2))]):
+        trainer = make_trainer(regressor(), loss=pyrnn.losses.MSE())
+        target = [series[:, :1] for series in x]
+        history = trainer.fit((x, target), (x, target), epochs=2, batch_size=1, progress=False)
+        assert np.isfinite(history.loss).all() and np.isfinite(history.val_loss).all()
+        assert all(np.isfinite(p.data).all() for p in trainer.model.parameters())
+
+
+RAGGED = ragged_series(N=6)
+WIDE = [*RAGGED[0][:3], np.ones((4, 3)), *RAGGED[0][4:]]
+
+
+def changed(targets, i, value):
+    result = [target.copy() for target in targets]
+    result[i] = value
+    return result
+
+
+BAD = [
+    (([], []), ValueError, "N >= 1"),
+    ((WIDE, RAGGED[1]), ValueError, r"x\[3\] has shape \(4, 3\), expected \(steps, 2\)"),
+    (Stored(WIDE, RAGGED[1]), ValueError, r"x\[3\] has shape \(4, 3\), expected \(steps, 2\)"),
+    (([np.ones((4, 2)), np.ones((4, 3))], [0, 1]), ValueError, r"x\[1\] has shape \(4, 3\)"),
+    ((RAGGED[0], RAGGED[1][:-1]), ValueError, "6"),
+    ((RAGGED[0], changed(RAGGED[1], 2, np.ones((99, 1)))), ValueError, r"target\[2\].*99"),
+    ((RAGGED[0], changed(RAGGED[1], 2, np.nan * RAGGED[1][2])), ValueError, "finite"),
+    ((RAGGED[0], np.ones((6, 1))), ValueError, "one for each step"),
+    ((RAGGED[0], RAGGED[1], [1] * 6), ValueError, "lengths"),
+    (([series[:, 0] for series in RAGGED[0]], RAGGED[1]), ValueError, r"\(steps, features\)"),
+    (([["a", "b"], ["c"]], [0, 1]), TypeError, r"x\[0\] has dtype"),
+    ((RAGGED[0], changed(RAGGED[1], 1, np.array(["a"]))), (TypeError, ValueError), r"target\[1\]"),
+    (pyrnn.SequenceDataset(RAGGED[0]), TypeError, "target is None"),
+    (RAGGED[0], TypeError, "SequenceDataset"),
+    ("data", TypeError, "SequenceDataset"),
+]
+
+
+@pytest.mark.parametrize(("data", "error", "words"), BAD, ids=range(len(BAD)))
+@pytest.mark.parametrize("role", ["train", "validation"])
+def test_bad_ragged_data(data, error, words, role):
+    """Told before the first epoch, with the name of what is wrong; the model is as before."""
+    trainer = make_trainer(regressor(), loss=pyrnn.losses.MSE())
+    before = trainer.model.state_dict()
+    given = (data,) if role == "train" else (RAGGED, data)
+    with pytest.raises(error, match=words) as raised:
+        trainer.fit(*given, progress=False)
+    assert role in str(raised.value)
+    assert_same_bits(trainer.model.state_dict(), before)
+    assert not trainer.history.loss
+
+
+def test_classes_and_ids_out_of_range_far_in_the_data():
+    """The last of many samples, of which only some are looked at together."""
+    N = 3000
+    x, target = np.zeros((N, 400), int), np.zeros(N, int)
+    for array, index in ((target, -1), (x, (-1, -1))):
+        array[index] = 4
+        with pytest.raises(ValueError, match=f"samples .* to {N - 1}.* is 4"):
+            make_trainer().fit((x, target), progress=False)
+        array[index] = 0
+
+
+def test_a_dataset_whose_lengths_are_wrong():
+    x, target = ragged_task(N=5)
+
+    class Wrong(Stored):
+        lengths = np.array([len(ids) for ids in x])
+
+    Wrong.lengths[3] += 1
+    with pytest.raises(ValueError, match=r"x\[3\] has \d+ steps, expected"):
+        make_trainer().fit(Wrong(x, target), progress=False)
+    Wrong.lengths = Wrong.lengths[:-1]
+    with pytest.raises(ValueError, match="lengths has shape"):
+        make_trainer().fit(Wrong(x, target), progress=False)
+
+
+def test_dataset_of_its_own():
+    x, target = ragged_series(N=4)
+    dataset = pyrnn.SequenceDataset(*(padded(x)[0], target, padded(x)[1]))
+    assert len(dataset) == 4 and dataset.lengths.tolist() == [len(series) for series in x]
+    for i in range(4):
+        assert_same_bits(dataset[i], (x[i], target[i]))
+    with pytest.raises(ValueError, match=r"SequenceDataset: x\[1\]"):
+        pyrnn.SequenceDataset([np.ones((2, 2)), np.ones((3, 1))])
