@@ -191,7 +191,6 @@ def test_sgd_learning_rate_may_change_between_steps():
 @pytest.mark.parametrize(
     ("cls", "options", "word"),
     [
-        (optim.SGD, {"lr": 0}, "lr"),
         (optim.SGD, {"lr": -1}, "lr"),
         (optim.Adam, {"lr": np.nan}, "lr"),
         (optim.Adam, {"lr": np.inf}, "lr"),

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Activations, softmax, cross entropy, dropout and embeddings: check every array again, release the GIL, call the core
-// once.
+// Activations, softmax, cross entropy, layer norm, dropout and embeddings: check every array again, release the GIL,
+// call the core once.
 #include <cmath>
 #include <map>
+#include <numeric>
 
 #include "bindings/arguments.h"
 #include "bindings/interrupt.h"
 #include "core/elementwise.h"
+#include "core/split.h"
 
 namespace pyrnn::bindings {
 
@@ -91,24 +93,21 @@ py::array run_dropout(py::handle x_in, double p, std::uint64_t seed, std::uint64
   });
 }
 
-// A copy, so that nothing written to the array afterwards can point outside. `ignored(n)` entries become 0.
-template <class Ignored>
-std::vector<std::int64_t> checked_indices(const py::array& array, const char* name, py::ssize_t end,
-                                          Ignored&& ignored) {
+// A copy, so that nothing written to the array afterwards can point outside.
+std::vector<std::int64_t> checked_indices(const py::array& array, const char* name, Range range) {
   const std::int64_t* values = data<std::int64_t>(array);
   std::vector<std::int64_t> checked(values, values + array.shape(0));
   for (std::size_t n = 0; n < checked.size(); ++n) {
-    if (ignored(n)) {
-      checked[n] = 0;
-    } else if (checked[n] < 0 || checked[n] >= end) {
+    if (checked[n] < range.begin || checked[n] >= range.end) {
       throw py::index_error(std::string(name) + ": " + std::to_string(checked[n]) + " at index " + std::to_string(n) +
-                            ", expected 0 to " + std::to_string(end - 1));
+                            ", expected " + std::to_string(range.begin) + " to " + std::to_string(range.end - 1));
     }
   }
   return checked;
 }
 
-py::tuple run_cross_entropy(py::handle logits_in, py::handle targets_in, py::handle scale_in, int threads) {
+py::tuple run_cross_entropy(py::handle logits_in, py::handle targets_in, py::handle scale_in, py::handle spread_in,
+                            int threads) {
   checked_threads(threads);
   return with_type_of(logits_in, "logits", [&](auto type) {
     using T = decltype(type);
@@ -117,14 +116,17 @@ py::tuple run_cross_entropy(py::handle logits_in, py::handle targets_in, py::han
     require(C > 0, "logits: shape " + shape_text(logits) + ", expected (N, C) with at least 1 class");
     const py::array targets = require_array<std::int64_t>(targets_in, "targets", {N}, "(N,)");
     const py::array scale = require_array<T>(scale_in, "scale", {N}, "(N,)");
-    const T* scales = data<T>(scale);
-    const auto classes = checked_indices(targets, "targets", C, [&](std::size_t n) { return scales[n] == T(0); });
+    const auto classes = checked_indices(targets, "targets", {-1, C});
+    const T* spread = data<T>(optional_array<T>(spread_in, "spread", {C}, "(C,)"));
+    const T spread_sum = spread ? std::accumulate(spread, spread + C, T(0)) : T(0);
     NewArray<T> losses({N}), d_logits({N, C});
     const kernels::CrossEntropy<T> call{.rows = N,
                                         .columns = C,
                                         .logits = data<T>(logits),
                                         .targets = classes.data(),
-                                        .scale = scales,
+                                        .scale = data<T>(scale),
+                                        .spread = spread,
+                                        .spread_sum = spread_sum,
                                         .losses = losses.data(),
                                         .d_logits = d_logits.data()};
     without_gil([&] { cross_entropy(call, threads); });
@@ -132,7 +134,73 @@ py::tuple run_cross_entropy(py::handle logits_in, py::handle targets_in, py::han
   });
 }
 
-constexpr auto kNoneIgnored = [](std::size_t) { return false; };
+// (y, mean, scale): the last two are for the way back.
+py::tuple run_layer_norm_forward(py::handle x_in, py::handle weight_in, py::handle bias_in, double eps, int threads) {
+  checked_threads(threads);
+  return with_type_of(x_in, "x", [&](auto type) {
+    using T = decltype(type);
+    const py::array x = require_array<T>(x_in, "x", 2);
+    const py::ssize_t N = x.shape(0), C = x.shape(1);
+    NewArray<T> y({N, C}), mean({N}), scale({N});
+    const kernels::LayerNorm<T> call{.rows = N,
+                                     .columns = C,
+                                     .eps = static_cast<T>(eps),
+                                     .x = data<T>(x),
+                                     .weight = data<T>(optional_array<T>(weight_in, "weight", {C}, "(C,)")),
+                                     .bias = data<T>(optional_array<T>(bias_in, "bias", {C}, "(C,)")),
+                                     .y = y.data(),
+                                     .mean = mean.data(),
+                                     .scale = scale.data()};
+    without_gil([&] { layer_norm_forward(call, threads); });
+    return py::make_tuple(y.array, mean.array, scale.array);
+  });
+}
+
+py::array run_layer_norm_backward(py::handle x_in, py::handle weight_in, py::handle dy_in, py::handle mean_in,
+                                  py::handle scale_in, int threads) {
+  checked_threads(threads);
+  return with_type_of(x_in, "x", [&](auto type) -> py::array {
+    using T = decltype(type);
+    const py::array x = require_array<T>(x_in, "x", 2);
+    const py::ssize_t N = x.shape(0), C = x.shape(1);
+    NewArray<T> dx({N, C});
+    const kernels::LayerNormGradient<T> call{.rows = N,
+                                             .columns = C,
+                                             .x = data<T>(x),
+                                             .weight = data<T>(optional_array<T>(weight_in, "weight", {C}, "(C,)")),
+                                             .d_y = data<T>(require_array<T>(dy_in, "dy", {N, C}, "the shape of x")),
+                                             .mean = data<T>(require_array<T>(mean_in, "mean", {N}, "(N,)")),
+                                             .scale = data<T>(require_array<T>(scale_in, "scale", {N}, "(N,)")),
+                                             .d_x = dx.data()};
+    without_gil([&] { layer_norm_backward(call, threads); });
+    return dx.array;
+  });
+}
+
+// (d_weight, d_bias)
+py::tuple run_layer_norm_weight_gradient(py::handle x_in, py::handle dy_in, py::handle mean_in, py::handle scale_in,
+                                         int threads) {
+  checked_threads(threads);
+  return with_type_of(x_in, "x", [&](auto type) {
+    using T = decltype(type);
+    const py::array x = require_array<T>(x_in, "x", 2);
+    const py::ssize_t N = x.shape(0), C = x.shape(1);
+    NewArray<T> d_weight({C}), d_bias({C});
+    const kernels::LayerNormWeightGradient<T> call{
+        .rows = N,
+        .columns = C,
+        .column_begin = 0,
+        .column_end = C,
+        .x = data<T>(x),
+        .d_y = data<T>(require_array<T>(dy_in, "dy", {N, C}, "the shape of x")),
+        .mean = data<T>(require_array<T>(mean_in, "mean", {N}, "(N,)")),
+        .scale = data<T>(require_array<T>(scale_in, "scale", {N}, "(N,)")),
+        .d_weight = d_weight.data(),
+        .d_bias = d_bias.data()};
+    without_gil([&] { layer_norm_weight_gradient(call, threads); });
+    return py::make_tuple(d_weight.array, d_bias.array);
+  });
+}
 
 py::array run_embedding_forward(py::handle weight_in, py::handle ids_in, int threads) {
   checked_threads(threads);
@@ -140,7 +208,7 @@ py::array run_embedding_forward(py::handle weight_in, py::handle ids_in, int thr
     using T = decltype(type);
     const py::array weight = require_array<T>(weight_in, "weight", 2),
                     ids = require_array<std::int64_t>(ids_in, "ids", 1);
-    const auto checked = checked_indices(ids, "ids", weight.shape(0), kNoneIgnored);
+    const auto checked = checked_indices(ids, "ids", {0, weight.shape(0)});
     NewArray<T> rows({ids.shape(0), weight.shape(1)});
     const EmbeddingIds of{.count = ids.shape(0), .columns = weight.shape(1), .ids = checked.data()};
     without_gil([&, from = data<T>(weight), to = rows.data()] { embedding_forward(of, from, to, threads); });
@@ -153,7 +221,7 @@ void run_embedding_backward(py::handle grad_in, py::handle ids_in, py::handle dy
     using T = decltype(type);
     const py::array grad = require_array<T>(grad_in, "grad", 2), ids = require_array<std::int64_t>(ids_in, "ids", 1);
     T* to = writeable_data<T>(grad, "grad");
-    const auto checked = checked_indices(ids, "ids", grad.shape(0), kNoneIgnored);
+    const auto checked = checked_indices(ids, "ids", {0, grad.shape(0)});
     const py::array dy = require_array<T>(dy_in, "dy", {ids.shape(0), grad.shape(1)}, "(N, embedding size)");
     const EmbeddingIds of{.count = ids.shape(0), .columns = grad.shape(1), .ids = checked.data()};
     without_gil([&, from = data<T>(dy)] { embedding_backward(of, from, to); });
@@ -170,8 +238,14 @@ void register_elementwise(py::module_& m) {
   m.def("softmax_backward", &run_softmax_backward, py::arg("y"), py::arg("dy"), py::arg("threads"));
   m.def("dropout", &run_dropout, py::arg("x"), py::arg("p"), py::arg("seed"), py::arg("draw"), py::arg("layer"),
         py::arg("threads"));
-  m.def("cross_entropy", &run_cross_entropy, py::arg("logits"), py::arg("targets"), py::arg("scale"),
+  m.def("cross_entropy", &run_cross_entropy, py::arg("logits"), py::arg("targets"), py::arg("scale"), py::arg("spread"),
         py::arg("threads"));
+  m.def("layer_norm_forward", &run_layer_norm_forward, py::arg("x"), py::arg("weight"), py::arg("bias"), py::arg("eps"),
+        py::arg("threads"));
+  m.def("layer_norm_backward", &run_layer_norm_backward, py::arg("x"), py::arg("weight"), py::arg("dy"),
+        py::arg("mean"), py::arg("scale"), py::arg("threads"));
+  m.def("layer_norm_weight_gradient", &run_layer_norm_weight_gradient, py::arg("x"), py::arg("dy"), py::arg("mean"),
+        py::arg("scale"), py::arg("threads"));
   m.def("embedding_forward", &run_embedding_forward, py::arg("weight"), py::arg("ids"), py::arg("threads"));
   m.def("embedding_backward", &run_embedding_backward, py::arg("grad"), py::arg("ids"), py::arg("dy"));
   register_optimizers(m);

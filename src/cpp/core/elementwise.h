@@ -21,6 +21,14 @@ void softmax_backward(const kernels::SoftmaxGradient<T>& whole, int threads);
 template <class T>
 void cross_entropy(const kernels::CrossEntropy<T>& whole, int threads);
 
+template <class T>
+void layer_norm_forward(const kernels::LayerNorm<T>& whole, int threads);
+template <class T>
+void layer_norm_backward(const kernels::LayerNormGradient<T>& whole, int threads);
+// All columns; column_begin and column_end need not be set.
+template <class T>
+void layer_norm_weight_gradient(const kernels::LayerNormWeightGradient<T>& whole, int threads);
+
 // What a unit's fate depends on, besides where it is.
 struct DropoutDraw {
   double p;
@@ -51,8 +59,10 @@ template <class T>
 void sgd_step(Index count, T* p, const T* g, T* momentum_buffer, const SgdOptions& options, int threads);
 
 struct AdamOptions {
-  double lr, beta1, beta2, eps, weight_decay;
-  bool decoupled;
+  double step_size, gradient_size;  // of m and of g
+  double beta1, beta2, eps;
+  double weight_decay;  // added to the gradient
+  double keep;  // p is multiplied by it first
   std::int64_t step;  // from 1
 };
 template <class T>
@@ -66,7 +76,7 @@ template <class T>
 void adam_step(Index count, const AdamState<T>& state, const AdamOptions& options, int threads);
 
 struct RmspropOptions {
-  double lr, alpha, eps, momentum, weight_decay;
+  double lr, alpha, square_rate, eps, momentum, weight_decay;
 };
 template <class T>
 struct RmspropState {
