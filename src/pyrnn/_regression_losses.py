@@ -136,9 +136,10 @@ class GaussianNLL(_SeveralPerTarget):
 
     y holds the mean and s = log variance of each target: (..., 2) for a target (...), or
     (..., 2*F) for (..., F), the F means first. v = max(exp(s), eps); where eps counts, the
-    derivative by the variance is that at eps, so that s can leave. `full` adds the
-    density's constant, log(2 pi) / 2. Nix & Weigend 1994; torch.nn.GaussianNLLLoss with var = exp(s). ValueError unless eps is finite and
-    > 0, for a y that does not fit, and for a target that is not finite.
+    derivative by the variance is that at eps, so that s can leave. `full` adds the density's
+    constant, log(2 pi) / 2. Nix & Weigend 1994; torch.nn.GaussianNLLLoss with var = exp(s).
+    ValueError unless eps is finite and > 0, for a y that does not fit, and for a target that is
+    not finite.
     """
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, batch_first: bool = False) -> None:
