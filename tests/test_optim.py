@@ -37,6 +37,31 @@ def rmsprop(p, g, s, t, lr, alpha=0.99, eps=1e-8, momentum=0.0, weight_decay=0.0
     return p - lr * s["b"]
 
 
+def adagrad(p, g, s, t, lr, lr_decay=0.0, weight_decay=0.0, start=0.0, eps=1e-10):
+    g = g + weight_decay * p
+    s["v"] = s.get("v", start) + g**2
+    return p - lr / (1 + (t - 1) * lr_decay) * g / (np.sqrt(s["v"]) + eps)
+
+
+def adagrad_from_half(p, g, s, t, lr, initial_accumulator_value):
+    return adagrad(p, g, s, t, lr, start=initial_accumulator_value)
+
+
+def nadam(
+    p, g, s, t, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, momentum_decay=4e-3,
+    decoupled_weight_decay=False,
+):  # fmt: skip
+    b1, b2 = betas
+    decay = weight_decay
+    p, g = (p * (1 - lr * decay), g) if decoupled_weight_decay else (p, g + decay * p)
+    u, following = (b1 * (1 - 0.96 ** (k * momentum_decay) / 2) for k in (t, t + 1))
+    product = s["u"] = s.get("u", 1) * u
+    s["m"] = b1 * s.get("m", 0) + (1 - b1) * g
+    s["v"] = b2 * s.get("v", 0) + (1 - b2) * g**2
+    ahead = (1 - u) / (1 - product) * g + following / (1 - product * following) * s["m"]
+    return p - lr * ahead / (np.sqrt(s["v"] / (1 - b2**t)) + eps)
+
+
 SETTINGS = [
     (optim.SGD, sgd, {"lr": 0.1}),
     (optim.SGD, sgd, {"lr": 0.1, "weight_decay": 0.3}),
@@ -49,6 +74,16 @@ SETTINGS = [
     (optim.RMSprop, rmsprop, {"lr": 0.01}),
     (optim.RMSprop, rmsprop, {"lr": 0.01, "alpha": 0.5, "eps": 0.1, "weight_decay": 0.2}),
     (optim.RMSprop, rmsprop, {"lr": 0.01, "momentum": 0.9}),
+    (optim.Adagrad, adagrad, {"lr": 0.1}),
+    (optim.Adagrad, adagrad, {"lr": 0.1, "lr_decay": 0.3, "weight_decay": 0.2, "eps": 0.1}),
+    (optim.Adagrad, adagrad_from_half, {"lr": 0.1, "initial_accumulator_value": 0.5}),
+    (optim.NAdam, nadam, {"lr": 0.1}),
+    (optim.NAdam, nadam, {"lr": 0.1, "betas": (0.5, 0.7), "eps": 1e-2, "weight_decay": 0.3}),
+    (
+        optim.NAdam,
+        nadam,
+        {"lr": 0.1, "weight_decay": 0.3, "decoupled_weight_decay": True, "momentum_decay": 0.5},
+    ),
 ]
 IDS = ["-".join([c.__name__, *(f"{k}={v}" for k, v in o.items())]) for c, _, o in SETTINGS]
 every_setting = pytest.mark.parametrize(("cls", "twin", "options"), SETTINGS, ids=IDS)
@@ -122,7 +157,7 @@ def test_state_dict_continues_where_it_stopped(cls, twin, options):
 
 def test_empty_parameters_are_fine():
     p = pyrnn.Parameter(np.zeros((0, 3), np.float32))
-    for cls in (optim.SGD, optim.Adam, optim.AdamW, optim.RMSprop):
+    for cls in (optim.SGD, optim.Adam, optim.NAdam, optim.RMSprop, optim.Adagrad):
         cls(0.1).step([p])
     assert optim.clip_grad_norm([p], 1.0) == 0
 
@@ -132,6 +167,8 @@ def test_defaults_are_torchs():
         optim.Adam: {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0},
         optim.AdamW: {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 1e-2},
         optim.RMSprop: {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "momentum": 0.0},
+        optim.Adagrad: {"lr": 1e-2, "lr_decay": 0.0, "eps": 1e-10, "weight_decay": 0.0},
+        optim.NAdam: {"lr": 2e-3, "betas": (0.9, 0.999), "eps": 1e-8, "momentum_decay": 4e-3},
     }
     for cls, options in defaults.items():
         assert cls().options.items() >= options.items()
@@ -201,6 +238,8 @@ def test_sgd_learning_rate_may_change_between_steps():
         (optim.Adam, {"betas": (0.9, -0.1)}, "betas"),
         (optim.AdamW, {"eps": -1e-8}, "eps"),
         (optim.RMSprop, {"alpha": 1.5}, "alpha"),
+        (optim.Adagrad, {"lr_decay": -1}, "lr_decay"),
+        (optim.NAdam, {"momentum_decay": np.nan}, "momentum_decay"),
     ],
     ids=str,
 )

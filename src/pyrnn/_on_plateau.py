@@ -61,20 +61,14 @@ class OnPlateau(Schedule):
         own = {name: getattr(self, name) for name in ("best", "waited", "cooling", "scale")}
         return super().state_dict() | own
 
-    def load_state_dict(self, mapping: Mapping[str, Any]) -> None:
-        self.check_keys(mapping)
-        best = mapping["best"]
-        best = None if best is None else check_number("OnPlateau", "best", best)
-        waited = check_size("OnPlateau", "waited", mapping["waited"], minimum=0)
-        cooling = check_size("OnPlateau", "cooling", mapping["cooling"], minimum=0)
-        scale = check_probability("OnPlateau", "scale", mapping["scale"])
-        before = self.best, self.waited, self.cooling, self.scale
-        self.best, self.waited, self.cooling, self.scale = best, waited, cooling, scale
-        try:
-            super().load_state_dict(mapping)
-        except BaseException:
-            self.best, self.waited, self.cooling, self.scale = before
-            raise
+    def read(self, mapping: Mapping[str, Any]) -> dict[str, Any]:
+        state, best = super().read(mapping), mapping["best"]
+        return state | {
+            "best": None if best is None else check_number("OnPlateau", "best", best),
+            "waited": check_size("OnPlateau", "waited", mapping["waited"], minimum=0),
+            "cooling": check_size("OnPlateau", "cooling", mapping["cooling"], minimum=0),
+            "scale": check_probability("OnPlateau", "scale", mapping["scale"]),
+        }
 
     def _is_better(self, value: float) -> bool:
         """Whether the metric has become better by more than the threshold."""

@@ -46,32 +46,34 @@ class Schedule:
         return {"count": self.count, "base_lrs": list(self.base_lrs)}
 
     def load_state_dict(self, mapping: Mapping[str, Any]) -> None:
-        """Takes over what `state_dict` returned, and sets the learning rates; ValueError, with
-        nothing changed, if it does not fit."""
-        self.check_keys(mapping)
-        count = check_size(type(self).__name__, "count", mapping["count"], minimum=0)
+        """Takes over what `state_dict` returned, and sets the learning rates; TypeError or
+        ValueError, with nothing changed, if it does not fit."""
+        self.take(self.read(mapping))
+        self.apply()
+
+    def read(self, mapping: Mapping[str, Any]) -> dict[str, Any]:
+        """A state, checked, as attributes."""
+        owner, expected = type(self).__name__, self.state_dict()
+        if set(mapping) != set(expected):
+            raise ValueError(
+                f"{owner}: the state has the keys {sorted(mapping)}, expected {sorted(expected)}"
+            )
+        count = check_size(owner, "count", mapping["count"], minimum=0)
         base_lrs = [self.optimizer.check("lr", value) for value in mapping["base_lrs"]]
         if len(base_lrs) != len(self.base_lrs):
             raise ValueError(
-                f"{type(self).__name__}: base_lrs are of {len(base_lrs)} groups, "
-                f"expected {len(self.base_lrs)}"
+                f"{owner}: base_lrs are of {len(base_lrs)} groups, expected {len(self.base_lrs)}"
             )
-        self.count, self.base_lrs = count, base_lrs
-        self.apply()
+        return {"count": count, "base_lrs": base_lrs}
+
+    def take(self, state: dict[str, Any]) -> None:
+        """Takes over what `read` returned."""
+        vars(self).update(state)
 
     def apply(self) -> None:
         """Sets the learning rates."""
         factor = self.factor(self.count)
         self.optimizer.lrs = [lr * factor for lr in self.base_lrs]
-
-    def check_keys(self, mapping: Mapping[str, Any]) -> None:
-        """ValueError unless these are the keys of `state_dict`."""
-        expected = self.state_dict()
-        if set(mapping) != set(expected):
-            raise ValueError(
-                f"{type(self).__name__}: the state has the keys {sorted(mapping)}, "
-                f"expected {sorted(expected)}"
-            )
 
     def __repr__(self) -> str:
         hidden = ("optimizer", "base_lrs", "needs_metric")

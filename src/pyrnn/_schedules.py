@@ -119,11 +119,15 @@ class Warmup(Schedule):
         inner = {"inner": self.inner.state_dict()} if self.inner else {}
         return super().state_dict() | inner
 
-    def load_state_dict(self, mapping: Mapping[str, Any]) -> None:
-        self.check_keys(mapping)
+    def read(self, mapping: Mapping[str, Any]) -> dict[str, Any]:
+        state = super().read(mapping)
+        return state | ({"inner": self.inner.read(mapping["inner"])} if self.inner else {})
+
+    def take(self, state: dict[str, Any]) -> None:
+        own = dict(state)
         if self.inner:
-            self.inner.load_state_dict(mapping["inner"])
-        super().load_state_dict(mapping)
+            self.inner.take(own.pop("inner"))
+        super().take(own)
 
 
 def _cosine(start: float, end: float, done: float) -> float:
