@@ -58,7 +58,7 @@ def _rows_of(module: Module, shape: str, name: str, seen: set[int]) -> Iterator[
         full = ".".join(filter(None, (name, own)))
         new = {id(p): p for p in vars(part).values() if isinstance(p, Parameter)}
         count = sum(parameter.size for key, parameter in new.items() if key not in seen)
-        seen |= new.keys()
+        seen.update(new)
         shown = type(part).__name__ if _is_composed(part) else repr(part)
         yield f"{full}  {shown}".lstrip(), shape if part is module else "", f"{count:,}"
 
