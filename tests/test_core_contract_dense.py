@@ -46,15 +46,20 @@ def test_elementwise():
         good = dict(x=x, w=zeros(4), b=zeros(4), eps=1e-5, n=1)
         calls(_core.layer_norm_forward, good, x=wrong_arrays(5, 4) + not_arrays,
               w=wrong_arrays(4) + not_arrays[1:], b=wrong_arrays(4) + not_arrays[1:])
-        good = dict(x=x, w=zeros(4), dy=zeros(5, 4), mean=zeros(5), scale=zeros(5), n=1)
-        rows = dict(mean=wrong_arrays(5) + not_arrays, scale=wrong_arrays(5) + not_arrays)
+        good = dict(x=x, w=zeros(4), dy=zeros(5, 4), mean=zeros(5), scale=zeros(5), dx=True,
+                    dw=True, n=1)
         calls(_core.layer_norm_backward, good, x=wrong_arrays(5, 4) + not_arrays,
-              w=wrong_arrays(4) + not_arrays[1:], dy=wrong_arrays(5, 4) + not_arrays, **rows)
-        del good["w"]
-        calls(_core.layer_norm_weight_gradient, good, x=wrong_arrays(5, 4) + not_arrays,
-              dy=wrong_arrays(5, 4) + not_arrays, **rows)
+              w=wrong_arrays(4) + not_arrays[1:], dy=wrong_arrays(5, 4) + not_arrays,
+              mean=wrong_arrays(5) + not_arrays, scale=wrong_arrays(5) + not_arrays)
+        lengths = np.array([5, 0, 2])
+        bad = [np.array(v) for v in ([6, 0, 0], [-1, 0, 0], [0.0] * 3, [0] * 4)] + not_arrays
+        for function in (_core.time_sum, _core.time_max):
+            calls(function, dict(x=zeros(5, 3, 4), l=lengths, first=False, n=1), l=bad,
+                  x=wrong_arrays(5, 3, 4)[:-5] + not_arrays)
+        calls(_core.time_spread, dict(dy=zeros(3, 4), l=lengths, T=5, first=False, n=1), l=bad,
+              dy=[zeros(2, 4), zeros(3, 4).astype(int), zeros(3)] + not_arrays, T=[4, -1, None])
         """,
-        minimum=250,
+        minimum=260,
     )
 
 

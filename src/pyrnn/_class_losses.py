@@ -78,25 +78,26 @@ class BCEWithLogits(ElementLoss):
 
     `pos_weight` w weights the positive targets: a number, or one for each place on y's last axis;
     1 if it is not given. As torch.nn.BCEWithLogitsLoss, the mean is over the number of elements.
-    Computed from log(1 + exp(-|y|)), which overflows nowhere. ValueError unless 0 <= target <= 1,
-    and for a `pos_weight` that is negative, not finite, or does not fit y.
+    Computed as max(y, 0) - y*target + log(1 + exp(-|y|)), which overflows nowhere. ValueError
+    unless 0 <= target <= 1, and for a `pos_weight` that is negative, not finite, or does not fit y.
     """
 
     def __init__(self, *, pos_weight: Any = None, batch_first: bool = False) -> None:
         super().__init__(batch_first=batch_first)
-        given = 1.0 if pos_weight is None else pos_weight
-        self.pos_weight = _weights("BCEWithLogits", "pos_weight", given)
-        if self.pos_weight.ndim > 1:
+        given = pos_weight is not None
+        self.pos_weight = _weights("BCEWithLogits", "pos_weight", pos_weight) if given else None
+        if self.pos_weight is not None and self.pos_weight.ndim > 1:
             raise ValueError(
                 f"BCEWithLogits: pos_weight has shape {self.pos_weight.shape}, expected a number "
                 "or one for each place on the last axis"
             )
 
     def check_target(self, y_shape: tuple[int, ...], dtype: Any, target: Any) -> Array:
-        if self.pos_weight.ndim and self.pos_weight.shape != y_shape[-1:]:
+        shape = () if self.pos_weight is None else self.pos_weight.shape
+        if shape and shape != y_shape[-1:]:
             raise ValueError(
-                f"BCEWithLogits: pos_weight has shape {self.pos_weight.shape}, expected "
-                f"{y_shape[-1:]} for y of shape {y_shape}"
+                f"BCEWithLogits: pos_weight has shape {shape}, expected {y_shape[-1:]} for y of "
+                f"shape {y_shape}"
             )
         return super().check_target(y_shape, dtype, target)
 
@@ -107,15 +108,16 @@ class BCEWithLogits(ElementLoss):
     def terms(self, y: Array, target: Array, real: Bools, scale: float) -> tuple[Array, Array]:
         zero, one = y.dtype.type(0), y.dtype.type(1)
         y, target = np.where(real, y, zero), np.where(real, target, zero)
-        positive, negative = target * self.pos_weight.astype(y.dtype), one - target
         small = _core.activation_forward("exp", -np.abs(y), num_threads())
-        softplus = np.log1p(small)  # of -|y|; neither of the two terms is negative
-        losses = positive * (np.maximum(-y, zero) + softplus)
-        losses += negative * (np.maximum(y, zero) + softplus)
-        sigmoid = np.where(y < 0, small, one) / (one + small)
-        opposite = np.where(y < 0, one, small) / (one + small)
-        dy = (negative * sigmoid - positive * opposite) * y.dtype.type(scale)
-        return losses * (real * scale), np.where(real, dy, zero)
+        log = np.log1p(small)
+        losses = np.maximum(y, zero) - y * target + log
+        dy = np.where(y < 0, small, one) / (one + small) - target
+        if self.pos_weight is not None:
+            extra = target * (self.pos_weight - 1).astype(y.dtype)
+            losses += extra * (np.maximum(-y, zero) + log)
+            dy -= extra * (np.where(y < 0, one, small) / (one + small))
+        weights = np.where(real, y.dtype.type(scale), zero)
+        return losses * (real * scale), dy * weights
 
 
 def _weights(owner: str, name: str, value: Any) -> Array:

@@ -108,11 +108,22 @@ def layer_norm_forward(
     x: _Array, weight: _Array | None, bias: _Array | None, eps: float, threads: int
 ) -> tuple[_Array, _Array, _Array]: ...
 def layer_norm_backward(
-    x: _Array, weight: _Array | None, dy: _Array, mean: _Array, scale: _Array, threads: int
-) -> _Array: ...
-def layer_norm_weight_gradient(
-    x: _Array, dy: _Array, mean: _Array, scale: _Array, threads: int
+    x: _Array,
+    weight: _Array | None,
+    dy: _Array,
+    mean: _Array,
+    scale: _Array,
+    need_dx: bool,
+    need_weights: bool,
+    threads: int,
+) -> tuple[_Array | None, _Array | None, _Array | None]: ...
+def time_sum(x: _Array, lengths: _Array, batch_first: bool, threads: int) -> _Array: ...
+def time_max(
+    x: _Array, lengths: _Array, batch_first: bool, threads: int
 ) -> tuple[_Array, _Array]: ...
+def time_spread(
+    dy: _Array, lengths: _Array, steps: int, batch_first: bool, threads: int
+) -> _Array: ...
 
 # Optimizers
 def sgd_step(

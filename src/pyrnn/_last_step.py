@@ -3,7 +3,7 @@
 import numpy as np
 
 from ._checks import Array, check_flag
-from ._over_time import OverTime, PutBack
+from ._over_time import Back, OverTime
 
 
 class LastStep(OverTime):
@@ -22,8 +22,8 @@ class LastStep(OverTime):
         super().__init__(batch_first=batch_first)
         self.bidirectional = check_flag("LastStep", "bidirectional", bidirectional)
 
-    def take(self, sequence: Array, ends: Array) -> tuple[Array, PutBack]:
-        features, rows = sequence.shape[2], np.flatnonzero(ends)
+    def take(self, x: Array, ends: Array, batch_first: bool) -> tuple[Array, Back]:
+        shape, features, rows = x.shape, x.shape[2], np.flatnonzero(ends)
         if self.bidirectional and features % 2:
             raise ValueError(
                 f"LastStep: x has {features} features, expected an even number: two directions"
@@ -31,12 +31,19 @@ class LastStep(OverTime):
         forward = features // 2 if self.bidirectional else features
         last = ends[rows] - 1
         places = [(slice(forward), last), (slice(forward, features), np.zeros_like(last))]
-        y = np.zeros(sequence.shape[1:], sequence.dtype)
+        y = np.zeros((len(ends), features), x.dtype)
         for half, steps in places:
-            y[rows, half] = sequence[steps, rows, half]
+            y[rows, half] = _time_first(x, batch_first)[steps, rows, half]
 
-        def put_back(dx: Array, dy: Array) -> None:
+        def back(dy: Array) -> Array:
+            dx = np.zeros(shape, dy.dtype)
             for half, steps in places:
-                dx[steps, rows, half] = dy[rows, half]
+                _time_first(dx, batch_first)[steps, rows, half] = dy[rows, half]
+            return dx
 
-        return y, put_back
+        return y, back
+
+
+def _time_first(x: Array, batch_first: bool) -> Array:
+    """A view (T, B, F)."""
+    return x.swapaxes(0, 1) if batch_first else x

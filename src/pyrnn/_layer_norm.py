@@ -71,18 +71,13 @@ class LayerNorm(Module):
         def backward(dy: Any) -> tuple[Array | None, Additions]:
             dy = as_floats("LayerNorm", "dy", dy, self.dtype)
             check_shape("LayerNorm", "dy", dy, x.shape, "the shape of y")
-            rows, d_rows, weight = self._rows(x), self._rows(dy), _flat(self.weight)
-            additions: Additions = []
-            if parameters:
-                gradients = _core.layer_norm_weight_gradient(
-                    rows, d_rows, mean, scale, num_threads()
-                )
-                shaped = [gradient.reshape(self.normalized_shape) for gradient in gradients]
-                additions = add_arrays(parameters, shaped[: len(parameters)])
-            if not need_dx:
-                return None, additions
-            dx = _core.layer_norm_backward(rows, weight, d_rows, mean, scale, num_threads())
-            return dx.reshape(x.shape), additions
+            dx, *gradients = _core.layer_norm_backward(
+                self._rows(x), _flat(self.weight), self._rows(dy), mean, scale, need_dx,
+                bool(parameters), num_threads(),
+            )  # fmt: skip
+            shaped = [g.reshape(self.normalized_shape) for g in gradients if g is not None]
+            additions = add_arrays(parameters, shaped[: len(parameters)])
+            return (None if dx is None else dx.reshape(x.shape)), additions
 
         return y.reshape(x.shape), Pullback(self, backward, parameters)
 

@@ -8,7 +8,7 @@ import numpy as np
 from ._checks import Array, as_floats, as_lengths, check_flag, check_shape
 from ._module import Additions, Module, Pullback
 
-PutBack = Callable[[Array, Array], None]  # (dx (T, B, F) of zeros, dy (B, F)): writes dx
+Back = Callable[[Array], Array]  # dy (B, F) -> dx in x's layout
 
 
 class OverTime(Module):
@@ -32,7 +32,7 @@ class OverTime(Module):
         """y, and a pullback: `dx = pullback(dy)`, None if not `need_dx`."""
         owner, x = type(self).__name__, self._check(x)
         shape, dtype = x.shape, x.dtype
-        y, put_back = self._run(x, lengths)
+        y, back = self._run(x, lengths)
         y_shape = y.shape
 
         def backward(dy: Any) -> tuple[Array | None, Additions]:
@@ -40,14 +40,13 @@ class OverTime(Module):
             check_shape(owner, "dy", dy, y_shape, "the shape of y")
             if not need_dx:
                 return None, []
-            dx = np.zeros(shape, dtype)
-            put_back(self._time_first(dx), dy[None] if len(shape) == 2 else dy)
-            return dx, []
+            return back(dy[None] if len(shape) == 2 else dy).reshape(shape), []
 
         return y, Pullback(self, backward)
 
-    def take(self, sequence: Array, ends: Array) -> tuple[Array, PutBack]:
-        """y (B, F) of a sequence (T, B, F) whose rows have `ends` (B,) steps, and the way back."""
+    def take(self, x: Array, ends: Array, batch_first: bool) -> tuple[Array, Back]:
+        """y (B, F) of x (T, B, F), or (B, T, F), whose rows have `ends` (B,) steps; and the way
+        back."""
         raise NotImplementedError
 
     def _check(self, x: Any) -> Array:
@@ -59,17 +58,13 @@ class OverTime(Module):
             raise ValueError(f"{owner}: x has shape {array.shape}, expected {layout} or (T, F)")
         return array
 
-    def _run(self, x: Array, lengths: Any) -> tuple[Array, PutBack]:
+    def _run(self, x: Array, lengths: Any) -> tuple[Array, Back]:
         """y in x's layout, and the way back."""
-        sequence = self._time_first(x)
-        T, B = sequence.shape[:2]
+        unbatched = x.ndim == 2
+        batch_first = self.batch_first and not unbatched
+        x = x[:, None] if unbatched else x
+        B, T = x.shape[:2] if batch_first else x.shape[1::-1]
         known = lengths is not None
         ends = as_lengths(type(self).__name__, lengths, B, T) if known else np.full(B, T)
-        y, put_back = self.take(sequence, ends)
-        return (y[0] if x.ndim == 2 else y), put_back
-
-    def _time_first(self, x: Array) -> Array:
-        """A view (T, B, F)."""
-        if x.ndim == 2:
-            return x[:, None]
-        return x.swapaxes(0, 1) if self.batch_first else x
+        y, back = self.take(x, ends, batch_first)
+        return (y[0] if unbatched else y), back

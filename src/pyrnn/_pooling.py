@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from . import _core
 from ._checks import Array
-from ._over_time import OverTime, PutBack
+from ._over_time import Back, OverTime
+from ._runtime import num_threads
 
 
 class SumPool(OverTime):
@@ -14,18 +16,13 @@ class SumPool(OverTime):
     row without steps gives zeros. TypeError or ValueError for what does not fit.
     """
 
-    def take(self, sequence: Array, ends: Array) -> tuple[Array, PutBack]:
-        rows = np.flatnonzero(ends)
-        y = np.zeros(sequence.shape[1:], sequence.dtype)
-        with np.errstate(over="ignore", invalid="ignore"):  # padding may be anything
-            sums = np.cumsum(sequence, axis=0)  # in order, whatever the layout; np.sum is not
-        y[rows] = sums[ends[rows] - 1, rows]
-        real = _real(sequence, ends)
+    def take(self, x: Array, ends: Array, batch_first: bool) -> tuple[Array, Back]:
+        steps = x.shape[1 if batch_first else 0]
 
-        def put_back(dx: Array, dy: Array) -> None:
-            np.copyto(dx, dy, where=real)
+        def back(dy: Array) -> Array:
+            return _core.time_spread(dy, ends, steps, batch_first, num_threads())
 
-        return y, put_back
+        return _core.time_sum(x, ends, batch_first, num_threads()), back
 
 
 class MeanPool(SumPool):
@@ -34,10 +31,10 @@ class MeanPool(SumPool):
     As SumPool, with dx = dy / (number of steps).
     """
 
-    def take(self, sequence: Array, ends: Array) -> tuple[Array, PutBack]:
-        counts = np.maximum(ends, 1)[:, None].astype(sequence.dtype)
-        y, put_sum_back = super().take(sequence, ends)
-        return y / counts, lambda dx, dy: put_sum_back(dx, dy / counts)
+    def take(self, x: Array, ends: Array, batch_first: bool) -> tuple[Array, Back]:
+        counts = np.maximum(ends, 1)[:, None].astype(x.dtype)
+        y, sum_back = super().take(x, ends, batch_first)
+        return y / counts, lambda dy: sum_back(dy / counts)
 
 
 class MaxPool(OverTime):
@@ -47,20 +44,15 @@ class MaxPool(OverTime):
     largest.
     """
 
-    def take(self, sequence: Array, ends: Array) -> tuple[Array, PutBack]:
-        some = ends[:, None] > 0
-        if not some.any():
-            return np.zeros(sequence.shape[1:], sequence.dtype), lambda dx, dy: None
-        seen = np.where(_real(sequence, ends), sequence, sequence.dtype.type(-np.inf))
-        where = seen.argmax(axis=0)[None]
-        y = np.take_along_axis(seen, where, axis=0)[0]
+    def take(self, x: Array, ends: Array, batch_first: bool) -> tuple[Array, Back]:
+        y, steps = _core.time_max(x, ends, batch_first, num_threads())
+        time, shape, some = int(batch_first), x.shape, ends[:, None] > 0
 
-        def put_back(dx: Array, dy: Array) -> None:
-            np.put_along_axis(dx, where, np.where(some, dy, dy.dtype.type(0))[None], axis=0)
+        def back(dy: Array) -> Array:
+            dx = np.zeros(shape, dy.dtype)
+            if dx.size:
+                sent = np.expand_dims(np.where(some, dy, dy.dtype.type(0)), time)
+                np.put_along_axis(dx, np.expand_dims(steps, time), sent, axis=time)
+            return dx
 
-        return np.where(some, y, y.dtype.type(0)), put_back
-
-
-def _real(sequence: Array, ends: Array) -> Array:
-    """(T, B, 1): whether a row has this step."""
-    return (np.arange(len(sequence))[:, None] < ends)[..., None]
+        return y, back

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Activations, softmax, cross entropy, layer norm, dropout and embeddings: check every array again, release the GIL,
+// Activations, softmax, cross entropy, dropout and embeddings: check every array again, release the GIL,
 // call the core once.
 #include <cmath>
 #include <map>
@@ -13,6 +13,7 @@
 namespace pyrnn::bindings {
 
 void register_optimizers(py::module_& m);
+void register_layers(py::module_& m);
 
 namespace {
 
@@ -134,74 +135,6 @@ py::tuple run_cross_entropy(py::handle logits_in, py::handle targets_in, py::han
   });
 }
 
-// (y, mean, scale): the last two are for the way back.
-py::tuple run_layer_norm_forward(py::handle x_in, py::handle weight_in, py::handle bias_in, double eps, int threads) {
-  checked_threads(threads);
-  return with_type_of(x_in, "x", [&](auto type) {
-    using T = decltype(type);
-    const py::array x = require_array<T>(x_in, "x", 2);
-    const py::ssize_t N = x.shape(0), C = x.shape(1);
-    NewArray<T> y({N, C}), mean({N}), scale({N});
-    const kernels::LayerNorm<T> call{.rows = N,
-                                     .columns = C,
-                                     .eps = static_cast<T>(eps),
-                                     .x = data<T>(x),
-                                     .weight = data<T>(optional_array<T>(weight_in, "weight", {C}, "(C,)")),
-                                     .bias = data<T>(optional_array<T>(bias_in, "bias", {C}, "(C,)")),
-                                     .y = y.data(),
-                                     .mean = mean.data(),
-                                     .scale = scale.data()};
-    without_gil([&] { layer_norm_forward(call, threads); });
-    return py::make_tuple(y.array, mean.array, scale.array);
-  });
-}
-
-py::array run_layer_norm_backward(py::handle x_in, py::handle weight_in, py::handle dy_in, py::handle mean_in,
-                                  py::handle scale_in, int threads) {
-  checked_threads(threads);
-  return with_type_of(x_in, "x", [&](auto type) -> py::array {
-    using T = decltype(type);
-    const py::array x = require_array<T>(x_in, "x", 2);
-    const py::ssize_t N = x.shape(0), C = x.shape(1);
-    NewArray<T> dx({N, C});
-    const kernels::LayerNormGradient<T> call{.rows = N,
-                                             .columns = C,
-                                             .x = data<T>(x),
-                                             .weight = data<T>(optional_array<T>(weight_in, "weight", {C}, "(C,)")),
-                                             .d_y = data<T>(require_array<T>(dy_in, "dy", {N, C}, "the shape of x")),
-                                             .mean = data<T>(require_array<T>(mean_in, "mean", {N}, "(N,)")),
-                                             .scale = data<T>(require_array<T>(scale_in, "scale", {N}, "(N,)")),
-                                             .d_x = dx.data()};
-    without_gil([&] { layer_norm_backward(call, threads); });
-    return dx.array;
-  });
-}
-
-// (d_weight, d_bias)
-py::tuple run_layer_norm_weight_gradient(py::handle x_in, py::handle dy_in, py::handle mean_in, py::handle scale_in,
-                                         int threads) {
-  checked_threads(threads);
-  return with_type_of(x_in, "x", [&](auto type) {
-    using T = decltype(type);
-    const py::array x = require_array<T>(x_in, "x", 2);
-    const py::ssize_t N = x.shape(0), C = x.shape(1);
-    NewArray<T> d_weight({C}), d_bias({C});
-    const kernels::LayerNormWeightGradient<T> call{
-        .rows = N,
-        .columns = C,
-        .column_begin = 0,
-        .column_end = C,
-        .x = data<T>(x),
-        .d_y = data<T>(require_array<T>(dy_in, "dy", {N, C}, "the shape of x")),
-        .mean = data<T>(require_array<T>(mean_in, "mean", {N}, "(N,)")),
-        .scale = data<T>(require_array<T>(scale_in, "scale", {N}, "(N,)")),
-        .d_weight = d_weight.data(),
-        .d_bias = d_bias.data()};
-    without_gil([&] { layer_norm_weight_gradient(call, threads); });
-    return py::make_tuple(d_weight.array, d_bias.array);
-  });
-}
-
 py::array run_embedding_forward(py::handle weight_in, py::handle ids_in, int threads) {
   checked_threads(threads);
   return with_type_of(weight_in, "weight", [&](auto type) -> py::array {
@@ -240,14 +173,9 @@ void register_elementwise(py::module_& m) {
         py::arg("threads"));
   m.def("cross_entropy", &run_cross_entropy, py::arg("logits"), py::arg("targets"), py::arg("scale"), py::arg("spread"),
         py::arg("threads"));
-  m.def("layer_norm_forward", &run_layer_norm_forward, py::arg("x"), py::arg("weight"), py::arg("bias"), py::arg("eps"),
-        py::arg("threads"));
-  m.def("layer_norm_backward", &run_layer_norm_backward, py::arg("x"), py::arg("weight"), py::arg("dy"),
-        py::arg("mean"), py::arg("scale"), py::arg("threads"));
-  m.def("layer_norm_weight_gradient", &run_layer_norm_weight_gradient, py::arg("x"), py::arg("dy"), py::arg("mean"),
-        py::arg("scale"), py::arg("threads"));
   m.def("embedding_forward", &run_embedding_forward, py::arg("weight"), py::arg("ids"), py::arg("threads"));
   m.def("embedding_backward", &run_embedding_backward, py::arg("grad"), py::arg("ids"), py::arg("dy"));
+  register_layers(m);
   register_optimizers(m);
 }
 

@@ -21,14 +21,6 @@ void softmax_backward(const kernels::SoftmaxGradient<T>& whole, int threads);
 template <class T>
 void cross_entropy(const kernels::CrossEntropy<T>& whole, int threads);
 
-template <class T>
-void layer_norm_forward(const kernels::LayerNorm<T>& whole, int threads);
-template <class T>
-void layer_norm_backward(const kernels::LayerNormGradient<T>& whole, int threads);
-// All columns; column_begin and column_end need not be set.
-template <class T>
-void layer_norm_weight_gradient(const kernels::LayerNormWeightGradient<T>& whole, int threads);
-
 // What a unit's fate depends on, besides where it is.
 struct DropoutDraw {
   double p;

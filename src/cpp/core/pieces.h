@@ -27,10 +27,9 @@ void over_pieces(Index count, Index size, int threads, F&& f) {
            });
 }
 
-// The same for lines of elements; behind each element there may be a column of `depth`.
 template <class F>
-void over_elements(Index count, int threads, F&& f, Index depth = 1) {
-  over_pieces(ceil_div(count, kLineElements), kLineElements * depth, threads, [&](Range lines) noexcept {
+void over_elements(Index count, int threads, F&& f) {
+  over_pieces(ceil_div(count, kLineElements), kLineElements, threads, [&](Range lines) noexcept {
     f(Range{lines.begin * kLineElements, smaller(count, lines.end * kLineElements)});
   });
 }

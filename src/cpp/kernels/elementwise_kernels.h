@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "core/dims.h"
 
@@ -87,18 +88,30 @@ struct LayerNormGradient {
   T* d_x;           // [rows][columns]
 };
 
-// Of columns column_begin <= c < column_end, overwritten.
+// Added to.
 template <class T>
 struct LayerNormWeightGradient {
   Index rows;
   Index columns;
-  Index column_begin, column_end;
   const T* x;      // [rows][columns]
   const T* d_y;    // [rows][columns]
   const T* mean;   // [rows]
   const T* scale;  // [rows]
   T* d_weight;     // [columns]
   T* d_bias;       // [columns]
+};
+
+// One sequence of vectors as one vector: their sum, step after step, or the largest values.
+template <class T>
+using StepNumber = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+template <class T>
+struct TimePool {
+  Index steps;
+  Index columns;
+  Index stride;  // elements from step to step
+  const T* x;
+  T* y;                    // [columns]; zeros without steps
+  StepNumber<T>* largest;  // [columns] the first step that has the largest value, NaN above all; not for sums
 };
 
 // y[u] = x[u] * scale where the row's random word u is at least drop_below, else x[u] * 0, for units u < units.
@@ -180,6 +193,8 @@ struct ElementwiseKernels {
   void (*layer_norm_forward)(const LayerNorm<T>&) noexcept;
   void (*layer_norm_backward)(const LayerNormGradient<T>&) noexcept;
   void (*layer_norm_weight_gradient)(const LayerNormWeightGradient<T>&) noexcept;
+  void (*time_sum)(const TimePool<T>&) noexcept;
+  void (*time_max)(const TimePool<T>&) noexcept;
   void (*dropout_row)(const DropoutRow<T>&) noexcept;
   void (*sgd_step)(const SgdStep<T>&) noexcept;
   void (*adam_step)(const AdamStep<T>&) noexcept;

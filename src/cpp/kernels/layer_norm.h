@@ -72,28 +72,18 @@ void layer_norm_backward(const LayerNormGradient<T>& q) noexcept {
   }
 }
 
-constexpr Index kNormRows = 512;  // summed on their own before they join the total: less rounding
-
-// d_weight = sum over rows of d_y * (x - mean) * scale, d_bias = sum over rows of d_y
+// d_weight += sum over rows of d_y * (x - mean) * scale, d_bias += sum over rows of d_y, row after row
 template <class T>
 void layer_norm_weight_gradient(const LayerNormWeightGradient<T>& q) noexcept {
-  for_each_part<T>(q.column_end - q.column_begin, [&](Index i, auto part) __attribute__((always_inline)) {
-    const Index column = q.column_begin + i;
-    Vec<T> d_weight{}, d_bias{};
-    for (Index begin = 0; begin < q.rows; begin += kNormRows) {
-      Vec<T> weight_sum{}, bias_sum{};
-      for (Index row = begin; row < smaller(q.rows, begin + kNormRows); ++row) {
-        const Index at = row * q.columns + column;
-        const Vec<T> d_y = part.load(q.d_y + at);
-        weight_sum = fma(d_y, (part.load(q.x + at) - q.mean[row]) * q.scale[row], weight_sum);
-        bias_sum = bias_sum + d_y;
-      }
-      d_weight = d_weight + weight_sum;
-      d_bias = d_bias + bias_sum;
-    }
-    part.store(q.d_weight + column, d_weight);
-    part.store(q.d_bias + column, d_bias);
-  });
+  for (Index row = 0; row < q.rows; ++row) {
+    const T *x = q.x + row * q.columns, *d_y = q.d_y + row * q.columns;
+    const T mean = q.mean[row], scale = q.scale[row];
+    for_each_part<T>(q.columns, [&](Index i, auto part) __attribute__((always_inline)) {
+      const Vec<T> dy = part.load(d_y + i), normal = (part.load(x + i) - mean) * scale;
+      part.store(q.d_weight + i, fma(dy, normal, part.load(q.d_weight + i)));
+      part.store(q.d_bias + i, part.load(q.d_bias + i) + dy);
+    });
+  }
 }
 
 }  // namespace
