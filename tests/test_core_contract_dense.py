@@ -55,7 +55,7 @@ def test_elementwise():
         bad = [np.array(v) for v in ([6, 0, 0], [-1, 0, 0], [0.0] * 3, [0] * 4)] + not_arrays
         for function in (_core.time_sum, _core.time_max):
             calls(function, dict(x=zeros(5, 3, 4), l=lengths, first=False, n=1), l=bad,
-                  x=wrong_arrays(5, 3, 4)[:-5] + not_arrays)
+                  x=wrong_arrays(5, 3, 4)[1:-5] + not_arrays)
         calls(_core.time_spread, dict(dy=zeros(3, 4), l=lengths, T=5, first=False, n=1), l=bad,
               dy=[zeros(2, 4), zeros(3, 4).astype(int), zeros(3)] + not_arrays, T=[4, -1, None])
         """,

@@ -24,7 +24,7 @@ def draw(rng, dtype=np.float64):
 
 @each_pool
 @pytest.mark.parametrize("batch_first", [False, True])
-def test_equation_row_by_row(name, batch_first, rng):
+def test_equation_row_by_row(name, batch_first, rng, isa):
     x, pool = draw(rng), getattr(pyrnn, name)(batch_first=batch_first)
     given = x.swapaxes(0, 1) if batch_first else x
     y = pool(given, lengths=LENGTHS)
@@ -51,7 +51,7 @@ def test_padding_never_matters(name, poison, rng):
 
 
 @each_pool
-def test_a_row_has_the_same_bits_alone_and_in_any_layout(name, rng):
+def test_a_row_has_the_same_bits_alone_and_in_any_layout(name, rng, isa):
     """Long rows of one feature, too, which numpy would sum pairwise."""
     x = rng.standard_normal((300, 5, 1)).astype(np.float32)
     lengths, pool = np.array([300, 7, 129, 0, 64]), getattr(pyrnn, name)()
@@ -63,7 +63,18 @@ def test_a_row_has_the_same_bits_alone_and_in_any_layout(name, rng):
     assert_same_bits(first(np.ascontiguousarray(x.swapaxes(0, 1)), lengths=lengths), y)
 
 
-def test_max_goes_to_the_first_of_equals_and_keeps_nan():
+@each_pool
+def test_threads_give_the_same_bits(name, rng):
+    x, lengths = rng.standard_normal((50, 40, 70), np.float32), rng.integers(0, 51, 40)
+    results = []
+    for n in (1, 2):
+        with pyrnn.threads(n):
+            y, pullback = getattr(pyrnn, name)().vjp(x, lengths=lengths)
+            results.append([y, pullback(y)])
+    assert_same_bits(*results)
+
+
+def test_max_goes_to_the_first_of_equals_and_keeps_nan(isa):
     x = np.array([[1.0, 2.0], [1.0, np.nan], [0.0, 3.0]])
     y, pullback = pyrnn.MaxPool().vjp(x)
     assert_same_bits(y, np.array([1.0, np.nan]))
