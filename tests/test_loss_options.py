@@ -11,7 +11,7 @@ from compare import assert_same_bits
 from pyrnn import losses
 
 DTYPES = ("float32", "float64")
-WEIGHT = [0.5, 0.0, 2.0, 1.0]
+WEIGHT = [0.3, 0.0, 2.1, 0.7]
 
 
 def nll(y):
@@ -42,7 +42,7 @@ def test_weighted_and_smoothed_cross_entropy(weight, smoothing, dtype, rng, isa)
     assert value == pytest.approx(expected, rel=30 * float(np.finfo(dtype).eps))
     assert not pullback()[~real].any()
     total = np.asarray(weight or [1] * 4, float)[target[real]].sum()
-    assert loss.batch_weight(y.shape, target, lengths) == total
+    assert loss.batch_weight(y.shape, target, lengths) == pytest.approx(total, rel=1e-14)
     assert loss.count(y.shape, target, lengths) == real.sum()
 
 

@@ -69,6 +69,8 @@ def test_on_plateau():
     found = curve(schedule, 10, metrics)
     # two bad (the 2nd and 3rd 4) make a fall, the 5th step cools down; then NaN and two 3
     assert found == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25]
+    found = curve(optim.OnPlateau(optimizer(), patience=1, factor=0.5, cooldown=1), 9, [4] * 9)
+    assert found == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25]
     for _ in range(20):
         schedule.step(9)
     assert schedule.optimizer.lr == 0.5 * 0.2
