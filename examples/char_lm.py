@@ -99,7 +99,9 @@ def main():
         pyrnn.Dropout(0.3, seed=args.seed),
         pyrnn.Linear(args.hidden, len(chars), seed=args.seed),
     )
-    print(f"{len(text):,} characters, {len(chars)} different; {model.num_parameters:,} parameters")
+    print(
+        f"{len(text):,} characters, {len(chars)} different; {model.num_parameters():,} parameters"
+    )
     rng = np.random.default_rng(args.seed)
     trainer = train(model, training, windows(validation, TEST_LENGTH), args, rng)
     print("\n" + generate(model, "The ", chars, 400, args.temperature, rng) + "\n")

@@ -39,12 +39,27 @@ def test_elementwise():
         calls(_core.dropout, drop, x=not_arrays + [x], p=[-0.1, 1.5, float("nan"), None],
               seed=[-1, None], draw=[-1, "x"])
         target, scale = np.array([0, 3, 1, 2, 0]), zeros(5)
-        bad = [np.array(v) for v in ([4, 0, 0, 0, 0], [0, 0, 0, 0, -1], [0.0] * 5, [0] * 4)]
-        calls(_core.cross_entropy, dict(x=x, t=target, scale=np.ones(5, f32), n=1), t=bad,
-              x=[a for a in wrong_arrays(5, 4) if a.shape != (5, 5)] + not_arrays,
-              scale=wrong_arrays(5) + not_arrays)
+        bad = [np.array(v) for v in ([4, 0, 0, 0, 0], [0, 0, 0, 0, -2], [0.0] * 5, [0] * 4)]
+        good = dict(x=x, t=target, scale=np.ones(5, f32), spread=zeros(4), n=1)
+        calls(_core.cross_entropy, good, t=bad, x=wrong_arrays(5, 4) + not_arrays,
+              scale=wrong_arrays(5) + not_arrays, spread=wrong_arrays(4) + not_arrays[1:])
+        good = dict(x=x, w=zeros(4), b=zeros(4), eps=1e-5, n=1)
+        calls(_core.layer_norm_forward, good, x=wrong_arrays(5, 4) + not_arrays,
+              w=wrong_arrays(4) + not_arrays[1:], b=wrong_arrays(4) + not_arrays[1:])
+        good = dict(x=x, w=zeros(4), dy=zeros(5, 4), mean=zeros(5), scale=zeros(5), dx=True,
+                    dw=True, n=1)
+        calls(_core.layer_norm_backward, good, x=wrong_arrays(5, 4) + not_arrays,
+              w=wrong_arrays(4) + not_arrays[1:], dy=wrong_arrays(5, 4) + not_arrays,
+              mean=wrong_arrays(5) + not_arrays, scale=wrong_arrays(5) + not_arrays)
+        lengths = np.array([5, 0, 2])
+        bad = [np.array(v) for v in ([6, 0, 0], [-1, 0, 0], [0.0] * 3, [0] * 4)] + not_arrays
+        for function in (_core.time_sum, _core.time_max):
+            calls(function, dict(x=zeros(5, 3, 4), l=lengths, first=False, n=1), l=bad,
+                  x=wrong_arrays(5, 3, 4)[1:-5] + not_arrays)
+        calls(_core.time_spread, dict(dy=zeros(3, 4), l=lengths, T=5, first=False, n=1), l=bad,
+              dy=[zeros(2, 4), zeros(3, 4).astype(int), zeros(3)] + not_arrays, T=[4, -1, None])
         """,
-        minimum=90,
+        minimum=260,
     )
 
 
@@ -58,11 +73,11 @@ def test_optimizer_steps():
         calls(_core.sgd_step, dict(p=fresh(), g=fresh(), m=fresh(), lr=0.1, mu=0.9, d=0.0,
               nesterov=False, wd=0.0, first=True, n=1), p=bad, g=bad[:-1],
               m=[b for b in bad if b is not None], lr=["x", None])
-        calls(_core.adam_step, dict(p=fresh(), g=fresh(), m=fresh(), v=fresh(), lr=0.1, b1=0.9,
-              b2=0.99, eps=1e-8, wd=0.0, decoupled=True, step=1, n=1), p=bad, g=bad[:-1], m=bad,
+        calls(_core.adam_step, dict(p=fresh(), g=fresh(), m=fresh(), v=fresh(), lr=0.1, glr=0.1,
+              b1=0.9, b2=0.99, eps=1e-8, wd=0.0, keep=1.0, step=1, n=1), p=bad, g=bad[:-1], m=bad,
               v=bad)
         calls(_core.rmsprop_step, dict(p=fresh(), g=fresh(), s=fresh(), m=fresh(), lr=0.1, a=0.9,
-              eps=1e-8, mu=0.9, wd=0.0, n=1), p=bad, g=bad[:-1], s=bad)
+              b=0.1, eps=1e-8, mu=0.9, wd=0.0, n=1), p=bad, g=bad[:-1], s=bad)
         calls(_core.scale_in_place, dict(a=fresh(), factor=2.0, n=1),
               a=not_arrays + [read_only, zeros(3, 2).astype(int)])
         calls(_core.sum_squares, dict(a=fresh()), a=not_arrays + [zeros(3, 2).astype(int)])

@@ -9,6 +9,7 @@ import pytest
 
 import pyrnn
 from cases import CELLS, Case
+from pyrnn import losses
 
 STEP = np.finfo(np.float64).eps ** (1 / 3)
 # Truncation and rounding both contribute a small multiple of STEP^2, relative to the largest entry.
@@ -87,6 +88,13 @@ def test_dropout_between_layers(cell):
     check(loss, arrays, gradients | {name: p.grad for name, p in layer.named_parameters()})
 
 
+def drawn(module):
+    """The module with parameters that are not all ones and zeros."""
+    for p in module.parameters():
+        p[...] = np.random.default_rng(2).standard_normal(p.shape)
+    return module
+
+
 MODULES = {
     "Linear": (lambda: pyrnn.Linear(4, 3, seed=0, dtype=np.float64), (5, 2, 4)),
     "Linear without bias": (lambda: pyrnn.Linear(4, 1, bias=False, dtype=np.float64), (4,)),
@@ -95,6 +103,12 @@ MODULES = {
     "Sigmoid": (pyrnn.Sigmoid, (5, 7)),
     "Softmax": (pyrnn.Softmax, (5, 2, 7)),
     "Dropout": (lambda: pyrnn.Dropout(0.3, seed=0), (5, 2, 7)),
+    "LayerNorm": (lambda: drawn(pyrnn.LayerNorm(7, dtype=np.float64)), (5, 2, 7)),
+    "LayerNorm of two axes": (lambda: drawn(pyrnn.LayerNorm((2, 3), dtype=np.float64)), (4, 2, 3)),
+    "LayerNorm without bias": (
+        lambda: drawn(pyrnn.LayerNorm(4, bias=False, eps=0.1, dtype=np.float64)),
+        (3, 4),
+    ),
 }
 
 
@@ -113,11 +127,11 @@ def test_modules_without_state(name, rng, isa):
     check(loss, {"d_x": x} | dict(module.named_parameters()), gradients)
 
 
-def test_embedding(rng):
-    module, ids = (
-        pyrnn.Embedding(5, 3, seed=0, dtype=np.float64),
-        np.array([[1, 4], [1, 1], [0, 2]]),
-    )
+@pytest.mark.parametrize("padding_idx", [None, 3])
+def test_embedding(padding_idx, rng):
+    """The padding row, which is not among these ids, has none."""
+    module = pyrnn.Embedding(5, 3, padding_idx=padding_idx, seed=0, dtype=np.float64)
+    ids = np.array([[1, 4], [1, 1], [0, 2]])
     y, pullback = module.vjp(ids)
     d_y = rng.standard_normal(y.shape)
     assert pullback(d_y) is None
@@ -125,29 +139,48 @@ def test_embedding(rng):
     check(lambda: (module(ids) * d_y).sum(), {"weight": module.weight}, gradients)
 
 
-@pytest.mark.parametrize("bidirectional", [False, True])
-def test_last_step(bidirectional, rng):
-    """Alone, on the output of a layer of 2 units."""
-    width = 2 * (1 + bidirectional)
-    module, x, lengths = (
-        pyrnn.LastStep(bidirectional=bidirectional),
-        rng.random((4, 3, width)),
-        [4, 1, 2],
-    )
+OVER_TIME = {
+    "LastStep": pyrnn.LastStep,
+    "LastStep of two directions": lambda: pyrnn.LastStep(bidirectional=True),
+    "MaxPool": pyrnn.MaxPool,
+    "MeanPool": pyrnn.MeanPool,
+    "SumPool": pyrnn.SumPool,
+}
+
+
+@pytest.mark.parametrize("name", OVER_TIME)
+def test_over_time(name, rng):
+    """Of ragged rows, one of them without steps."""
+    module, x, lengths = OVER_TIME[name](), rng.random((4, 3, 4)), [4, 0, 2]
     y, pullback = module.vjp(x, lengths=lengths)
     d_y = rng.standard_normal(y.shape)
     check(lambda: (module(x, lengths=lengths) * d_y).sum(), {"d_x": x}, {"d_x": pullback(d_y)})
 
 
-@pytest.mark.parametrize(
-    "cls", [pyrnn.losses.CrossEntropy, pyrnn.losses.BCEWithLogits, pyrnn.losses.MSE]
-)
-def test_losses(cls, rng):
-    y = rng.standard_normal((4, 3, 5))
-    classes = cls is pyrnn.losses.CrossEntropy
-    target = rng.integers(0, 5, (4, 3)) if classes else rng.random(y.shape)
-    _, pullback = cls().vjp(y, target, lengths=[4, 0, 2])
-    check(lambda: cls()(y, target, lengths=[4, 0, 2]), {"y": y}, {"y": pullback()})
+W = [0.3, 0.0, 2.0, 1.0, 0.7]
+LOSSES = {  # and how many numbers of y belong to a target
+    "CrossEntropy": (losses.CrossEntropy(), 1),
+    "CrossEntropy with weights": (losses.CrossEntropy(weight=W, ignore_index=3), 1),
+    "CrossEntropy smoothed": (losses.CrossEntropy(label_smoothing=0.2), 1),
+    "CrossEntropy with both": (losses.CrossEntropy(weight=W, label_smoothing=0.2), 1),
+    "BCEWithLogits": (losses.BCEWithLogits(), 1),
+    "BCEWithLogits with pos_weight": (losses.BCEWithLogits(pos_weight=W), 1),
+    "MSE": (losses.MSE(), 1),
+    "MAE": (losses.MAE(), 1),
+    "Huber": (losses.Huber(0.7), 1),
+    "Quantile": (losses.Quantile([0.1, 0.5, 0.9]), 3),
+    "GaussianNLL": (losses.GaussianNLL(full=True), 2),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses(name, rng, isa):
+    loss, per_target = LOSSES[name]
+    y = rng.standard_normal((4, 3, 5 * per_target))
+    target = rng.random((4, 3, 5))
+    target = rng.integers(0, 5, (4, 3)) if loss.integer_target else target
+    _, pullback = loss.vjp(y, target, lengths=[4, 0, 2])
+    check(lambda: loss(y, target, lengths=[4, 0, 2]), {"y": y}, {"y": pullback()})
 
 
 def test_a_whole_model(rng):
@@ -158,7 +191,8 @@ def test_a_whole_model(rng):
         pyrnn.GRU(3, 4, bidirectional=True, **wide),
         pyrnn.Tanh(),
         pyrnn.LSTM(8, 3, num_layers=2, **wide),
-        pyrnn.LastStep(),
+        pyrnn.LayerNorm(3, dtype=np.float64),
+        pyrnn.MeanPool(),
         pyrnn.Linear(3, 2, **wide),
     )
     ids, target, lengths = rng.integers(0, 6, (5, 4)), [0, 1, 1, 0], [5, 2, 1, 3]

@@ -55,8 +55,11 @@ def test_linear_bits(dtype, isa):
         alone, pullback = module.vjp(x[row])
         assert_same_bits(alone, y[row])
         assert_same_bits(pullback(d_y[row]), d_x[row])
-    assert_same_bits(module(x.reshape(7, 43, 130)), y.reshape(7, 43, 70))
-    assert module(x[:0]).shape == (0, 70)
+    assert_same_bits(module(x.reshape(7, 43, 1, 130)), y.reshape(7, 43, 1, 70))
+    _, pullback = module.vjp(x.reshape(43, 7, 130))
+    assert_same_bits(pullback(d_y.reshape(43, 7, 70)), d_x.reshape(43, 7, 130))
+    empty, pullback = module.vjp(x[:0].reshape(2, 0, 130))
+    assert empty.shape == (2, 0, 70) and pullback(empty).shape == (2, 0, 130)
 
 
 def test_linear_uses_new_weights():

@@ -1,5 +1,7 @@
 """Promise: losses are means over the real elements, with their gradients; padding is never read."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -24,18 +26,45 @@ def mse(y, target):
     return (y - target) ** 2
 
 
+def mae(y, target):
+    return np.abs(y - target)
+
+
+def huber(y, target):
+    """With delta 0.5: a parabola, and a line from 0.5 on that touches it."""
+    d = np.abs(y - target)
+    return np.where(d < 0.5, d**2 / 2, 0.5 * d - 0.125)
+
+
+def quantile(y, target):
+    """Levels 0.2 and 0.9, each with its half of y."""
+    pairs = zip((0.2, 0.9), np.split(y, 2, axis=-1), strict=True)
+    return np.stack([np.where(target > v, q, 1 - q) * np.abs(target - v) for q, v in pairs], -1)
+
+
+def gaussian(y, target):
+    """-log of a normal density without its constant; y is the means and the log variances."""
+    mean, log_variance = np.split(y, 2, axis=-1)
+    return 0.5 * (log_variance + (target - mean) ** 2 / np.exp(log_variance))
+
+
 LOSSES = {
     "CrossEntropy": (losses.CrossEntropy, cross_entropy),
     "BCEWithLogits": (losses.BCEWithLogits, bce),
     "MSE": (losses.MSE, mse),
+    "MAE": (losses.MAE, mae),
+    "Huber": (partial(losses.Huber, 0.5), huber),
+    "Quantile": (partial(losses.Quantile, [0.2, 0.9]), quantile),
+    "GaussianNLL": (losses.GaussianNLL, gaussian),
 }
 each_loss = pytest.mark.parametrize("name", LOSSES)
 each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
 def draw(name, rng, dtype="float64", shape=(5, 3, 7)):
-    """y and a target for it, of shape (T, B, C)."""
-    y = rng.standard_normal(shape).astype(dtype)
+    """y and a target for it, of shape (T, B, C); twice as many features where y holds pairs."""
+    per_target = 2 if name in ("Quantile", "GaussianNLL") else 1
+    y = rng.standard_normal((*shape[:-1], per_target * shape[-1])).astype(dtype)
     if name == "CrossEntropy":
         return y, rng.integers(0, shape[-1], shape[:-1])
     return y, rng.random(shape).astype(dtype)
@@ -106,7 +135,7 @@ def test_nothing_real_is_zero(name, rng):
     value, pullback = cls().vjp(y, target, lengths=[0, 0, 0])
     assert value == 0 and not pullback().any()
     value, pullback = cls().vjp(y[:, :0], target[:, :0])
-    assert value == 0 and pullback().shape == (5, 0, 7)
+    assert value == 0 and pullback().shape == (5, 0, y.shape[-1])
 
 
 @each_loss
@@ -183,6 +212,10 @@ def test_pullback_scales_and_is_spent(rng):
         ("MSE", (4, 3), [[0.0] * 3], ValueError, r"shape \(1, 3\)"),
         ("MSE", (1, 2), [[0.0, np.nan]], ValueError, r"target\[0, 1\] is nan"),
         ("BCEWithLogits", (1, 2), [[0.0, 1.5]], ValueError, r"target\[0, 1\] is 1.5"),
+        ("MAE", (1, 2), [[0.0, np.inf]], ValueError, r"target\[0, 1\] is inf"),
+        ("Huber", (2,), [0.0, 1.0, 2.0], ValueError, r"shape \(3,\)"),
+        ("Quantile", (4, 3), [0.0] * 4, ValueError, "2 numbers for each target"),
+        ("GaussianNLL", (1, 2), [np.nan], ValueError, r"target\[0, 0\] is nan"),
     ],
 )
 def test_bad_targets(name, y, target, error, words):

@@ -163,8 +163,8 @@ class TestModule:
                 assert repr(twin) == repr(module) and twin.config() == module.config()
 
     def test_num_parameters(self):
-        assert pyrnn.LSTM(10, 20, seed=0).num_parameters == 4 * 20 * (10 + 20 + 2)
-        assert pyrnn.RNN(1, 3, bias=False, seed=0).num_parameters == 3 + 9
+        assert pyrnn.LSTM(10, 20, seed=0).num_parameters() == 4 * 20 * (10 + 20 + 2)
+        assert pyrnn.RNN(1, 3, bias=False, seed=0).num_parameters() == 3 + 9
 
     def test_a_module_of_ones_own(self):
         """Attributes that are Parameters or Modules are parts, in the order of assignment."""

@@ -5,36 +5,10 @@ import pytest
 
 import pyrnn
 from compare import assert_same_bits, tolerance
+from optimizer_twins import adagrad, adagrad_from_half, adam, adamw, nadam, rmsprop, sgd
 from pyrnn import optim
 
 DTYPES = ("float32", "float64")
-
-
-def sgd(p, g, s, t, lr, momentum=0.0, dampening=0.0, nesterov=False, weight_decay=0.0):
-    g = g + weight_decay * p
-    if momentum:
-        s["b"] = g if t == 1 else momentum * s["b"] + (1 - dampening) * g
-        g = g + momentum * s["b"] if nesterov else s["b"]
-    return p - lr * g
-
-
-def adam(p, g, s, t, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, decoupled=False):
-    b1, b2 = betas
-    p, g = (p * (1 - lr * weight_decay), g) if decoupled else (p, g + weight_decay * p)
-    s["m"] = b1 * s.get("m", 0) + (1 - b1) * g
-    s["v"] = b2 * s.get("v", 0) + (1 - b2) * g**2
-    return p - lr * (s["m"] / (1 - b1**t)) / (np.sqrt(s["v"] / (1 - b2**t)) + eps)
-
-
-def adamw(p, g, s, t, lr, weight_decay=0.01, **options):
-    return adam(p, g, s, t, lr, weight_decay=weight_decay, decoupled=True, **options)
-
-
-def rmsprop(p, g, s, t, lr, alpha=0.99, eps=1e-8, momentum=0.0, weight_decay=0.0):
-    g = g + weight_decay * p
-    s["v"] = alpha * s.get("v", 0) + (1 - alpha) * g**2
-    s["b"] = momentum * s.get("b", 0) + g / (np.sqrt(s["v"]) + eps)
-    return p - lr * s["b"]
 
 
 SETTINGS = [
@@ -49,6 +23,16 @@ SETTINGS = [
     (optim.RMSprop, rmsprop, {"lr": 0.01}),
     (optim.RMSprop, rmsprop, {"lr": 0.01, "alpha": 0.5, "eps": 0.1, "weight_decay": 0.2}),
     (optim.RMSprop, rmsprop, {"lr": 0.01, "momentum": 0.9}),
+    (optim.Adagrad, adagrad, {"lr": 0.1}),
+    (optim.Adagrad, adagrad, {"lr": 0.1, "lr_decay": 0.3, "weight_decay": 0.2, "eps": 0.1}),
+    (optim.Adagrad, adagrad_from_half, {"lr": 0.1, "initial_accumulator_value": 0.5}),
+    (optim.NAdam, nadam, {"lr": 0.1}),
+    (optim.NAdam, nadam, {"lr": 0.1, "betas": (0.5, 0.7), "eps": 1e-2, "weight_decay": 0.3}),
+    (
+        optim.NAdam,
+        nadam,
+        {"lr": 0.1, "weight_decay": 0.3, "decoupled_weight_decay": True, "momentum_decay": 0.5},
+    ),
 ]
 IDS = ["-".join([c.__name__, *(f"{k}={v}" for k, v in o.items())]) for c, _, o in SETTINGS]
 every_setting = pytest.mark.parametrize(("cls", "twin", "options"), SETTINGS, ids=IDS)
@@ -122,7 +106,7 @@ def test_state_dict_continues_where_it_stopped(cls, twin, options):
 
 def test_empty_parameters_are_fine():
     p = pyrnn.Parameter(np.zeros((0, 3), np.float32))
-    for cls in (optim.SGD, optim.Adam, optim.AdamW, optim.RMSprop):
+    for cls in (optim.SGD, optim.Adam, optim.NAdam, optim.RMSprop, optim.Adagrad):
         cls(0.1).step([p])
     assert optim.clip_grad_norm([p], 1.0) == 0
 
@@ -132,6 +116,8 @@ def test_defaults_are_torchs():
         optim.Adam: {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0},
         optim.AdamW: {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 1e-2},
         optim.RMSprop: {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "momentum": 0.0},
+        optim.Adagrad: {"lr": 1e-2, "lr_decay": 0.0, "eps": 1e-10, "weight_decay": 0.0},
+        optim.NAdam: {"lr": 2e-3, "betas": (0.9, 0.999), "eps": 1e-8, "momentum_decay": 4e-3},
     }
     for cls, options in defaults.items():
         assert cls().options.items() >= options.items()
@@ -191,7 +177,6 @@ def test_sgd_learning_rate_may_change_between_steps():
 @pytest.mark.parametrize(
     ("cls", "options", "word"),
     [
-        (optim.SGD, {"lr": 0}, "lr"),
         (optim.SGD, {"lr": -1}, "lr"),
         (optim.Adam, {"lr": np.nan}, "lr"),
         (optim.Adam, {"lr": np.inf}, "lr"),
@@ -202,6 +187,8 @@ def test_sgd_learning_rate_may_change_between_steps():
         (optim.Adam, {"betas": (0.9, -0.1)}, "betas"),
         (optim.AdamW, {"eps": -1e-8}, "eps"),
         (optim.RMSprop, {"alpha": 1.5}, "alpha"),
+        (optim.Adagrad, {"lr_decay": -1}, "lr_decay"),
+        (optim.NAdam, {"momentum_decay": np.nan}, "momentum_decay"),
     ],
     ids=str,
 )

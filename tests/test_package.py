@@ -37,8 +37,9 @@ def test_all_names_what_there_is():
     for name in pyrnn.__all__:
         value = getattr(pyrnn, name)
         assert name == "__version__" or inspect.ismodule(value) or value.__doc__, name
-    promised = "RNN LSTM GRU Linear Embedding Dropout LastStep Tanh ReLU Sigmoid Softmax Sequential"
-    promised += " Module Parameter Trainer load losses optim init threads show_config active_isa"
+    promised = "RNN LSTM GRU Linear Embedding Dropout LastStep LayerNorm MaxPool MeanPool"
+    promised += " SumPool Tanh ReLU Sigmoid Softmax Sequential losses metrics"
+    promised += " Module Parameter Trainer load optim init threads show_config active_isa"
     promised += " available_isas set_num_threads get_num_threads set_workspace_limit"
     assert set(promised.split()) <= set(pyrnn.__all__)
 

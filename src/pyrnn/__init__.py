@@ -21,6 +21,7 @@ except ImportError as error:
 
 from . import init as init
 from . import losses as losses
+from . import metrics as metrics
 from . import optim as optim
 from ._activations import ReLU as ReLU
 from ._activations import Sigmoid as Sigmoid
@@ -35,11 +36,15 @@ from ._files import load as load
 from ._gru import GRU as GRU
 from ._history import History as History
 from ._last_step import LastStep as LastStep
+from ._layer_norm import LayerNorm as LayerNorm
 from ._linear import Linear as Linear
 from ._lstm import LSTM as LSTM
 from ._module import Module as Module
 from ._module import Pullback as Pullback
 from ._parameter import Parameter as Parameter
+from ._pooling import MaxPool as MaxPool
+from ._pooling import MeanPool as MeanPool
+from ._pooling import SumPool as SumPool
 from ._rnn import RNN as RNN
 from ._runtime import active_isa as active_isa
 from ._runtime import available_isas as available_isas
@@ -65,7 +70,10 @@ __all__ = [
     "Embedding",
     "History",
     "LastStep",
+    "LayerNorm",
     "Linear",
+    "MaxPool",
+    "MeanPool",
     "Module",
     "Parameter",
     "Pullback",
@@ -76,6 +84,7 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Stream",
+    "SumPool",
     "Tanh",
     "Trainer",
     "active_isa",
@@ -84,6 +93,7 @@ __all__ = [
     "init",
     "load",
     "losses",
+    "metrics",
     "optim",
     "set_num_threads",
     "set_workspace_limit",

@@ -102,8 +102,28 @@ def softmax_forward(x: _Array, threads: int) -> _Array: ...
 def softmax_backward(y: _Array, dy: _Array, threads: int) -> _Array: ...
 def dropout(x: _Array, p: float, seed: int, draw: int, layer: int, threads: int) -> _Array: ...
 def cross_entropy(
-    logits: _Array, targets: _Array, scale: _Array, threads: int
+    logits: _Array, targets: _Array, scale: _Array, spread: _Array | None, threads: int
 ) -> tuple[_Array, _Array]: ...
+def layer_norm_forward(
+    x: _Array, weight: _Array | None, bias: _Array | None, eps: float, threads: int
+) -> tuple[_Array, _Array, _Array]: ...
+def layer_norm_backward(
+    x: _Array,
+    weight: _Array | None,
+    dy: _Array,
+    mean: _Array,
+    scale: _Array,
+    need_dx: bool,
+    need_weights: bool,
+    threads: int,
+) -> tuple[_Array | None, _Array | None, _Array | None]: ...
+def time_sum(x: _Array, lengths: _Array, batch_first: bool, threads: int) -> _Array: ...
+def time_max(
+    x: _Array, lengths: _Array, batch_first: bool, threads: int
+) -> tuple[_Array, _Array]: ...
+def time_spread(
+    dy: _Array, lengths: _Array, steps: int, batch_first: bool, threads: int
+) -> _Array: ...
 
 # Optimizers
 def sgd_step(
@@ -123,12 +143,13 @@ def adam_step(
     g: _Array,
     m: _Array,
     v: _Array,
-    lr: float,
+    step_size: float,
+    gradient_size: float,
     beta1: float,
     beta2: float,
     eps: float,
     weight_decay: float,
-    decoupled: bool,
+    keep: float,
     step: int,
     threads: int,
 ) -> None: ...
@@ -139,6 +160,7 @@ def rmsprop_step(
     momentum_buffer: _Array | None,
     lr: float,
     alpha: float,
+    square_rate: float,
     eps: float,
     momentum: float,
     weight_decay: float,

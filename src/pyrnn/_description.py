@@ -10,10 +10,12 @@ from ._dropout import Dropout
 from ._embedding import Embedding
 from ._gru import GRU
 from ._last_step import LastStep
+from ._layer_norm import LayerNorm
 from ._linear import Linear
 from ._lstm import LSTM
 from ._module import Module
 from ._parameter import Parameter
+from ._pooling import MaxPool, MeanPool, SumPool
 from ._rnn import RNN
 from ._sequential import Sequential
 
@@ -21,7 +23,8 @@ from ._sequential import Sequential
 CLASSES: dict[str, type[Module]] = {
     cls.__name__: cls
     for cls in (
-        *(RNN, LSTM, GRU, Linear, Embedding, Dropout, LastStep),
+        *(RNN, LSTM, GRU, Linear, Embedding, LayerNorm, Dropout),
+        *(LastStep, MaxPool, MeanPool, SumPool),
         *(Tanh, ReLU, Sigmoid, Softmax, Sequential),
     )
 }

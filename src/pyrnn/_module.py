@@ -27,11 +27,13 @@ class Module:
     - `stateful`: take `state, lengths, mask`, return `(y, state)`; have `batch_first`.
     - `time_aware`: take `lengths`; have `batch_first`.
     - `random`: vjp takes `rng`.
+    - `drops_time`: the output has no time axis.
     """
 
     stateful: ClassVar[bool] = False
     time_aware: ClassVar[bool] = False
     random: ClassVar[bool] = False
+    drops_time: bool = False
     _not_pickled: ClassVar[frozenset[str]] = frozenset({"lock"})
 
     lock: threading.Lock  # held while something is added to .grad
@@ -71,10 +73,21 @@ class Module:
         """All parameters, those of the parts included, each once."""
         return [parameter for _, parameter in self.named_parameters()]
 
-    @property
     def num_parameters(self) -> int:
-        """The number of trained elements."""
+        """The number of trained elements; what is shared counts once."""
         return sum(parameter.size for parameter in self.parameters())
+
+    def summary(self, x: Any) -> str:
+        """Prints, and returns, a table of layers, output shapes and numbers of parameters.
+
+        `x` is an input, or its shape as a tuple, such as (T, B, F), or (T, B) for ids. A parameter
+        that is shared counts in the first row that has it. Errors as those of a call on x.
+        """
+        from ._summary import summary
+
+        text = summary(self, x)
+        print(text)
+        return text
 
     def zero_grad(self) -> None:
         """Sets every gradient to zero."""

@@ -61,7 +61,7 @@ class Objective:
             part.batch_first = self.layout.batch_first
         self._sample_loss.batch_first = True
         # What the loss is divided by, which with class weights is not the number of elements.
-        self._weight = getattr(self._loss, "batch_weight", self._loss.count)
+        self._weight = self._loss.batch_weight
 
     def samples(self, name: str, dataset: SequenceDataset, tbptt: int | None = None) -> Samples:
         """A dataset whose every sample fits model and loss; a piece of the first one is run."""

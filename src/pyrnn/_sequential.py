@@ -19,12 +19,13 @@ from ._checks import (
 )
 from ._dropout import Dropout
 from ._last_step import LastStep
+from ._layer_norm import LayerNorm
 from ._mask import Mask, mask_of_lengths, read_mask
 from ._module import Additions, Module, Pullback, compute
 from ._recurrent import Recurrent
 from ._stream import SequentialStream
 
-KEEPS_FEATURES = (Dropout, ReLU, Sigmoid, Softmax, Tanh)
+KEEPS_FEATURES = (Dropout, LayerNorm, ReLU, Sigmoid, Softmax, Tanh)
 
 
 class Sequential(Module):
@@ -39,7 +40,7 @@ class Sequential(Module):
     "0.weight_ih_l0" as torch's.
 
     TypeError for what is no Module. ValueError for no modules, for modules that disagree in
-    batch_first or dtype, for a time axis needed after LastStep, and for a LastStep whose
+    batch_first or dtype, for a time axis needed after LastStep or a pool, and for a LastStep whose
     `bidirectional` is not that of the recurrent layer in front.
     """
 
@@ -57,7 +58,7 @@ class Sequential(Module):
         self.batch_first: bool = self._agreed("batch_first", False)
         self.dtype = self._agreed("dtype", np.dtype(np.float32))
         self.num_states = sum(_num_states(part) for part in self)
-        self.drops_time = any(_drops_time(part) for part in self)
+        self.drops_time = any(part.drops_time for part in self)
         self._check_time_axis()
 
     def __len__(self) -> int:
@@ -205,21 +206,21 @@ class Sequential(Module):
         return values.pop() if values else default
 
     def _check_time_axis(self) -> None:
-        """Refuses a LastStep in front of what needs the time axis, or with the wrong directions."""
+        """Refuses what needs a time axis that is gone, or a LastStep with the wrong directions."""
         front: Recurrent | None = None  # the layer whose features arrive here
-        dropped = False
+        dropper: Module | None = None  # the part that has taken the time axis away
         for i, part in enumerate(self):
-            if dropped and (part.time_aware or _num_states(part)):
+            if dropper and (part.time_aware or _num_states(part)):
                 raise ValueError(
                     f"Sequential: module {i} ({type(part).__name__}) needs the time axis, "
-                    "which a LastStep in front has taken away"
+                    f"which a {type(dropper).__name__} in front has taken away"
                 )
             if isinstance(part, LastStep) and front and part.bidirectional != front.bidirectional:
                 raise ValueError(
                     f"Sequential: module {i} (LastStep) has bidirectional={part.bidirectional}, "
                     f"expected {front.bidirectional} as the {type(front).__name__} in front"
                 )
-            dropped = dropped or _drops_time(part)
+            dropper = part if part.drops_time else dropper
             if not isinstance(part, KEEPS_FEATURES):
                 front = part if isinstance(part, Recurrent) else None
 
@@ -227,11 +228,6 @@ class Sequential(Module):
 def _num_states(part: Module) -> int:
     """How many entries of the state belong to a part."""
     return part.num_states if isinstance(part, Sequential) else int(part.stateful)
-
-
-def _drops_time(part: Module) -> bool:
-    """Whether a part takes the time axis away."""
-    return part.drops_time if isinstance(part, Sequential) else isinstance(part, LastStep)
 
 
 def _entries(part: Module, state: Any) -> list[Any]:

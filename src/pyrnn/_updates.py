@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from ._clipping import clip_grad_value
+from ._clipping import clip_grad_norm, clip_grad_value
 from ._module import Module
 from ._objective import ForwardPass
 from ._optimizer import Optimizer
 from ._runtime import num_threads
-from .optim import clip_grad_norm
 
 
 class Updates:

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Activations, softmax, cross entropy, dropout and embeddings: check every array again, release the GIL, call the core
-// once.
+// Activations, softmax, cross entropy, dropout and embeddings: check every array again, release the GIL,
+// call the core once.
 #include <cmath>
 #include <map>
+#include <numeric>
 
 #include "bindings/arguments.h"
 #include "bindings/interrupt.h"
 #include "core/elementwise.h"
+#include "core/split.h"
 
 namespace pyrnn::bindings {
 
 void register_optimizers(py::module_& m);
+void register_layers(py::module_& m);
 
 namespace {
 
@@ -91,24 +94,21 @@ py::array run_dropout(py::handle x_in, double p, std::uint64_t seed, std::uint64
   });
 }
 
-// A copy, so that nothing written to the array afterwards can point outside. `ignored(n)` entries become 0.
-template <class Ignored>
-std::vector<std::int64_t> checked_indices(const py::array& array, const char* name, py::ssize_t end,
-                                          Ignored&& ignored) {
+// A copy, so that nothing written to the array afterwards can point outside.
+std::vector<std::int64_t> checked_indices(const py::array& array, const char* name, Range range) {
   const std::int64_t* values = data<std::int64_t>(array);
   std::vector<std::int64_t> checked(values, values + array.shape(0));
   for (std::size_t n = 0; n < checked.size(); ++n) {
-    if (ignored(n)) {
-      checked[n] = 0;
-    } else if (checked[n] < 0 || checked[n] >= end) {
+    if (checked[n] < range.begin || checked[n] >= range.end) {
       throw py::index_error(std::string(name) + ": " + std::to_string(checked[n]) + " at index " + std::to_string(n) +
-                            ", expected 0 to " + std::to_string(end - 1));
+                            ", expected " + std::to_string(range.begin) + " to " + std::to_string(range.end - 1));
     }
   }
   return checked;
 }
 
-py::tuple run_cross_entropy(py::handle logits_in, py::handle targets_in, py::handle scale_in, int threads) {
+py::tuple run_cross_entropy(py::handle logits_in, py::handle targets_in, py::handle scale_in, py::handle spread_in,
+                            int threads) {
   checked_threads(threads);
   return with_type_of(logits_in, "logits", [&](auto type) {
     using T = decltype(type);
@@ -117,14 +117,17 @@ py::tuple run_cross_entropy(py::handle logits_in, py::handle targets_in, py::han
     require(C > 0, "logits: shape " + shape_text(logits) + ", expected (N, C) with at least 1 class");
     const py::array targets = require_array<std::int64_t>(targets_in, "targets", {N}, "(N,)");
     const py::array scale = require_array<T>(scale_in, "scale", {N}, "(N,)");
-    const T* scales = data<T>(scale);
-    const auto classes = checked_indices(targets, "targets", C, [&](std::size_t n) { return scales[n] == T(0); });
+    const auto classes = checked_indices(targets, "targets", {-1, C});
+    const T* spread = data<T>(optional_array<T>(spread_in, "spread", {C}, "(C,)"));
+    const T spread_sum = spread ? std::accumulate(spread, spread + C, T(0)) : T(0);
     NewArray<T> losses({N}), d_logits({N, C});
     const kernels::CrossEntropy<T> call{.rows = N,
                                         .columns = C,
                                         .logits = data<T>(logits),
                                         .targets = classes.data(),
-                                        .scale = scales,
+                                        .scale = data<T>(scale),
+                                        .spread = spread,
+                                        .spread_sum = spread_sum,
                                         .losses = losses.data(),
                                         .d_logits = d_logits.data()};
     without_gil([&] { cross_entropy(call, threads); });
@@ -132,15 +135,13 @@ py::tuple run_cross_entropy(py::handle logits_in, py::handle targets_in, py::han
   });
 }
 
-constexpr auto kNoneIgnored = [](std::size_t) { return false; };
-
 py::array run_embedding_forward(py::handle weight_in, py::handle ids_in, int threads) {
   checked_threads(threads);
   return with_type_of(weight_in, "weight", [&](auto type) -> py::array {
     using T = decltype(type);
     const py::array weight = require_array<T>(weight_in, "weight", 2),
                     ids = require_array<std::int64_t>(ids_in, "ids", 1);
-    const auto checked = checked_indices(ids, "ids", weight.shape(0), kNoneIgnored);
+    const auto checked = checked_indices(ids, "ids", {0, weight.shape(0)});
     NewArray<T> rows({ids.shape(0), weight.shape(1)});
     const EmbeddingIds of{.count = ids.shape(0), .columns = weight.shape(1), .ids = checked.data()};
     without_gil([&, from = data<T>(weight), to = rows.data()] { embedding_forward(of, from, to, threads); });
@@ -153,7 +154,7 @@ void run_embedding_backward(py::handle grad_in, py::handle ids_in, py::handle dy
     using T = decltype(type);
     const py::array grad = require_array<T>(grad_in, "grad", 2), ids = require_array<std::int64_t>(ids_in, "ids", 1);
     T* to = writeable_data<T>(grad, "grad");
-    const auto checked = checked_indices(ids, "ids", grad.shape(0), kNoneIgnored);
+    const auto checked = checked_indices(ids, "ids", {0, grad.shape(0)});
     const py::array dy = require_array<T>(dy_in, "dy", {ids.shape(0), grad.shape(1)}, "(N, embedding size)");
     const EmbeddingIds of{.count = ids.shape(0), .columns = grad.shape(1), .ids = checked.data()};
     without_gil([&, from = data<T>(dy)] { embedding_backward(of, from, to); });
@@ -170,10 +171,11 @@ void register_elementwise(py::module_& m) {
   m.def("softmax_backward", &run_softmax_backward, py::arg("y"), py::arg("dy"), py::arg("threads"));
   m.def("dropout", &run_dropout, py::arg("x"), py::arg("p"), py::arg("seed"), py::arg("draw"), py::arg("layer"),
         py::arg("threads"));
-  m.def("cross_entropy", &run_cross_entropy, py::arg("logits"), py::arg("targets"), py::arg("scale"),
+  m.def("cross_entropy", &run_cross_entropy, py::arg("logits"), py::arg("targets"), py::arg("scale"), py::arg("spread"),
         py::arg("threads"));
   m.def("embedding_forward", &run_embedding_forward, py::arg("weight"), py::arg("ids"), py::arg("threads"));
   m.def("embedding_backward", &run_embedding_backward, py::arg("grad"), py::arg("ids"), py::arg("dy"));
+  register_layers(m);
   register_optimizers(m);
 }
 

@@ -42,8 +42,9 @@ void run_sgd_step(py::handle p_in, py::handle g_in, py::handle buffer_in, double
   });
 }
 
-void run_adam_step(py::handle p_in, py::handle g_in, py::handle m_in, py::handle v_in, double lr, double beta1,
-                   double beta2, double eps, double weight_decay, bool decoupled, std::int64_t step, int threads) {
+void run_adam_step(py::handle p_in, py::handle g_in, py::handle m_in, py::handle v_in, double step_size,
+                   double gradient_size, double beta1, double beta2, double eps, double weight_decay, double keep,
+                   std::int64_t step, int threads) {
   checked_threads(threads);
   require(step >= 1, "step: " + std::to_string(step) + ", expected at least 1");
   with_type_of(p_in, "p", [&](auto type) {
@@ -53,19 +54,20 @@ void run_adam_step(py::handle p_in, py::handle g_in, py::handle m_in, py::handle
                              .g = read_like<T>(p, g_in, "g"),
                              .m = updated_like<T>(p, m_in, "m"),
                              .v = updated_like<T>(p, v_in, "v")};
-    const AdamOptions options{.lr = lr,
+    const AdamOptions options{.step_size = step_size,
+                              .gradient_size = gradient_size,
                               .beta1 = beta1,
                               .beta2 = beta2,
                               .eps = eps,
                               .weight_decay = weight_decay,
-                              .decoupled = decoupled,
+                              .keep = keep,
                               .step = step};
     without_gil([&, count = p.size()] { adam_step(count, state, options, threads); });
   });
 }
 
 void run_rmsprop_step(py::handle p_in, py::handle g_in, py::handle square_avg_in, py::handle buffer_in, double lr,
-                      double alpha, double eps, double momentum, double weight_decay, int threads) {
+                      double alpha, double square_rate, double eps, double momentum, double weight_decay, int threads) {
   checked_threads(threads);
   with_type_of(p_in, "p", [&](auto type) {
     using T = decltype(type);
@@ -74,8 +76,12 @@ void run_rmsprop_step(py::handle p_in, py::handle g_in, py::handle square_avg_in
                                 .g = read_like<T>(p, g_in, "g"),
                                 .square_avg = updated_like<T>(p, square_avg_in, "square_avg"),
                                 .momentum_buffer = updated_or_null<T>(p, buffer_in, "momentum_buffer")};
-    const RmspropOptions options{
-        .lr = lr, .alpha = alpha, .eps = eps, .momentum = momentum, .weight_decay = weight_decay};
+    const RmspropOptions options{.lr = lr,
+                                 .alpha = alpha,
+                                 .square_rate = square_rate,
+                                 .eps = eps,
+                                 .momentum = momentum,
+                                 .weight_decay = weight_decay};
     without_gil([&, count = p.size()] { rmsprop_step(count, state, options, threads); });
   });
 }
@@ -105,12 +111,12 @@ void register_optimizers(py::module_& m) {
   m.def("sgd_step", &run_sgd_step, py::arg("p"), py::arg("g"), py::arg("momentum_buffer"), py::arg("lr"),
         py::arg("momentum"), py::arg("dampening"), py::arg("nesterov"), py::arg("weight_decay"), py::arg("first"),
         py::arg("threads"));
-  m.def("adam_step", &run_adam_step, py::arg("p"), py::arg("g"), py::arg("m"), py::arg("v"), py::arg("lr"),
-        py::arg("beta1"), py::arg("beta2"), py::arg("eps"), py::arg("weight_decay"), py::arg("decoupled"),
-        py::arg("step"), py::arg("threads"));
+  m.def("adam_step", &run_adam_step, py::arg("p"), py::arg("g"), py::arg("m"), py::arg("v"), py::arg("step_size"),
+        py::arg("gradient_size"), py::arg("beta1"), py::arg("beta2"), py::arg("eps"), py::arg("weight_decay"),
+        py::arg("keep"), py::arg("step"), py::arg("threads"));
   m.def("rmsprop_step", &run_rmsprop_step, py::arg("p"), py::arg("g"), py::arg("square_avg"),
-        py::arg("momentum_buffer"), py::arg("lr"), py::arg("alpha"), py::arg("eps"), py::arg("momentum"),
-        py::arg("weight_decay"), py::arg("threads"));
+        py::arg("momentum_buffer"), py::arg("lr"), py::arg("alpha"), py::arg("square_rate"), py::arg("eps"),
+        py::arg("momentum"), py::arg("weight_decay"), py::arg("threads"));
   m.def("sum_squares", &run_sum_squares, py::arg("a"));
   m.def("scale_in_place", &run_scale_in_place, py::arg("a"), py::arg("factor"), py::arg("threads"));
 }

@@ -4,39 +4,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/isa.h"
-#include "core/parallel.h"
-#include "core/split.h"
+#include "core/pieces.h"
 
 namespace pyrnn {
 namespace {
-
-using kernels::ElementwiseKernels;
-
-constexpr double kWorkOfElement = 16;          // multiply-adds that an element's function takes as long as
-constexpr Index kLineElements = 64;            // members meet at whole cache lines
-
-template <class T>
-const ElementwiseKernels<T>& active() {
-  return kernels::of_type<T>(active_kernels()).elementwise;
-}
-
-// Calls f(range) for each member's share of `count` pieces of `size` elements each.
-template <class F>
-void over_pieces(Index count, Index size, int threads, F&& f) {
-  parallel(threads_worth(kWorkOfElement * static_cast<double>(count * size), threads),
-           [&](int rank, Team& team) noexcept {
-             const Range mine = share_of(count, rank, team.size());
-             if (!mine.empty()) f(mine);
-           });
-}
-
-template <class F>
-void over_elements(Index count, int threads, F&& f) {
-  over_pieces(ceil_div(count, kLineElements), kLineElements, threads, [&](Range lines) noexcept {
-    f(Range{lines.begin * kLineElements, smaller(count, lines.end * kLineElements)});
-  });
-}
 
 // One well mixed word of several (the finaliser of splitmix64, Steele et al., OOPSLA 2014): keys that differ in a bit
 // give unrelated masks.
@@ -49,7 +20,7 @@ std::uint64_t mixed(std::uint64_t a, std::uint64_t b) {
 
 template <class T>
 auto forward_kernel(ActivationKind kind) {
-  const ElementwiseKernels<T>& k = active<T>();
+  const kernels::ElementwiseKernels<T>& k = active<T>();
   switch (kind) {
     case ActivationKind::tanh:
       return k.tanh_forward;
@@ -65,7 +36,7 @@ auto forward_kernel(ActivationKind kind) {
 
 template <class T>
 auto backward_kernel(ActivationKind kind) {
-  const ElementwiseKernels<T>& k = active<T>();
+  const kernels::ElementwiseKernels<T>& k = active<T>();
   if (kind == ActivationKind::tanh) return k.tanh_backward;
   return kind == ActivationKind::relu ? k.relu_backward : k.sigmoid_backward;
 }
@@ -115,6 +86,8 @@ void cross_entropy(const kernels::CrossEntropy<T>& whole, int threads) {
                      .logits = whole.logits + first,
                      .targets = whole.targets + r.begin,
                      .scale = whole.scale + r.begin,
+                     .spread = whole.spread,
+                     .spread_sum = whole.spread_sum,
                      .losses = whole.losses + r.begin,
                      .d_logits = whole.d_logits + first});
   });
@@ -163,8 +136,7 @@ void sgd_step(Index count, T* p, const T* g, T* momentum_buffer, const SgdOption
 
 template <class T>
 void adam_step(Index count, const AdamState<T>& state, const AdamOptions& o, int threads) {
-  const double step = static_cast<double>(o.step);
-  const double correction1 = 1 - std::pow(o.beta1, step), correction2 = 1 - std::pow(o.beta2, step);
+  const double root_correction = std::sqrt(1 - std::pow(o.beta2, static_cast<double>(o.step)));
   over_elements(count, threads, [&, &k = active<T>()](Range r) noexcept {
     k.adam_step({.count = r.size(),
                  .p = state.p + r.begin,
@@ -175,10 +147,11 @@ void adam_step(Index count, const AdamState<T>& state, const AdamOptions& o, int
                  .beta2 = static_cast<T>(o.beta2),
                  .v_rate = static_cast<T>(1 - o.beta2),
                  .eps = static_cast<T>(o.eps),
-                 .step_size = static_cast<T>(o.lr / correction1),
-                 .root_correction = static_cast<T>(std::sqrt(correction2)),
-                 .weight_decay = static_cast<T>(o.decoupled ? 0 : o.weight_decay),
-                 .keep = static_cast<T>(o.decoupled ? 1 - o.lr * o.weight_decay : 1)});
+                 .step_size = static_cast<T>(o.step_size),
+                 .gradient_size = static_cast<T>(o.gradient_size),
+                 .root_correction = static_cast<T>(root_correction),
+                 .weight_decay = static_cast<T>(o.weight_decay),
+                 .keep = static_cast<T>(o.keep)});
   });
 }
 
@@ -192,7 +165,7 @@ void rmsprop_step(Index count, const RmspropState<T>& state, const RmspropOption
                     .momentum_buffer = state.momentum_buffer ? state.momentum_buffer + r.begin : nullptr,
                     .lr = static_cast<T>(o.lr),
                     .alpha = static_cast<T>(o.alpha),
-                    .square_rate = static_cast<T>(1 - o.alpha),
+                    .square_rate = static_cast<T>(o.square_rate),
                     .eps = static_cast<T>(o.eps),
                     .momentum = static_cast<T>(o.momentum),
                     .weight_decay = static_cast<T>(o.weight_decay)});

@@ -51,8 +51,10 @@ template <class T>
 void sgd_step(Index count, T* p, const T* g, T* momentum_buffer, const SgdOptions& options, int threads);
 
 struct AdamOptions {
-  double lr, beta1, beta2, eps, weight_decay;
-  bool decoupled;
+  double step_size, gradient_size;  // of m and of g
+  double beta1, beta2, eps;
+  double weight_decay;  // added to the gradient
+  double keep;  // p is multiplied by it first
   std::int64_t step;  // from 1
 };
 template <class T>
@@ -66,7 +68,7 @@ template <class T>
 void adam_step(Index count, const AdamState<T>& state, const AdamOptions& options, int threads);
 
 struct RmspropOptions {
-  double lr, alpha, eps, momentum, weight_decay;
+  double lr, alpha, square_rate, eps, momentum, weight_decay;
 };
 template <class T>
 struct RmspropState {

@@ -115,26 +115,40 @@ void softmax_backward(const SoftmaxGradient<T>& q) noexcept {
   }
 }
 
-// loss = scale * (log(sum of e) - (x[target] - largest)), d = scale * (e/sum - onehot), e = exp(x - largest)
+// The sum over c of spread[c] * (largest - x[c]).
+template <class T>
+PYRNN_INLINE T spread_below(const T* x, T largest, const T* spread, Index columns) {
+  Vec<T> sum{};
+  for_each_part<T>(columns, [&](Index i, auto part) __attribute__((always_inline)) {
+    sum = fma(part.load(spread + i), broadcast(largest) - part.load_or(x + i, largest), sum);
+  });
+  return sum_of_lanes<T>(sum);
+}
+
+// With e = exp(x - largest): n(c) = log(sum of e) + largest - x[c], d = (scale + spread_sum) * e/sum - scale * onehot -
+// spread. No term of the loss is negative, so none cancels another.
 template <class T>
 PYRNN_INLINE void cross_entropy_row(const CrossEntropy<T>& q, Index row) {
   const T* x = q.logits + row * q.columns;
   T* d = q.d_logits + row * q.columns;
   const T scale = q.scale[row];
   const Index target = q.targets[row];
-  const T largest = largest_of(x, q.columns), logit = x[target];
-  const T sum = shifted_exp(x, largest, q.columns, d), e = d[target];
+  const T largest = largest_of(x, q.columns), total = scale + q.spread_sum;
+  const T sum = shifted_exp(x, largest, q.columns, d);
   for_each_part<T>(q.columns, [&](Index i, auto part) __attribute__((always_inline)) {
-    part.store(d + i, part.load(d + i) / sum * scale);
+    const Vec<T> share = part.load(d + i) / sum * total;
+    part.store(d + i, q.spread ? share - part.load(q.spread + i) : share);
   });
-  d[target] = (e / sum - T(1)) * scale;
-  q.losses[row] = (static_cast<T>(__builtin_log(static_cast<double>(sum))) - (logit - largest)) * scale;
+  d[target] -= scale;
+  const T log_sum = static_cast<T>(__builtin_log(static_cast<double>(sum)));
+  q.losses[row] = (log_sum + (largest - x[target])) * scale;
+  if (q.spread) q.losses[row] += log_sum * q.spread_sum + spread_below(x, largest, q.spread, q.columns);
 }
 
 template <class T>
 void cross_entropy(const CrossEntropy<T>& q) noexcept {
   for (Index row = 0; row < q.rows; ++row) {
-    if (q.scale[row] != T(0)) {
+    if (q.targets[row] >= 0) {
       cross_entropy_row(q, row);
     } else {
       q.losses[row] = T(0);

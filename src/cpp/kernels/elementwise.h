@@ -4,7 +4,9 @@
 
 #include "kernels/activations.h"
 #include "kernels/dropout.h"
+#include "kernels/layer_norm.h"
 #include "kernels/optimizers.h"
+#include "kernels/pool.h"
 #include "kernels/reduce.h"
 
 namespace pyrnn::kernels {
@@ -23,6 +25,11 @@ constexpr ElementwiseKernels<T> elementwise_kernels() {
       .softmax_forward = softmax_forward<T>,
       .softmax_backward = softmax_backward<T>,
       .cross_entropy = cross_entropy<T>,
+      .layer_norm_forward = layer_norm_forward<T>,
+      .layer_norm_backward = layer_norm_backward<T>,
+      .layer_norm_weight_gradient = layer_norm_weight_gradient<T>,
+      .time_sum = time_sum<T>,
+      .time_max = time_max<T>,
       .dropout_row = dropout_row<T>,
       .sgd_step = sgd_step<T>,
       .adam_step = adam_step<T>,

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "core/dims.h"
 
@@ -46,17 +47,71 @@ struct SoftmaxGradient {
   T* d_x;        // [rows][columns]
 };
 
-// losses[r] = -scale[r] * log softmax(logits[r])[targets[r]], and its gradient. Of a row whose scale is 0 neither
-// logits nor target are read: loss and gradient are 0.
+// losses[r] = scale[r] * n(targets[r]) + sum over c of spread[c] * n(c), n(c) = -log softmax(logits[r])[c], and its
+// gradient. The logits of a row with target -1 are not read: loss and gradient are 0.
 template <class T>
 struct CrossEntropy {
   Index rows;
   Index columns;
   const T* logits;              // [rows][columns]
-  const std::int64_t* targets;  // [rows], each in [0, columns)
+  const std::int64_t* targets;  // [rows], each in [0, columns), or -1
   const T* scale;               // [rows]
+  const T* spread;              // [columns], or null: 0
+  T spread_sum;                 // over all columns
   T* losses;                    // [rows]
   T* d_logits;                  // [rows][columns]
+};
+
+// y = (x - mean) * scale * weight + bias in each row, with the row's mean and scale = 1 / sqrt(variance + eps).
+template <class T>
+struct LayerNorm {
+  Index rows;
+  Index columns;
+  T eps;
+  const T* x;       // [rows][columns]
+  const T* weight;  // [columns], or null: 1
+  const T* bias;    // [columns], or null: 0
+  T* y;             // [rows][columns]
+  T* mean;          // [rows]
+  T* scale;         // [rows]
+};
+
+template <class T>
+struct LayerNormGradient {
+  Index rows;
+  Index columns;
+  const T* x;       // [rows][columns]
+  const T* weight;  // [columns], or null: 1
+  const T* d_y;     // [rows][columns]
+  const T* mean;    // [rows]
+  const T* scale;   // [rows]
+  T* d_x;           // [rows][columns]
+};
+
+// Added to.
+template <class T>
+struct LayerNormWeightGradient {
+  Index rows;
+  Index columns;
+  const T* x;      // [rows][columns]
+  const T* d_y;    // [rows][columns]
+  const T* mean;   // [rows]
+  const T* scale;  // [rows]
+  T* d_weight;     // [columns]
+  T* d_bias;       // [columns]
+};
+
+// One sequence of vectors as one vector: their sum, step after step, or the largest values.
+template <class T>
+using StepNumber = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+template <class T>
+struct TimePool {
+  Index steps;
+  Index columns;
+  Index stride;  // elements from step to step
+  const T* x;
+  T* y;                    // [columns]; zeros without steps
+  StepNumber<T>* largest;  // [columns] the first step that has the largest value, NaN above all; not for sums
 };
 
 // y[u] = x[u] * scale where the row's random word u is at least drop_below, else x[u] * 0, for units u < units.
@@ -88,7 +143,7 @@ struct SgdStep {
   T weight_decay;
 };
 
-// torch.optim.Adam and AdamW.
+// torch.optim.Adam, AdamW and NAdam.
 template <class T>
 struct AdamStep {
   Index count;
@@ -100,13 +155,14 @@ struct AdamStep {
   T beta2;
   T v_rate;           // 1 - beta2
   T eps;
-  T step_size;        // lr / (1 - beta1^step)
+  T step_size;        // of m; Adam's is lr / (1 - beta1^step)
+  T gradient_size;    // of g; 0 but for NAdam
   T root_correction;  // sqrt(1 - beta2^step)
-  T weight_decay;     // added to the gradient; 0 for AdamW
-  T keep;             // what decoupled decay leaves of p: 1 - lr*weight_decay; 1 for Adam
+  T weight_decay;     // added to the gradient; 0 where it is decoupled
+  T keep;             // what decoupled decay leaves of p: 1 - lr*weight_decay; else 1
 };
 
-// torch.optim.RMSprop.
+// torch.optim.RMSprop; with alpha = square_rate = 1 and no momentum torch.optim.Adagrad.
 template <class T>
 struct RmspropStep {
   Index count;
@@ -116,7 +172,7 @@ struct RmspropStep {
   T* momentum_buffer;  // null: no momentum
   T lr;
   T alpha;
-  T square_rate;  // 1 - alpha
+  T square_rate;
   T eps;
   T momentum;
   T weight_decay;
@@ -134,6 +190,11 @@ struct ElementwiseKernels {
   void (*softmax_forward)(const Softmax<T>&) noexcept;
   void (*softmax_backward)(const SoftmaxGradient<T>&) noexcept;
   void (*cross_entropy)(const CrossEntropy<T>&) noexcept;
+  void (*layer_norm_forward)(const LayerNorm<T>&) noexcept;
+  void (*layer_norm_backward)(const LayerNormGradient<T>&) noexcept;
+  void (*layer_norm_weight_gradient)(const LayerNormWeightGradient<T>&) noexcept;
+  void (*time_sum)(const TimePool<T>&) noexcept;
+  void (*time_max)(const TimePool<T>&) noexcept;
   void (*dropout_row)(const DropoutRow<T>&) noexcept;
   void (*sgd_step)(const SgdStep<T>&) noexcept;
   void (*adam_step)(const AdamStep<T>&) noexcept;

@@ -27,11 +27,13 @@ void sgd_step(const SgdStep<T>& s) noexcept {
   });
 }
 
-// m += (1 - beta1)*(g - m);  v = beta2*v + (1 - beta2)*g^2;  p -= step_size * m / (sqrt(v)/root_correction + eps)
+// m += (1 - beta1)*(g - m);  v = beta2*v + (1 - beta2)*g^2;  d = sqrt(v)/root_correction + eps
+// p -= step_size * m / d, and gradient_size * g / d
 template <class T>
 void adam_step(const AdamStep<T>& s) noexcept {
   const Vec<T> m_rate = broadcast(s.m_rate), beta2 = broadcast(s.beta2), v_rate = broadcast(s.v_rate);
-  const Vec<T> step_size = broadcast(s.step_size), root_correction = broadcast(s.root_correction);
+  const Vec<T> step_size = broadcast(s.step_size), gradient_size = broadcast(s.gradient_size);
+  const Vec<T> root_correction = broadcast(s.root_correction);
   const Vec<T> weight_decay = broadcast(s.weight_decay), keep = broadcast(s.keep), eps = broadcast(s.eps);
   for_each_part<T>(s.count, [&](Index i, auto part) __attribute__((always_inline)) {
     const Vec<T> p = part.load(s.p + i);
@@ -40,11 +42,12 @@ void adam_step(const AdamStep<T>& s) noexcept {
     const Vec<T> v = fma(v_rate * g, g, beta2 * part.load(s.v + i));
     part.store(s.m + i, m);
     part.store(s.v + i, v);
-    part.store(s.p + i, fma(-step_size, m / (vsqrt(v) / root_correction + eps), keep * p));
+    const Vec<T> d = vsqrt(v) / root_correction + eps, next = fma(-step_size, m / d, keep * p);
+    part.store(s.p + i, s.gradient_size != T(0) ? fma(-gradient_size, g / d, next) : next);
   });
 }
 
-// g += weight_decay*p;  square_avg = alpha*square_avg + (1 - alpha)*g^2;  u = g / (sqrt(square_avg) + eps)
+// g += weight_decay*p;  square_avg = alpha*square_avg + square_rate*g^2;  u = g / (sqrt(square_avg) + eps)
 // buffer = momentum*buffer + u, u = buffer (with momentum);  p -= lr*u
 template <class T>
 void rmsprop_step(const RmspropStep<T>& s) noexcept {

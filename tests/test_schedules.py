@@ -1,0 +1,159 @@
+"""Promise: schedules multiply each group's own learning rate by their published curves."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+import pyrnn
+from pyrnn import optim
+
+
+def optimizer():
+    """Two groups, with learning rates 0.5 and 0.25."""
+    return optim.SGD(0.5, groups=[{"params": pyrnn.Linear(2, 2), "lr": 0.25}])
+
+
+def curve(schedule, steps, metrics=None):
+    """The factors at steps 0, 1, ..., as the first group shows them; the second agrees."""
+    found = []
+    for k in range(steps):
+        first, second = schedule.optimizer.lrs
+        assert first == 2 * second
+        found.append(first / 0.5)
+        schedule.step(None if metrics is None else metrics[k])
+    return found
+
+
+def test_step():
+    expected = [1, 1, 1, 0.1, 0.1, 0.1, 0.01]
+    assert curve(optim.Step(optimizer(), 3), 7) == pytest.approx(expected)
+    assert curve(optim.Step(optimizer(), 1, gamma=0.5), 4) == [1, 0.5, 0.25, 0.125]
+
+
+def test_cosine():
+    half = math.sqrt(0.5)
+    expected = [1, (1 + half) / 2, 0.5, (1 - half) / 2, 0, 0, 0]
+    assert curve(optim.Cosine(optimizer(), 4), 7) == pytest.approx(expected, abs=1e-15)
+    found = curve(optim.Cosine(optimizer(), 4, final=0.2), 7)
+    assert found == pytest.approx([0.2 + 0.8 * f for f in expected], abs=1e-15)
+
+
+def test_one_cycle():
+    schedule = optim.OneCycle(optimizer(), 10, pct_start=0.5, div_factor=5, final_div_factor=2)
+    found = curve(schedule, 13)
+    assert found[0] == pytest.approx(0.2) and found[4] == 1
+    assert found[2] == pytest.approx(0.6)  # half way up
+    assert found[:5] == sorted(found[:5]) and found[4:10] == sorted(found[4:10])[::-1]
+    assert found[9:] == pytest.approx([0.1] * 4)
+    for steps in (1, 2, 3):
+        assert all(0 < f <= 1 for f in curve(optim.OneCycle(optimizer(), steps), 5))
+
+
+def test_warmup():
+    found = curve(optim.Warmup(optim.Step(optimizer(), 2), 4, start_factor=0.5), 9)
+    assert found == pytest.approx([0.5, 0.625, 0.75, 0.875, 1, 1, 0.1, 0.1, 0.01])
+    found = curve(optim.Warmup(optimizer(), 2, start_factor=0.0), 5)
+    assert found == [0, 0.5, 1, 1, 1]
+    inner = optim.OneCycle(optimizer(), 5, pct_start=0.0)
+    found = curve(optim.Warmup(inner, 2), 3)
+    assert found == pytest.approx([inner.factor(0) * f for f in (1 / 3, 2 / 3, 1)])
+    assert optim.Warmup(optim.Step(optimizer(), 2), 4).per == "epoch"
+    assert optim.Warmup(optim.Cosine(optimizer(), 2), 4).per == "step"
+
+
+def test_on_plateau():
+    metrics = [5, 4, 4, 4, 4, 3, math.nan, 3, 3, 3]
+    schedule = optim.OnPlateau(optimizer(), patience=1, factor=0.5, cooldown=1, min_factor=0.2)
+    found = curve(schedule, 10, metrics)
+    # two bad (the 2nd and 3rd 4) make a fall, the 5th step cools down; then NaN and two 3
+    assert found == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25]
+    found = curve(optim.OnPlateau(optimizer(), patience=1, factor=0.5, cooldown=1), 9, [4] * 9)
+    assert found == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25]
+    for _ in range(20):
+        schedule.step(9)
+    assert schedule.optimizer.lr == 0.5 * 0.2
+    best = optim.OnPlateau(optimizer(), mode="max", patience=0)
+    assert curve(best, 4, [-2, -1, -1, -3]) == pytest.approx([1, 1, 1, 0.1])
+    with pytest.raises(TypeError, match="metric is None, expected a number"):
+        best.step()
+
+
+def test_warmup_in_front_of_a_plateau():
+    schedule = optim.Warmup(optim.OnPlateau(optimizer(), patience=0, factor=0.5), 2)
+    assert schedule.needs_metric and schedule.per == "epoch"
+    found = curve(schedule, 6, [1, 1, 1, 1, 0, 0])  # the first two do not count
+    assert found == pytest.approx([1 / 3, 2 / 3, 1, 1, 0.5, 0.5])
+
+
+MAKERS = {
+    "Step": lambda o: optim.Step(o, 2),
+    "Cosine": lambda o: optim.Cosine(o, 9),
+    "OneCycle": lambda o: optim.OneCycle(o, 9),
+    "Warmup": lambda o: optim.Warmup(optim.Cosine(o, 5), 4),
+    "OnPlateau": lambda o: optim.OnPlateau(o, patience=1, cooldown=1),
+    "Warmup of OnPlateau": lambda o: optim.Warmup(optim.OnPlateau(o, patience=0), 3),
+}
+each_schedule = pytest.mark.parametrize("name", MAKERS)
+
+
+@each_schedule
+def test_state_continues_where_it_stopped(name):
+    """Also after a way through JSON, and with an optimizer whose lr is already scaled."""
+    metrics = [3, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1]
+
+    def run(stop):
+        schedule, found = MAKERS[name](optimizer()), []
+        for k, metric in enumerate(metrics):
+            schedule.step(metric)
+            if k == stop:
+                states = json.dumps([schedule.state_dict(), schedule.optimizer.lrs])
+                state, lrs = json.loads(states)
+                fresh = optimizer()
+                fresh.lrs = lrs
+                schedule = MAKERS[name](fresh)
+                schedule.load_state_dict(state)
+            found.append(schedule.optimizer.lrs)
+        return found
+
+    for stop in (0, 4, 7):
+        assert run(stop) == run(None)
+
+
+@each_schedule
+def test_a_load_that_fails_changes_nothing(name):
+    schedule = MAKERS[name](optimizer())
+    schedule.step(1.0)
+    before, lrs = schedule.state_dict(), schedule.optimizer.lrs
+    for bad in (
+        {},
+        before | {"more": 1},
+        before | {"count": -1},
+        before | {"base_lrs": [0.1]},
+        before | {"base_lrs": [0.1, np.nan]},
+    ):
+        with pytest.raises((TypeError, ValueError)):
+            schedule.load_state_dict(bad)
+        assert schedule.state_dict() == before and schedule.optimizer.lrs == lrs
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: optim.Cosine(None, 3), TypeError, "optimizer is None"),
+        (lambda: optim.Cosine(optimizer(), 0), ValueError, "steps is 0"),
+        (lambda: optim.Cosine(optimizer(), 3, final=2), ValueError, "final"),
+        (lambda: optim.Cosine(optimizer(), 3, per="batch"), ValueError, "per is 'batch'"),
+        (lambda: optim.Step(optimizer(), 2.5), TypeError, "step_size"),
+        (lambda: optim.Step(optimizer(), 2, gamma=-1), ValueError, "gamma"),
+        (lambda: optim.OneCycle(optimizer(), 3, div_factor=0), ValueError, "div_factor"),
+        (lambda: optim.Warmup(3, 3), TypeError, "schedule is 3"),
+        (lambda: optim.Warmup(optimizer(), 3, start_factor=-1), ValueError, "start_factor"),
+        (lambda: optim.OnPlateau(optimizer(), mode="low"), ValueError, "mode"),
+        (lambda: optim.OnPlateau(optimizer(), patience=-1), ValueError, "patience"),
+    ],
+)
+def test_bad_options(make, error, words):
+    with pytest.raises(error, match=words):
+        make()
