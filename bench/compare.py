@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 from cases import FAMILIES, geometric_mean
+from processes import Entry
 from results import make_row, save_family
-from turns import Entry, Pool, Rounds, contest
+from turns import Pool, Rounds, contest
 
 
 def build(text):

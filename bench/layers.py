@@ -11,8 +11,9 @@ from math import inf
 from pathlib import Path
 
 from cases import FAMILIES, PEERS
+from processes import PROBE, Entry
 from results import best_peer, make_row, save_family
-from turns import PROBE, Entry, Pool, Rounds, contest
+from turns import Pool, Rounds, contest
 
 
 def arguments():
