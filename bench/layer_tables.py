@@ -24,7 +24,7 @@ def layer_row(name, row, peers):
     cells += ["–" if wanted is None else f"{wanted:.3g}"]
     for peer in peers:
         ratio = row["ratios"].get(peer)
-        text = ranged(ratio, ".2f") if ratio else "–"
+        text = ranged(ratio, ".2f") if ratio else "wrong" if peer in row["wrong"] else "–"
         cells.append(f"**{text}**" if peer == best else text)
     return [*cells, verdict(misses(name, row)) if is_judged(name, row) else "–"]
 
@@ -32,7 +32,9 @@ def layer_row(name, row, peers):
 def family_section(name, found):
     """A family's heading, table and geometric mean."""
     family, rows = FAMILIES[name], found["rows"]
-    peers = [p for p in PEERS if any(p in row.get("ratios", {}) for row in rows)]
+    peers = [
+        p for p in PEERS if any(p in row.get("ratios", {}) or p in row["wrong"] for row in rows)
+    ]
     head = " | ".join(["case", "µs", "GFLOP/s", "share", "to reach", *peers, "verdict"])
     threads = sorted({row["threads"] for row in rows})
     lines = [f"### {found['title']}", "", f"Threads: {', '.join(map(str, threads))}. "]

@@ -82,9 +82,12 @@ def versions(about):
 def load(path):
     """A results file, or an empty one."""
     try:
-        return json.loads(Path(path).read_text())
+        results = json.loads(Path(path).read_text())
     except FileNotFoundError:
         return {"machine": machine(), "families": {}}
+    if not isinstance(results, dict) or not {"machine", "families"} <= set(results):
+        raise SystemExit(f"{path} does not say which machine its figures belong to: remove it")
+    return results
 
 
 def save_family(path, name, title, rows, about):
