@@ -17,6 +17,11 @@ PROBE = HERE.parent / "build" / "bench" / "pyrnn_bench"
 SPIN_COUNT = "2000"  # with which pyrnn loads OpenMP, unless the user has set it
 
 
+def usable(threads):
+    """As many of them as there are CPUs."""
+    return min(threads, len(os.sched_getaffinity(0)))
+
+
 @dataclass(frozen=True)
 class Entry:
     """One competitor: a library on a case, with its threads, instruction set and build."""
@@ -29,8 +34,7 @@ class Entry:
     site: str | None = None  # a folder that goes before all others on its PYTHONPATH
 
     def __post_init__(self):
-        cpus = len(os.sched_getaffinity(0))
-        object.__setattr__(self, "threads", min(self.threads, cpus))
+        object.__setattr__(self, "threads", usable(self.threads))
 
     def process(self):
         """What two entries have to share to be done by one process."""
