@@ -11,8 +11,9 @@ from math import inf
 from pathlib import Path
 
 from cases import FAMILIES, PEERS
+from processes import PROBE, Entry, usable
 from results import best_peer, make_row, save_family
-from turns import PROBE, Entry, Pool, Rounds, contest
+from turns import Pool, Rounds, contest
 
 
 def arguments():
@@ -60,7 +61,7 @@ def line(row):
 def run_family(pool, name, given):
     """Measures and saves one family; returns its rows."""
     family, rows, about = FAMILIES[name], [], {}
-    print(f"\n{family.title}, {given.threads or family.threads} threads", flush=True)
+    print(f"\n{family.title}, threads: {usable(given.threads or family.threads)}", flush=True)
     for case in family.cases:
         if given.case in str(case):
             entries = entries_of(case, family, given)

@@ -12,8 +12,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-from cases import FAMILIES, MANY_STEPS, PEERS, RAGGED_FRACTION, STEP_COST_RANGE
+from cases import MANY_STEPS, PEERS, RAGGED_FRACTION, STEP_COST_RANGE
 from report import Results
+from verdicts import ratio_target, share_target
 
 COLOURS = dict(zip(PEERS, ("tab:red", "tab:blue", "tab:green", "tab:purple"), strict=True))
 COLUMNS = 3
@@ -46,12 +47,11 @@ def case_axis(axis, rows):
     axis.grid(axis="x", alpha=0.3)
 
 
-def target_ticks(axis, values, rows):
-    """A short upright line per case at the number to reach."""
-    for y, row in enumerate(rows):
-        if (target := FAMILIES[values[0]].target.at(values[1], row["case"]["H"])) is not None:
-            label = "target" if y == 0 else None
-            axis.plot([target] * 2, [y - 0.4, y + 0.4], color="black", lw=1.6, label=label)
+def target_ticks(axis, targets):
+    """A short upright line per case at the number to reach, where it has one."""
+    for y, target in enumerate(targets):
+        if target is not None:
+            axis.plot([target] * 2, [y - 0.4, y + 0.4], color="black", lw=1.6)
 
 
 def whiskers(spread):
@@ -69,7 +69,7 @@ def plot_shares(families, path, subtitle):
             share = row["share"]
             axis.barh(y, share["median"], height=0.62, color="tab:blue", alpha=0.75)
             axis.errorbar(share["median"], y, xerr=whiskers(share), color="0.25", capsize=2, lw=1)
-        target_ticks(axis, (name, FAMILIES[name].target.share), rows)
+        target_ticks(axis, [share_target(name, row) for row in rows])
         case_axis(axis, rows)
         axis.axvline(1, color="0.4", lw=0.8, ls=":")
         axis.set_xlim(0, max([1.02, *(row["share"]["median"] * 1.1 for row in rows)]))
@@ -91,7 +91,7 @@ def plot_peers(families, path, subtitle):
                     ratio["median"], y, xerr=whiskers(ratio), fmt="o", ms=5, capsize=2, lw=1,
                     color=COLOURS[peer],
                 )  # fmt: skip
-        target_ticks(axis, (name, FAMILIES[name].target.each), rows)
+        target_ticks(axis, [ratio_target(name, row) for row in rows])
         case_axis(axis, rows)
         axis.axvline(1, color="0.2", lw=1)
         axis.set_xscale("log")
@@ -114,9 +114,10 @@ def plot_scaling(families, path, subtitle):
     figure, axes = plt.subplots(1, 3, figsize=(17, 6), layout="constrained")
     drawings = {"threads": draw_threads, "steps": draw_steps, "ragged": draw_ragged}
     for axis, (name, draw) in zip(axes, drawings.items(), strict=True):
-        axis.set_visible(name in families)
-        if name in families:
-            draw(axis, [row for row in families[name]["rows"] if not row["wrong"]])
+        rows = [row for row in families.get(name, {}).get("rows", []) if not row["wrong"]]
+        axis.set_visible(bool(rows))
+        if rows:
+            draw(axis, rows)
             axis.set_title(families[name]["title"], fontsize=10)
     save(figure, path, subtitle)
 
@@ -203,6 +204,8 @@ def main():
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     folder = parser.parse_args().results
     results = Results(folder)
+    if not results.machine:
+        raise SystemExit(f"{folder} holds no results: make bench writes them")
     subtitle = f"{results.machine['cpu']}, {results.machine['cpus']} CPUs"
 
     def having(field):

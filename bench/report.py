@@ -6,7 +6,6 @@ Each part stands between <!-- bench: begin NAME --> and <!-- bench: end NAME -->
 """
 
 import argparse
-import json
 import re
 from pathlib import Path
 
@@ -19,22 +18,30 @@ class Results:
     """All results files of one folder that belong to the machine of the newest of them."""
 
     def __init__(self, folder):
-        names = ("layers", "peers", "scaling")
+        names = ("layers", "peers", "scaling", "kernels")
         files = {name: load(Path(folder) / f"{name}.json") for name in names}
         filled = {name: file for name, file in files.items() if file["families"]}
         self.machine = max(filled.values(), key=newest)["machine"] if filled else {}
         same = {n: f["families"] for n, f in filled.items() if f["machine"] == self.machine}
-        # Families that were measured with peers by turns stand for those measured alone.
-        self.layers = same.get("layers", {}) | same.get("peers", {})
+        self.layers = later(same.get("layers", {}), same.get("peers", {}))
         self.scaling = same.get("scaling", {})
-        path = Path(folder) / "kernels.json"
-        self.kernels = json.loads(path.read_text()) if path.exists() else []
+        self.kernels = same.get("kernels", {}).get("kernels", {}).get("rows", [])
         self.pictures = sorted(p.name for p in Path(folder).glob("*.png"))
 
 
 def newest(file):
     """When a file's last family was measured."""
     return max(family["when"] for family in file["families"].values())
+
+
+def later(alone, with_peers):
+    """Every family as it was measured last."""
+    newer = {
+        name: found
+        for name, found in with_peers.items()
+        if name not in alone or found["when"] >= alone[name]["when"]
+    }
+    return alone | newer
 
 
 def parts(results):
@@ -52,6 +59,9 @@ def replace_parts(text, written, path):
     marker = re.compile(r"(<!-- bench: begin (\w+) -->\n).*?(<!-- bench: end \2 -->)", re.DOTALL)
     if not marker.search(text):
         raise SystemExit(f"{path} has no <!-- bench: begin NAME --> ... <!-- bench: end NAME -->")
+    if unknown := sorted({name for _, name, _ in marker.findall(text)} - set(written)):
+        known = ", ".join(written)
+        raise SystemExit(f"{path}: no part is called {', '.join(unknown)}, expected {known}")
     return marker.sub(lambda m: f"{m[1]}{written[m[2]]().strip()}\n{m[3]}", text)
 
 

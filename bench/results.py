@@ -43,7 +43,7 @@ def make_row(contest, entries):
         "case": asdict(entry.case),
         "threads": entry.threads,
         "limit": entry.case.limit(),
-        "isa": contest.about[base].get("isa"),
+        "isa": contest.about.get(base, {}).get("isa"),
         "rounds": max(map(len, contest.seconds.values()), default=0),
         "seconds": {label: spread(times) for label, times in contest.seconds.items()},
         "precision": contest.precision,
@@ -58,6 +58,9 @@ def make_row(contest, entries):
             for name in ("fma_gflops", "read_gbytes"):
                 row[name] = spread([r[name] for r in contest.limits])
             row["share"] = shares(entry.case, own, contest.limits)
+        if contest.kernel:
+            row["kernel_seconds"] = spread(contest.kernel)
+            row["over_kernel"] = spread(np.subtract(own, contest.kernel))
     return row
 
 
@@ -68,16 +71,23 @@ def best_peer(row):
 
 
 def versions(about):
-    """{library: what it says of itself}, of those that are installed."""
-    return {label: facts for label, facts in about.items() if "missing" not in facts}
+    """{library: what it says of itself}, of those that are installed; not where on this machine."""
+    return {
+        label: {name: fact for name, fact in facts.items() if name != "file"}
+        for label, facts in about.items()
+        if "missing" not in facts
+    }
 
 
 def load(path):
     """A results file, or an empty one."""
     try:
-        return json.loads(Path(path).read_text())
+        results = json.loads(Path(path).read_text())
     except FileNotFoundError:
         return {"machine": machine(), "families": {}}
+    if not isinstance(results, dict) or not {"machine", "families"} <= set(results):
+        raise SystemExit(f"{path} does not say which machine its figures belong to: remove it")
+    return results
 
 
 def save_family(path, name, title, rows, about):

@@ -11,8 +11,9 @@ from math import inf
 from pathlib import Path
 
 from cases import CELLS, FIVE, MANY_STEPS, RAGGED, Case, cases
+from processes import Entry
 from results import make_row, save_family
-from turns import Entry, Pool, Rounds, contest
+from turns import Pool, Rounds, contest
 
 
 def threads_study(peers):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +12,18 @@ import pytest
 import pyrnn
 
 BENCH = Path(__file__).parent.parent / "bench"
-FAMILY = ["--family", "training-small-nets", "--case", "RNN B=1 T=100 H=16", "--rounds", "3"]
-PEAK = 50.0
+FAMILY = ["--family", "training-small-nets", "--case", "RNN B=1 T=100 H=16", "--rounds", "5"]
+ALONE = [*FAMILY, "--peers", "none"]
+THREADS = min(2, len(os.sched_getaffinity(0)))
+PEAK, KERNEL = 50.0, 1e-7
 PROBE = f"""#!{sys.executable}
 import sys
+answers = {{
+    "probe": '{{"fma_gflops": {PEAK}, "read_gbytes": 10.0}}',
+    "stream": '{{"seconds": {KERNEL}}}',
+}}
 for line in sys.stdin:
-    print('{{"fma_gflops": {PEAK}, "read_gbytes": 10.0}}', flush=True)
+    print(answers[sys.argv[1]], flush=True)
 """
 
 
@@ -29,13 +36,25 @@ def run(script, *arguments, path=None):
     return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
+def program(path, text):
+    """The path of a script that can be run."""
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+def only_row(path):
+    """The row of a file with one family of one case."""
+    (family,) = json.loads(path.read_text())["families"].values()
+    (row,) = family["rows"]
+    return row
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """A folder with the results of one small case, measured against a probe with a known peak."""
     folder = tmp_path_factory.mktemp("results")
-    probe = folder / "probe"
-    probe.write_text(PROBE)
-    probe.chmod(0o755)
+    probe = program(folder / "probe", PROBE)
     done = run("layers.py", *FAMILY, "--json", folder / "layers.json", "--probe", probe)
     assert done.returncode == 0, done.stderr
     return folder
@@ -44,10 +63,10 @@ def results(tmp_path_factory):
 def test_rows_say_what_was_measured(results):
     file = json.loads((results / "layers.json").read_text())
     assert file["machine"]["cpu"] and file["machine"]["cpus"] >= 1
-    family = file["families"]["training-small-nets"]
-    assert family["versions"]["pyrnn"]["isa"] in pyrnn.available_isas()
-    (row,) = family["rows"]
-    assert row["rounds"] == 3 and row["threads"] == 2
+    own = file["families"]["training-small-nets"]["versions"]["pyrnn"]
+    assert own["isa"] in pyrnn.available_isas() and "file" not in own
+    row = only_row(results / "layers.json")
+    assert row["rounds"] == 5 and row["threads"] == THREADS
     assert not row["wrong"] and 0 < row["precision"]["pyrnn"] < 3e-5
     seconds = row["seconds"]["pyrnn"]
     assert 0 < seconds["p10"] <= seconds["median"] <= seconds["p90"] < 1
@@ -73,12 +92,15 @@ def test_report_and_plots(results, tmp_path):
     assert "| RNN B=1 T=100 H=16 |" in text and "Training, small nets" in text
 
 
-def test_a_document_without_marks_is_refused(results, tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text("nothing to fill in")
-    done = run("report.py", "--results", results, "--write", page)
-    assert done.returncode != 0 and "bench: begin" in done.stderr
-    assert page.read_text() == "nothing to fill in"
+def test_a_stream_is_held_against_its_step_in_cpp(tmp_path):
+    probe = program(tmp_path / "probe", PROBE)
+    given = ["--family", "stream", "--case", "GRU B=1 H=16", "--rounds", "5", "--peers", "none"]
+    done = run("layers.py", *given, "--json", tmp_path / "layers.json", "--probe", probe)
+    assert done.returncode == 0, done.stderr
+    row = only_row(tmp_path / "layers.json")
+    assert row["kernel_seconds"]["median"] == KERNEL
+    over = row["seconds"]["pyrnn"]["median"] - KERNEL
+    assert row["over_kernel"]["median"] == pytest.approx(over, rel=1e-3)
 
 
 @pytest.mark.parametrize("factor", ["1.001", "float('nan')"])
@@ -92,23 +114,79 @@ def test_a_wrong_result_is_refused_before_timing(factor, tmp_path):
         f"    return dx * {factor}, dstate\n"
         "pyrnn.Pullback.__call__ = wrong\n"
     )
-    results = tmp_path / "layers.json"
-    given = [*FAMILY, "--peers", "none", "--json", results]
-    done = run("layers.py", *given, path=tmp_path)
+    done = run("layers.py", *ALONE, "--json", tmp_path / "layers.json", path=tmp_path)
     assert done.returncode != 0 and "dx is off by" in done.stderr
-    (row,) = json.loads(results.read_text())["families"]["training-small-nets"]["rows"]
+    row = only_row(tmp_path / "layers.json")
     assert "dx" in row["wrong"]["pyrnn"]
     assert not row["seconds"] and "gflops" not in row
 
 
+ENDINGS = {
+    "at its start": ("pyrnn.py", "raise SystemExit('gone')\n"),
+    "at the truth": ("torch.py", "raise SystemExit('gone')\n"),
+    "in a turn": (
+        "sitecustomize.py",
+        "import itertools, os, pyrnn\n"
+        "right, calls = pyrnn.Pullback.__call__, itertools.count()\n"
+        "def ending(self, *given):\n"
+        "    if next(calls) == 3:  # after the comparison and two calls to know how long one is\n"
+        "        os.write(2, b'gone')\n"
+        "        os._exit(3)\n"
+        "    return right(self, *given)\n"
+        "pyrnn.Pullback.__call__ = ending\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("when", ENDINGS)
+def test_a_process_that_ends_is_reported(when, tmp_path):
+    name, text = ENDINGS[when]
+    (tmp_path / name).write_text(text)
+    done = run("layers.py", *ALONE, "--json", tmp_path / "layers.json", path=tmp_path)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "pyrnn: " in done.stderr and "gone" in done.stderr
+    row = only_row(tmp_path / "layers.json")
+    assert "gone" in row["wrong"]["pyrnn"] and not row["seconds"]
+
+
+def test_a_probe_that_ends_costs_the_share_alone(tmp_path):
+    probe = program(tmp_path / "probe", f"#!{sys.executable}\nraise SystemExit('gone')\n")
+    done = run("layers.py", *ALONE, "--json", tmp_path / "layers.json", "--probe", probe)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    row = only_row(tmp_path / "layers.json")
+    assert "gone" in row["wrong"]["probe"] and "share" not in row and row["rounds"] == 5
+
+
+def test_a_python_without_pyrnn_is_refused(tmp_path):
+    (tmp_path / "pyrnn.py").write_text("raise ImportError('not here')\n")
+    done = run("layers.py", *ALONE, path=tmp_path)
+    assert done.returncode == 1 and "has no pyrnn to be measured: not here" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_build_that_crashes_is_reported(tmp_path):
-    (tmp_path / "pyrnn.py").write_text("raise SystemExit('broken build')\n")
-    given = [sys.executable, tmp_path, *FAMILY]
-    done = run("compare.py", *given)
-    assert done.returncode != 0 and "broken build" in done.stderr
+    (tmp_path / "pyrnn").mkdir()
+    (tmp_path / "pyrnn" / "__init__.py").write_text("raise SystemExit('broken build')\n")
+    done = run("compare.py", sys.executable, tmp_path, *FAMILY)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "WRONG {'new'" in done.stdout and "broken build" in done.stdout
 
 
 def test_compare(tmp_path):
-    done = run("compare.py", sys.executable, sys.executable, *FAMILY)
+    shutil.copytree(Path(pyrnn.__file__).parent, tmp_path / "pyrnn")
+    done = run("compare.py", sys.executable, tmp_path, *FAMILY)
     assert done.returncode == 0, done.stderr
-    assert "old/new, geometric mean of 1 cases" in done.stdout
+    assert "old/new, geometric mean of 1 cases" in done.stdout and "; old/old" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("new", "more", "words"),
+    [
+        (sys.executable, [], "old and new are the same build"),
+        (BENCH, [], "expected an interpreter or a folder that holds pyrnn/"),
+        (sys.executable, ["--rounds", "4"], "expected at least 5"),
+    ],
+)
+def test_compare_refuses(new, more, words):
+    done = run("compare.py", sys.executable, new, *FAMILY, *more)
+    assert done.returncode != 0 and words in done.stderr and "Traceback" not in done.stderr

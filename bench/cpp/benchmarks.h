@@ -23,6 +23,11 @@ void bench_elementwise(Bench<T>& bench);
 template <class T>
 void bench_stream(Bench<T>& bench);
 
+// The command `stream`: answers each line "r" of standard input with the seconds that a step of one row now takes, as a
+// caller's clock sees it, when at most `threads` threads share it.
+template <class T>
+void serve_stream(Cell cell, Index hidden, int threads);
+
 constexpr Cell kCells[] = {Cell::lstm, Cell::gru, Cell::rnn_tanh};
 inline const char* name_of(Cell cell) { return cell == Cell::lstm ? "lstm" : cell == Cell::gru ? "gru" : "rnn"; }
 

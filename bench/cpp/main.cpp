@@ -20,7 +20,9 @@ constexpr const char* kUsage =
     "  Times each kernel by turns with the peak of the multiply-adds and, where memory binds it, with a read-only sum\n"
     "  over as many bytes, after comparing it with a plain loop in double precision.\n"
     "pyrnn_bench probe --isa NAME --dtype float32|float64 --bytes N --threads N\n"
-    "  Answers each line 'r' of standard input with these two rates, measured now.\n";
+    "  Answers each line 'r' of standard input with these two rates, measured now.\n"
+    "pyrnn_bench stream --isa NAME --dtype float32|float64 --cell lstm|gru|rnn --hidden N --threads N\n"
+    "  Answers each line 'r' with the seconds that a step of one sequence takes from C++, measured now.\n";
 
 // --name value pairs; a flag's value is empty.
 class Arguments {
@@ -55,16 +57,36 @@ class Arguments {
   std::map<std::string, std::string> values_;
 };
 
-void probe(const Arguments& arguments) {
-  const Probe& probe = probe_of(arguments.text("--isa"));
+// Calls run with a number of the type that --dtype names.
+template <class Run>
+void with_dtype(const Arguments& arguments, Run&& run) {
   const std::string dtype = arguments.text("--dtype");
-  const Index bytes = arguments.positive("--bytes"), threads = arguments.positive("--threads");
   if (dtype == "float32")
-    serve_probe<float>(probe, bytes, threads);
+    run(float());
   else if (dtype == "float64")
-    serve_probe<double>(probe, bytes, threads);
+    run(double());
   else
     throw std::invalid_argument("--dtype: '" + dtype + "', expected float32 or float64");
+}
+
+void probe(const Arguments& arguments) {
+  const Probe& probe = probe_of(arguments.text("--isa"));
+  const Index bytes = arguments.positive("--bytes"), threads = arguments.positive("--threads");
+  with_dtype(arguments, [&]<class T>(T) { serve_probe<T>(probe, bytes, threads); });
+}
+
+Cell cell_of(const Arguments& arguments) {
+  const std::string name = arguments.text("--cell");
+  for (const Cell cell : kCells)
+    if (name == name_of(cell)) return cell;
+  throw std::invalid_argument("--cell: '" + name + "', expected lstm, gru or rnn");
+}
+
+void stream(const Arguments& arguments) {
+  set_active_isa(arguments.text("--isa"));
+  const Cell cell = cell_of(arguments);
+  const Index hidden = arguments.positive("--hidden"), threads = arguments.positive("--threads");
+  with_dtype(arguments, [&]<class T>(T) { serve_stream<T>(cell, hidden, static_cast<int>(threads)); });
 }
 
 template <class T>
@@ -97,6 +119,8 @@ void run(int count, char** words) {
   const std::string command = count > 1 ? words[1] : "";
   if (command == "probe")
     probe(Arguments(count - 2, words + 2, {"--isa", "--dtype", "--bytes", "--threads"}, {}));
+  else if (command == "stream")
+    stream(Arguments(count - 2, words + 2, {"--isa", "--dtype", "--cell", "--hidden", "--threads"}, {}));
   else if (command == "kernels")
     kernels(Arguments(count - 2, words + 2, {"--isa", "--kernel", "--json"}, {"--quick"}));
   else

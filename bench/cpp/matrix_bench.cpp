@@ -108,21 +108,22 @@ Index at_transposed(const kernels::PanelMap& map, Index columns, Index k, const 
   return (g.unit / map.block * (columns + 1) + k) * map.panel_size() + g.slot * map.block + g.unit % map.block;
 }
 
-// A chunk of, say, 16 time steps of 32 rows. In pieces of whole blocks of columns, as a call is interrupted.
+// A chunk of, say, 16 time steps of 32 rows. In the blocks of columns that core/weight_gradient.h makes of it.
 template <class T>
 void weight_gradient(const Layer<T>& layer) {
   const auto& [bench, k, H, w, name] = layer;
-  constexpr Index rows = 512, kColumns = 96;
+  constexpr Index rows = 512;
+  const Index all = w.columns + 1, columns = ceil_div(all, ceil_div(all, k.weight_gradient_columns(rows)));
   const GateLayout gates(w.map, k.lanes, rows);
   const auto a = random_array<T>(rows * w.columns), d_gates = random_array<T>(gates.size());
-  const Array<T> out(w.rows() * (w.columns + 1)), scratch(k.weight_gradient_scratch(rows));
+  const Array<T> out(w.rows() * all), scratch(k.weight_gradient_scratch(rows));
   const typename kernels::WeightGradient<T>::Block block{a, rows};
-  const auto end_of = [&](Index piece) { return smaller(w.columns + 1, (piece + 1) * kColumns); };
+  const auto end_of = [&](Index piece) { return smaller(all, (piece + 1) * columns); };
   Case c{.kernel = "weight_gradient",
          .shape = layer.shape(rows),
-         .pieces = ceil_div(w.columns + 1, kColumns),
+         .pieces = ceil_div(all, columns),
          .flops = w.flops(rows)};
-  for (Index i = 0; i < c.pieces; ++i) c.work_of_piece.push_back(static_cast<double>(end_of(i) - i * kColumns));
+  for (Index i = 0; i < c.pieces; ++i) c.work_of_piece.push_back(static_cast<double>(end_of(i) - i * columns));
   bench.run(
       c,
       [&](Index piece) {
@@ -132,7 +133,7 @@ void weight_gradient(const Layer<T>& layer) {
                            .rows = rows,
                            .a_row = w.columns,
                            .columns = w.columns,
-                           .column_begin = piece * kColumns,
+                           .column_begin = piece * columns,
                            .column_end = end_of(piece),
                            .d_gates = d_gates,
                            .gates_panel = gates.panel,
@@ -142,7 +143,7 @@ void weight_gradient(const Layer<T>& layer) {
                            .out = out,
                            .scratch = scratch});
       },
-      (w.columns + 1) * w.map.slots * H,
+      all * w.map.slots * H,
       [&](Index i) -> Sample {
         const GateIndex g(i, w.map.slots, H);  // its row counts the columns of A, the last being ones
         Sum sum;

@@ -3,9 +3,9 @@
 
 #include <sched.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdio>
-#include <iostream>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -15,6 +15,7 @@
 #include "core/isa.h"
 #include "core/parallel.h"
 #include "core/split.h"
+#include "serve.h"
 
 namespace pyrnn::bench {
 namespace {
@@ -29,10 +30,15 @@ struct Rates {
   double fma_gflops = 0, read_gbytes = 0;
 };
 
-// The first `threads` CPUs of the affinity mask.
-std::vector<int> cpus_for(Index threads) {
+cpu_set_t affinity() {
   cpu_set_t mask;
   if (sched_getaffinity(0, sizeof mask, &mask) != 0) throw std::runtime_error("sched_getaffinity failed");
+  return mask;
+}
+
+// The first `threads` CPUs of the affinity mask.
+std::vector<int> cpus_for(Index threads) {
+  const cpu_set_t mask = affinity();
   std::vector<int> cpus;
   for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
     if (CPU_ISSET(cpu, &mask)) cpus.push_back(cpu);
@@ -51,20 +57,50 @@ void pin_to(int cpu) {
   sched_setaffinity(0, sizeof mask, &mask);
 }
 
-// Runs body(rank) on a new thread per CPU, pinned to it, and waits for them.
+// Runs body(rank) on a new thread per CPU, pinned to it, and waits for them. The body is noexcept and may wait for the
+// others: it begins when all threads have started, and not at all if one could not.
 template <class Body>
 void on_cpus(const std::vector<int>& cpus, Body&& body) {
+  static_assert(noexcept(body(std::size_t{})));
+  enum State { starting, complete, failed };
+  std::atomic<State> state = starting;
+  const auto tell = [&](State now) {
+    state = now;
+    state.notify_all();
+  };
   std::vector<std::jthread> team;
-  for (std::size_t rank = 0; rank < cpus.size(); ++rank)
-    team.emplace_back([&, rank] {
-      pin_to(cpus[rank]);
-      body(rank);
-    });
+  team.reserve(cpus.size());
+  try {
+    for (std::size_t rank = 0; rank < cpus.size(); ++rank)
+      team.emplace_back([&, rank] {
+        pin_to(cpus[rank]);
+        state.wait(starting);
+        if (state == complete) body(rank);
+      });
+  } catch (...) {
+    tell(failed);
+    throw;
+  }
+  tell(complete);
+}
+
+// Every thread's share of `count` elements, made on its CPU, for machines whose memory has a place. By this thread,
+// because the others' bodies must not throw.
+template <class T>
+std::vector<Array<T>> shares_on_cpus(const std::vector<int>& cpus, Index count) {
+  const cpu_set_t mask = affinity();
+  std::vector<Array<T>> data;
+  for (std::size_t rank = 0; rank < cpus.size(); ++rank) {
+    pin_to(cpus[rank]);
+    data.emplace_back(share_of(count, static_cast<int>(rank), static_cast<int>(cpus.size())).size());
+  }
+  sched_setaffinity(0, sizeof mask, &mask);
+  return data;
 }
 
 // What `work` returns for one call, per nanosecond, over kSeconds.
 template <class Work>
-double rate_of(Work&& work) {
+double rate_of(Work&& work) noexcept {
   const auto start = Clock::now();
   double done = 0, seconds = 0;
   while (seconds < kSeconds) {
@@ -75,7 +111,7 @@ double rate_of(Work&& work) {
 }
 
 template <class T>
-Rates rates_of_member(const ProbeOf<T>& probe, const Array<T>& data, SpinBarrier& start, int threads) {
+Rates rates_of_member(const ProbeOf<T>& probe, const Array<T>& data, SpinBarrier& start, int threads) noexcept {
   Rates rates;
   start.wait(threads);
   rates.fma_gflops = rate_of([&] {
@@ -109,21 +145,19 @@ void serve_probe(const Probe& probe, Index bytes, Index threads) {
   const Index count = bytes / static_cast<Index>(sizeof(T));
   if (count < threads)
     throw std::invalid_argument("--bytes: " + std::to_string(bytes) + ", expected at least one element per thread");
-  const int size = static_cast<int>(threads);
-  std::vector<Array<T>> data(cpus.size());
-  on_cpus(cpus, [&](std::size_t rank) {  // by the threads that read them, for machines whose memory has a place
-    data[rank] = Array<T>(share_of(count, static_cast<int>(rank), size).size());
-  });
-  for (std::string line; std::getline(std::cin, line);) {
-    if (line != "r") throw std::invalid_argument("standard input: '" + line + "', expected lines 'r'");
+  const std::vector<Array<T>> data = shares_on_cpus<T>(cpus, count);
+  serve([&] {
     SpinBarrier start;
     std::vector<Rates> rates(cpus.size());
-    on_cpus(cpus, [&](std::size_t rank) { rates[rank] = rates_of_member(of_type<T>(probe), data[rank], start, size); });
+    on_cpus(cpus, [&](std::size_t rank) noexcept {
+      rates[rank] = rates_of_member(of_type<T>(probe), data[rank], start, static_cast<int>(threads));
+    });
     Rates sum;
     for (const Rates& r : rates) sum = {sum.fma_gflops + r.fma_gflops, sum.read_gbytes + r.read_gbytes};
-    std::printf("{\"fma_gflops\": %.3f, \"read_gbytes\": %.3f}\n", sum.fma_gflops, sum.read_gbytes);
-    std::fflush(stdout);
-  }
+    char text[80];
+    std::snprintf(text, sizeof text, "{\"fma_gflops\": %.3f, \"read_gbytes\": %.3f}", sum.fma_gflops, sum.read_gbytes);
+    return std::string(text);
+  });
 }
 
 template void serve_probe<float>(const Probe&, Index, Index);

@@ -8,10 +8,11 @@ from jobs import Job, stream_outputs
 
 
 def about():
-    """Version, instruction set in use, compiler."""
+    """Version, instruction set in use, compiler, and which of several installed ones it is."""
     build = pyrnn._core.build_info()
     compiler = f"{build['compiler']}, {build['build_type']}"
-    return {"version": build["version"], "isa": pyrnn.active_isa(), "compiler": compiler}
+    found = {"version": build["version"], "isa": pyrnn.active_isa(), "compiler": compiler}
+    return found | {"file": pyrnn.__file__}
 
 
 def make(problem, threads):
