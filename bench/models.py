@@ -15,7 +15,8 @@ import time
 
 import numpy as np
 
-from turns import HERE, PAUSE, Process
+from processes import HERE, Process
+from turns import PAUSE
 
 VOCABULARY, EMBEDDED, HIDDEN, BATCH, BATCHES = 200, 32, 64, 32, 16
 TASKS = {"classifier": ("LSTM", False, 2), "tagger": ("GRU", True, 10)}  # cell, per step, classes
