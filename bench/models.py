@@ -15,7 +15,7 @@ import time
 
 import numpy as np
 
-from processes import HERE, Process
+from processes import HERE, Process, environment_for
 from turns import PAUSE
 
 VOCABULARY, EMBEDDED, HIDDEN, BATCH, BATCHES = 200, 32, 64, 32, 16
@@ -122,7 +122,9 @@ def work(library, task):
 def compare(task, rounds, threads):
     """One task by turns; True if pyrnn is faster in the median round."""
     command = [sys.executable, HERE / "models.py", "--work", task]
-    both = {n: Process([*map(str, command), n], threads) for n in ("pyrnn", "torch")}
+    environment = environment_for(threads)
+    names = ("pyrnn", "torch")
+    both = {n: Process([*map(str, command), n], threads, environment) for n in names}
     losses = {n: p.ask("warm up")[1] for n, p in both.items()}
     np.testing.assert_allclose(losses["pyrnn"], losses["torch"], rtol=1e-3)
     seconds = {n: [] for n in both}

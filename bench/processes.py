@@ -45,6 +45,12 @@ class EndedError(RuntimeError):
     """A child ended before it answered."""
 
 
+def environment_for(threads):
+    """Ours, with the number of threads that each library reads from it."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PYRNN_NUM_THREADS")
+    return dict(os.environ) | dict.fromkeys(names, str(threads))
+
+
 class Process:
     """A child that answers lines of JSON, on the last `threads` CPUs that we may use."""
 
@@ -102,9 +108,7 @@ class Worker(Process):
     """bench/worker.py in a process of its own."""
 
     def __init__(self, entry):
-        environment = dict(os.environ, JAX_PLATFORMS="cpu", PYRNN_NUM_THREADS=str(entry.threads))
-        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-            environment[name] = str(entry.threads)
+        environment = environment_for(entry.threads) | {"JAX_PLATFORMS": "cpu"}
         if entry.threads == 1:
             flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
             environment["XLA_FLAGS"] = flags
