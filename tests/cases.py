@@ -23,6 +23,7 @@ LAYERS = {
     "gru_reset_before": (pyrnn.GRU, {"reset_after": False}),
 }
 CELLS = tuple(LAYERS)
+HEADS = ("y", "hn", "cn", "cells")
 X86_ISAS = ("avx512", "avx2", "baseline")
 ISAS = X86_ISAS if platform.machine() == "x86_64" else tuple(pyrnn.available_isas())
 
@@ -40,6 +41,9 @@ class Case:
     proj_size: int = 0
     batch_first: bool = False
     dropout: float = 0.0
+    merge: str = "concat"
+    cells: bool = False  # every c is asked for
+    checkpoint_every: int | str | None = None
     dtype: str = "float64"
     T: int = 5
     B: int = 4
@@ -61,6 +65,11 @@ class Case:
     def output_size(self):
         """Width of h in one direction."""
         return self.proj_size or self.hidden_size
+
+    @property
+    def features(self):
+        """Width of y."""
+        return self.output_size * (self.directions if self.merge == "concat" else 1)
 
     @property
     def terms(self):
@@ -86,6 +95,8 @@ class Case:
             bias=self.bias,
             batch_first=self.batch_first,
             dropout=self.dropout,
+            merge=self.merge,
+            checkpoint_every=self.checkpoint_every,
             dtype=np.dtype(self.dtype),
             seed=self.seed,
             **options,
@@ -119,7 +130,7 @@ class Problem:
     def __post_init__(self):
         case = self.case
         rng = np.random.default_rng([case.seed, 2, self.draw])
-        rows, width = case.num_layers * case.directions, case.directions * case.output_size
+        rows = case.num_layers * case.directions
 
         def normal(*shape):
             return rng.standard_normal(shape).astype(case.dtype)
@@ -128,10 +139,13 @@ class Problem:
         self.x = normal(case.T, case.B, case.input_size)
         self.h0 = normal(rows, case.B, case.output_size) if case.state else None
         self.c0 = normal(rows, case.B, case.hidden_size) if case.state and self.has_c else None
-        self.d_y = normal(case.T, case.B, width)
+        self.d_y = normal(case.T, case.B, case.features)
         self.d_hn = normal(rows, case.B, case.output_size)
         self.d_cn = normal(rows, case.B, case.hidden_size) if self.has_c else None
         self.lengths = draw_lengths(case.lengths, case.T, case.B, rng)
+        width = case.directions * case.hidden_size
+        self.d_cells = normal(case.T, case.B, width) if case.cells else None
+        self.options = {"return_cells": True} if case.cells else {}
 
     @property
     def has_c(self):
@@ -156,7 +170,8 @@ class Problem:
     def twin(self):
         c = self.case
         weights = [p.data for p in self.layer.parameters()]
-        return reference.Stack(c.cell, weights, c.num_layers, c.bidirectional, c.bias, c.proj_size)
+        options = c.num_layers, c.bidirectional, c.bias, c.proj_size, c.merge
+        return reference.Stack(c.cell, weights, *options)
 
     def twin_forward(self):
         return self.twin.forward(self.x, self.h0, self.c0, self.lengths)
@@ -165,29 +180,36 @@ class Problem:
     def kink_distance(self):
         return reference.kink_distance(self.twin_forward()[3])
 
-    def outputs(self, y, h, c):
-        return {"y": y, "hn": h} | ({"cn": c} if self.has_c else {})
+    def outputs(self, y, h, c, cells=None):
+        all_c = {} if cells is None else {"cells": cells}
+        return {"y": y, "hn": h} | ({"cn": c} if self.has_c else {}) | all_c
 
-    def expected(self, heads=("y", "hn", "cn")):
+    def returned(self, y, state, cells=None):
+        """The same from what the layer returns."""
+        cells = None if cells is None else self.to_layout(cells)
+        return self.outputs(self.to_layout(y), *self.unpack_state(state), cells)
+
+    def expected(self, heads=HEADS):
         """The twin's outputs, and its gradients when only `heads` send any back."""
         y, h, c, tape = self.twin_forward()
         d_y = self.d_y if "y" in heads else np.zeros_like(self.d_y)
         d_hn, d_cn = (g if n in heads else None for n, g in (("hn", self.d_hn), ("cn", self.d_cn)))
-        d_x, d_h0, d_c0, grads = self.twin.backward(tape, d_y, d_hn, d_cn)
+        d_cells = self.d_cells if "cells" in heads else None
+        d_x, d_h0, d_c0, grads = self.twin.backward(tape, d_y, d_hn, d_cn, d_cells)
         named = dict(zip((n for n, _ in self.layer.named_parameters()), grads, strict=True))
         inputs = {"d_x": d_x, "d_h0": d_h0} | ({"d_c0": d_c0} if self.has_c else {})
-        return self.outputs(y, h, c), inputs | named
+        return self.outputs(y, h, c, tape.cells if self.case.cells else None), inputs | named
 
     def inference(self):
         """What the layer's call returns."""
-        y, state = self.layer(self.to_layout(self.x), self.state, lengths=self.lengths)
-        return self.outputs(self.to_layout(y), *self.unpack_state(state))
+        given = self.to_layout(self.x), self.state, self.lengths
+        return self.returned(*self.layer(*given, **self.options))
 
-    def training(self, heads=("y", "hn", "cn")):
+    def training(self, heads=HEADS):
         """What vjp and its pullback return; gradients start from zero."""
         self.layer.zero_grad()
         x = self.to_layout(self.x)
-        (y, state), pullback = self.layer.vjp(x, self.state, lengths=self.lengths)
+        outputs, pullback = self.layer.vjp(x, self.state, self.lengths, **self.options)
         d_y = self.to_layout(self.d_y) if "y" in heads else None
         d_hn, d_cn = (g if n in heads else None for n, g in (("hn", self.d_hn), ("cn", self.d_cn)))
         if d_hn is None and d_cn is None:
@@ -197,11 +219,12 @@ class Problem:
             d_hn = zero(self.d_hn) if d_hn is None else d_hn
             d_cn = zero(self.d_cn) if d_cn is None and self.has_c else d_cn
             d_state = self.pack_state(d_hn, d_cn)
-        d_x, d_initial = pullback(d_y, d_state)
+        d_cells = self.to_layout(self.d_cells) if self.case.cells and "cells" in heads else None
+        d_x, d_initial = pullback(d_y, d_state, d_cells)
         d_h0, d_c0 = self.unpack_state(d_initial)
         inputs = {"d_x": self.to_layout(d_x), "d_h0": d_h0} | ({"d_c0": d_c0} if self.has_c else {})
         named = {name: p.grad.copy() for name, p in self.layer.named_parameters()}
-        return self.outputs(self.to_layout(y), *self.unpack_state(state)), inputs | named
+        return self.returned(*outputs), inputs | named
 
 
 def draw_lengths(kind, T, B, rng):

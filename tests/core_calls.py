@@ -16,8 +16,8 @@ f32, f64, i64 = np.float32, np.float64, np.int64
 def zeros(*shape): return np.zeros(shape, f32)
 I, H, L, B, T = 3, 4, 2, 2, 5
 def stack(cell="lstm", dtype="float32", size=I, hidden=H, layers=L, bi=True, bias=True, proj=0,
-          dropout=0.0):
-    return _core.Stack(cell, dtype, size, hidden, layers, bi, bias, proj, dropout)
+          dropout=0.0, merge="concat"):
+    return _core.Stack(cell, dtype, size, hidden, layers, bi, bias, proj, dropout, merge)
 def weights(cell="lstm", dtype=f32, layers=L, bi=True, bias=True, proj=0):
     G, P, out = {"l": 4, "g": 3, "r": 1}[cell[0]], proj or H, []
     for layer in range(layers):

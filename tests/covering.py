@@ -13,6 +13,7 @@ OPTIONS = {
     "batch_first": (False, True),
     "lengths": ("none", "ragged", "zeros"),
     "state": (True, False),
+    "merge": ("concat", "sum", "mul", "average"),
     "dtype": ("float32", "float64"),
 }
 
@@ -42,8 +43,9 @@ def covering_cases(seed=0):
     sizes = ((5, 6, 4, 5), (3, 17, 9, 4), (33, 16, 2, 3), (1, 9, 1, 1))  # I, H, B, T
     cases = []
     for cell in CELLS:
-        proj = {"projected": (False, True)} if cell == "lstm" else {}
-        for row in pairwise(seed, sizes=sizes, **proj, **OPTIONS):
+        own = {"projected": (False, True), "cells": (False, True)} if cell == "lstm" else {}
+        for row in pairwise(seed, sizes=sizes, **own, **OPTIONS):
+            row["merge"] = row["merge"] if row["bidirectional"] else "concat"
             keys = ("input_size", "hidden_size", "B", "T")
             row |= dict(zip(keys, row.pop("sizes"), strict=True))
             row["proj_size"] = row["hidden_size"] // 2 if row.pop("projected", False) else 0

@@ -17,12 +17,14 @@ def test_stack_options():
     assert_all_refused(
         """
         good = dict(cell="lstm", dtype="float32", size=I, hidden=H, layers=L, bi=True, bias=True,
-                    proj=0, dropout=0.0)
+                    proj=0, dropout=0.0, merge="concat")
         huge = [2**31, 2**40, 2**62, 2**63 - 1, 2**64]
         calls(stack, good, cell=["", "LSTM", "peephole", None, 3], dtype=["float16", "f4", None],
               size=[-1, "x", 1.5, *huge[1:]], hidden=[0, -1, None, *huge], layers=[0, -119, *huge],
-              proj=[-1, H, H + 1, 2**40], dropout=[-0.1, 1.5, float("nan"), "x"])
+              proj=[-1, H, H + 1, 2**40], dropout=[-0.1, 1.5, float("nan"), "x"],
+              merge=["", "add", None, 3])
         calls(stack, {**good, "cell": "gru"}, proj=[1, H])
+        calls(stack, {**good, "bi": False}, merge=["sum", "mul", "average"])
         """,
         minimum=35,
     )
@@ -48,21 +50,24 @@ def test_pack(cell):
 @pytest.mark.parametrize("cell", ["rnn_relu", "lstm", "gru"])
 @pytest.mark.parametrize("train", [False, True])
 def test_forward(cell, train):
-    extra = "seed=0, draw=0, " if train else ""
+    extra = "seed=0, draw=0, checkpoint_every=0, " if train else ""
+    every = "checkpoint_every=[-1, None, 'sqrt', 2**64]," if train else ""
     assert_all_refused(
         f"""
         s, cell = stack({cell!r}), {cell!r}
         packed = s.pack(weights(cell), 1)
         good = dict(packed=packed, x=zeros(T, B, I), h0=zeros(2 * L, B, H),
                     c0=zeros(2 * L, B, H) if cell == "lstm" else None,
-                    lengths=np.array([T, 1]), batch_first=False, {extra}threads=1)
-        other = _core.Stack(cell, "float32", I, H + 1, L, True, True, 0, 0.0)
+                    lengths=np.array([T, 1]), batch_first=False,
+                    return_cells=False, {extra}threads=1)
+        other = _core.Stack(cell, "float32", I, H + 1, L, True, True, 0, 0.0, "concat")
         states = [a for a in wrong_arrays(2 * L, B, H) + not_arrays if a is not None]
         c0 = dict(c0=states if cell == "lstm" else [zeros(2 * L, B, H)])
         lengths = wrong_arrays(B, dtype=i64) + not_arrays[1:]
         lengths += [np.array(v) for v in ([-1, 2], [T + 1, 1], [2**62, 1], [1], [1, 1, 1])]
         calls(s.{"forward_train" if train else "forward"}, good, packed=[None, 3, s, type(packed)],
               x=wrong_arrays(T, B, I) + not_arrays, h0=states, lengths=lengths,
+              return_cells=["x"] + [True] * (cell != "lstm"), {every}
               threads=[0, -3, None, "x", 2**40], **c0)
         """,
         minimum=70,
@@ -74,7 +79,7 @@ def test_forward_with_anothers_weights():
     rows = run(
         """
         def forward(s, packed):
-            return s.forward(packed, zeros(T, B, I), None, None, None, False, 1)
+            return s.forward(packed, zeros(T, B, I), None, None, None, False, False, 1)
         s = stack()
         others = [stack("gru"), stack(hidden=H + 1), stack(layers=1), stack(bi=False),
                   stack(bias=False), stack(size=I + 1)]
@@ -92,19 +97,19 @@ def test_forward_with_anothers_weights():
 @pytest.mark.skipif(len(_core.available_isas()) < 2, reason="this CPU has one instruction set")
 def test_weights_packed_for_another_isa():
     """Packed weights keep their own kernels, or are refused: never read in another's layout."""
-    s = _core.Stack("gru", "float32", 3, 4, 1, False, False, 0, 0.0)
+    s = _core.Stack("gru", "float32", 3, 4, 1, False, False, 0, 0.0, "concat")
     rng = np.random.default_rng(0)
     w = [rng.standard_normal(shape).astype("f4") for shape in ((12, 3), (12, 4))]
     x, before = rng.standard_normal((5, 2, 3)).astype("f4"), _core.active_isa()
     packed, (_, *_, last) = s.pack(w, 1), _core.available_isas()
-    expected = s.forward(packed, x, None, None, None, False, 1)[0]
-    saved = s.forward_train(packed, x, None, None, None, False, 0, 0, 1)[3]
-    d_x = s.backward(saved, w, expected, None, None, True, 1)[0]
-    saved = s.forward_train(packed, x, None, None, None, False, 0, 0, 1)[3]
+    expected = s.forward(packed, x, None, None, None, False, False, 1)[0]
+    saved = s.forward_train(packed, x, None, None, None, False, False, 0, 0, 0, 1)[-1]
+    d_x = s.backward(saved, w, expected, None, None, None, True, 1)[0]
+    saved = s.forward_train(packed, x, None, None, None, False, False, 0, 0, 0, 1)[-1]
     _core._set_isa(last)
     try:
-        assert_same_bits(s.forward(packed, x, None, None, None, False, 1)[0], expected)
-        assert_same_bits(s.backward(saved, w, expected, None, None, True, 1)[0], d_x)
+        assert_same_bits(s.forward(packed, x, None, None, None, False, False, 1)[0], expected)
+        assert_same_bits(s.backward(saved, w, expected, None, None, None, True, 1)[0], d_x)
     except ValueError as error:
         assert "instruction set" in str(error)
     finally:
@@ -118,19 +123,22 @@ def test_backward(cell):
         s, cell = stack({cell!r}), {cell!r}
         w = weights(cell)
         def forward():
-            return s.forward_train(s.pack(w, 1), zeros(T, B, I), None, None, None, False, 0, 0, 1)
-        def backward(saved, w, dy, dhn, dcn):
-            return s.backward(saved or forward()[3], w, dy, dhn, dcn, True, 1)
+            packed, x = s.pack(w, 1), zeros(T, B, I)
+            return s.forward_train(packed, x, None, None, None, False, False, 0, 0, 0, 1)
+        def backward(saved, w, dy, dhn, dcn, dcells):
+            return s.backward(saved or forward()[-1], w, dy, dhn, dcn, dcells, True, 1)
         state = zeros(2 * L, B, H)
         good = dict(saved=None, w=w, dy=zeros(T, B, 2 * H), dhn=state,
-                    dcn=state if cell == "lstm" else None)
+                    dcn=state if cell == "lstm" else None, dcells=None)
+        cells = [a for a in wrong_arrays(T, B, 2 * H) + not_arrays if a is not None]
         states = [a for a in wrong_arrays(*state.shape) + not_arrays if a is not None]
         other = stack(cell, layers=1)
         saved = other.forward_train(other.pack(weights(cell, layers=1), 1), zeros(T, B, I), None,
-                                    None, None, False, 0, 0, 1)[3]
+                                    None, None, False, False, 0, 0, 0, 1)[-1]
         calls(backward, good, saved=[3, "x", saved, s], w=[w[:-1], [], 3, [None] * len(w)],
               dy=[a for a in wrong_arrays(T, B, 2 * H) + not_arrays if a is not None],
-              dhn=states, dcn=states if cell == "lstm" else [state])
+              dhn=states, dcn=states if cell == "lstm" else [state],
+              dcells=cells if cell == "lstm" else [zeros(T, B, 2 * H)])
         """,
         minimum=50,
     )
@@ -141,9 +149,9 @@ def test_add_into():
         """
         s, w = stack(), weights()
         def add(grads):
-            y, _, _, saved = s.forward_train(s.pack(w, 1), zeros(T, B, I), None, None, None,
-                                             False, 0, 0, 1)
-            s.backward(saved, w, y, None, None, True, 1)[3].add_into(grads)
+            y, *_, saved = s.forward_train(s.pack(w, 1), zeros(T, B, I), None, None, None,
+                                             False, False, 0, 0, 0, 1)
+            s.backward(saved, w, y, None, None, None, True, 1)[3].add_into(grads)
         good = [np.zeros_like(a) for a in w]
         read_only = [a.copy() for a in w]
         read_only[2].flags.writeable = False
@@ -156,12 +164,12 @@ def test_add_into():
 
 
 def test_saved_and_gradients_are_spent_once():
-    s = _core.Stack("gru", "float32", 3, 4, 1, False, False, 0, 0.0)
+    s = _core.Stack("gru", "float32", 3, 4, 1, False, False, 0, 0.0, "concat")
     w, x = [np.ones((12, 3), "f4"), np.ones((12, 4), "f4")], np.ones((5, 2, 3), "f4")
-    y, _, _, saved = s.forward_train(s.pack(w, 1), x, None, None, None, False, 0, 0, 1)
-    gradients = s.backward(saved, w, y, None, None, True, 1)[3]
+    y, *_, saved = s.forward_train(s.pack(w, 1), x, None, None, None, False, False, 0, 0, 0, 1)
+    gradients = s.backward(saved, w, y, None, None, None, True, 1)[3]
     with pytest.raises((RuntimeError, ValueError), match="saved"):
-        s.backward(saved, w, y, None, None, True, 1)
+        s.backward(saved, w, y, None, None, None, True, 1)
     gradients.add_into([np.zeros_like(a) for a in w])
     with pytest.raises((RuntimeError, ValueError), match=r"gradients|once|added"):
         gradients.add_into([np.zeros_like(a) for a in w])
@@ -194,14 +202,14 @@ def test_stream():
 def test_inputs_keep_their_reference_counts():
     """Neither success nor failure leaks a reference to an argument."""
     w = [np.ones((12, 3), "f4"), np.ones((12, 4), "f4")]
-    s = _core.Stack("gru", "float32", 3, 4, 1, False, False, 0, 0.0)
+    s = _core.Stack("gru", "float32", 3, 4, 1, False, False, 0, 0.0, "concat")
     packed, x, bad = s.pack(w, 1), np.ones((5, 2, 3), "f4"), np.ones((5, 2, 9), "f4")
     before = [sys.getrefcount(a) for a in (*w, x, bad)]
     for _ in range(50):
-        s.forward(packed, x, None, None, None, False, 1)
-        y, _, _, saved = s.forward_train(packed, x, None, None, None, False, 0, 0, 1)
-        s.backward(saved, w, y, None, None, True, 1)
+        s.forward(packed, x, None, None, None, False, False, 1)
+        y, *_, saved = s.forward_train(packed, x, None, None, None, False, False, 0, 0, 0, 1)
+        s.backward(saved, w, y, None, None, None, True, 1)
         del saved
         with pytest.raises(ValueError, match="x"):
-            s.forward(packed, bad, None, None, None, False, 1)
+            s.forward(packed, bad, None, None, None, False, False, 1)
     assert [sys.getrefcount(a) for a in (*w, x, bad)] == before

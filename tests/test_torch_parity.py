@@ -110,6 +110,49 @@ def test_random_settings(seed, dtype):
         assert_within(actual_gradients, gradients, bound)
 
 
+def merged_by_torch(problem):
+    """Two layers with merged directions: one of torch's per layer, its halves merged."""
+    case, weights = problem.case, problem.layer.state_dict()
+    x = y = torch.tensor(problem.x, requires_grad=True)
+    for k in range(2):
+        layer = torch.nn.LSTM(y.shape[2], case.hidden_size, bidirectional=True, dtype=x.dtype)
+        names = [name for name, _ in layer.named_parameters()]
+        layer.load_state_dict({n: torch.tensor(weights[n.replace("_l0", f"_l{k}")]) for n in names})
+        a, b = layer(y)[0].chunk(2, dim=2)
+        y = {"sum": a + b, "mul": a * b, "average": (a + b) / 2}[case.merge]
+    y.backward(torch.tensor(problem.d_y))
+    return {"y": y.detach().numpy(), "d_x": x.grad.numpy()}
+
+
+@pytest.mark.parametrize("merge", ["sum", "mul", "average"])
+def test_merged_directions(merge):
+    options = {"num_layers": 2, "bidirectional": True, "state": False, "merge": merge}
+    problem = Case("lstm", 7, 20, T=11, B=6, **options).problem()
+    outputs, gradients = problem.training(("y",))
+    actual = {"y": outputs["y"], "d_x": gradients["d_x"]}
+    assert_within(actual, merged_by_torch(problem), 1e-10)
+
+
+def test_cells_of_every_step():
+    """torch.nn.LSTM keeps them to itself, torch.nn.LSTMCell does not."""
+    problem = Case("lstm", 7, 20, T=11, B=6, cells=True).problem()
+    cell = torch.nn.LSTMCell(7, 20, dtype=torch.float64)
+    weights = problem.layer.state_dict()
+    cell.load_state_dict({n.removesuffix("_l0"): torch.tensor(w) for n, w in weights.items()})
+    x = torch.tensor(problem.x, requires_grad=True)
+    state, cells = (torch.tensor(problem.h0[0]), torch.tensor(problem.c0[0])), []
+    for x_t in x:
+        state = cell(x_t, state)
+        cells.append(state[1])
+    torch.stack(cells).backward(torch.tensor(problem.d_cells))
+    outputs, gradients = problem.training(("cells",))
+    expected = {"cells": torch.stack(cells).detach().numpy(), "d_x": x.grad.numpy()}
+    actual = {"cells": outputs["cells"], "d_x": gradients["d_x"]}
+    assert_within(actual, expected, 1e-10)
+    theirs = {f"{n}_l0": p.grad.numpy() for n, p in cell.named_parameters()}
+    assert_within({n: gradients[n] for n in theirs}, theirs, 1e-10)
+
+
 @pytest.mark.parametrize("name", list(TORCH_LAYERS))
 def test_parameters_have_torchs_names_shapes_and_order(name):
     case = Case(name, num_layers=2, bidirectional=True, proj_size=2 * (name == "lstm"))

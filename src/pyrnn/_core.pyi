@@ -39,6 +39,7 @@ class Stack:
         bias: bool,
         proj_size: int,
         dropout: float,
+        merge: str,
     ) -> None: ...
     def pack(self, weights: list[_Array], threads: int) -> Packed: ...
     def forward(
@@ -49,8 +50,9 @@ class Stack:
         c0: _Array | None,
         lengths: _Array | None,
         batch_first: bool,
+        return_cells: bool,
         threads: int,
-    ) -> tuple[_Array, _Array, _Array | None]: ...
+    ) -> tuple[_Array, _Array, _Array | None, _Array | None]: ...
     def forward_train(
         self,
         packed: Packed,
@@ -59,10 +61,12 @@ class Stack:
         c0: _Array | None,
         lengths: _Array | None,
         batch_first: bool,
+        return_cells: bool,
         seed: int,
         draw: int,
+        checkpoint_every: int,
         threads: int,
-    ) -> tuple[_Array, _Array, _Array | None, Saved]: ...
+    ) -> tuple[_Array, _Array, _Array | None, _Array | None, Saved]: ...
     def backward(
         self,
         saved: Saved,
@@ -70,6 +74,7 @@ class Stack:
         dy: _Array | None,
         dhn: _Array | None,
         dcn: _Array | None,
+        dcells: _Array | None,
         need_dx: bool,
         threads: int,
     ) -> tuple[_Array | None, _Array, _Array | None, Gradients]: ...

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from ._checks import check_flag
-from ._recurrent import Options, Recurrent
+from ._options import Options
+from ._recurrent import Recurrent
 
 
 class GRU(Recurrent):
@@ -35,7 +36,9 @@ class GRU(Recurrent):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        merge: str = "concat",
         reset_after: bool = True,
+        checkpoint_every: int | str | None = None,
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -50,6 +53,8 @@ class GRU(Recurrent):
                 batch_first=batch_first,
                 dropout=dropout,
                 bidirectional=bidirectional,
+                merge=merge,
+                checkpoint_every=checkpoint_every,
                 dtype=dtype,
                 seed=seed,
             ),

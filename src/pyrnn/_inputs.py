@@ -45,6 +45,12 @@ class Inputs:
         rows: int = self.x.shape[0 if self.batch_first else 1]
         return rows
 
+    @property
+    def steps(self) -> int:
+        """T of the arrays."""
+        steps: int = self.x.shape[1 if self.batch_first else 0]
+        return steps
+
     def to_core(self, sequence: Array) -> Array:
         """A sequence in the caller's layout, as the core takes it."""
         sequence = self.mask.gather(sequence) if self.mask else sequence
@@ -90,14 +96,16 @@ def read_inputs(layer: Sizes, x: Any, state: Any, lengths: Any, mask: Any) -> In
     return Inputs(x, h0, c0, lengths, batch_first, unbatched, plan)
 
 
-def read_dy(layer: Sizes, inputs: Inputs, dy: Any, shape: tuple[int, ...]) -> Array | None:
-    """The gradient of y, whose shape is given, for the core."""
-    if dy is None:
+def read_gradient(
+    layer: Sizes, inputs: Inputs, name: str, gradient: Any, shape: tuple[int, ...]
+) -> Array | None:
+    """The gradient of an output of that name and shape, for the core: "dy" of y."""
+    if gradient is None:
         return None
     owner = type(layer).__name__
-    dy = as_floats(owner, "dy", dy, layer.dtype)
-    check_shape(owner, "dy", dy, shape, "the shape of y")
-    return inputs.to_core(dy)
+    gradient = as_floats(owner, name, gradient, layer.dtype)
+    check_shape(owner, name, gradient, shape, f"the shape of {name.removeprefix('d')}")
+    return inputs.to_core(gradient)
 
 
 def read_state(

@@ -1,5 +1,7 @@
 """LastStep: from all outputs of a recurrent layer to the last one."""
 
+from typing import Any
+
 import numpy as np
 
 from ._checks import Array, check_flag
@@ -12,7 +14,8 @@ class LastStep(OverTime):
     A row's forward direction ends at its step length - 1 (T - 1 without lengths), its reverse
     direction at step 0. With `bidirectional` the first half of the features is the forward, the
     second the reverse direction, as RNN, LSTM and GRU lay them out; Sequential checks that this
-    fits the layer in front. A row without steps gives zeros. `batch_first` takes x (B, T, F).
+    fits the layer in front, whose merge has to be "concat". A row without steps gives zeros.
+    `batch_first` takes x (B, T, F).
 
     `dx = pullback(dy)` puts dy back at those steps, zeros elsewhere. In a stream it passes each
     step on. TypeError or ValueError for what does not fit.
@@ -21,6 +24,20 @@ class LastStep(OverTime):
     def __init__(self, *, bidirectional: bool = False, batch_first: bool = False) -> None:
         super().__init__(batch_first=batch_first)
         self.bidirectional = check_flag("LastStep", "bidirectional", bidirectional)
+
+    def check_front(self, owner: str, layer: Any) -> None:
+        """ValueError if this does not fit the recurrent layer in front."""
+        name = type(layer).__name__
+        if layer.merge != "concat":
+            raise ValueError(
+                f"{owner} cannot tell the directions of the {name} in front apart: "
+                f"merge={layer.merge!r}, expected 'concat'; its state holds both final outputs"
+            )
+        if self.bidirectional != layer.bidirectional:
+            raise ValueError(
+                f"{owner} has bidirectional={self.bidirectional}, "
+                f"expected {layer.bidirectional} as the {name} in front"
+            )
 
     def take(self, x: Array, ends: Array, batch_first: bool) -> tuple[Array, Back]:
         shape, features, rows = x.shape, x.shape[2], np.flatnonzero(ends)

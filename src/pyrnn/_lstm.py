@@ -4,7 +4,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ._recurrent import Options, Recurrent
+from ._options import Options
+from ._recurrent import Recurrent
 
 
 class LSTM(Recurrent):
@@ -17,7 +18,11 @@ class LSTM(Recurrent):
 
     `y, (h, c) = lstm(x, state=None, lengths=None, mask=None)`; state is the tuple (h0, c0), None
     is zero. c is (L*D, B, H). With proj_size = P, h and y have P for H. All else (layouts, lengths,
-    mask, dropout, errors) is as RNN describes it.
+    mask, merge, checkpoint_every, dropout, errors) is as RNN describes it.
+
+    `return_cells=True` gives (y, state, cells): every c_t of the last layer, (T, B, D*H) as y has
+    every h_t, the directions side by side whatever `merge`, 0 behind a row's end. `vjp` likewise;
+    its pullback takes dcells, the gradient that the cells send back, as a third argument.
 
     Parameters have torch's names and shapes, gates in the order i, f, g, o: weight_ih_l0 (4H, I),
     weight_hh_l0 (4H, H or P), bias_ih_l0 (4H), bias_hh_l0 (4H), weight_hr_l0 (P, H) with a
@@ -36,7 +41,9 @@ class LSTM(Recurrent):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        merge: str = "concat",
         proj_size: int = 0,
+        checkpoint_every: int | str | None = None,
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -50,6 +57,8 @@ class LSTM(Recurrent):
                 batch_first=batch_first,
                 dropout=dropout,
                 bidirectional=bidirectional,
+                merge=merge,
+                checkpoint_every=checkpoint_every,
                 dtype=dtype,
                 seed=seed,
                 proj_size=proj_size,

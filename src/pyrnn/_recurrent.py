@@ -3,7 +3,6 @@
 import math
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, ClassVar
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from . import _core, init
 from ._checks import (
+    check_choice,
     check_dtype,
     check_flag,
     check_memory,
@@ -19,31 +19,13 @@ from ._checks import (
     generator,
 )
 from ._draws import Draws
-from ._inputs import read_dy, read_inputs, read_state
+from ._inputs import read_gradient, read_inputs, read_state
 from ._module import Additions, Module, Pullback
+from ._options import GATES, MAX_LAYERS, MERGES, Every, Options, check_every, steps_between
 from ._packing import PackedWeights
 from ._parameter import Parameter
 from ._runtime import num_threads
 from ._stream import Stream
-
-GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3, "gru_reset_before": 3}
-MAX_LAYERS = 10_000
-
-
-@dataclass(frozen=True)
-class Options:
-    """The keywords that all recurrent layers take, as they came."""
-
-    input_size: Any
-    hidden_size: Any
-    num_layers: Any
-    bias: Any
-    batch_first: Any
-    dropout: Any
-    bidirectional: Any
-    dtype: Any
-    seed: Any
-    proj_size: Any = 0
 
 
 class Recurrent(Module):
@@ -64,6 +46,12 @@ class Recurrent(Module):
         self.batch_first = check_flag(owner, "batch_first", options.batch_first)
         self.dropout = check_probability(owner, "dropout", options.dropout)
         self.bidirectional = check_flag(owner, "bidirectional", options.bidirectional)
+        self.merge = check_choice(owner, "merge", options.merge, MERGES)
+        if self.merge != "concat" and not self.bidirectional:
+            raise ValueError(
+                f"{owner}: merge is {self.merge!r}, expected 'concat' with bidirectional=False"
+            )
+        self.checkpoint_every: Every = check_every(owner, options.checkpoint_every)
         self.dtype = check_dtype(owner, options.dtype)
         self.proj_size = check_size(owner, "proj_size", options.proj_size, minimum=0)
         if self.proj_size >= self.hidden_size:
@@ -92,7 +80,7 @@ class Recurrent(Module):
         """(name, shape) of every parameter, in torch's order, which is the core's too."""
         rows = GATES[self.cell] * self.hidden_size
         for layer in range(self.num_layers):
-            width = self.num_directions * self.output_size if layer else self.input_size
+            width = self.num_features if layer else self.input_size
             for direction in ("", "_reverse")[: self.num_directions]:
                 suffix = f"l{layer}{direction}"
                 yield f"weight_ih_{suffix}", (rows, width)
@@ -113,12 +101,27 @@ class Recurrent(Module):
         """The width of h in one direction: proj_size, or hidden_size without a projection."""
         return self.proj_size or self.hidden_size
 
-    def __call__(self, x: Any, state: Any = None, lengths: Any = None, mask: Any = None) -> Any:
-        """(y, state): inference. The class says what goes in and comes out."""
+    @property
+    def num_features(self) -> int:
+        """The width of y: that of h, times the directions if they are not merged."""
+        return self.output_size * (self.num_directions if self.merge == "concat" else 1)
+
+    def __call__(
+        self,
+        x: Any,
+        state: Any = None,
+        lengths: Any = None,
+        mask: Any = None,
+        *,
+        return_cells: bool = False,
+    ) -> Any:
+        """(y, state), or (y, state, cells): inference. The class says what goes in and out."""
         inputs = read_inputs(self, x, state, lengths, mask)
-        given = (inputs.x, inputs.h0, inputs.c0, inputs.lengths, inputs.batch_first)
-        y, hn, cn = self._stack.forward(self._packed(), *given, num_threads())
-        return inputs.from_core(y), inputs.state_from_core(hn, cn)
+        return_cells = self._check_return_cells(return_cells)
+        given = (inputs.x, inputs.h0, inputs.c0, inputs.lengths, inputs.batch_first, return_cells)
+        y, hn, cn, cells = self._stack.forward(self._packed(), *given, num_threads())
+        outputs = inputs.from_core(y), inputs.state_from_core(hn, cn)
+        return outputs if cells is None else (*outputs, inputs.from_core(cells))
 
     def vjp(
         self,
@@ -127,8 +130,10 @@ class Recurrent(Module):
         lengths: Any = None,
         mask: Any = None,
         *,
+        return_cells: bool = False,
         need_dx: bool = True,
         rng: int | None = None,
+        checkpoint_every: int | str | None = None,
     ) -> tuple[Any, Pullback]:
         """((y, state), pullback): the forward pass of training, with dropout between layers.
 
@@ -137,32 +142,47 @@ class Recurrent(Module):
         parameter's .grad; after Ctrl-C in a pullback .grad is as before, and a new vjp is needed.
         `rng` numbers the dropout masks; without it the module counts. x is referenced, not
         copied: leave it as it is until the pullback was called.
+
+        With return_cells, ((y, state, cells), pullback) and `pullback(dy, dstate, dcells)`.
+        `checkpoint_every`, a number of steps or "sqrt", replaces the layer's own for this call;
+        None leaves that in force, more steps than x has keep all activations.
         """
         inputs = read_inputs(self, x, state, lengths, mask)
         need_dx = check_flag(type(self).__name__, "need_dx", need_dx)
+        return_cells = self._check_return_cells(return_cells)
+        every = check_every(type(self).__name__, checkpoint_every) or self.checkpoint_every
         draw = self._draws.next(self, rng)
-        given = (inputs.x, inputs.h0, inputs.c0, inputs.lengths, inputs.batch_first)
+        given = (inputs.x, inputs.h0, inputs.c0, inputs.lengths, inputs.batch_first, return_cells)
+        training = (self._draws.seed, draw, steps_between(every, inputs.steps), num_threads())
         weights = self._weights()
-        y, hn, cn, saved = self._stack.forward_train(
-            self._packed(), *given, self._draws.seed, draw, num_threads()
-        )
-        y = inputs.from_core(y)
-        y_shape = y.shape
+        y, hn, cn, cells, saved = self._stack.forward_train(self._packed(), *given, *training)
+        outputs: tuple[Any, ...] = inputs.from_core(y), inputs.state_from_core(hn, cn)
+        if cells is not None:
+            outputs = (*outputs, inputs.from_core(cells))
+        shapes = [a.shape for a in outputs[::2]]  # of y, and of cells; the state may be read anew
 
-        def backward(dy: Any = None, dstate: Any = None) -> tuple[Any, Additions]:
-            dy = read_dy(self, inputs, dy, y_shape)
+        def backward(
+            dy: Any = None, dstate: Any = None, dcells: Any = None
+        ) -> tuple[Any, Additions]:
+            dy = read_gradient(self, inputs, "dy", dy, shapes[0])
+            if dcells is not None and not return_cells:
+                raise ValueError(
+                    f"{type(self).__name__}: dcells is given, expected None: "
+                    "vjp was called without return_cells=True"
+                )
+            dcells = read_gradient(self, inputs, "dcells", dcells, shapes[-1])
             dhn, dcn = read_state(
                 self, dstate, inputs.batch, unbatched=inputs.unbatched, gradient=True
             )
             arrays = [parameter.data for parameter in weights]
             dx, dh0, dc0, gradients = self._stack.backward(
-                saved, arrays, dy, dhn, dcn, need_dx, num_threads()
+                saved, arrays, dy, dhn, dcn, dcells, need_dx, num_threads()
             )
             add = partial(gradients.add_into, [parameter.grad for parameter in weights])
             dx = inputs.from_core(dx) if dx is not None else None
             return (dx, inputs.state_from_core(dh0, dc0)), [add]
 
-        return (y, inputs.state_from_core(hn, cn)), Pullback(self, backward, weights)
+        return outputs, Pullback(self, backward, weights)
 
     def stream(self, batch_size: int = 1) -> Stream:
         """Inference step by step on a snapshot of the weights; ValueError if bidirectional."""
@@ -195,7 +215,15 @@ class Recurrent(Module):
             self.bias,
             self.proj_size,
             self.dropout,
+            self.merge,
         )
+
+    def _check_return_cells(self, value: Any) -> bool:
+        """The flag, False for layers without cells."""
+        owner = type(self).__name__
+        if check_flag(owner, "return_cells", value) and self.cell != "lstm":
+            raise ValueError(f"{owner}: return_cells is True, expected False: only an LSTM has c")
+        return bool(value)
 
     def _weights(self) -> list[Parameter]:
         """The parameters in the core's order."""

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from ._checks import check_choice
-from ._recurrent import Options, Recurrent
+from ._options import Options
+from ._recurrent import Recurrent
 
 NONLINEARITIES = ("tanh", "relu")
 
@@ -23,6 +24,17 @@ class RNN(Recurrent):
       on, its h that of its last step (h0 for length 0), and the reverse direction starts there.
     - `mask`, bool as x without its last axis: the real steps, in any pattern; the row is computed
       as if it had no others.
+
+    - `merge` makes one output of both directions' h and h', in every layer: "concat" (h, h'), "sum"
+      h + h', "mul" h * h', "average" (h + h') / 2. For all but concat, y and the input of the next
+      layer have H features; states are never merged. As Keras' merge_mode, a Bidirectional around
+      each layer.
+    - `checkpoint_every`, a number of steps k or "sqrt" (the root of T): `vjp` keeps the states
+      after every k steps, rounded up to whole chunks of the weight gradients' sums (16 to 512
+      steps), and the pullback computes the segments between them again, the last first: the same
+      bits from O(T/k + k) states and activations, for about 1.4 times the time. With two
+      directions, what goes from layer to layer is kept whole, and two layers' gradients of it in
+      the pullback: T B D*H elements each (T B H if merged); merge="mul" keeps both h of each layer.
 
     Between layers, `vjp` drops with probability `dropout`. Parameters have torch's names and
     shapes, weight_ih_l0 (H, I), weight_hh_l0 (H, H), bias_ih_l0 (H), bias_hh_l0 (H), then _l1 ...,
@@ -42,6 +54,8 @@ class RNN(Recurrent):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        merge: str = "concat",
+        checkpoint_every: int | str | None = None,
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -56,6 +70,8 @@ class RNN(Recurrent):
                 batch_first=batch_first,
                 dropout=dropout,
                 bidirectional=bidirectional,
+                merge=merge,
+                checkpoint_every=checkpoint_every,
                 dtype=dtype,
                 seed=seed,
             ),

@@ -215,11 +215,8 @@ class Sequential(Module):
                     f"Sequential: module {i} ({type(part).__name__}) needs the time axis, "
                     f"which a {type(dropper).__name__} in front has taken away"
                 )
-            if isinstance(part, LastStep) and front and part.bidirectional != front.bidirectional:
-                raise ValueError(
-                    f"Sequential: module {i} (LastStep) has bidirectional={part.bidirectional}, "
-                    f"expected {front.bidirectional} as the {type(front).__name__} in front"
-                )
+            if isinstance(part, LastStep) and front:
+                part.check_front(f"Sequential: module {i} (LastStep)", front)
             dropper = part if part.drops_time else dropper
             if not isinstance(part, KEEPS_FEATURES):
                 front = part if isinstance(part, Recurrent) else None

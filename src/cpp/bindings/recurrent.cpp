@@ -22,13 +22,17 @@ void check_sizes(const StackShape& s) {
 }  // namespace
 
 Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t input_size, py::ssize_t hidden_size,
-                 py::ssize_t num_layers, bool bidirectional, bool bias, py::ssize_t proj_size, double dropout) {
+                 py::ssize_t num_layers, bool bidirectional, bool bias, py::ssize_t proj_size, double dropout,
+                 const std::string& merge) {
   static const std::map<std::string, Cell> cells = {{"rnn_tanh", Cell::rnn_tanh},
                                                     {"rnn_relu", Cell::rnn_relu},
                                                     {"lstm", Cell::lstm},
                                                     {"gru", Cell::gru},
                                                     {"gru_reset_before", Cell::gru_reset_before}};
+  static const std::map<std::string, Merge> merges = {
+      {"concat", Merge::concat}, {"sum", Merge::sum}, {"mul", Merge::mul}, {"average", Merge::average}};
   const auto found = cells.find(cell);
+  const auto merging = merges.find(merge);
   require(found != cells.end(), "cell: '" + cell + "', expected rnn_tanh, rnn_relu, lstm, gru or gru_reset_before");
   require(dtype == "float32" || dtype == "float64", "dtype: '" + dtype + "', expected float32 or float64");
   require(input_size >= 0, "input_size: " + std::to_string(input_size) + ", expected at least 0");
@@ -41,6 +45,9 @@ Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t 
   require(proj_size == 0 || cell == "lstm",
           "proj_size: " + std::to_string(proj_size) + ", expected 0 for cell '" + cell + "'");
   require(dropout >= 0 && dropout <= 1, "dropout: " + std::to_string(dropout) + ", expected 0 to 1");
+  require(merging != merges.end(), "merge: '" + merge + "', expected concat, sum, mul or average");
+  require(bidirectional || merging->second == Merge::concat,
+          "merge: '" + merge + "', expected concat for one direction");
   const Stack stack{{.cell = found->second,
                      .input = input_size,
                      .hidden = hidden_size,
@@ -48,7 +55,8 @@ Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t 
                      .directions = bidirectional ? 2 : 1,
                      .bias = bias,
                      .proj = proj_size,
-                     .dropout = dropout},
+                     .dropout = dropout,
+                     .merge = merging->second},
                     dtype == "float32"};
   check_sizes(stack.shape);
   return stack;
@@ -57,7 +65,8 @@ Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t 
 void check_same_stack(const Stack& stack, const Stack& other, const char* name) {
   const StackShape &a = stack.shape, &b = other.shape;
   require(stack.single == other.single && a.cell == b.cell && a.input == b.input && a.hidden == b.hidden &&
-              a.layers == b.layers && a.directions == b.directions && a.bias == b.bias && a.proj == b.proj,
+              a.layers == b.layers && a.directions == b.directions && a.bias == b.bias && a.proj == b.proj &&
+              a.merge == b.merge,
           std::string(name) + ": made by a Stack of another configuration, expected one of this Stack");
 }
 

@@ -30,7 +30,7 @@ struct SavedForward {
   Stack stack;
   py::object x;  // referenced, since the backward pass reads it
   py::ssize_t steps, rows;
-  OfEither<Saved> saved;
+  OfEither<Tape> tape;
 };
 
 struct Gradients {
@@ -49,7 +49,8 @@ template <class T>
 std::vector<Weights<T>> weights_of(const StackShape& shape, const py::list& arrays, const std::string& name);
 
 Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t input_size, py::ssize_t hidden_size,
-                 py::ssize_t num_layers, bool bidirectional, bool bias, py::ssize_t proj_size, double dropout);
+                 py::ssize_t num_layers, bool bidirectional, bool bias, py::ssize_t proj_size, double dropout,
+                 const std::string& merge);
 
 void check_same_stack(const Stack& stack, const Stack& other, const char* name);
 

@@ -115,7 +115,8 @@ py::array run(const Self& self, py::handle x_in, int threads) {
                                      .c0 = s.is_lstm() ? state.c.data() : nullptr,
                                      .y = y.data(),
                                      .hn = end.h.data(),
-                                     .cn = end.c.data()};
+                                     .cn = end.c.data(),
+                                     .cells = nullptr};
         bool finished = false;
         without_gil([&] {
           finished =

@@ -3,7 +3,7 @@
 // gates into their gradients; then, over all steps at once, the gradient of the layer's input and of its weights.
 #include "core/cell_steps.h"
 #include "core/layer_gradients.h"
-#include "core/member.h"
+#include "core/output_gradients.h"
 
 namespace pyrnn {
 namespace {
@@ -15,33 +15,37 @@ template <class T>
 class BackwardPass {
  public:
   BackwardPass(const Saved<T>& saved, const std::vector<Weights<const T>>& weights,
-               const SequenceGradients<T>& gradients, WeightGradients<T>& weight_gradients, Split split,
-               Interrupt::Check check)
+               const SequenceGradients<T>& gradients, const LayerBuffers<T>* d_layers,
+               WeightGradients<T>& weight_gradients, Split split, Interrupt::Check check)
       : saved_(saved),
-        shape_(saved.shape),
-        batch_(saved.batch),
-        k_(kernels::of_type<T>(*saved.table)),
+        shape_(saved.tape.shape),
+        batch_(saved.tape.batch),
+        k_(kernels::of_type<T>(saved.tape.weights->table())),
         maps_(maps_of(shape_, k_.lanes)),
+        scope_(saved.scope),
         weights_(weights),
         grad_(gradients),
         split_(split),
         interrupt_(check),
         width_(shape_, k_.lanes),
-        panel_(gates_panel_stride(batch_.packed_rows(), k_.lanes)),
+        panel_(gates_panel_stride(saved.rows, k_.lanes)),
         packed_(weights.size()),
+        output_gradients_(saved, grad_, d_layers_),
         layer_gradients_(saved, maps_, packed_, weight_gradients, interrupt_) {
-    allocate();
+    allocate(d_layers);
   }
 
   bool run() {
     parallel(split_.threads, [&](int rank, Team& team) noexcept {
       const Member me = Member::of({team.size(), split_.by_units}, shape_, batch_, maps_, k_.lanes, rank, team);
-      for (std::size_t i = 0; i < packed_.size(); ++i)
-        packed_[i].pack(k_, maps_, shape_, static_cast<Index>(i) / shape_.directions, weights_[i], rank, team.size());
+      for_each_direction([&](Index layer, std::size_t i) {
+        packed_[i].pack(k_, maps_, shape_, layer, weights_[i], rank, team.size());
+      });
       layer_gradients_.clear(me);
       team.barrier();
-      for (Index layer = shape_.layers - 1; layer >= 0; --layer) {
-        for (Index direction = 0; direction < shape_.directions; ++direction) run_direction(me, layer, direction);
+      for (Index layer = scope_.layers.end - 1; layer >= scope_.layers.begin; --layer) {
+        for (Index direction = scope_.directions.begin; direction < scope_.directions.end; ++direction)
+          run_direction(me, layer, direction);
         team.barrier();
         layer_gradients_.run(me, layer, input_gradient(layer), d_projected_);
         team.barrier();
@@ -51,20 +55,30 @@ class BackwardPass {
   }
 
  private:
-  void allocate() {
-    for (std::size_t i = 0; i < packed_.size(); ++i)
-      packed_[i].want(arena_, maps_, shape_, static_cast<Index>(i) / shape_.directions, k_.lanes);
+  template <class Visit>
+  void for_each_direction(Visit&& visit) {
+    for (Index layer = scope_.layers.begin; layer < scope_.layers.end; ++layer)
+      for (Index direction = scope_.directions.begin; direction < scope_.directions.end; ++direction)
+        visit(layer, static_cast<std::size_t>(layer * shape_.directions + direction));
+  }
+
+  void allocate(const LayerBuffers<T>* d_layers) {
+    for_each_direction([&](Index layer, std::size_t i) { packed_[i].want(arena_, maps_, shape_, layer, k_.lanes); });
     const Index B = batch_.rows();
     arena_.want(d_h_, B, width_.output);
     arena_.want(d_c_, B, width_.state);
     arena_.want(d_rh_, B, maps_.reset_before ? width_.state : 0);
     arena_.want(d_m_, B, shape_.proj ? width_.state : 0);
-    arena_.want(gathered_dy_, B, shape_.output());
+    output_gradients_.want(arena_);
     d_projected_.resize(static_cast<std::size_t>(shape_.directions));
     for (T*& d : d_projected_) arena_.want(d, panel_, shape_.proj ? maps_.proj.panels() : 0);
-    for (T*& d : d_output_) arena_.want(d, batch_.packed_rows(), shape_.layers > 1 ? shape_.layer_input(1) : 0);
+    T* by_turns[2];
+    for (T*& d : by_turns) arena_.want(d, !d_layers && shape_.layers > 1 ? saved_.rows : 0, shape_.layer_input(1));
     layer_gradients_.want(arena_, split_.threads);
     arena_.allocate();
+    d_layers_.first_row = batch_.offset(scope_.steps.begin);
+    for (Index layer = 0; layer < shape_.layers; ++layer) d_layers_.input.push_back(by_turns[layer % 2]);
+    if (d_layers) d_layers_ = *d_layers;
   }
 
   struct Place {
@@ -72,7 +86,6 @@ class BackwardPass {
     Walk walk;
     typename Saved<T>::Direction saved;
     BackwardWeights<T> weights;
-    Rows<const T> d_y;
     T* d_projected;
   };
 
@@ -80,32 +93,26 @@ class BackwardPass {
     const std::size_t index = static_cast<std::size_t>(layer * shape_.directions + direction);
     return {layer,
             direction,
-            Walk(batch_, direction == 1),
+            Walk(batch_, direction == 1, scope_.steps),
             saved_.directions[index],
             packed_[index],
-            output_gradient(layer).columns_from(direction * shape_.output()),
             d_projected_[static_cast<std::size_t>(direction)]};
   }
 
-  Rows<const T> output_gradient(Index layer) const {
-    const Index columns = shape_.directions * shape_.output();
-    if (layer + 1 < shape_.layers) return Rows<const T>::packed(d_output_[layer % 2], batch_, columns);
-    return Rows<const T>::of_caller(grad_.dy, batch_, saved_.sequences.array_steps, columns,
-                                    saved_.sequences.batch_first);
-  }
   Rows<T> input_gradient(Index layer) const {
-    if (layer > 0) return Rows<T>::packed(d_output_[(layer - 1) % 2], batch_, shape_.layer_input(layer));
-    return Rows<T>::of_caller(grad_.dx, batch_, saved_.sequences.array_steps, shape_.input,
-                              saved_.sequences.batch_first);
+    if (layer > 0) return d_layers_.rows(layer, batch_, shape_);
+    const Sequences<T>& seq = saved_.tape.sequences;
+    return Rows<T>::of_caller(grad_.dx, batch_, seq.array_steps, shape_.input, seq.batch_first);
   }
 
   void run_direction(const Member& me, Index layer, Index direction) {
     const Place p = place(layer, direction);
     load_final_state(me, p);
     me.meet();
-    for (Index step = batch_.steps() - 1; step >= 0; --step) run_step(me, p, step);
-    if (batch_.steps() > 0 && !interrupt_.requested())
-      recurrent_gradient(me, p, me.active_rows(p.walk.active(0)), 0, d_h_, width_.output, 0);
+    const Segment steps = scope_.steps;
+    for (Index step = steps.end - 1; step >= steps.begin; --step) run_step(me, p, step);
+    if (steps.begin < steps.end && !interrupt_.requested())
+      recurrent_gradient(me, p, me.active_rows(p.walk.active(steps.begin)), steps.begin, d_h_, width_.output, 0);
     me.meet();
     store_initial_state(me, p);
     me.meet();
@@ -119,10 +126,12 @@ class BackwardPass {
     const auto load = [](const T* from, Index row, Index columns, T* to, Index width) {
       copy_padded(from ? from + row * columns : nullptr, columns, to, width);
     };
+    const bool last = scope_.steps.end == batch_.steps();
+    const T* d_c = last ? grad_.dcn : grad_.dc0;
     const Range mine = me.copied_rows(batch_.rows());
     for (Index j = mine.begin; j < mine.end; ++j) {
-      load(grad_.dhn, state_row(p, j), shape_.output(), d_h_ + j * width_.output, width_.output);
-      load(grad_.dcn, state_row(p, j), shape_.hidden, d_c_ + j * width_.state, width_.state);
+      load(last ? grad_.dhn : grad_.dh0, state_row(p, j), shape_.output(), d_h_ + j * width_.output, width_.output);
+      load(shape_.is_lstm() ? d_c : nullptr, state_row(p, j), shape_.hidden, d_c_ + j * width_.state, width_.state);
     }
   }
 
@@ -154,28 +163,20 @@ class BackwardPass {
                      .c_padded = true});
   }
 
+  // This member's rows that go on to the next step of the segment.
+  Range going_on(const Member& me, const Place& p, Index step) const {
+    return me.active_rows(step + 1 < scope_.steps.end ? p.walk.active(step + 1) : 0);
+  }
+
   T* gates(const Place& p, Index step, Index row) const {
     return p.saved.gates + (p.walk.row(step) + row) * 4 * k_.lanes;
   }
 
-  // dy of the step's rows, from `rows.begin` on, and the stride of its rows; null where there is none.
-  struct OutputGradient {
-    const T* data;
-    Index row_stride;
-  };
-  OutputGradient output_gradient_rows(const Member& me, const Place& p, Index step, Range rows) {
-    if (!p.d_y) return {nullptr, 0};
-    if (p.d_y.regular() && !p.walk.own_order()) return {p.d_y.at(p.walk.time(step, 0), rows.begin), p.d_y.row_stride()};
-    const Index P = shape_.output();
-    const Range mine = me.copied_rows(p.walk.active(step));
-    gather_step(p.d_y, p.walk, step, mine.begin, mine.end, P, gathered_dy_ + mine.begin * P, P);
-    me.meet();
-    return {gathered_dy_ + rows.begin * P, P};
-  }
-
   void run_step(const Member& me, const Place& p, Index step) {
     const Range rows = me.active_rows(p.walk.active(step));
-    const OutputGradient d_y = output_gradient_rows(me, p, step, rows);
+    const typename OutputGradients<T>::Source source{p.layer, p.direction, p.walk};
+    const OutputGradient<T> d_y = output_gradients_.rows(me, source, step, rows);
+    output_gradients_.add_cells(me, source, step, d_c_, width_.state);
     const bool stopped = interrupt_.requested();
     if (shape_.proj) {
       if (stopped)
@@ -189,7 +190,7 @@ class BackwardPass {
       return;
     }
     const Index row = p.walk.row(step) + rows.begin, previous = p.walk.previous_row(step) + rows.begin;
-    const Index next = shape_.proj ? 0 : me.active_rows(p.walk.active(step + 1)).size();
+    const Index next = shape_.proj ? 0 : going_on(me, p, step).size();
     const kernels::StepBackward<T> s{
         .rows = rows.size(),
         .column_panel_begin = me.column_panels.begin,
@@ -216,8 +217,8 @@ class BackwardPass {
   }
 
   // With projection: dh [P] of the step into d_projected (as panels, for the gradient of W_hr), then dm = dh * W_hr.
-  void project_back(const Member& me, const Place& p, Index step, Range rows, OutputGradient d_y) {
-    const Index L = k_.lanes, at = p.walk.row(step) * 4 * L, next = me.active_rows(p.walk.active(step + 1)).size();
+  void project_back(const Member& me, const Place& p, Index step, Range rows, OutputGradient<T> d_y) {
+    const Index L = k_.lanes, at = p.walk.row(step) * 4 * L, next = going_on(me, p, step).size();
     if (next) recurrent_gradient(me, p, {rows.begin, rows.begin + next}, step + 1, p.d_projected + at, 4 * L, panel_);
     for (Index panel = me.projection_panels.begin; panel < me.projection_panels.end; ++panel) {
       const Index first = panel * 4 * L, columns = smaller(4 * L, shape_.proj - first);
@@ -249,6 +250,7 @@ class BackwardPass {
   const Batch& batch_;
   const Kernels<T>& k_;
   const CellMaps maps_;
+  const Scope scope_;
   const std::vector<Weights<const T>>& weights_;
   const SequenceGradients<T>& grad_;
   const Split split_;
@@ -257,33 +259,33 @@ class BackwardPass {
   const Index panel_;
   Arena arena_;
   std::vector<BackwardWeights<T>> packed_;
+  LayerBuffers<T> d_layers_;
+  OutputGradients<T> output_gradients_;
   LayerGradients<T> layer_gradients_;
   T* d_h_ = nullptr;
   T* d_c_ = nullptr;
   T* d_rh_ = nullptr;
   T* d_m_ = nullptr;
-  T* gathered_dy_ = nullptr;
   std::vector<T*> d_projected_;
-  T* d_output_[2] = {nullptr, nullptr};
 };
 
 }  // namespace
 
 template <class T>
-std::unique_ptr<WeightGradients<T>> backward(const Saved<T>& saved, const std::vector<Weights<const T>>& weights,
-                                             const SequenceGradients<T>& gradients, int threads,
-                                             Interrupt::Check check) {
-  auto result = std::make_unique<WeightGradients<T>>(saved.shape, *saved.table, threads);
-  const Split split =
-      Split::plan(saved.shape, saved.batch, kernels::of_type<T>(*saved.table).lanes, sizeof(T), threads);
-  if (!BackwardPass<T>(saved, weights, gradients, *result, split, check).run()) return nullptr;
-  return result;
+bool backward_pass(const Saved<T>& saved, const std::vector<Weights<const T>>& weights,
+                   const SequenceGradients<T>& gradients, const LayerBuffers<T>* d_layers, WeightGradients<T>& out,
+                   int threads, Interrupt::Check check) {
+  const Tape<T>& tape = saved.tape;
+  const Index lanes = kernels::of_type<T>(tape.weights->table()).lanes;
+  const Split split = Split::plan(tape.shape, tape.batch, lanes, sizeof(T), threads);
+  return BackwardPass<T>(saved, weights, gradients, d_layers, out, split, check).run();
 }
 
-template std::unique_ptr<WeightGradients<float>> backward(const Saved<float>&, const std::vector<Weights<const float>>&,
-                                                          const SequenceGradients<float>&, int, Interrupt::Check);
-template std::unique_ptr<WeightGradients<double>> backward(const Saved<double>&,
-                                                           const std::vector<Weights<const double>>&,
-                                                           const SequenceGradients<double>&, int, Interrupt::Check);
+template bool backward_pass(const Saved<float>&, const std::vector<Weights<const float>>&,
+                            const SequenceGradients<float>&, const LayerBuffers<float>*, WeightGradients<float>&, int,
+                            Interrupt::Check);
+template bool backward_pass(const Saved<double>&, const std::vector<Weights<const double>>&,
+                            const SequenceGradients<double>&, const LayerBuffers<double>*, WeightGradients<double>&,
+                            int, Interrupt::Check);
 
 }  // namespace pyrnn

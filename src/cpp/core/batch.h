@@ -33,25 +33,36 @@ class Batch {
   std::vector<Index> length_;    // [rows], descending
 };
 
-// One direction's way through a batch: its step s, and where that step's rows lie.
+// The steps of a direction, counted from where it starts, that the buffers hold: all, or a piece of a long sequence.
+struct Segment {
+  Index begin, end;
+  Index rows(const Batch& batch) const { return batch.offset(end) - batch.offset(begin); }
+};
+
+// One direction's way through a batch: its step s, and where that step's rows lie in the buffers of a segment.
 //
 // The forward direction visits the packed rows in order. The reverse one visits them backwards where all rows are
 // equally long; otherwise each row starts at its own end, and the direction works on a copy in its own order.
 class Walk {
  public:
-  Walk(const Batch& batch, bool reverse) : batch_(&batch), reverse_(reverse) {}
+  Walk(const Batch& batch, bool reverse, Segment steps) : batch_(&batch), reverse_(reverse), steps_(steps) {}
   bool own_order() const { return reverse_ && !batch_->uniform(); }
   bool backwards() const { return reverse_ && batch_->uniform(); }
   Index active(Index step) const { return batch_->active(step); }
-  Index row(Index step) const { return batch_->offset(backwards() ? batch_->steps() - 1 - step : step); }
+  Index row(Index step) const {
+    if (backwards()) return (steps_.end - 1 - step) * batch_->rows();
+    return batch_->offset(step) - batch_->offset(steps_.begin);
+  }
   // The row before the first step: where the initial state lies, one step away from row(0).
-  Index initial_row() const { return backwards() ? batch_->packed_rows() : -batch_->rows(); }
-  Index previous_row(Index step) const { return step == 0 ? initial_row() : row(step - 1); }
+  Index initial_row() const { return backwards() ? steps_.rows(*batch_) : -batch_->rows(); }
+  Index previous_row(Index step) const { return step == steps_.begin ? initial_row() : row(step - 1); }
+  // Its own inverse: the step at a time.
   Index time(Index step, Index row) const { return reverse_ ? batch_->length(row) - 1 - step : step; }
 
  private:
   const Batch* batch_;
   bool reverse_;
+  Segment steps_;
 };
 
 }  // namespace pyrnn

@@ -2,7 +2,7 @@
 // The buffers of one layer and direction: how large, and how their rows and panels lie.
 #pragma once
 
-#include "core/stack.h"
+#include "core/passes.h"
 
 namespace pyrnn {
 

@@ -8,7 +8,7 @@
 namespace pyrnn {
 
 template <class T>
-void drop_rows(const kernels::Kernels<T>& k, Range rows, const Batch& batch, const StackShape& shape, DropoutKey key,
-               Index layer, const Rows<T>& output);
+void drop_rows(const kernels::Kernels<T>& k, Range rows, Segment times, const Batch& batch, const StackShape& shape,
+               DropoutKey key, Index layer, const Rows<T>& output);
 
 }  // namespace pyrnn

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/buffers.h"
 #include "core/cell_steps.h"
-#include "core/dropped.h"
-#include "core/member.h"
-#include "core/rows.h"
+#include "core/outputs.h"
 
 namespace pyrnn {
 namespace {
@@ -19,33 +17,36 @@ class ForwardPass {
  public:
   using Buffers = typename Saved<T>::Direction;
 
-  // saved: null for inference, whose buffers hold only the steps of one chunk.
-  ForwardPass(const StackShape& shape, const PackedWeights<T>& weights, const Batch& batch,
-              const Sequences<T>& sequences, Saved<T>* saved, Split split, Interrupt::Check check)
-      : shape_(shape),
-        k_(kernels::of_type<T>(weights.table())),
-        maps_(maps_of(shape, k_.lanes)),
-        weights_(weights),
-        batch_(batch),
-        seq_(sequences),
-        saved_(saved),
+  // Without job.saved, buffers hold only the steps of one chunk.
+  ForwardPass(const ForwardJob<T>& job, Split split, Interrupt::Check check)
+      : job_(job),
+        shape_(job.shape),
+        k_(kernels::of_type<T>(job.weights.table())),
+        maps_(maps_of(shape_, k_.lanes)),
+        batch_(job.batch),
+        seq_(job.sequences),
+        scope_(job.scope),
+        saved_(job.saved),
         split_(split),
         interrupt_(check),
-        chunk_(larger(
-            1, smaller(batch.steps(), kRowsAhead / larger(1, batch.rows() / (split.by_units ? 1 : split.threads))))),
-        width_(shape, k_.lanes),
-        gates_panel_(gates_panel_stride(saved ? batch.packed_rows() : chunk_ * batch.rows(), k_.lanes)) {
+        chunk_(larger(1, smaller(scope_.steps.end - scope_.steps.begin,
+                                 kRowsAhead / larger(1, batch_.rows() / (split.by_units ? 1 : split.threads))))),
+        width_(shape_, k_.lanes),
+        gates_panel_(gates_panel_stride(saved_ ? saved_->rows : chunk_ * batch_.rows(), k_.lanes)),
+        outputs_(job_, layers_) {
     // Of one width for all layers: members are not always in the same layer, and must stay in rows of their own.
-    inference_x_row_ = larger(shape.input, shape.layer_input(1));
+    inference_x_row_ = larger(shape_.input, shape_.layer_input(1));
     if (!saved_) allocate_chunk_buffers();
+    if (job.layers || saved_) layers_ = job.layers ? *job.layers : saved_->layers;
   }
 
   bool run() {
     parallel(split_.threads, [&](int rank, Team& team) noexcept {
       const Member me = Member::of({team.size(), split_.by_units}, shape_, batch_, maps_, k_.lanes, rank, team);
-      for (Index layer = 0; layer < shape_.layers; ++layer) {
-        for (Index direction = 0; direction < shape_.directions; ++direction) run_direction(me, layer, direction);
-        drop_outputs(me, layer);
+      for (Index layer = scope_.layers.begin; layer < scope_.layers.end; ++layer) {
+        for (Index direction = scope_.directions.begin; direction < scope_.directions.end; ++direction)
+          run_direction(me, layer, direction);
+        if (!interrupt_.requested()) outputs_.drop(k_, me, layer);
         me.meet();
       }
     });
@@ -57,10 +58,13 @@ class ForwardPass {
     const Index rows = chunk_ * batch_.rows();
     want_buffers<T>(arena_, shape_, maps_, k_.lanes, rows, batch_.rows(), inference_);
     arena_.want(inference_x_, rows, inference_x_row_);
-    for (T*& output : layer_output_)
-      arena_.want(output, batch_.packed_rows(), shape_.layers > 1 ? shape_.layer_input(1) : 0);
+    T* by_turns[2];
+    const bool own_layers = !job_.layers && shape_.layers > 1;
+    for (T*& input : by_turns) arena_.want(input, own_layers ? scope_.steps.rows(batch_) : 0, shape_.layer_input(1));
     arena_.allocate();
     shift_past_initial_state<T>(inference_, shape_, k_.lanes, -batch_.rows());
+    layers_.first_row = batch_.offset(scope_.steps.begin);
+    for (Index layer = 0; own_layers && layer < shape_.layers; ++layer) layers_.input.push_back(by_turns[layer % 2]);
   }
 
   // One layer and direction, as one member sees it.
@@ -77,7 +81,7 @@ class ForwardPass {
   };
 
   Place place(Index layer, Index direction) const {
-    const Walk walk(batch_, direction == 1);
+    const Walk walk(batch_, direction == 1, scope_.steps);
     const std::size_t index = static_cast<std::size_t>(layer * shape_.directions + direction);
     const Rows<const T> input = input_of(layer);
     const Buffers& buffers = saved_ ? saved_->directions[index] : inference_;
@@ -91,24 +95,15 @@ class ForwardPass {
             gathers,
             saved_ ? buffers.x : inference_x_,
             saved_ ? shape_.layer_input(layer) : inference_x_row_,
-            weights_.of(layer, direction)};
+            job_.weights.of(layer, direction)};
   }
 
   Rows<const T> input_of(Index layer) const {
     if (layer == 0) return Rows<const T>::of_caller(seq_.x, batch_, seq_.array_steps, shape_.input, seq_.batch_first);
-    return Rows<const T>::packed(output_buffer(layer - 1), batch_, shape_.layer_input(layer));
-  }
-  T* output_buffer(Index layer) const {
-    return saved_ ? saved_->layer_inputs[static_cast<std::size_t>(layer + 1)] : layer_output_[layer % 2];
-  }
-  Rows<T> output_of(const Place& p) const {
-    const Index columns = shape_.directions * shape_.output(), first = p.direction * shape_.output();
-    if (p.layer + 1 == shape_.layers)
-      return Rows<T>::of_caller(seq_.y, batch_, seq_.array_steps, columns, seq_.batch_first).columns_from(first);
-    return Rows<T>::packed(output_buffer(p.layer), batch_, columns).columns_from(first);
+    return layers_.rows(layer, batch_, shape_).read_only();
   }
 
-  // Rows of the buffers: all steps in training, those of the chunk from step `first` on in inference.
+  // Rows of the buffers: all steps of the scope in training, those of the chunk from step `first` on in inference.
   Index row_of(const Place& p, Index step, Index first) const {
     return saved_ ? p.walk.row(step) : (step - first) * batch_.rows();
   }
@@ -119,9 +114,9 @@ class ForwardPass {
   void run_direction(const Member& me, Index layer, Index direction) {
     const Place p = place(layer, direction);
     load_initial_state(me, p);
-    for (Index first = 0; first < batch_.steps(); first += chunk_) {
-      const Index end = smaller(first + chunk_, batch_.steps());
-      if (!saved_ && first > 0) carry_state(me, p);
+    for (Index first = scope_.steps.begin; first < scope_.steps.end; first += chunk_) {
+      const Index end = smaller(first + chunk_, scope_.steps.end);
+      if (!saved_ && first > scope_.steps.begin) carry_state(me, p);
       if (p.gathers && !interrupt_.requested()) gather_input(me, p, first, end);
       me.meet();
       multiply_input(me, p, first, end);
@@ -132,17 +127,15 @@ class ForwardPass {
 
   void load_initial_state(const Member& me, const Place& p) {
     const Index state = p.layer * shape_.directions + p.direction, P = shape_.output(), H = shape_.hidden;
-    const Index initial = previous_row(p, 0, 0);
+    const Index first = scope_.steps.begin, initial = previous_row(p, first, first);
     const Range mine = me.copied_rows(batch_.rows());
     for (Index j = mine.begin; j < mine.end; ++j) {
       const Index from = state * batch_.rows() + batch_.original(j);
-      const bool empty = batch_.length(j) == 0;
-      copy_padded(seq_.h0 ? seq_.h0 + from * P : nullptr, P, p.buffers.h + (initial + j) * width_.output,
-                  width_.output);
-      if (empty) copy_padded(seq_.h0 ? seq_.h0 + from * P : nullptr, P, seq_.hn + from * P, P);
-      if (!shape_.is_lstm()) continue;
-      copy_padded(seq_.c0 ? seq_.c0 + from * H : nullptr, H, p.buffers.c + (initial + j) * width_.state, width_.state);
-      if (empty) copy_padded(seq_.c0 ? seq_.c0 + from * H : nullptr, H, seq_.cn + from * H, H);
+      T* h = p.buffers.h + (initial + j) * width_.output;
+      T* c = p.buffers.c + (initial + j) * width_.state;
+      copy_padded(seq_.h0 ? seq_.h0 + from * P : nullptr, P, h, width_.output);
+      if (shape_.is_lstm()) copy_padded(seq_.c0 ? seq_.c0 + from * H : nullptr, H, c, width_.state);
+      if (batch_.length(j) <= first) outputs_.store_state(p.layer, p.direction, j, h, c);
     }
   }
 
@@ -225,36 +218,20 @@ class ForwardPass {
           .w_hr = p.weights.w_hr, .h = h, .h_row = width_.output, .panels = me.projection_panels};
       cell_forward(k_, shape_, maps_, s, projection, [&] { me.meet(); });
       interrupt_.poll(me.rank, static_cast<double>(rows.size() * shape_.output() * shape_.hidden * shape_.gates()));
-      emit(me, p, step, first);
+      const Index first_row = row_of(p, step, first);
+      outputs_.emit(me, {p.layer, p.direction, p.walk, width_.output, width_.state}, step,
+                    p.buffers.h + first_row * width_.output, p.buffers.c + first_row * width_.state);
     }
   }
 
-  // h to the output in time order; the state of rows that end here to hn and cn.
-  void emit(const Member& me, const Place& p, Index step, Index first) {
-    const Range rows = me.copied_rows(p.walk.active(step));
-    const Index row = row_of(p, step, first), P = shape_.output(), H = shape_.hidden;
-    scatter_step(p.buffers.h + (row + rows.begin) * width_.output, width_.output, p.walk, step, rows.begin, rows.end, P,
-                 output_of(p));
-    for (Index j = larger(rows.begin, p.walk.active(step + 1)); j < rows.end; ++j) {
-      const Index state = (p.layer * shape_.directions + p.direction) * batch_.rows() + batch_.original(j);
-      std::copy_n(p.buffers.h + (row + j) * width_.output, P, seq_.hn + state * P);
-      if (shape_.is_lstm()) std::copy_n(p.buffers.c + (row + j) * width_.state, H, seq_.cn + state * H);
-    }
-  }
-
-  void drop_outputs(const Member& me, Index layer) {
-    if (!saved_ || shape_.dropout == 0 || layer + 1 == shape_.layers || interrupt_.requested()) return;
-    const Rows<T> output = Rows<T>::packed(output_buffer(layer), batch_, shape_.layer_input(1));
-    drop_rows(k_, me.copied_rows(batch_.rows()), batch_, shape_, saved_->key, layer, output);
-  }
-
+  const ForwardJob<T>& job_;
   const StackShape& shape_;
   const Kernels<T>& k_;
   const CellMaps maps_;
-  const PackedWeights<T>& weights_;
   const Batch& batch_;
   const Sequences<T>& seq_;
-  Saved<T>* saved_;
+  const Scope scope_;
+  Saved<T>* const saved_;
   const Split split_;
   Interrupt interrupt_;
   const Index chunk_;
@@ -264,37 +241,30 @@ class ForwardPass {
   Buffers inference_{};
   T* inference_x_ = nullptr;
   Index inference_x_row_ = 0;
-  T* layer_output_[2] = {nullptr, nullptr};
+  LayerBuffers<T> layers_;
+  const Outputs<T> outputs_;
 };
 
 }  // namespace
 
 template <class T>
-bool forward(const StackShape& shape, const PackedWeights<T>& weights, const Batch& batch,
-             const Sequences<T>& sequences, int threads, Interrupt::Check check) {
-  const Split split = Split::plan(shape, batch, kernels::of_type<T>(weights.table()).lanes, sizeof(T), threads);
-  return ForwardPass<T>(shape, weights, batch, sequences, nullptr, split, check).run();
+bool forward_pass(const ForwardJob<T>& job, int threads, Interrupt::Check check) {
+  const Split split =
+      Split::plan(job.shape, job.batch, kernels::of_type<T>(job.weights.table()).lanes, sizeof(T), threads);
+  return ForwardPass<T>(job, split, check).run();
 }
 
 template <class T>
-std::unique_ptr<Saved<T>> forward_train(const StackShape& shape, const PackedWeights<T>& weights, const Batch& batch,
-                                        const Sequences<T>& sequences, DropoutKey key, int threads,
-                                        Interrupt::Check check) {
-  auto saved = std::make_unique<Saved<T>>(shape, weights.table(), batch);
-  saved->sequences = sequences;
-  saved->key = key;
-  const Split split = Split::plan(shape, batch, kernels::of_type<T>(weights.table()).lanes, sizeof(T), threads);
-  if (!ForwardPass<T>(shape, weights, saved->batch, sequences, saved.get(), split, check).run()) return nullptr;
-  return saved;
+bool forward(const StackShape& shape, const PackedWeights<T>& weights, const Batch& batch,
+             const Sequences<T>& sequences, int threads, Interrupt::Check check) {
+  return forward_pass<T>({shape, weights, batch, sequences, Scope::all(shape, batch)}, threads, check);
 }
 
+template bool forward_pass(const ForwardJob<float>&, int, Interrupt::Check);
+template bool forward_pass(const ForwardJob<double>&, int, Interrupt::Check);
 template bool forward(const StackShape&, const PackedWeights<float>&, const Batch&, const Sequences<float>&, int,
                       Interrupt::Check);
 template bool forward(const StackShape&, const PackedWeights<double>&, const Batch&, const Sequences<double>&, int,
                       Interrupt::Check);
-template std::unique_ptr<Saved<float>> forward_train(const StackShape&, const PackedWeights<float>&, const Batch&,
-                                                     const Sequences<float>&, DropoutKey, int, Interrupt::Check);
-template std::unique_ptr<Saved<double>> forward_train(const StackShape&, const PackedWeights<double>&, const Batch&,
-                                                      const Sequences<double>&, DropoutKey, int, Interrupt::Check);
 
 }  // namespace pyrnn

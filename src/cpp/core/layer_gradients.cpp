@@ -17,10 +17,8 @@ Index padded_rows(const kernels::PanelMap& map) { return map.panels() * map.pane
 
 template <class T>
 void LayerGradients<T>::want(Arena& arena, int threads) {
-  const Index R = batch_.packed_rows();
-  if (!batch_.uniform() || saved_.sequences.batch_first) arena.want(packed_dx_, R, shape_.input);
-  if (!batch_.uniform() && shape_.directions == 2)
-    arena.want(reordered_dx_, R, larger(shape_.input, shape_.layer_input(1)));
+  if (!batch_.uniform() || saved_.tape.sequences.batch_first)
+    arena.want(own_dx_, saved_.rows, larger(shape_.input, shape_.layer_input(1)));
   scratch_.resize(static_cast<std::size_t>(threads));
   for (T*& scratch : scratch_) arena.want(scratch, k_.weight_gradient_scratch(chunk_rows()));
   blocks_.resize(static_cast<std::size_t>(threads));
@@ -34,8 +32,10 @@ void LayerGradients<T>::clear(const Member& me) {
     const Range mine = share_of(padded_rows(map) * (columns + 1), me.rank, me.team->size());
     std::fill_n(gradient + mine.begin, mine.size(), T(0));
   };
-  for (Index layer = 0; layer < shape_.layers; ++layer)
-    for (Index direction = 0; direction < shape_.directions; ++direction) {
+  const Scope& scope = saved_.scope;
+  if (scope.steps.end < batch_.steps()) return;
+  for (Index layer = scope.layers.begin; layer < scope.layers.end; ++layer)
+    for (Index direction = scope.directions.begin; direction < scope.directions.end; ++direction) {
       const auto& to = out_.directions[index(layer, direction)];
       zero(to.w_ih, maps_.x, shape_.layer_input(layer));
       zero(to.w_hh, maps_.h, shape_.output());
@@ -46,46 +46,56 @@ void LayerGradients<T>::clear(const Member& me) {
 
 template <class T>
 void LayerGradients<T>::run(const Member& me, Index layer, const Rows<T>& d_x, const std::vector<T*>& d_projected) {
+  const Range directions = saved_.scope.directions;
   if (d_x) {
-    T* packed = layer > 0 || d_x.contiguous() ? d_x.first() : packed_dx_;
-    for (Index direction = 0; direction < shape_.directions; ++direction) {
-      if (direction > 0) me.team->barrier();  // the second direction adds to rows of the first in another order
-      input_gradient(me, layer, direction, packed);
+    for (Index direction = directions.begin; direction < directions.end; ++direction) {
+      if (direction > directions.begin) me.team->barrier();  // it adds to rows of the first in another order
+      input_gradient(me, layer, direction, d_x);
     }
     me.team->barrier();
-    if (packed == packed_dx_) scatter_input_gradient(me, d_x);
     if (layer > 0) drop_input_gradient(me, layer, d_x);
   }
-  for (Index direction = 0; direction < shape_.directions; ++direction)
+  for (Index direction = directions.begin; direction < directions.end; ++direction)
     weight_gradients(me, layer, direction, d_projected[static_cast<std::size_t>(direction)]);
 }
 
 // In pieces that stay in a cache while the columns' panels pass, and between which a call can be stopped.
 template <class T>
-void LayerGradients<T>::input_gradient(const Member& me, Index layer, Index direction, T* d_x) {
+void LayerGradients<T>::input_gradient(const Member& me, Index layer, Index direction, const Rows<T>& d_x) {
   constexpr Index kMostRows = 256;
-  const Walk walk(batch_, direction == 1);
-  const Index I = shape_.layer_input(layer), R = batch_.packed_rows(), team = me.team->size();
+  const Segment steps = saved_.scope.steps;
+  const Walk walk(batch_, direction == 1, steps);
+  const Index I = shape_.layer_input(layer), R = saved_.rows, team = me.team->size();
+  const bool in_place = d_x.contiguous() && !walk.own_order();
+  const Index first = walk.backwards() ? steps.end - 1 : steps.begin;  // the step whose rows come first in memory
   const Index pieces = larger(ceil_div(R, kMostRows), team == 1 ? 1 : kPiecesOfMember * team);
   queues_[index(layer, direction)].d_x.share(pieces, [&](Index piece) {
     const Range rows = share_of(R, static_cast<int>(piece), static_cast<int>(pieces));
     if (rows.empty() || interrupt_.requested()) return;
-    if (!walk.own_order()) return input_gradient_rows(me, layer, direction, rows, d_x);
+    if (in_place) return input_gradient_rows(me, layer, direction, rows, d_x.at(walk.time(first, 0), 0));
     // The gates lie in the direction's own order: bring dx's rows into it and back.
-    reorder(walk, rows, [&](Index from, Index to) { std::copy_n(d_x + from * I, I, reordered_dx_ + to * I); });
-    input_gradient_rows(me, layer, direction, rows, reordered_dx_);
-    reorder(walk, rows, [&](Index to, Index from) { std::copy_n(reordered_dx_ + from * I, I, d_x + to * I); });
+    if (direction > 0)
+      each_row(walk, rows, d_x, [&](const T* from, Index row) { std::copy_n(from, I, own_dx_ + row * I); });
+    input_gradient_rows(me, layer, direction, rows, own_dx_);
+    each_row(walk, rows, d_x, [&](T* to, Index row) { std::copy_n(own_dx_ + row * I, I, to); });
   });
 }
 
-// Calls f(packed row in the order of time, row) for rows in the direction's own order.
+// Calls f(row of dx, row) for rows of the buffers.
 template <class T>
 template <class F>
-void LayerGradients<T>::reorder(const Walk& walk, Range rows, F&& f) const {
-  for (Index step = batch_.step_of(rows.begin), row = rows.begin; row < rows.end; ++row) {
-    while (row >= batch_.offset(step + 1)) ++step;
-    const Index j = row - batch_.offset(step);
-    f(batch_.offset(walk.time(step, j)) + j, row);
+void LayerGradients<T>::each_row(const Walk& walk, Range rows, const Rows<T>& d_x, F&& f) const {
+  const Segment steps = saved_.scope.steps;
+  if (walk.backwards()) {
+    for (Index row = rows.begin; row < rows.end; ++row)
+      f(d_x.at(walk.time(steps.end - 1 - row / batch_.rows(), 0), row % batch_.rows()), row);
+    return;
+  }
+  const Index first = batch_.offset(steps.begin);
+  for (Index step = batch_.step_of(first + rows.begin), row = rows.begin; row < rows.end; ++row) {
+    while (first + row >= batch_.offset(step + 1)) ++step;
+    const Index j = first + row - batch_.offset(step);
+    f(d_x.at(walk.time(step, j), j), row);
   }
 }
 
@@ -108,31 +118,26 @@ void LayerGradients<T>::input_gradient_rows(const Member& me, Index layer, Index
 }
 
 template <class T>
-void LayerGradients<T>::scatter_input_gradient(const Member& me, const Rows<T>& d_x) {
-  const Walk forward(batch_, false);
-  for (Index step = 0; step < batch_.steps(); ++step) {
-    const Range mine = share_of(batch_.active(step), me.rank, me.team->size());
-    scatter_step<T>(packed_dx_ + (batch_.offset(step) + mine.begin) * shape_.input, shape_.input, forward, step,
-                    mine.begin, mine.end, shape_.input, d_x);
-  }
-}
-
-template <class T>
 void LayerGradients<T>::drop_input_gradient(const Member& me, Index layer, const Rows<T>& d_x) {
   if (shape_.dropout == 0 || interrupt_.requested()) return;
-  drop_rows(k_, share_of(batch_.rows(), me.rank, me.team->size()), batch_, shape_, saved_.key, layer - 1, d_x);
+  Segment times = saved_.scope.steps;
+  if (shape_.directions == 2) {  // both have added theirs when the reverse one's first steps are done
+    if (saved_.scope.directions.end < 2 || times.begin > 0) return;
+    times.end = batch_.steps();
+  }
+  const Range rows = share_of(batch_.rows(), me.rank, me.team->size());
+  drop_rows(k_, rows, times, batch_, shape_, saved_.tape.key, layer - 1, d_x);
 }
 
 template <class T>
 void LayerGradients<T>::weight_gradients(const Member& me, Index layer, Index direction, const T* d_projected) {
-  const Walk walk(batch_, direction == 1);
+  const Walk walk(batch_, direction == 1, saved_.scope.steps);
   const auto& saved = saved_.directions[index(layer, direction)];
   const auto& to = out_.directions[index(layer, direction)];
   const Index I = shape_.layer_input(layer), P = shape_.output(), H = shape_.hidden;
-  const Sequences<T>& seq = saved_.sequences;
-  const Rows<const T> input =
-      layer == 0 ? Rows<const T>::of_caller(seq.x, batch_, seq.array_steps, I, seq.batch_first)
-                 : Rows<const T>::packed(saved_.layer_inputs[static_cast<std::size_t>(layer)], batch_, I);
+  const Sequences<T>& seq = saved_.tape.sequences;
+  const Rows<const T> input = layer == 0 ? Rows<const T>::of_caller(seq.x, batch_, seq.array_steps, I, seq.batch_first)
+                                         : saved_.layers.rows(layer, batch_, shape_).read_only();
   const Operand x{input, saved.x, I, false}, h{input, saved.h, width_.output, true};
   const Operand rh{input, saved.rh, width_.state, false}, m{input, saved.m, width_.state, false};
   Queues& queues = queues_[index(layer, direction)];
@@ -146,15 +151,16 @@ void LayerGradients<T>::weight_gradients(const Member& me, Index layer, Index di
 // be worked off backwards with the same sums.
 template <class T>
 void LayerGradients<T>::weight_gradient(const Member& me, const Walk& walk, const Piece& piece) {
-  if (batch_.steps() == 0) return;
+  const Segment steps = saved_.scope.steps;
+  if (steps.begin == steps.end) return;
   const Index chunk = chunk_steps(batch_.rows()), all = piece.columns + 1, team = me.team->size();
   constexpr Index kColumnsWorthTaking = 48;  // dG is read once for each piece
   const Index pieces = team == 1 ? 1 : smaller(team * kPiecesOfMember, larger(team, all / kColumnsWorthTaking));
   piece.queue->share(pieces, [&](Index n) {
     const Range columns = share_of(all, static_cast<int>(n), static_cast<int>(pieces));
     if (columns.empty()) return;
-    for (Index first = (batch_.steps() - 1) / chunk * chunk; first >= 0 && !interrupt_.requested(); first -= chunk)
-      chunk_gradient(me, walk, piece, first, smaller(first + chunk, batch_.steps()), columns);
+    for (Index first = (steps.end - 1) / chunk * chunk; first >= steps.begin && !interrupt_.requested(); first -= chunk)
+      chunk_gradient(me, walk, piece, first, smaller(first + chunk, steps.end), columns);
   });
 }
 

@@ -18,19 +18,19 @@ class LayerGradients {
   LayerGradients(const Saved<T>& saved, const CellMaps& maps, const std::vector<BackwardWeights<T>>& packed,
                  WeightGradients<T>& out, Interrupt& interrupt)
       : saved_(saved),
-        shape_(saved.shape),
-        batch_(saved.batch),
-        k_(kernels::of_type<T>(*saved.table)),
+        shape_(saved.tape.shape),
+        batch_(saved.tape.batch),
+        k_(kernels::of_type<T>(saved.tape.weights->table())),
         maps_(maps),
         packed_(packed),
         out_(out),
         interrupt_(interrupt),
         width_(shape_, k_.lanes),
-        panel_(gates_panel_stride(batch_.packed_rows(), k_.lanes)),
+        panel_(gates_panel_stride(saved.rows, k_.lanes)),
         queues_(static_cast<std::size_t>(shape_.layers * shape_.directions)) {}
 
   void want(Arena& arena, int threads);
-  // Sets this member's share of the weight gradients to zero.
+  // Sets this member's share of the weight gradients to zero, before the first of the segments.
   void clear(const Member& me);
   // After a barrier. d_x: where dx goes (nowhere, if empty); d_projected: dh of both directions, as panels.
   void run(const Member& me, Index layer, const Rows<T>& d_x, const std::vector<T*>& d_projected);
@@ -56,11 +56,10 @@ class LayerGradients {
     Queue d_x, w_ih, w_hh, w_hn, w_hr;
   };
 
-  void input_gradient(const Member& me, Index layer, Index direction, T* d_x);
+  void input_gradient(const Member& me, Index layer, Index direction, const Rows<T>& d_x);
   void input_gradient_rows(const Member& me, Index layer, Index direction, Range rows, T* d_x);
   template <class F>
-  void reorder(const Walk& walk, Range rows, F&& f) const;
-  void scatter_input_gradient(const Member& me, const Rows<T>& d_x);
+  void each_row(const Walk& walk, Range rows, const Rows<T>& d_x, F&& f) const;
   void drop_input_gradient(const Member& me, Index layer, const Rows<T>& d_x);
   void weight_gradients(const Member& me, Index layer, Index direction, const T* d_projected);
   void weight_gradient(const Member& me, const Walk& walk, const Piece& piece);
@@ -81,8 +80,7 @@ class LayerGradients {
   Interrupt& interrupt_;
   const RowWidths<T> width_;
   const Index panel_;
-  T* packed_dx_ = nullptr;     // where the caller's dx is not in packed order
-  T* reordered_dx_ = nullptr;  // dx in the reverse direction's own order
+  T* own_dx_ = nullptr;        // dx in the direction's own order, where dx's rows do not lie so
   std::vector<T*> scratch_;    // per member
   std::vector<Queues> queues_;  // per layer and direction
   std::vector<std::vector<Block>> blocks_;  // per member

@@ -16,19 +16,21 @@ class Rows {
     const Index step = batch_first ? columns : batch.rows() * columns;
     return {data, batch, batch_first ? array_steps * columns : columns, step, false};
   }
-  // A buffer of packed rows.
-  static Rows packed(T* data, const Batch& batch, Index row_stride) { return {data, batch, row_stride, 0, true}; }
+  // A buffer of packed rows that begins with the batch's packed row `first`.
+  static Rows packed(T* data, const Batch& batch, Index row_stride, Index first) {
+    return {data, batch, row_stride, 0, true, first};
+  }
 
   T* at(Index time, Index row) const {
-    return packed_ ? data_ + (batch_->offset(time) + row) * row_stride_
+    return packed_ ? data_ + (batch_->offset(time) - first_ + row) * row_stride_
                    : data_ + time * step_stride_ + batch_->original(row) * row_stride_;
   }
+  Rows<const T> read_only() const { return {data_, *batch_, row_stride_, step_stride_, packed_, first_}; }
   Rows columns_from(Index first) const {
     Rows part = *this;
     if (data_) part.data_ += first;
     return part;
   }
-  T* first() const { return data_; }
   explicit operator bool() const { return data_ != nullptr; }
   Index row_stride() const { return row_stride_; }
   // The rows of one step are evenly spaced.
@@ -37,11 +39,18 @@ class Rows {
   bool contiguous() const { return packed_ || (batch_->uniform() && step_stride_ == batch_->rows() * row_stride_); }
 
  private:
-  Rows(T* data, const Batch& batch, Index row_stride, Index step_stride, bool packed)
-      : data_(data), batch_(&batch), row_stride_(row_stride), step_stride_(step_stride), packed_(packed) {}
+  template <class U>
+  friend class Rows;
+  Rows(T* data, const Batch& batch, Index row_stride, Index step_stride, bool packed, Index first = 0)
+      : data_(data),
+        batch_(&batch),
+        row_stride_(row_stride),
+        step_stride_(step_stride),
+        first_(first),
+        packed_(packed) {}
   T* data_;
   const Batch* batch_;
-  Index row_stride_, step_stride_;
+  Index row_stride_, step_stride_, first_;
   bool packed_;
 };
 

@@ -8,6 +8,9 @@ namespace pyrnn {
 
 enum class Cell { rnn_tanh, rnn_relu, lstm, gru, gru_reset_before };
 
+// How the outputs of both directions of a layer become one: side by side, or unit by unit.
+enum class Merge { concat, sum, mul, average };
+
 struct StackShape {
   Cell cell;
   Index input;       // I
@@ -17,11 +20,14 @@ struct StackShape {
   bool bias;
   Index proj;        // 0: none
   double dropout;    // between layers
+  Merge merge = Merge::concat;
 
   bool is_lstm() const { return cell == Cell::lstm; }
   Index gates() const { return is_lstm() ? 4 : cell == Cell::gru || cell == Cell::gru_reset_before ? 3 : 1; }
   Index output() const { return proj ? proj : hidden; }  // P
-  Index layer_input(Index layer) const { return layer == 0 ? input : directions * output(); }
+  bool merges() const { return directions == 2 && merge != Merge::concat; }
+  Index layer_output() const { return merges() ? output() : directions * output(); }  // columns of y
+  Index layer_input(Index layer) const { return layer == 0 ? input : layer_output(); }
   // Arrays per layer and direction: w_ih, w_hh, b_ih and b_hh with bias, w_hr with projection.
   Index arrays() const { return 2 + (bias ? 2 : 0) + (proj ? 1 : 0); }
 };

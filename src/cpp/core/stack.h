@@ -20,39 +20,48 @@ namespace pyrnn {
 template <class T>
 struct Sequences {
   Index array_steps;  // T of the arrays
-  bool batch_first;   // x and y are (B, T, columns) rather than (T, B, columns)
+  bool batch_first;   // x, y and cells are (B, T, columns) rather than (T, B, columns)
   const T* x;         // I columns
   const T* h0;        // [L*D][B][P], or null: zero
   const T* c0;        // [L*D][B][H], or null: zero; LSTM
-  T* y;               // D*P columns; zero where a row has ended
+  T* y;               // layer_output() columns; zero where a row has ended; null: not wanted
   T* hn;              // [L*D][B][P]
   T* cn;              // [L*D][B][H], LSTM
+  T* cells;           // D*H columns, every c of the last layer as y has every h; or null
 };
 
 struct DropoutKey {
   std::uint64_t seed, draw;
 };
 
+// The options of a forward pass of training.
+struct Training {
+  DropoutKey key;
+  Index checkpoint_every;
+  int threads;
+};
+
+template <class T>
+struct Saved;  // core/passes.h
+template <class T>
+struct Checkpoints;  // core/checkpoints.h
+
 // What the forward pass of training leaves for the backward pass. x is referenced, not copied.
 template <class T>
-struct Saved {
-  struct Direction {
-    T* x;             // input copied into the direction's own order; null where it already lies so
-    T* gates;         // [panel][R + a few][4*lanes]
-    T* h;             // [B + R][P], row 0 behind or before the initial state (Walk)
-    T* c;             // LSTM [B + R][H]
-    T* m;             // with projection [R][H]: o*tanh(c)
-    T* rh;            // GRU with reset before [R][H]: r*h_prev
-  };
-  Saved(const StackShape& shape, const kernels::KernelTable& table, Batch batch);
+struct Tape {
+  Tape(const StackShape& shape, std::shared_ptr<const PackedWeights<T>> weights, const Batch& batch,
+       const Sequences<T>& sequences, DropoutKey key);
+  ~Tape();
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
   const StackShape shape;
-  const kernels::KernelTable* table;
+  const std::shared_ptr<const PackedWeights<T>> weights;
   const Batch batch;
-  Sequences<T> sequences{};
-  DropoutKey key{};
-  Arena arena;
-  std::vector<Direction> directions;  // [L*D]
-  std::vector<T*> layer_inputs;       // [L]: packed rows in time order, after dropout; null for layer 0
+  const Sequences<T> sequences;
+  const DropoutKey key;
+  std::unique_ptr<Saved<T>> saved;              // all activations,
+  std::unique_ptr<Checkpoints<T>> checkpoints;  // or the states from which they are computed again
 };
 
 // Inference: nothing is saved, nothing is dropped.
@@ -60,11 +69,12 @@ template <class T>
 bool forward(const StackShape& shape, const PackedWeights<T>& weights, const Batch& batch,
              const Sequences<T>& sequences, int threads, Interrupt::Check check);
 
-// Training.
+// Training. checkpoint_every: of how many steps the states are kept, rounded up to whole chunks (core/dims.h), so that
+// no bit depends on it; 0: all activations are kept. Null when stopped.
 template <class T>
-std::unique_ptr<Saved<T>> forward_train(const StackShape& shape, const PackedWeights<T>& weights, const Batch& batch,
-                                        const Sequences<T>& sequences, DropoutKey key, int threads,
-                                        Interrupt::Check check);
+std::unique_ptr<Tape<T>> forward_train(const StackShape& shape, std::shared_ptr<const PackedWeights<T>> weights,
+                                       const Batch& batch, const Sequences<T>& sequences, const Training& training,
+                                       Interrupt::Check check);
 
 // Gradients of the caller's arrays; null where there is none.
 template <class T>
@@ -72,6 +82,7 @@ struct SequenceGradients {
   const T* dy;
   const T* dhn;
   const T* dcn;
+  const T* dcells;
   T* dx;   // zero on entry
   T* dh0;
   T* dc0;
@@ -99,8 +110,9 @@ class WeightGradients {
   Arena arena_;
 };
 
+// Works on the tape in place: it is spent, whether the call ends or is stopped (then null).
 template <class T>
-std::unique_ptr<WeightGradients<T>> backward(const Saved<T>& saved, const std::vector<Weights<const T>>& weights,
+std::unique_ptr<WeightGradients<T>> backward(const Tape<T>& tape, const std::vector<Weights<const T>>& weights,
                                              const SequenceGradients<T>& gradients, int threads,
                                              Interrupt::Check check);
 
