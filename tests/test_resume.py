@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import pyrnn
@@ -145,3 +146,55 @@ def test_a_finished_training_resumes_for_more_epochs(tmp_path):
     longer.fit(data, epochs=4, progress=False, checkpoint=path, resume=True)
     assert longer.history.loss == whole.history.loss
     assert_same_bits(longer.model.state_dict(), whole.model.state_dict())
+
+
+def test_an_epoch_that_was_stopped_is_finished(tmp_path):
+    """stop() in mid-epoch, then the end of the process: the resumed fit finishes the epoch."""
+
+    class Stop(pyrnn.Callback):
+        def on_batch_end(self, trainer, loss):
+            trainer.stop()
+
+    data, path = ragged_task(N=20), tmp_path / "checkpoint"
+    options = {"epochs": 3, "batch_size": 4, "checkpoint_every": 1, "progress": False}
+    whole = make_trainer()
+    whole.fit(data, checkpoint=tmp_path / "whole", callbacks=[Stop()], **options)
+
+    class StopAndEnd(Stop):
+        seen = 0
+
+        def on_batch_end(self, trainer, loss):
+            super().on_batch_end(trainer, loss)
+            self.seen += 1
+            if self.seen == 3:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_trainer().fit(data, checkpoint=path, callbacks=[StopAndEnd()], **options)
+    resumed = make_trainer()
+
+    class Same(Stop):
+        pass
+
+    Same.__name__ = "StopAndEnd"
+    resumed.fit(data, checkpoint=path, callbacks=[Same()], resume=True, **options)
+    assert resumed.history.loss == whole.history.loss and len(whole.history.loss) == 1
+    assert_same_bits(resumed.model.state_dict(), whole.model.state_dict())
+
+
+@pytest.mark.parametrize(
+    "state", [{"a": np.ones(2, np.int32)}, {"a/b": np.ones(2), "a": {"b": np.ones(2)}}]
+)
+def test_a_state_that_could_not_be_read_again_is_refused(state, tmp_path):
+    class Keeps(pyrnn.Callback):
+        def state_dict(self):
+            return state
+
+        def load_state_dict(self, state):
+            pass
+
+    with pytest.raises(TypeError, match=r"a/b|int32"):
+        make_trainer().fit(
+            ragged_task(N=8), progress=False, checkpoint=tmp_path / "c", callbacks=[Keeps()]
+        )
+    assert not (tmp_path / "c").exists()

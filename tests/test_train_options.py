@@ -131,12 +131,27 @@ def test_metrics_never_see_padding(capsys):
         ({"schedule": 3}, TypeError),
         ({"metrics": ["accuracy"]}, TypeError),
         ({"metrics": [Right]}, TypeError),
+        ({"metrics": [Right(), Right()]}, ValueError),
+        ({"metrics": 3}, TypeError),
         ({"ema": 0.9}, TypeError),
     ],
 )
 def test_bad_options(options, error):
     with pytest.raises(error, match=next(iter(options))):
         make_trainer(**options)
+
+
+def test_generators_are_read_once():
+    """Callbacks and metrics may come as iterators."""
+    seen = []
+
+    class Sees(pyrnn.Callback):
+        def on_fit_end(self, trainer):
+            seen.append(trainer)
+
+    trainer = make_trainer(metrics=(metric for metric in [Right()]))
+    trainer.fit(ragged_task(N=8), ragged_task(N=8), progress=False, callbacks=iter([Sees()]))
+    assert seen == [trainer] and "right" in trainer.history.metrics
 
 
 def test_tbptt_with_all_steps_is_bptt():

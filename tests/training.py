@@ -59,7 +59,7 @@ class Halving:
     def __init__(self, optimizer, per="step", every=4):
         self.optimizer, self.per, self.every, self.calls = optimizer, per, every, 0
 
-    def step(self):
+    def step(self, metric=None):
         self.calls += 1
         if self.calls % self.every == 0:
             self.optimizer.lr *= 0.5

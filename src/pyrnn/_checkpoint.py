@@ -124,6 +124,8 @@ def _check_names(states: Mapping[str, Any], parts: Parts) -> None:
 def _to_json(value: Any, name: str, tensors: dict[str, Array]) -> Any:
     """Nested dicts and lists as JSON, the arrays in them put into `tensors`."""
     if isinstance(value, np.ndarray):
+        if name in tensors:  # of a key with a slash in it
+            raise TypeError(f"a checkpoint cannot hold two arrays named {name!r}")
         tensors[name] = np.array(value, order="C")
         return {TENSOR: name}
     if isinstance(value, np.generic):

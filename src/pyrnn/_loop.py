@@ -1,6 +1,5 @@
 """The training loop: epochs, batches, validation, checkpoints."""
 
-import inspect
 import math
 import os
 import time
@@ -69,7 +68,10 @@ class Loop:
     def run(self) -> None:
         """Trains to the end of the last epoch, or of one in which the fit was stopped."""
         last = self.progress.first_epoch + self.plan.epochs
-        while not self.progress.stopped and len(self.history) < last:
+        # An epoch that was stopped in its middle is finished, also by the fit that resumes it.
+        while len(self.history) < last and (
+            self.progress.epoch.batches or not self.progress.stopped
+        ):
             self._run_epoch()
         self._call("on_fit_end")
 
@@ -149,7 +151,7 @@ class Loop:
         self.progress.finish_epoch()
         for schedule in self.updates.schedules:
             if schedule.per == "epoch":
-                _step(schedule, self.history)
+                schedule.step(epoch.loss.value if self.plan.held_out is None else val_loss)
         self._call("on_epoch_end")
         self._write()
 
@@ -175,12 +177,3 @@ class Loop:
 def _text_of(measured: dict[str, float]) -> str:
     """What the validation measured, for the progress bar."""
     return ", ".join(f"val_{name} {value:.4f}" for name, value in measured.items())
-
-
-def _step(schedule: Any, history: History) -> None:
-    """Steps a schedule behind an epoch; one that watches a measure gets the (validation) loss."""
-    if not inspect.signature(schedule.step).parameters:
-        schedule.step()
-        return
-    val_loss = history.val_loss[-1]
-    schedule.step(history.loss[-1] if math.isnan(val_loss) else val_loss)

@@ -117,9 +117,11 @@ class Objective:
             for row, output in zip(rows, samples.to_layout(y) if has_steps else y, strict=True):
                 length = samples.lengths[row] if samples.lengths is not None else None
                 outputs[row] = output[:length] if has_steps else output
-        if has_steps and samples.arrays is None:
+        if not has_steps:
+            return np.stack(outputs)
+        if samples.arrays is None:
             return outputs
-        return pad(outputs, samples.steps(), y.dtype) if has_steps else np.stack(outputs)
+        return pad(outputs, samples.arrays[0].shape[1], y.dtype)
 
     def infer(self, batch: Batch, state: Any = None) -> tuple[Array, Any]:
         """The model's output for one batch, in the model's layout, and the state behind it."""
@@ -146,11 +148,11 @@ class Objective:
             embedding.check_ids(batch.x)
         if batch.target is None:
             raise TypeError("target is None, expected an array")
-        B, T = batch.x.shape[:2] if self.layout.batch_first else batch.x.shape[1::-1]
+        shape = batch.x.shape[:2] if self.layout.batch_first else batch.x.shape[1::-1]
         if samples.per_step:
-            self._sample_loss.count((B, T, *features), batch.target, batch.lengths)
+            self._sample_loss.count((*shape, *features), batch.target, batch.lengths)
         elif start == 0:
-            B = len(batch.x) if not samples.has_time else B
+            B = shape[0] if samples.has_time else len(batch.x)
             self._sample_loss.count((B, *features), batch.target)
 
     def _check_chunks(self, samples: Samples) -> None:

@@ -31,10 +31,13 @@ def write_tensors(path: Any, tensors: Mapping[str, Array], description: Mapping[
     """Writes arrays (in C order, as safetensors' writer needs them) and a description as JSON.
 
     The path holds the whole old file or the whole new one, whatever happens. OSError with the path
-    if it cannot be written.
+    if it cannot be written; TypeError for an array of a dtype that could not be read again.
     """
     from safetensors.numpy import save as to_bytes
 
+    for name, array in tensors.items():
+        if array.dtype not in DTYPES.values():
+            raise TypeError(f"{name!r} is {array.dtype}, expected float32, float64 or int64")
     head = {"format": FORMAT, "version": _core.build_info()["version"]}
     metadata = {KEY: json.dumps({**head, **description})}
     atomic_write(path, to_bytes(dict(tensors), metadata=metadata))

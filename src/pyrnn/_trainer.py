@@ -17,12 +17,12 @@ from ._objective import Objective
 from ._progress import Progress
 from ._trainer_arguments import (
     EMA,
-    METRIC,
     SCHEDULE,
     check_clipping,
     check_parts,
     checked,
     checked_callbacks,
+    checked_metrics,
 )
 from ._updates import Updates
 from .losses import Loss
@@ -75,7 +75,7 @@ class Trainer:
         self.optimizer = optimizer
         self.history = History()
         self._generator = generator("Trainer", seed)
-        self._objective = Objective(model, loss, checked("metrics", metrics, METRIC))
+        self._objective = Objective(model, loss, checked_metrics(metrics))
         self._updates = Updates(
             model,
             optimizer,

@@ -17,21 +17,40 @@ EMA = ("update", "applied", "state_dict", "load_state_dict")
 
 def checked(name: str, values: Sequence[Any], needed: tuple[str, ...]) -> list[Any]:
     """What has the methods and attributes that the trainer uses."""
+    values = _as_list(name, values)
     for value in values:
         missing = [attribute for attribute in needed if not hasattr(value, attribute)]
         if missing or isinstance(value, type):
             raise TypeError(
                 f"Trainer: {name} is {describe(value)}, expected an object with {', '.join(needed)}"
             )
-    return list(values)
+    return values
 
 
 def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
     """A sequence of callbacks."""
+    callbacks = _as_list("callbacks", callbacks)
     for callback in callbacks:
         if not isinstance(callback, Callback):
             raise TypeError(f"Trainer: callbacks holds {describe(callback)}, expected Callbacks")
     return tuple(callbacks)
+
+
+def checked_metrics(metrics: Any) -> list[Any]:
+    """Metrics, each under a name of its own."""
+    checked_ones = checked("metrics", metrics, METRIC)
+    names = [metric.name for metric in checked_ones]
+    if len({"loss", "val_loss", *names}) < len(names) + 2:
+        raise ValueError(f"Trainer: metrics are named {names}, expected names of their own")
+    return checked_ones
+
+
+def _as_list(name: str, values: Any) -> list[Any]:
+    """The items of any iterable, which may be one that can be read only once."""
+    try:
+        return list(values)
+    except TypeError:
+        raise TypeError(f"Trainer: {name} is {describe(values)}, expected a sequence") from None
 
 
 def check_parts(model: Any, loss: Any, optimizer: Any) -> None:

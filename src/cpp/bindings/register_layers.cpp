@@ -67,7 +67,7 @@ std::vector<std::int64_t> checked_lengths(py::handle lengths_in, py::ssize_t row
   return lengths;
 }
 
-Sequences sequences_of(const Shape& shape, bool batch_first) {
+PooledRows pooled_rows_of(const Shape& shape, bool batch_first) {
   const std::size_t time = batch_first ? 1 : 0;
   return {.steps = shape[time],
           .rows = shape[1 - time],
@@ -81,7 +81,7 @@ py::array run_time_sum(py::handle x_in, py::handle lengths_in, bool batch_first,
   return with_type_of(x_in, "x", [&](auto type) -> py::array {
     using T = decltype(type);
     const py::array x = require_array<T>(x_in, "x", 3);
-    Sequences of = sequences_of(shape_of(x), batch_first);
+    PooledRows of = pooled_rows_of(shape_of(x), batch_first);
     const auto lengths = checked_lengths(lengths_in, of.rows, of.steps);
     of.lengths = lengths.data();
     NewArray<T> y({of.rows, of.columns});
@@ -97,7 +97,7 @@ py::tuple run_time_max(py::handle x_in, py::handle lengths_in, bool batch_first,
     using T = decltype(type);
     using Step = kernels::StepNumber<T>;
     const py::array x = require_array<T>(x_in, "x", 3);
-    Sequences of = sequences_of(shape_of(x), batch_first);
+    PooledRows of = pooled_rows_of(shape_of(x), batch_first);
     const auto lengths = checked_lengths(lengths_in, of.rows, of.steps);
     of.lengths = lengths.data();
     require(of.steps <= std::numeric_limits<Step>::max(), "x: " + shape_text(x) + " has too many steps for its dtype");
@@ -116,7 +116,7 @@ py::array run_time_spread(py::handle dy_in, py::handle lengths_in, std::int64_t 
     const py::array dy = require_array<T>(dy_in, "dy", 2);
     require(steps >= 0, "steps: " + std::to_string(steps) + ", expected at least 0");
     const Shape shape = batch_first ? Shape{dy.shape(0), steps, dy.shape(1)} : Shape{steps, dy.shape(0), dy.shape(1)};
-    Sequences of = sequences_of(shape, batch_first);
+    PooledRows of = pooled_rows_of(shape, batch_first);
     const auto lengths = checked_lengths(lengths_in, of.rows, of.steps);
     of.lengths = lengths.data();
     NewArray<T> dx(shape);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/fpenv.h"
 #include "core/pieces.h"
 
 namespace pyrnn {
@@ -56,6 +57,7 @@ void layer_norm_backward(const kernels::LayerNormGradient<T>& whole, T* d_weight
     for (Index chunk = r.begin; chunk < r.end; ++chunk) take(chunk);
   });
   if (!d_weight) return;
+  const ScopedFloatControl flush(kFlushDenormals);  // as in the chunks
   std::fill_n(d_weight, C, T(0));
   std::fill_n(d_bias, C, T(0));
   const T* sum = sums.data();

@@ -7,7 +7,7 @@
 namespace pyrnn {
 
 // Where a batch of sequences lies: [T][B][F], or [B][T][F] with batch_first.
-struct Sequences {
+struct PooledRows {
   Index steps, rows, columns;
   bool batch_first;
   const std::int64_t* lengths;  // [B], each in [0, T]
@@ -18,12 +18,12 @@ struct Sequences {
 
 // y[b] = sum of the row's steps
 template <class T>
-void time_sum(const Sequences& of, const T* x, T* y, int threads);
+void time_sum(const PooledRows& of, const T* x, T* y, int threads);
 // y[b] = the row's largest values; largest[b] = the first steps that have them
 template <class T>
-void time_max(const Sequences& of, const T* x, T* y, kernels::StepNumber<T>* largest, int threads);
+void time_max(const PooledRows& of, const T* x, T* y, kernels::StepNumber<T>* largest, int threads);
 // d_x[b][t] = d_y[b] at the row's steps, 0 behind them
 template <class T>
-void time_spread(const Sequences& of, const T* d_y, T* d_x, int threads);
+void time_spread(const PooledRows& of, const T* d_y, T* d_x, int threads);
 
 }  // namespace pyrnn
