@@ -172,6 +172,13 @@ def test_bad_ragged_data(data, error, words, role):
     assert not trainer.history.loss
 
 
+def test_ids_that_are_no_integers_are_refused():
+    """Behind a first sample of integers: they would be cut off to integers without a word."""
+    x = [np.array([1, 2]), np.array([1.7, 2.2, 3.9])]
+    with pytest.raises(TypeError, match=r"x\[1\] is float64, expected integers"):
+        make_trainer().fit((x, [0, 1]), progress=False)
+
+
 def test_classes_and_ids_out_of_range_far_in_the_data():
     """The last of many samples, of which only some are looked at together."""
     N = 3000
