@@ -2,6 +2,8 @@
 // Checks of arguments that are not arrays, and the choice of the element type.
 #pragma once
 
+#include <vector>
+
 #include "bindings/arrays.h"
 
 namespace pyrnn::bindings {
@@ -13,6 +15,17 @@ inline void require(bool condition, const std::string& message) {
 inline int checked_threads(int threads) {
   require(threads >= 1, "threads: " + std::to_string(threads) + ", expected at least 1");
   return threads;
+}
+
+// A copy of lengths (B,), so that nothing written to the array afterwards can point outside.
+inline std::vector<std::int64_t> checked_lengths(const py::array& array, py::ssize_t steps) {
+  const std::int64_t* values = data<std::int64_t>(array);
+  std::vector<std::int64_t> lengths(values, values + array.shape(0));
+  for (std::size_t i = 0; i < lengths.size(); ++i)
+    require(lengths[i] >= 0 && lengths[i] <= steps, "lengths: " + std::to_string(lengths[i]) + " at index " +
+                                                        std::to_string(i) +
+                                                        ", expected 0 to T = " + std::to_string(steps));
+  return lengths;
 }
 
 // Calls f(T{}) with the element type of a float32 or float64 array.

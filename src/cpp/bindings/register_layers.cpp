@@ -56,15 +56,8 @@ py::tuple run_layer_norm_backward(py::handle x_in, py::handle weight_in, py::han
   });
 }
 
-// A copy of the lengths, so that nothing written to the array afterwards can point outside.
-std::vector<std::int64_t> checked_lengths(py::handle lengths_in, py::ssize_t rows, py::ssize_t steps) {
-  const py::array array = require_array<std::int64_t>(lengths_in, "lengths", {rows}, "(B,)");
-  const std::int64_t* values = data<std::int64_t>(array);
-  std::vector<std::int64_t> lengths(values, values + rows);
-  for (const std::int64_t length : lengths)
-    require(length >= 0 && length <= steps,
-            "lengths: " + std::to_string(length) + ", expected 0 to " + std::to_string(steps));
-  return lengths;
+std::vector<std::int64_t> lengths_of(py::handle lengths, const PooledRows& of) {
+  return checked_lengths(require_array<std::int64_t>(lengths, "lengths", {of.rows}, "(B,)"), of.steps);
 }
 
 PooledRows pooled_rows_of(const Shape& shape, bool batch_first) {
@@ -82,7 +75,7 @@ py::array run_time_sum(py::handle x_in, py::handle lengths_in, bool batch_first,
     using T = decltype(type);
     const py::array x = require_array<T>(x_in, "x", 3);
     PooledRows of = pooled_rows_of(shape_of(x), batch_first);
-    const auto lengths = checked_lengths(lengths_in, of.rows, of.steps);
+    const auto lengths = lengths_of(lengths_in, of);
     of.lengths = lengths.data();
     NewArray<T> y({of.rows, of.columns});
     without_gil([&, from = data<T>(x), to = y.data()] { time_sum(of, from, to, threads); });
@@ -98,7 +91,7 @@ py::tuple run_time_max(py::handle x_in, py::handle lengths_in, bool batch_first,
     using Step = kernels::StepNumber<T>;
     const py::array x = require_array<T>(x_in, "x", 3);
     PooledRows of = pooled_rows_of(shape_of(x), batch_first);
-    const auto lengths = checked_lengths(lengths_in, of.rows, of.steps);
+    const auto lengths = lengths_of(lengths_in, of);
     of.lengths = lengths.data();
     require(of.steps <= std::numeric_limits<Step>::max(), "x: " + shape_text(x) + " has too many steps for its dtype");
     NewArray<T> y({of.rows, of.columns});
@@ -117,7 +110,7 @@ py::array run_time_spread(py::handle dy_in, py::handle lengths_in, std::int64_t 
     require(steps >= 0, "steps: " + std::to_string(steps) + ", expected at least 0");
     const Shape shape = batch_first ? Shape{dy.shape(0), steps, dy.shape(1)} : Shape{steps, dy.shape(0), dy.shape(1)};
     PooledRows of = pooled_rows_of(shape, batch_first);
-    const auto lengths = checked_lengths(lengths_in, of.rows, of.steps);
+    const auto lengths = lengths_of(lengths_in, of);
     of.lengths = lengths.data();
     NewArray<T> dx(shape);
     without_gil([&, from = data<T>(dy), to = dx.data()] { time_spread(of, from, to, threads); });

@@ -26,15 +26,6 @@ Packed pack(const Stack& stack, const py::list& arrays, int threads) {
   });
 }
 
-const std::int64_t* checked_lengths(const std::optional<py::array>& lengths, py::ssize_t steps) {
-  const std::int64_t* values = data<std::int64_t>(lengths);
-  for (py::ssize_t i = 0; lengths && i < lengths->shape(0); ++i)
-    if (values[i] < 0 || values[i] > steps)
-      throw std::invalid_argument("lengths: " + std::to_string(values[i]) + " at index " + std::to_string(i) +
-                                  ", expected 0 to T = " + std::to_string(steps));
-  return values;
-}
-
 // The checked arguments of a forward pass, and its new outputs.
 template <class T>
 struct ForwardCall {
@@ -48,7 +39,7 @@ struct ForwardCall {
         hn(state(shape.output())),
         cn(shape.is_lstm() ? state(shape.hidden) : Shape{0}),
         lengths(optional_array<std::int64_t>(lengths_in, "lengths", {rows}, "(batch,)")),
-        batch(steps, rows, checked_lengths(lengths, steps)) {
+        batch(steps, rows, lengths ? checked_lengths(*lengths, steps).data() : nullptr) {
     check_same_stack(stack, packed.stack, "packed");
     weights = std::get<std::shared_ptr<const PackedWeights<T>>>(packed.weights);
     require_shape(x, "x", sequence(batch_first, shape.input),

@@ -11,8 +11,6 @@ using kernels::Start;
 
 constexpr Index kPiecesOfMember = 3;  // in a queue: what a slower member leaves to the others
 
-Index padded_rows(const kernels::PanelMap& map) { return map.panels() * map.panel_size(); }
-
 }  // namespace
 
 template <class T>

@@ -42,6 +42,9 @@ struct CellMaps {
   bool reset_before;
 };
 
+// Rows of a packed weight matrix: those of the matrix, and the missing units of its last panel.
+inline Index padded_rows(const kernels::PanelMap& map) { return map.panels() * map.panel_size(); }
+
 inline CellMaps maps_of(const StackShape& shape, Index lanes) {
   const Index H = shape.hidden;
   const kernels::PanelMap plain{.units = H, .block = 4 * lanes, .slots = 1, .gate = {0}};

@@ -9,8 +9,6 @@ namespace {
 using kernels::Kernels;
 using kernels::PanelMap;
 
-Index padded_rows(const PanelMap& map) { return map.panels() * map.panel_size(); }
-
 template <class T>
 void pack_forward(const Kernels<T>& k, const PanelMap& map, const T* weight, Index columns, T* out, int rank,
                   int size) {
