@@ -43,7 +43,7 @@ class Case:
     dropout: float = 0.0
     merge: str = "concat"
     cells: bool = False  # every c is asked for
-    checkpoint_every: int | str | None = None
+    recompute_every: int | str | None = None
     dtype: str = "float64"
     T: int = 5
     B: int = 4
@@ -96,7 +96,7 @@ class Case:
             batch_first=self.batch_first,
             dropout=self.dropout,
             merge=self.merge,
-            checkpoint_every=self.checkpoint_every,
+            recompute_every=self.recompute_every,
             dtype=np.dtype(self.dtype),
             seed=self.seed,
             **options,

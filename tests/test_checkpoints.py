@@ -1,4 +1,4 @@
-"""Promise: `checkpoint_every` bounds the memory of BPTT and changes no bit of any result."""
+"""Promise: `recompute_every` bounds the memory of BPTT and changes no bit of any result."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ def settings():
     cases = []
     for cell in CELLS:
         own = {"proj_size": (0, 4), "cells": (False, True)} if cell == "lstm" else {}
-        for row in pairwise(2, checkpoint_every=EVERY, dropout=(0.0, 0.4), **own, **OPTIONS):
+        for row in pairwise(2, recompute_every=EVERY, dropout=(0.0, 0.4), **own, **OPTIONS):
             row["merge"] = row["merge"] if row["bidirectional"] else "concat"
             row["dropout"] = row["dropout"] if row["num_layers"] > 1 else 0.0
             cases.append(Case(cell, seed=len(cases), **SIZES, **row))
@@ -32,7 +32,7 @@ def settings():
 
 
 def plain(case):
-    return replace(case, checkpoint_every=None)
+    return replace(case, recompute_every=None)
 
 
 @pytest.mark.parametrize("case", settings(), ids=str)
@@ -44,7 +44,7 @@ def test_same_bits_as_without(case, isa):
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_only_some_outputs_have_a_gradient(heads, bidirectional, isa):
     options = {"num_layers": 2, "bidirectional": bidirectional, "lengths": "zeros"}
-    case = Case("lstm", cells=True, checkpoint_every=16, **SIZES, **options)
+    case = Case("lstm", cells=True, recompute_every=16, **SIZES, **options)
     expected = plain(case).any_problem().training(heads)
     assert_same_bits(case.any_problem().training(heads), expected)
 
@@ -55,7 +55,7 @@ def test_only_some_outputs_have_a_gradient(heads, bidirectional, isa):
 def test_any_number_of_threads(cell, bidirectional, B, T, H, isa):
     """One row, units shared between threads, rows of their own."""
     options = {"num_layers": 2, "bidirectional": bidirectional, "lengths": "ragged"}
-    case = Case(cell, 7, H, T=T, B=B, dtype="float32", checkpoint_every=16, **options)
+    case = Case(cell, 7, H, T=T, B=B, dtype="float32", recompute_every=16, **options)
     problem = case.any_problem()
     with pyrnn.threads(1):
         expected = plain(case).any_problem().training()
@@ -69,18 +69,18 @@ def test_short_sequences(sizes):
     case = Case("gru", num_layers=2, bidirectional=True, **{**SIZES, **sizes})
     expected = case.any_problem().training()
     for every in (1, "sqrt", 10**6, 2**31 - 1):
-        shortened = replace(case, checkpoint_every=every).any_problem()
+        shortened = replace(case, recompute_every=every).any_problem()
         assert_same_bits(shortened.training(), expected)
 
 
 def test_mask_and_need_dx(isa):
-    problem = Case("lstm", checkpoint_every=16, **SIZES).any_problem()
+    problem = Case("lstm", recompute_every=16, **SIZES).any_problem()
     mask = np.random.default_rng(0).random((70, 35)) < 0.7
     results = []
     for every in (None, 10**6):  # the layer's 16, or more steps than there are
         problem.layer.zero_grad()
         for need_dx in (True, False):
-            options = {"mask": mask, "need_dx": need_dx, "checkpoint_every": every}
+            options = {"mask": mask, "need_dx": need_dx, "recompute_every": every}
             outputs, pullback = problem.layer.vjp(problem.x, **options)
             results.append((outputs, pullback(problem.d_y)))
         results.append([p.grad.copy() for p in problem.layer.parameters()])
@@ -90,7 +90,7 @@ def test_mask_and_need_dx(isa):
 
 def test_two_forward_passes_before_two_pullbacks():
     """Nothing of one is in the way of the other; an array that the caller may write is no help."""
-    problem = Case("gru", checkpoint_every=16, num_layers=2, **SIZES).any_problem()
+    problem = Case("gru", recompute_every=16, num_layers=2, **SIZES).any_problem()
     outputs, gradients = problem.training(("y",))
     problem.layer.zero_grad()
     (y, h), first = problem.layer.vjp(problem.x, problem.h0)
@@ -108,10 +108,10 @@ def test_two_forward_passes_before_two_pullbacks():
 
 def test_the_layers_keyword_holds_in_sequential(tmp_path):
     """It is part of the configuration, and a model's vjp follows it."""
-    layer = pyrnn.LSTM(5, 9, checkpoint_every="sqrt", seed=0)
+    layer = pyrnn.LSTM(5, 9, recompute_every="sqrt", seed=0)
     layer.save(tmp_path / "layer.safetensors")
     copy = pyrnn.load(tmp_path / "layer.safetensors")
-    assert copy.checkpoint_every == "sqrt" and "checkpoint_every='sqrt'" in repr(copy)
+    assert copy.recompute_every == "sqrt" and "recompute_every='sqrt'" in repr(copy)
     x = np.random.default_rng(0).standard_normal((70, 35, 5)).astype("f4")
     results = []
     for front in (copy, pyrnn.LSTM(5, 9, seed=0)):
@@ -124,12 +124,12 @@ def test_the_layers_keyword_holds_in_sequential(tmp_path):
 
 def test_bad_input():
     for value, error in ((0, ValueError), (-3, ValueError), ("all", ValueError), (2.5, TypeError)):
-        with pytest.raises(error, match=r"GRU: checkpoint_every is"):
-            pyrnn.GRU(3, 4, checkpoint_every=value)
-        with pytest.raises(error, match=r"GRU: checkpoint_every is"):
-            pyrnn.GRU(3, 4).vjp(np.zeros((2, 1, 3), "f4"), checkpoint_every=value)
-    with pytest.raises(TypeError, match=r"GRU: checkpoint_every is True"):
-        pyrnn.GRU(3, 4, checkpoint_every=True)
+        with pytest.raises(error, match=r"GRU: recompute_every is"):
+            pyrnn.GRU(3, 4, recompute_every=value)
+        with pytest.raises(error, match=r"GRU: recompute_every is"):
+            pyrnn.GRU(3, 4).vjp(np.zeros((2, 1, 3), "f4"), recompute_every=value)
+    with pytest.raises(TypeError, match=r"GRU: recompute_every is True"):
+        pyrnn.GRU(3, 4, recompute_every=True)
 
 
 # Freed arrays stay with the process. The first touch of a page that the system has to find, for y
@@ -155,7 +155,7 @@ MEGABYTES = """
     x, dy = np.ones((2, {T}, 1, 32), "f4")
     layer.vjp(x[:100])[1](dy[:100])
     before = peak()
-    (y, state), pullback = layer.vjp(x, checkpoint_every={every!r})
+    (y, state), pullback = layer.vjp(x, recompute_every={every!r})
     dx, dstate = pullback(dy)
     print(peak() - before - (y.nbytes + dx.nbytes) / 2**20)
 """
@@ -178,7 +178,7 @@ LONG = """
     def seconds(x, dy, every, times):
         start = time.process_time()
         for _ in range(times):
-            pullback = layer.vjp(x, checkpoint_every=every)[1]
+            pullback = layer.vjp(x, recompute_every=every)[1]
             pullback(dy)
         return time.process_time() - start
     x, dy = rng.standard_normal((2, 1_000_000, 1, 32), dtype="f4")
@@ -203,7 +203,7 @@ def test_a_million_steps(cell):
 
 STOPPED = """
     import signal
-    layer = pyrnn.LSTM(8, 32, num_layers=6, checkpoint_every="sqrt", seed=0)
+    layer = pyrnn.LSTM(8, 32, num_layers=6, recompute_every="sqrt", seed=0)
     x = np.ones((200_000, 1, 8), "f4")
     (y, state), pullback = layer.vjp(x)
     def stop(*_): raise KeyboardInterrupt

@@ -50,8 +50,8 @@ def test_pack(cell):
 @pytest.mark.parametrize("cell", ["rnn_relu", "lstm", "gru"])
 @pytest.mark.parametrize("train", [False, True])
 def test_forward(cell, train):
-    extra = "seed=0, draw=0, checkpoint_every=0, " if train else ""
-    every = "checkpoint_every=[-1, None, 'sqrt', 2**64]," if train else ""
+    extra = "seed=0, draw=0, recompute_every=0, " if train else ""
+    every = "recompute_every=[-1, None, 'sqrt', 2**64]," if train else ""
     assert_all_refused(
         f"""
         s, cell = stack({cell!r}), {cell!r}

@@ -64,7 +64,7 @@ class Stack:
         return_cells: bool,
         seed: int,
         draw: int,
-        checkpoint_every: int,
+        recompute_every: int,
         threads: int,
     ) -> tuple[_Array, _Array, _Array | None, _Array | None, Saved]: ...
     def backward(

@@ -38,7 +38,7 @@ class GRU(Recurrent):
         bidirectional: bool = False,
         merge: str = "concat",
         reset_after: bool = True,
-        checkpoint_every: int | str | None = None,
+        recompute_every: int | str | None = None,
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -54,7 +54,7 @@ class GRU(Recurrent):
                 dropout=dropout,
                 bidirectional=bidirectional,
                 merge=merge,
-                checkpoint_every=checkpoint_every,
+                recompute_every=recompute_every,
                 dtype=dtype,
                 seed=seed,
             ),

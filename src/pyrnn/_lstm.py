@@ -18,7 +18,7 @@ class LSTM(Recurrent):
 
     `y, (h, c) = lstm(x, state=None, lengths=None, mask=None)`; state is the tuple (h0, c0), None
     is zero. c is (L*D, B, H). With proj_size = P, h and y have P for H. All else (layouts, lengths,
-    mask, merge, checkpoint_every, dropout, errors) is as RNN describes it.
+    mask, merge, recompute_every, dropout, errors) is as RNN describes it.
 
     `return_cells=True` gives (y, state, cells): every c_t of the last layer, (T, B, D*H) as y has
     every h_t, the directions side by side whatever `merge`, 0 behind a row's end. `vjp` likewise;
@@ -43,7 +43,7 @@ class LSTM(Recurrent):
         bidirectional: bool = False,
         merge: str = "concat",
         proj_size: int = 0,
-        checkpoint_every: int | str | None = None,
+        recompute_every: int | str | None = None,
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -58,7 +58,7 @@ class LSTM(Recurrent):
                 dropout=dropout,
                 bidirectional=bidirectional,
                 merge=merge,
-                checkpoint_every=checkpoint_every,
+                recompute_every=recompute_every,
                 dtype=dtype,
                 seed=seed,
                 proj_size=proj_size,

@@ -25,25 +25,25 @@ class Options:
     dropout: Any
     bidirectional: Any
     merge: Any
-    checkpoint_every: Any
+    recompute_every: Any
     dtype: Any
     seed: Any
     proj_size: Any = 0
 
 
 def check_every(owner: str, value: Any) -> Every:
-    """checkpoint_every: a number of steps, "sqrt", or None (all activations are kept)."""
+    """recompute_every: a number of steps, "sqrt", or None (all activations are kept)."""
     if value is None or (isinstance(value, str) and value == "sqrt"):
         return value
     if isinstance(value, str):
         raise ValueError(
-            f"{owner}: checkpoint_every is {value!r}, expected an integer, 'sqrt' or None"
+            f"{owner}: recompute_every is {value!r}, expected an integer, 'sqrt' or None"
         )
     if not hasattr(value, "__index__"):
         raise TypeError(
-            f"{owner}: checkpoint_every is {describe(value)}, expected an integer, 'sqrt' or None"
+            f"{owner}: recompute_every is {describe(value)}, expected an integer, 'sqrt' or None"
         )
-    return check_size(owner, "checkpoint_every", value)
+    return check_size(owner, "recompute_every", value)
 
 
 def steps_between(every: Every, steps: int) -> int:

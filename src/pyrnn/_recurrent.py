@@ -51,7 +51,7 @@ class Recurrent(Module):
             raise ValueError(
                 f"{owner}: merge is {self.merge!r}, expected 'concat' with bidirectional=False"
             )
-        self.checkpoint_every: Every = check_every(owner, options.checkpoint_every)
+        self.recompute_every: Every = check_every(owner, options.recompute_every)
         self.dtype = check_dtype(owner, options.dtype)
         self.proj_size = check_size(owner, "proj_size", options.proj_size, minimum=0)
         if self.proj_size >= self.hidden_size:
@@ -133,7 +133,7 @@ class Recurrent(Module):
         return_cells: bool = False,
         need_dx: bool = True,
         rng: int | None = None,
-        checkpoint_every: int | str | None = None,
+        recompute_every: int | str | None = None,
     ) -> tuple[Any, Pullback]:
         """((y, state), pullback): the forward pass of training, with dropout between layers.
 
@@ -144,13 +144,13 @@ class Recurrent(Module):
         copied: leave it as it is until the pullback was called.
 
         With return_cells, ((y, state, cells), pullback) and `pullback(dy, dstate, dcells)`.
-        `checkpoint_every`, a number of steps or "sqrt", replaces the layer's own for this call;
+        `recompute_every`, a number of steps or "sqrt", replaces the layer's own for this call;
         None leaves that in force, more steps than x has keep all activations.
         """
         inputs = read_inputs(self, x, state, lengths, mask)
         need_dx = check_flag(type(self).__name__, "need_dx", need_dx)
         return_cells = self._check_return_cells(return_cells)
-        every = check_every(type(self).__name__, checkpoint_every) or self.checkpoint_every
+        every = check_every(type(self).__name__, recompute_every) or self.recompute_every
         draw = self._draws.next(self, rng)
         given = (inputs.x, inputs.h0, inputs.c0, inputs.lengths, inputs.batch_first, return_cells)
         training = (self._draws.seed, draw, steps_between(every, inputs.steps), num_threads())

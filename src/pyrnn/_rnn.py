@@ -29,7 +29,7 @@ class RNN(Recurrent):
       h + h', "mul" h * h', "average" (h + h') / 2. For all but concat, y and the input of the next
       layer have H features; states are never merged. As Keras' merge_mode, a Bidirectional around
       each layer.
-    - `checkpoint_every`, a number of steps k or "sqrt" (the root of T): `vjp` keeps the states
+    - `recompute_every`, a number of steps k or "sqrt" (the root of T): `vjp` keeps the states
       after every k steps, rounded up to whole chunks of the weight gradients' sums (16 to 512
       steps), and the pullback computes the segments between them again, the last first: the same
       bits from O(T/k + k) states and activations, for about 1.4 times the time. With two
@@ -55,7 +55,7 @@ class RNN(Recurrent):
         dropout: float = 0.0,
         bidirectional: bool = False,
         merge: str = "concat",
-        checkpoint_every: int | str | None = None,
+        recompute_every: int | str | None = None,
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -71,7 +71,7 @@ class RNN(Recurrent):
                 dropout=dropout,
                 bidirectional=bidirectional,
                 merge=merge,
-                checkpoint_every=checkpoint_every,
+                recompute_every=recompute_every,
                 dtype=dtype,
                 seed=seed,
             ),

@@ -102,9 +102,9 @@ py::tuple run_forward(const Stack& stack, const Packed& packed, py::handle x, py
 
 py::tuple run_forward_train(const Stack& stack, const Packed& packed, py::handle x, py::handle h0, py::handle c0,
                             py::handle lengths, bool batch_first, bool return_cells, std::uint64_t seed,
-                            std::uint64_t draw, py::ssize_t checkpoint_every, int threads) {
+                            std::uint64_t draw, py::ssize_t recompute_every, int threads) {
   checked_threads(threads);
-  require(checkpoint_every >= 0, "checkpoint_every: " + std::to_string(checkpoint_every) + ", expected at least 0");
+  require(recompute_every >= 0, "recompute_every: " + std::to_string(recompute_every) + ", expected at least 0");
   return with_type(stack.single, [&](auto type) -> py::tuple {
     using T = decltype(type);
     ForwardCall<T> call(stack, packed, x, h0, c0, lengths, batch_first, return_cells);
@@ -112,7 +112,7 @@ py::tuple run_forward_train(const Stack& stack, const Packed& packed, py::handle
     without_gil([&] {
       call.clear_padding();
       tape = forward_train<T>(stack.shape, call.weights, call.batch, call.sequences,
-                              {{seed, draw}, checkpoint_every, threads}, interrupted);
+                              {{seed, draw}, recompute_every, threads}, interrupted);
     });
     auto kept = std::make_unique<SavedForward>(SavedForward{stack, call.x, call.steps, call.rows, std::move(tape)});
     return py::make_tuple(call.y.array, call.hn.array, call.cell_state(), call.all_cells(), py::cast(std::move(kept)));
@@ -221,7 +221,7 @@ void register_recurrent(py::module_& m) {
            py::arg("lengths").none(true), py::arg("batch_first"), py::arg("return_cells"), py::arg("threads"))
       .def("forward_train", &run_forward_train, py::arg("packed"), py::arg("x"), py::arg("h0").none(true),
            py::arg("c0").none(true), py::arg("lengths").none(true), py::arg("batch_first"), py::arg("return_cells"),
-           py::arg("seed"), py::arg("draw"), py::arg("checkpoint_every"), py::arg("threads"))
+           py::arg("seed"), py::arg("draw"), py::arg("recompute_every"), py::arg("threads"))
       .def("backward", &run_backward, py::arg("saved"), py::arg("weights"), py::arg("dy").none(true),
            py::arg("dhn").none(true), py::arg("dcn").none(true), py::arg("dcells").none(true), py::arg("need_dx"),
            py::arg("threads"));

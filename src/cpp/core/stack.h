@@ -37,7 +37,7 @@ struct DropoutKey {
 // The options of a forward pass of training.
 struct Training {
   DropoutKey key;
-  Index checkpoint_every;
+  Index recompute_every;
   int threads;
 };
 
@@ -69,7 +69,7 @@ template <class T>
 bool forward(const StackShape& shape, const PackedWeights<T>& weights, const Batch& batch,
              const Sequences<T>& sequences, int threads, Interrupt::Check check);
 
-// Training. checkpoint_every: of how many steps the states are kept, rounded up to whole chunks (core/dims.h), so that
+// Training. recompute_every: of how many steps the states are kept, rounded up to whole chunks (core/dims.h), so that
 // no bit depends on it; 0: all activations are kept. Null when stopped.
 template <class T>
 std::unique_ptr<Tape<T>> forward_train(const StackShape& shape, std::shared_ptr<const PackedWeights<T>> weights,

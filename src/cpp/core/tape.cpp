@@ -17,7 +17,7 @@ std::unique_ptr<Tape<T>> forward_train(const StackShape& shape, std::shared_ptr<
                                        const Batch& batch, const Sequences<T>& sequences, const Training& training,
                                        Interrupt::Check check) {
   auto tape = std::make_unique<Tape<T>>(shape, std::move(weights), batch, sequences, training.key);
-  const Index every = smaller(training.checkpoint_every, batch.steps());
+  const Index every = smaller(training.recompute_every, batch.steps());
   const Index segment = round_up(every, chunk_steps(batch.rows()));
   if (segment > 0 && segment < batch.steps()) {
     tape->checkpoints = std::make_unique<Checkpoints<T>>(*tape, segment);
