@@ -23,12 +23,12 @@ struct Sequences {
   Index array_steps;  // T of the arrays
   bool batch_first;   // x, y and cells are (B, T, columns) rather than (T, B, columns)
   const T* x;         // I columns
-  const T* h0;        // [L*D][B][P], or null: zero
-  const T* c0;        // [L*D][B][H], or null: zero; LSTM
-  T* y;               // layer_output() columns; zero where a row has ended; null: not wanted
-  T* hn;              // [L*D][B][P]
-  T* cn;              // [L*D][B][H], LSTM
-  T* cells;           // D*H columns, every c of the last layer as y has every h; or null
+  const T* h0 = nullptr;        // [L*D][B][P], or null: zero
+  const T* c0 = nullptr;        // [L*D][B][H], or null: zero; LSTM
+  T* y = nullptr;               // layer_output() columns; zero where a row has ended; null: not wanted
+  T* hn = nullptr;              // [L*D][B][P]
+  T* cn = nullptr;              // [L*D][B][H], LSTM
+  T* cells = nullptr;           // D*H columns, every c of the last layer as y has every h; or null
 };
 
 // What a backward pass reads of them; the other arrays may be gone.
