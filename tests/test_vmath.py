@@ -1,7 +1,7 @@
 """Promise: exp, log, tanh and sigmoid keep their error bounds over the whole range, on every ISA.
 
-float32: tanh 5 ulp, exp and log 2 ulp, sigmoid 2e-7 absolute; float64: 4 ulp, sigmoid absolutely. Exact
-saturation, NaN kept, and the cells use these very functions.
+float32: tanh 5 ulp, exp and log 2 ulp, sigmoid 2e-7 absolute; float64: 4 ulp, sigmoid absolutely.
+Exact saturation, NaN kept, and the cells use these very functions.
 """
 
 import numpy as np
