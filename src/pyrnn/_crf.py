@@ -217,3 +217,11 @@ class CRF(Module, Loss):
     def _mean(self, nll: Array, total: float) -> float:
         """The sum over the sequences by what it is divided by."""
         return sum_in_order(nll) / total if total else 0.0
+
+    def __repr__(self) -> str:
+        shown = {k: v for k, v in self.config().items() if k != "constraints"}
+        if self.constraints.allowed is not None:
+            shown["constraints"] = (
+                f"mask of {np.count_nonzero(~self.constraints.allowed)} forbidden"
+            )
+        return f"CRF({', '.join(f'{k}={v}' for k, v in shown.items())})"
