@@ -43,7 +43,6 @@ class CtcPass {
     }
     arena_.allocate();
     for (const Member& m : members_) {
-      for (T* rows : {m.alpha, m.shift, m.sum}) std::fill_n(rows, kept * row_, rows == m.alpha ? kNone : T(0));
       for (T* row : {m.skip, m.emissions}) std::fill_n(row, row_, kNone);
       for (T* row : {m.posterior, m.before, m.share}) std::fill_n(row, row_, T(0));
     }
@@ -93,13 +92,13 @@ class CtcPass {
 
   double forward(const Member& m, Index row, Index steps, Index states, int rank) noexcept {
     T* emissions = m.emissions + kMargin;
-    T* first = states_of(m.alpha, 0);
-    std::fill(first, m.alpha + row_, kNone);
-    first[0] = T(0);
+    std::fill_n(m.alpha, row_, kNone);
+    states_of(m.alpha, 0)[0] = T(0);
     const Index padded = round_up(states, lanes_);
     double total = 0;
     for (Index t = 0; t <= steps && !interrupt_.requested(); ++t) {
-      std::fill_n(states_of(m.shift, t + 1) + padded, kMargin, T(0));  // a longer row may have been here
+      std::fill_n(states_of(m.alpha, t + 1) - kMargin, kMargin, kNone);
+      std::fill_n(states_of(m.shift, t + 1) + padded, kMargin, T(0));
       if (t < steps) {
         emit(m, row, t, states);
       } else {
