@@ -26,7 +26,8 @@ test-full: $(VENV)/.with-test
 	$(BIN)/python -m pytest
 
 test-peers: $(VENV)/.with-test $(VENV)/.with-torch
-	$(BIN)/python -m pytest tests/test_torch_parity.py
+	$(PIP) install --no-deps pytorch-crf==0.7.2
+	$(BIN)/python -m pytest tests/test_torch_parity.py tests/test_torch_parity_structured.py
 
 # pyrnn alone, as shares of what the machine can do; measuring takes under ten minutes.
 bench: $(VENV)/.with-bench $(PROBE)

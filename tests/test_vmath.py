@@ -1,7 +1,7 @@
-"""Promise: exp, tanh and sigmoid keep their error bounds over the whole range, on every ISA.
+"""Promise: exp, log, tanh and sigmoid keep their error bounds over the whole range, on every ISA.
 
-float32: tanh 5 ulp, exp 2 ulp, sigmoid 2e-7 absolute; float64: 4 ulp, sigmoid absolutely. Exact
-saturation, NaN kept, and the cells use these very functions.
+float32: tanh 5 ulp, exp and log 2 ulp, sigmoid 2e-7 absolute; float64: 4 ulp, sigmoid absolutely.
+Exact saturation, NaN kept, and the cells use these very functions.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ import pyrnn
 from compare import assert_same_bits
 from pyrnn import _core
 
-ULPS = {"float32": {"tanh": 5, "exp": 2}, "float64": {"tanh": 4, "exp": 4}}
+ULPS = {"float32": {"tanh": 5, "exp": 2, "log": 2}, "float64": {"tanh": 4, "exp": 4, "log": 4}}
 DTYPES = ("float32", "float64")
 
 
@@ -59,6 +59,23 @@ def test_error_in_ulp(name, dtype, rng, isa):
     errors = errors_in_ulp(activation(name, x), exact(name, x))
     worst = int(np.argmax(errors))
     assert errors[worst] <= ULPS[dtype][name], f"{name}({x[worst]!r}) is off by {errors[worst]} ulp"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_error_of_log_in_ulp(dtype, rng, isa):
+    x = every_exponent() if dtype == "float32" else float64_sample(rng)
+    near_one = 1 + rng.uniform(-0.3, 0.5, 400_000).astype(dtype)
+    x = np.concatenate([x[x >= np.finfo(dtype).tiny], near_one])
+    errors = errors_in_ulp(activation("log", x), exact("log", x))
+    worst = int(np.argmax(errors))
+    assert errors[worst] <= ULPS[dtype]["log"], f"log({x[worst]!r}) is off by {errors[worst]} ulp"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_log_beyond_its_range(dtype, isa):
+    x = np.array([0.0, -0.0, np.inf, -1.0, -np.inf, np.nan, 1.0], dtype)
+    expected = np.array([-np.inf, -np.inf, np.inf, np.nan, np.nan, np.nan, 0.0], dtype)
+    np.testing.assert_array_equal(activation("log", x), expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -28,6 +28,10 @@ from ._activations import Sigmoid as Sigmoid
 from ._activations import Softmax as Softmax
 from ._activations import Tanh as Tanh
 from ._callbacks import Callback as Callback
+from ._constraints import bio_constraints as bio_constraints
+from ._crf import CRF as CRF
+from ._ctc import ctc_beam as ctc_beam
+from ._ctc import ctc_greedy as ctc_greedy
 from ._dataset import SequenceDataset as SequenceDataset
 from ._dropout import Dropout as Dropout
 from ._early_stopping import EarlyStopping as EarlyStopping
@@ -61,6 +65,7 @@ from ._trainer import Trainer as Trainer
 __version__ = _core.build_info()["version"]
 
 __all__ = [
+    "CRF",
     "GRU",
     "LSTM",
     "RNN",
@@ -89,6 +94,9 @@ __all__ = [
     "Trainer",
     "active_isa",
     "available_isas",
+    "bio_constraints",
+    "ctc_beam",
+    "ctc_greedy",
     "get_num_threads",
     "init",
     "load",

@@ -9,6 +9,8 @@ import numpy as np
 from ._checks import Array, as_contiguous, as_integers, check_shape
 from ._dataset import SequenceDataset, check_alike, pad, read_numbers
 
+Target = Array | list[Array]  # ragged targets, with lengths of their own, are a list
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -18,6 +20,7 @@ class Layout:
     batch_first: bool
     integer_x: bool
     integer_target: bool
+    ragged_target: bool
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Batch:
     None where all rows are equally long. `steps` counts real time steps."""
 
     x: Array
-    target: Array | None
+    target: Target | None
     lengths: Array | None
     steps: int
 
@@ -36,8 +39,8 @@ class Samples:
 
     Each sample of x has a time axis, (T,) of ids or (T, F) of numbers, or none, (F,). x is cast
     batch by batch, so a memory-mapped array is never read whole. `per_step` tells whether
-    targets have x's time axis; who has seen the model's output sets it, and until then batches have
-    no targets. `name` begins the messages.
+    targets have x's time axis, as the model's output has, unless they are ragged; who has seen the
+    output sets it, and until then batches have no targets. `name` begins the messages.
     """
 
     def __init__(self, name: str, dataset: SequenceDataset, layout: Layout) -> None:
@@ -121,12 +124,14 @@ class Samples:
             raise ValueError(f"{self.name} has lengths, but x of shape {x.shape} has no time axis")
         return given
 
-    def _take_arrays(self, rows: Array, steps: slice) -> tuple[Array, Array | None]:
+    def _take_arrays(self, rows: Array, steps: slice) -> tuple[Array, Target | None]:
         """Steps of some samples from padded arrays; indexing by rows makes a copy."""
         assert self.arrays is not None
         x, target, _ = self.arrays
         target = None if self.per_step is None else target
         key = (rows, steps) if self.has_time else (rows,)
+        if target is not None and self.layout.ragged_target:
+            return np.asarray(x[key], self._x_dtype), list(self._as_target(target[rows]))
         if target is not None:
             if self.per_step and target.shape[1:2] != x.shape[1:2]:
                 raise ValueError(
@@ -136,7 +141,7 @@ class Samples:
             target = self._as_target(target[key if self.per_step else (rows,)])
         return np.asarray(x[key], self._x_dtype), target
 
-    def _take(self, rows: Array, steps: slice) -> tuple[Array, Array | None]:
+    def _take(self, rows: Array, steps: slice) -> tuple[Array, Target | None]:
         """Steps of some samples, one by one, padded with zeros."""
         assert self.lengths is not None
         xs, targets = [], []
@@ -157,6 +162,8 @@ class Samples:
         padded = pad(xs, width, self._x_dtype)
         if not targets:
             return padded, None
+        if self.layout.ragged_target:
+            return padded, [self._as_target(labels) for labels in targets]
         shapes = {target.shape[1 if self.per_step else 0 :] for target in targets}
         if len(shapes) > 1:
             raise ValueError(
@@ -170,7 +177,9 @@ class Samples:
     def _sample_target(self, i: int, target: Any, length: int, steps: slice) -> Array:
         """One sample's target, or those of some of its steps."""
         array = read_numbers(f"{self.name} target[{i}]", target)
-        if not self.per_step:
+        if self.layout.ragged_target and array.size == 0:  # an empty list has no dtype of its own
+            return array.astype(np.int64)
+        if self.layout.ragged_target or not self.per_step:
             return array
         if array.ndim and len(array) == self._padded_steps:
             array = array[:length]

@@ -130,6 +130,53 @@ def time_spread(
     dy: _Array, lengths: _Array, steps: int, batch_first: bool, threads: int
 ) -> _Array: ...
 
+# Chains of hidden states
+def crf_likelihood(
+    emissions: _Array,
+    lengths: _Array,
+    transitions: _Array,
+    start: _Array,
+    end: _Array,
+    tags: _Array | None,
+    batch_first: bool,
+    threads: int,
+) -> _Array: ...
+def crf_gradients(
+    emissions: _Array,
+    lengths: _Array,
+    transitions: _Array,
+    start: _Array,
+    end: _Array,
+    tags: _Array | None,
+    scale: float,
+    batch_first: bool,
+    threads: int,
+) -> tuple[_Array, _Array, _Array, _Array, _Array]: ...
+def crf_viterbi(
+    emissions: _Array,
+    lengths: _Array,
+    transitions: _Array,
+    start: _Array,
+    end: _Array,
+    batch_first: bool,
+    threads: int,
+) -> tuple[_Array, _Array]: ...
+def ctc_loss(
+    logits: _Array,
+    lengths: _Array,
+    labels: _Array,
+    label_lengths: _Array,
+    scale: _Array,
+    blank: int,
+    zero_infinity: bool,
+    need_gradient: bool,
+    batch_first: bool,
+    threads: int,
+) -> tuple[_Array, _Array | None]: ...
+def ctc_decode(
+    logits: _Array, lengths: _Array, blank: int, beam_width: int, batch_first: bool, threads: int
+) -> list[list[tuple[_Array, float]]]: ...
+
 # Optimizers
 def sgd_step(
     p: _Array,

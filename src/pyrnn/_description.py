@@ -6,6 +6,7 @@ from typing import Any
 
 from ._activations import ReLU, Sigmoid, Softmax, Tanh
 from ._checks import Array, filled_from_file
+from ._crf import CRF
 from ._dropout import Dropout
 from ._embedding import Embedding
 from ._gru import GRU
@@ -23,7 +24,7 @@ from ._sequential import Sequential
 CLASSES: dict[str, type[Module]] = {
     cls.__name__: cls
     for cls in (
-        *(RNN, LSTM, GRU, Linear, Embedding, LayerNorm, Dropout),
+        *(RNN, LSTM, GRU, Linear, Embedding, LayerNorm, Dropout, CRF),
         *(LastStep, MaxPool, MeanPool, SumPool),
         *(Tanh, ReLU, Sigmoid, Softmax, Sequential),
     )

@@ -62,7 +62,7 @@ class EarlyStopping(Callback):
             self.best_value, self.best_epoch, self._waited = value, len(trainer.history), 0
             if self.restore_best:
                 with trainer.averaged_weights():
-                    self._weights = trainer.model.state_dict()
+                    self._weights = trainer.trained.state_dict()
             return
         self._waited += 1
         if self._waited >= self.patience:
@@ -70,7 +70,7 @@ class EarlyStopping(Callback):
 
     def on_fit_end(self, trainer: Any) -> None:
         if self._weights:
-            trainer.model.load_state_dict(self._weights)
+            trainer.trained.load_state_dict(self._weights)
 
     def _is_better(self, value: float) -> bool:
         """Whether a value beats the best one by more than min_delta."""

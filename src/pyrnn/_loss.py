@@ -1,6 +1,6 @@
 """Loss, the base of all losses, and what its vjp returns."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -36,6 +36,8 @@ class Loss:
     """
 
     integer_target = False  # whether targets are class numbers; else they have y's dtype
+    ragged_target: ClassVar[bool] = False  # whether targets have lengths of their own, not x's
+    whole_sequences: ClassVar[bool] = False  # whether no sequence may be cut into pieces
 
     def __init__(self, *, batch_first: bool = False) -> None:
         self.batch_first = check_flag(type(self).__name__, "batch_first", batch_first)
@@ -62,6 +64,10 @@ class Loss:
         The number of real elements, or with class weights the sum of theirs. Checks as `count`.
         """
         return float(self.total_weight(*self._check_alone(y_shape, target, lengths)))
+
+    def metric_input(self, y: Any, lengths: Any = None) -> Any:
+        """What metrics are given for the model's output y: y itself, unless the loss decodes it."""
+        return y
 
     def check_target(self, y_shape: tuple[int, ...], dtype: Any, target: Any) -> Array:
         """The target as the core takes it, its shape checked against y's."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._batches import Batch, Layout, Samples
+from ._batches import Batch, Layout, Samples, Target
 from ._checks import Array
 from ._dataset import SequenceDataset, pad
 from ._description import CLASSES
@@ -80,7 +80,8 @@ class Objective:
         if tbptt is not None:
             self._check_chunks(samples)
         features = y.shape[2:] if samples.per_step else y.shape[1:]
-        for rows, start, batch in _blocks(samples):
+        whole = self._loss.whole_sequences
+        for rows, start, batch in _blocks(samples, None if whole else CHECKED_STEPS):
             try:
                 self._check(samples, batch, features, start)
             except (TypeError, ValueError) as error:
@@ -111,8 +112,9 @@ class Objective:
                 y, state = self.infer(batch, state)
                 wanted = self._wanted(samples, batch)
                 mean.add(self._loss(y, *wanted), self._weight(y.shape, *wanted))
+                seen = self._loss.metric_input(y, wanted[1]) if self.metrics else y
                 for metric in self.metrics:
-                    metric.update(y, *wanted)
+                    metric.update(seen, *wanted)
         return {"loss": mean.value} | {metric.name: metric.value for metric in self.metrics}
 
     def predict(self, name: str, dataset: SequenceDataset, batch_size: int) -> Any:
@@ -153,12 +155,12 @@ class Objective:
         lengths = {"lengths": batch.lengths} if takes_lengths and batch.lengths is not None else {}
         return lengths if state is None else {**lengths, "state": state}
 
-    def _wanted(self, samples: Samples, batch: Batch) -> tuple[Array, Array | None]:
-        """The target with its axes as y's, and the lengths where y still has a time axis."""
+    def _wanted(self, samples: Samples, batch: Batch) -> tuple[Target, Array | None]:
+        """The target, with its axes as y's unless it is ragged; the lengths where y has steps."""
         assert batch.target is not None  # training and evaluation data have one
-        if samples.per_step:
+        if samples.per_step and not isinstance(batch.target, list):
             return samples.to_layout(batch.target), batch.lengths
-        return batch.target, None
+        return batch.target, batch.lengths if samples.per_step else None
 
     def _check(self, samples: Samples, batch: Batch, features: Any, start: int) -> None:
         """Ids and targets of a batch against the model's and the loss's range."""
@@ -177,7 +179,12 @@ class Objective:
             self._sample_loss.count((B, *features), batch.target)
 
     def _check_chunks(self, samples: Samples) -> None:
-        """ValueError if the model cannot go through a sequence piece by piece."""
+        """ValueError if model or loss cannot go through a sequence piece by piece."""
+        if self._loss.whole_sequences:
+            raise ValueError(
+                f"Trainer: tbptt cuts sequences into pieces, and {type(self._loss).__name__} is a "
+                "loss of whole ones"
+            )
         if not self.model.stateful or not samples.per_step:
             raise ValueError(
                 "Trainer: tbptt needs a recurrent model with an output for each step; "
@@ -195,12 +202,12 @@ def per_step(samples: Samples, y: Array) -> bool:
     return samples.has_time and y.ndim >= 3
 
 
-def _blocks(samples: Samples) -> Iterator[tuple[Array, int, Batch]]:
-    """All samples in blocks of bounded size: rows, first step, batch."""
+def _blocks(samples: Samples, most_steps: int | None) -> Iterator[tuple[Array, int, Batch]]:
+    """All samples in blocks of bounded size, or of whole sequences: rows, first step, batch."""
     rows = max(1, CHECKED_ELEMENTS // min(CHECKED_STEPS, max(1, samples.steps())))
     for block in cut(np.arange(len(samples)), rows):
-        for k, batch in enumerate(samples.pieces(block, CHECKED_STEPS)):
-            yield block, k * CHECKED_STEPS, batch
+        for k, batch in enumerate(samples.pieces(block, most_steps)):
+            yield block, k * (most_steps or 0), batch
 
 
 def _first_embedding(model: Module) -> Embedding | None:
@@ -238,4 +245,5 @@ def _layout_of(model: Module, loss: Loss) -> Layout:
         ),
         integer_x=any(isinstance(part, Embedding) for part in parts),
         integer_target=loss.integer_target,
+        ragged_target=loss.ragged_target,
     )

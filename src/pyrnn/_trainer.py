@@ -15,6 +15,7 @@ from ._loop import Loop, Plan
 from ._module import Module
 from ._objective import Objective
 from ._progress import Progress
+from ._trained import trained_module
 from ._trainer_arguments import (
     EMA,
     SCHEDULE,
@@ -51,6 +52,10 @@ class Trainer:
       measures; `with ema.applied():` puts them into the model behind the fit.
     - `seed` fixes the order of the batches.
 
+    A loss with parameters of its own (`CRF`) is trained, clipped and kept in checkpoints with the
+    model; `trained` is the module of both, and the model where the loss has none. CTC takes targets
+    of lengths of their own: a list of arrays of labels.
+
     Model, optimizer, the order's generator and `history` carry on from one `fit` to the next: two
     calls of 5 epochs are one call of 10. TypeError or ValueError for what does not fit.
     """
@@ -74,14 +79,15 @@ class Trainer:
         schedules = list(schedule) if isinstance(schedule, list | tuple) else [schedule]
         schedules = checked("schedule", [s for s in schedules if s is not None], SCHEDULE)
         ema = None if ema is None else checked("ema", [ema], EMA)[0]
-        check_belonging(model, optimizer, schedules, ema)
         self.model = model
+        self.trained = trained_module(model, loss)
+        check_belonging(self.trained, optimizer, schedules, ema)
         self.optimizer = optimizer
         self.history = History()
         self._generator = generator("Trainer", seed)
         self._objective = Objective(model, loss, checked_metrics(metrics))
         self._updates = Updates(
-            model,
+            self.trained,
             optimizer,
             accumulate=check_size("Trainer", "accumulate", accumulate),
             clip_norm=clip_norm,
@@ -202,7 +208,7 @@ class Trainer:
     def _parts(self, callbacks: Sequence[Callback]) -> Parts:
         """All that training goes on from, for checkpoints."""
         parts: dict[str, Any] = {
-            "model": ModelState(self.model),
+            "model": ModelState(self.trained),
             "optimizer": self.optimizer,
             "updates": self._updates,
             "progress": self._progress,

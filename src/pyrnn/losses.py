@@ -12,10 +12,12 @@ that more or less padding gives the same bits.
 """
 
 from ._class_losses import BCEWithLogits, CrossEntropy
+from ._ctc import CTC
 from ._loss import Loss, LossPullback
 from ._regression_losses import MAE, MSE, GaussianNLL, Huber, Quantile
 
 __all__ = [
+    "CTC",
     "MAE",
     "MSE",
     "BCEWithLogits",

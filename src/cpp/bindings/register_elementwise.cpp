@@ -14,6 +14,7 @@ namespace pyrnn::bindings {
 
 void register_optimizers(py::module_& m);
 void register_layers(py::module_& m);
+void register_structured(py::module_& m);
 
 namespace {
 
@@ -21,10 +22,11 @@ ActivationKind kind_of(const std::string& name, bool backward) {
   static const std::map<std::string, ActivationKind> kinds = {{"tanh", ActivationKind::tanh},
                                                               {"relu", ActivationKind::relu},
                                                               {"sigmoid", ActivationKind::sigmoid},
-                                                              {"exp", ActivationKind::exp}};
+                                                              {"exp", ActivationKind::exp},
+                                                              {"log", ActivationKind::log}};
   const auto found = kinds.find(name);
-  require(found != kinds.end() && !(backward && name == "exp"),
-          "name: '" + name + "', expected tanh, relu" + (backward ? " or sigmoid" : ", sigmoid or exp"));
+  require(found != kinds.end() && !(backward && found->second >= ActivationKind::exp),
+          "name: '" + name + "', expected tanh, relu" + (backward ? " or sigmoid" : ", sigmoid, exp or log"));
   return found->second;
 }
 
@@ -176,6 +178,7 @@ void register_elementwise(py::module_& m) {
   m.def("embedding_forward", &run_embedding_forward, py::arg("weight"), py::arg("ids"), py::arg("threads"));
   m.def("embedding_backward", &run_embedding_backward, py::arg("grad"), py::arg("ids"), py::arg("dy"));
   register_layers(m);
+  register_structured(m);
   register_optimizers(m);
 }
 

@@ -2,8 +2,8 @@
 // Layer normalisation and pooling over time: check every array again, release the GIL, call the core once.
 #include "bindings/arguments.h"
 #include "bindings/interrupt.h"
+#include "bindings/sequences.h"
 #include "core/layer_norm.h"
-#include "core/pool.h"
 
 namespace pyrnn::bindings {
 namespace {
@@ -54,19 +54,6 @@ py::tuple run_layer_norm_backward(py::handle x_in, py::handle weight_in, py::han
     const auto given = [](auto& array) { return array ? py::object(array->array) : py::object(py::none()); };
     return py::make_tuple(given(dx), given(d_weight), given(d_bias));
   });
-}
-
-std::vector<std::int64_t> lengths_of(py::handle lengths, const PooledRows& of) {
-  return checked_lengths(require_array<std::int64_t>(lengths, "lengths", {of.rows}, "(B,)"), of.steps);
-}
-
-PooledRows pooled_rows_of(const Shape& shape, bool batch_first) {
-  const std::size_t time = batch_first ? 1 : 0;
-  return {.steps = shape[time],
-          .rows = shape[1 - time],
-          .columns = shape[2],
-          .batch_first = batch_first,
-          .lengths = nullptr};
 }
 
 py::array run_time_sum(py::handle x_in, py::handle lengths_in, bool batch_first, int threads) {

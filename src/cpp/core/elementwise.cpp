@@ -29,9 +29,11 @@ auto forward_kernel(ActivationKind kind) {
     case ActivationKind::sigmoid:
       return k.sigmoid_forward;
     case ActivationKind::exp:
+      return k.exp_forward;
+    case ActivationKind::log:
       break;
   }
-  return k.exp_forward;
+  return k.log_forward;
 }
 
 template <class T>

@@ -7,12 +7,13 @@
 
 namespace pyrnn {
 
-enum class ActivationKind { tanh, relu, sigmoid, exp };
+enum class ActivationKind { tanh, relu, sigmoid, exp, log };
 
 template <class T>
 void activation_forward(ActivationKind kind, const kernels::Activation<T>& whole, int threads);
+// Not of exp and log.
 template <class T>
-void activation_backward(ActivationKind kind, const kernels::ActivationGradient<T>& whole, int threads);  // not exp
+void activation_backward(ActivationKind kind, const kernels::ActivationGradient<T>& whole, int threads);
 
 template <class T>
 void softmax_forward(const kernels::Softmax<T>& whole, int threads);

@@ -16,6 +16,13 @@ struct PooledRows {
   Index row_stride() const { return batch_first ? steps * columns : columns; }
 };
 
+// The steps of the longest row.
+inline Index longest_of(const PooledRows& of) {
+  Index longest = 0;
+  for (Index row = 0; row < of.rows; ++row) longest = larger(longest, static_cast<Index>(of.lengths[row]));
+  return longest;
+}
+
 // y[b] = sum of the row's steps
 template <class T>
 void time_sum(const PooledRows& of, const T* x, T* y, int threads);

@@ -46,6 +46,12 @@ struct Exp {
     return vexp(a);
   }
 };
+struct Log {
+  template <class V>
+  static PYRNN_INLINE V value(V a) {
+    return vlog(a);
+  }
+};
 
 template <class Function, class T>
 void activation_forward(const Activation<T>& q) noexcept {

@@ -23,6 +23,7 @@ constexpr ElementwiseKernels<T> elementwise_kernels() {
       .sigmoid_forward = activation_forward<Sigmoid, T>,
       .sigmoid_backward = activation_backward<Sigmoid, T>,
       .exp_forward = activation_forward<Exp, T>,
+      .log_forward = activation_forward<Log, T>,
       .softmax_forward = softmax_forward<T>,
       .softmax_backward = softmax_backward<T>,
       .cross_entropy = cross_entropy<T>,

@@ -187,6 +187,7 @@ struct ElementwiseKernels {
   void (*sigmoid_forward)(const Activation<T>&) noexcept;
   void (*sigmoid_backward)(const ActivationGradient<T>&) noexcept;
   void (*exp_forward)(const Activation<T>&) noexcept;
+  void (*log_forward)(const Activation<T>&) noexcept;
   void (*softmax_forward)(const Softmax<T>&) noexcept;
   void (*softmax_backward)(const SoftmaxGradient<T>&) noexcept;
   void (*cross_entropy)(const CrossEntropy<T>&) noexcept;

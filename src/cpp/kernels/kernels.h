@@ -12,6 +12,7 @@
 
 #include "core/dims.h"
 #include "kernels/elementwise_kernels.h"
+#include "kernels/structured_kernels.h"
 
 namespace pyrnn::kernels {
 
@@ -217,6 +218,7 @@ struct Kernels {
   void (*gru_before_backward_candidate)(const StepBackward<T>&) noexcept;  // dn, dz
   void (*gru_before_backward_reset)(const StepBackward<T>&) noexcept;  // dr and the rest of d_h
   ElementwiseKernels<T> elementwise;
+  StructuredKernels<T> structured;
 };
 
 struct KernelTable {

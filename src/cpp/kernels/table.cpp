@@ -6,6 +6,7 @@
 #include "kernels/lstm.h"
 #include "kernels/pack.h"
 #include "kernels/rnn.h"
+#include "kernels/structured.h"
 #include "kernels/weight_gradient.h"
 
 #define PYRNN_TEXT_(name) #name
@@ -42,6 +43,7 @@ constexpr Kernels<T> kernels_of_type() {
       .gru_before_backward_candidate = gru_before_backward_candidate<T>,
       .gru_before_backward_reset = gru_before_backward_reset<T>,
       .elementwise = elementwise_kernels<T>(),
+      .structured = structured_kernels<T>(),
   };
 }
 
