@@ -1,0 +1,19 @@
+"""Estimators with scikit-learn's conventions: classifiers, regressors, taggers, forecasters.
+
+They take what users have (ragged lists, arrays, tables, tokens), build a network, train it and
+predict, and work with Pipeline, GridSearchCV, cross_val_score and joblib. Needs scikit-learn:
+`pip install "pyrnn-cpu[sklearn]"`; `import pyrnn` alone does not load it.
+"""
+
+try:
+    import sklearn as _sklearn  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "pyrnn.estimators needs scikit-learn, which is not installed: "
+        'pip install "pyrnn-cpu[sklearn]"'
+    ) from error
+
+from ._classifier import SequenceClassifier
+from ._regressor import SequenceRegressor
+
+__all__ = ["SequenceClassifier", "SequenceRegressor"]
