@@ -25,8 +25,8 @@ LAYERS = (
 ESTIMATOR_LAYERS = (
     {"*"},  # scaling, reading, networks
     {"_base"},
-    {"_classifier"},
-    {"_regressor"},
+    {"_classifier", "_regressor"},
+    {"_tagger"},
     {"__init__"},
 )
 

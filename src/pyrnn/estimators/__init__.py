@@ -15,5 +15,6 @@ except ImportError as error:
 
 from ._classifier import SequenceClassifier
 from ._regressor import SequenceRegressor
+from ._tagger import SequenceTagger
 
-__all__ = ["SequenceClassifier", "SequenceRegressor"]
+__all__ = ["SequenceClassifier", "SequenceRegressor", "SequenceTagger"]
