@@ -26,7 +26,9 @@ ESTIMATOR_LAYERS = (
     {"*"},  # scaling, reading, networks
     {"_base"},
     {"_classifier", "_regressor"},
-    {"_tagger"},
+    {"_tagger", "_forecasting"},
+    {"_backtest"},
+    {"_forecaster"},
     {"__init__"},
 )
 

@@ -13,8 +13,18 @@ except ImportError as error:
         'pip install "pyrnn-cpu[sklearn]"'
     ) from error
 
+from ._backtest import Backtest
 from ._classifier import SequenceClassifier
+from ._forecaster import Forecaster
 from ._regressor import SequenceRegressor
+from ._series import naive_forecast
 from ._tagger import SequenceTagger
 
-__all__ = ["SequenceClassifier", "SequenceRegressor", "SequenceTagger"]
+__all__ = [
+    "Backtest",
+    "Forecaster",
+    "SequenceClassifier",
+    "SequenceRegressor",
+    "SequenceTagger",
+    "naive_forecast",
+]

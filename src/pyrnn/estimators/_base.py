@@ -1,12 +1,9 @@
 """What the estimators of sequences share: their parameters, fit, partial_fit, predictions."""
 
-import copy
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._checks import Array, check_choice, check_flag, check_number
@@ -14,6 +11,7 @@ from .._history import History
 from .._sequential import Sequential
 from .._trainer import Trainer
 from ..losses import Loss
+from ._estimator import Estimator
 from ._network import build_network, inner_threads, make_trainer, train
 from ._reader import SequenceReader, Sequences
 
@@ -46,7 +44,7 @@ PARAMETERS = """cell : "gru", "lstm" or "rnn"
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class SequenceEstimator(BaseEstimator):
+class SequenceEstimator(Estimator):
     """Base of classifier, regressor and tagger; the parameters are those of the subclasses."""
 
     cell: str = "gru"
@@ -87,26 +85,6 @@ class SequenceEstimator(BaseEstimator):
         tags.target_tags.required = True
         tags.non_deterministic = False
         return tags
-
-    def _begin(self, *, keep: bool) -> Self:
-        """A copy to be trained, so that an error leaves self as it was; with what self has learnt
-        if it is to go on."""
-        fresh: Self = clone(self)
-        if keep and hasattr(self, "network_"):
-            learnt = set(vars(self)) - set(self.get_params(deep=False))
-            fresh.__dict__.update(copy.deepcopy({name: vars(self)[name] for name in learnt}))
-        return fresh
-
-    def _finish(self, fresh: Self) -> Self:
-        """Takes over what the copy has learnt."""
-        self.__dict__.pop("feature_names_in_", None)
-        params = set(self.get_params(deep=False))
-        self.__dict__.update({k: v for k, v in vars(fresh).items() if k not in params})
-        return self
-
-    def _seed(self) -> int:
-        """Where all randomness of a fit comes from."""
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _learn(self, X: Any, y: Any, seed: int, epochs: int, *, hold_out: bool) -> None:
         """Reads the data, makes a network unless there is one, and trains it."""
