@@ -25,10 +25,9 @@ LAYERS = (
 ESTIMATOR_LAYERS = (
     {"*"},  # scaling, reading, networks
     {"_base"},
-    {"_classifier", "_regressor"},
-    {"_tagger", "_forecasting"},
+    {"_classes", "_forecasting"},
     {"_backtest"},
-    {"_forecaster"},
+    {"_classifier", "_regressor", "_tagger", "_forecaster"},
     {"__init__"},
 )
 

@@ -4,7 +4,6 @@ import doctest
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
@@ -34,7 +33,7 @@ def test_docstrings(cls):
 
 
 def test_readme(capsys):
-    """Its section on estimators runs as it stands, and beats what it says it beats."""
+    """Its section on estimators runs as it stands, and keeps what it says."""
     section = README.read_text().partition("**Estimators.**")[2].partition("\n**")[0]
     blocks = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     assert len(blocks) == 2
@@ -42,6 +41,5 @@ def test_readme(capsys):
     for block in blocks:
         exec(block, names)
     printed = capsys.readouterr().out
-    assert "right" in printed and "naive" in printed
-    errors = [float(x) for x in re.findall(r"error ([\d.]+)", printed)]
-    assert len(errors) == 2 and errors[0] < errors[1] and np.isfinite(errors).all()
+    assert float(re.search(r"right: ([\d.]+)", printed)[1]) > 0.9
+    assert float(re.search(r"MASE: ([\d.]+)", printed)[1]) < 1

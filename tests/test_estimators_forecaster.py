@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+
 from compare import assert_same_bits
 from pyrnn.estimators import naive_forecast
 from series import autoregression, forecaster, wave
@@ -16,13 +18,15 @@ BOTH = pytest.mark.parametrize("strategy", ["direct", "recursive"])
 @BOTH
 @pytest.mark.parametrize("cell", ["gru", "lstm", "rnn"])
 def test_a_wave(strategy, cell):
-    model = forecaster(strategy=strategy, cell=cell, epochs=30).fit(wave(300))
+    options = {"relative": strategy == "direct", "epochs": 30}
+    model = forecaster(strategy=strategy, cell=cell, **options).fit(wave(300))
     assert_allclose(model.predict(), wave(4, 300), atol=0.15)
     assert_same_bits(model.predict(2), model.predict()[:2])
 
 
 def test_recursion_reaches_any_horizon():
-    model = forecaster(strategy="recursive", lookback=16, epochs=60).fit(wave(400))
+    options = {"lookback": 16, "epochs": 60, "relative": False}
+    model = forecaster(strategy="recursive", **options).fit(wave(400))
     assert_allclose(model.predict(25), wave(25, 400), atol=0.3)
 
 
@@ -191,12 +195,12 @@ def test_early_stopping():
     assert len(model.history_) == int(np.argmin(model.history_.val_loss)) + 1 + 2 < 100
 
 
-def test_residual_bears_a_shift_of_the_level():
+def test_relative_bears_a_shift_of_the_level():
     """A walk that has left the range of the training data by far."""
     y = np.random.default_rng(0).standard_normal(400).cumsum()
     y[300:] += 500
     errors = [
-        forecaster(residual=r, strategy=s).fit(y[:300]).backtest(y, start=330).mae.mean()
+        forecaster(relative=r, strategy=s).fit(y[:300]).backtest(y, start=330).mae.mean()
         for r in (True, False)
         for s in ("direct", "recursive")
     ]

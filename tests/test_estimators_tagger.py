@@ -83,6 +83,14 @@ def test_tokens_and_grid_search():
     assert [len(labels) for labels in search.predict(X)] == [len(x) for x in X]
 
 
+def test_partial_fit():
+    X, y = marked()
+    model = tagger().partial_fit(X[:3], y[:3], classes=["minus", "none", "plus"])
+    for _ in range(30):
+        model.partial_fit(X, y)
+    assert model.predict_proba(X)[0].shape[1] == 3 and model.score(X, y) > 0.9
+
+
 def test_class_weight_and_early_stopping():
     X, y = marked(N=100)
     heavy = tagger(class_weight={"minus": 1e6, "plus": 1}, batch_size=100).fit(X, y)

@@ -40,7 +40,7 @@ PARAMETERS = """cell : "gru", "lstm" or "rnn"
     verbose : bool
         Progress bars.
     warm_start : bool
-        `fit` goes on from the weights of the fit before; scales and vocabulary stay."""
+        `fit` goes on from the fit before: network, optimizer, scales and vocabulary stay."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -1,61 +1,22 @@
 """SequenceClassifier: one class for each sequence."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils import column_or_1d, compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
 
 from .._checks import Array
-from ..losses import CrossEntropy, Loss
-from ._base import PARAMETERS, SequenceEstimator
+from ._base import PARAMETERS
+from ._classes import ClassEstimator
 from ._network import softmax
 from ._reader import Sequences
 
 
-class ClassLabels:
-    """What classifier and tagger share: classes, their numbers and weights."""
-
-    classes_: Array
-    class_weight: Any
-
-    def _encode(self, labels: Array, *, first: bool) -> Array:
-        """The numbers of labels; with `first`, they are the classes."""
-        if first and not hasattr(self, "classes_"):
-            self.classes_ = unique_labels(labels)
-        unknown = ~np.isin(labels, self.classes_)
-        if unknown.any():
-            raise ValueError(
-                f"{type(self).__name__}: y holds the label {labels[unknown][:1].tolist()[0]!r}, "
-                f"expected one of {self.classes_.tolist()}"
-            )
-        numbers: Array = np.searchsorted(self.classes_, labels).astype(np.int64)
-        if first:
-            self._weights = self._weights_of(labels)
-        return numbers
-
-    def _weights_of(self, labels: Array) -> Array | None:
-        """A weight for each class, or None."""
-        if self.class_weight is None:
-            return None
-        weights = np.ones(len(self.classes_))
-        seen = np.isin(self.classes_, labels)
-        weights[seen] = compute_class_weight(
-            self.class_weight, classes=self.classes_[seen], y=labels
-        )
-        return weights
-
-    def _outputs(self) -> int:
-        return len(self.classes_)
-
-    def _loss(self) -> Loss:
-        return CrossEntropy(weight=self._weights)
-
-
 @dataclass(kw_only=True, eq=False, repr=False)
-class SequenceClassifier(ClassifierMixin, ClassLabels, SequenceEstimator):
+class SequenceClassifier(ClassifierMixin, ClassEstimator):
     __doc__ = f"""A recurrent network that tells the class of a sequence.
 
     X is a list of arrays (T_i, F) of different lengths, an array (N, T, F), a table (N, T) of one
@@ -93,20 +54,6 @@ class SequenceClassifier(ClassifierMixin, ClassLabels, SequenceEstimator):
     >>> SequenceClassifier(epochs=20, random_state=0).fit(X, y).score(X, y) > 0.9
     True
     """
-
-    class_weight: Any = None
-
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
-        """One more epoch on X and y.
-
-        The first call, unless a fit came before, makes the network: it decides on scale and
-        vocabulary, and `classes` are all labels that will ever come, those of y without.
-        """
-        fresh = self._begin(keep=True)
-        if classes is not None and not hasattr(fresh, "network_"):
-            fresh.classes_ = unique_labels(classes)
-        fresh._learn(X, y, self._seed(), 1, hold_out=False)
-        return self._finish(fresh)
 
     def predict(self, X: Any) -> Array:
         """The most likely label of each sample (N,)."""

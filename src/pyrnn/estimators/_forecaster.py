@@ -38,8 +38,10 @@ class Forecaster(Forecasting):
         `interval` is made; 0 trains on all, and there are no intervals.
     scale : "standard", "robust" or None
         Each series is scaled by mean and deviation, or median and quartiles, of what is trained on.
-    residual : bool
-        The network predicts the change from the present value, which bears shifts of the level.
+    relative : bool
+        The network reads and predicts changes, from the first value of a window and from the
+        present one, which bears trends and shifts of the level; False lets it know the level, for
+        series that come back to one, and for recursion far ahead, which then drifts less.
     cell, hidden_size, num_layers, dropout
         The recurrent layers: "gru", "lstm" or "rnn".
     loss : "mse", "mae" or "huber"
@@ -222,6 +224,6 @@ class Forecaster(Forecasting):
                     f"{self._owner}: {self._form.name('y', i)} has {new} steps, expected at least "
                     f"{self.cutter_.steps} to train on"
                 )
-        trainer = self._trainer(seed)
+        trainer = self._trainer(seed, epochs)
         train(self, trainer, self.cutter_.training(many), None, epochs)
         self.history_ = trainer.history

@@ -39,7 +39,7 @@ class Forecasting(Estimator):
     quantiles: Any = None
     calibration: float = 0.2
     scale: str | None = "standard"
-    residual: bool = True
+    relative: bool = True
     cell: str = "gru"
     hidden_size: int = 32
     num_layers: int = 1
@@ -85,13 +85,13 @@ class Forecasting(Estimator):
         self.network_: Sequential = build_network(
             self, data[0].shape[-1], outputs, pooling=None, seed=seed
         )
-        trainer = self._trainer(seed)
+        trainer = self._trainer(seed, self.epochs)
         train(self, trainer, data, held, self.epochs)
         self.history_: History = trainer.history
 
-    def _trainer(self, seed: int) -> Trainer:
+    def _trainer(self, seed: int, epochs: int) -> Trainer:
         """Trains the network in this forecaster's way."""
-        return make_trainer(self, self.network_, self._make_loss(), seed)
+        return make_trainer(self, self.network_, self._make_loss(), seed, annealed=epochs)
 
     def _errors(self, many: list[Series], calibrated: list[int]) -> Array:
         """(N, horizon, D): the sizes of the scaled errors from all origins in the last steps."""
@@ -194,7 +194,7 @@ class Forecasting(Estimator):
             lookback=check_size(owner, "lookback", lookback),
             horizon=horizon,
             direct=direct,
-            residual=check_flag(owner, "residual", self.residual),
+            relative=check_flag(owner, "relative", self.relative),
         )
 
     def _read_levels(self) -> tuple[float, ...]:

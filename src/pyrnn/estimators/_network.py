@@ -35,6 +35,8 @@ OPTIMIZERS = {
     "sgd": optim.SGD,
 }
 
+LEAST_RATE = 0.05  # of the learning rate, at the end of a training that anneals it
+
 
 def build_network(spec: Any, inputs: int, outputs: int, *, pooling: str | None, seed: int) -> Any:
     """Recurrent layers, a pool if one vector is to be made of a sequence, and a linear layer.
@@ -67,13 +69,19 @@ def build_network(spec: Any, inputs: int, outputs: int, *, pooling: str | None, 
     return Sequential(*parts)
 
 
-def make_trainer(spec: Any, network: Module, loss: Loss, seed: int) -> Trainer:
-    """Trains a network as the estimator's parameters say."""
+def make_trainer(
+    spec: Any, network: Module, loss: Loss, seed: int, *, annealed: int | None = None
+) -> Trainer:
+    """Trains a network as the estimator's parameters say; with `annealed`, the learning rate falls
+    over so many epochs."""
     owner = type(spec).__name__
-    optimizer = OPTIMIZERS[check_choice(owner, "optimizer", spec.optimizer, tuple(OPTIMIZERS))]
-    return Trainer(
-        network, loss, optimizer(spec.learning_rate), clip_norm=spec.clip_norm, seed=seed
-    )
+    kind = OPTIMIZERS[check_choice(owner, "optimizer", spec.optimizer, tuple(OPTIMIZERS))]
+    optimizer = kind(spec.learning_rate)
+    schedule = None
+    if annealed is not None:
+        epochs = check_size(owner, "epochs", annealed)
+        schedule = optim.Cosine(optimizer, epochs, final=LEAST_RATE, per="epoch")
+    return Trainer(network, loss, optimizer, clip_norm=spec.clip_norm, schedule=schedule, seed=seed)
 
 
 def train(spec: Any, trainer: Trainer, data: Any, held_out: Any, epochs: int) -> None:

@@ -7,14 +7,14 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
 from .._checks import Array, describe
-from ._base import PARAMETERS, SequenceEstimator
-from ._classifier import ClassLabels
+from ._base import PARAMETERS
+from ._classes import ClassEstimator
 from ._network import softmax
 from ._reader import Sequences
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class SequenceTagger(ClassLabels, SequenceEstimator):
+class SequenceTagger(ClassEstimator):
     __doc__ = f"""A recurrent network that labels every step: parts of speech, names, activities.
 
     X is a list of arrays (T_i, F) of different lengths, an array (N, T, F), a table (N, T) of one
@@ -54,8 +54,6 @@ class SequenceTagger(ClassLabels, SequenceEstimator):
     >>> tagger.predict([["a", "dog", "sees", "a", "cat"]])[0].tolist()
     ['DET', 'NOUN', 'VERB', 'DET', 'NOUN']
     """
-
-    class_weight: Any = None
 
     def predict(self, X: Any) -> Any:
         """The labels of all steps: a list of arrays (T_i,), or (N, T) if X is an array."""

@@ -18,12 +18,13 @@ MANY = 2048  # windows of an epoch, beyond which they overlap less
 @dataclass(frozen=True)
 class Cutter:
     """Cuts windows of `lookback` steps. At each of them the whole horizon is predicted if `direct`,
-    else one step; with `residual`, the difference from the present value."""
+    else one step. With `relative`, y is read as the difference from the first value of the window,
+    and predicted as that from the present one: a level never seen looks like all others."""
 
     lookback: int
     horizon: int
     direct: bool
-    residual: bool
+    relative: bool
 
     @property
     def steps(self) -> int:
@@ -46,7 +47,7 @@ class Cutter:
         """(T - steps, steps*D): the steps that follow each step."""
         T = len(series) - self.steps
         ahead = _following(series.y, self.steps, T)
-        if self.residual:
+        if self.relative:
             ahead = ahead - np.tile(series.y[:T], self.steps)
         return ahead.astype(np.float32)
 
@@ -59,13 +60,21 @@ class Cutter:
         for series in many:
             target = self.targets(series)
             starts = np.arange(len(target) - L, -1, -stride)[::-1]
-            xs.append(_windows(self.inputs(series)[: len(target)], L, starts))
+            xs.append(self._read(series, self.inputs(series)[: len(target)], L, starts))
             targets.append(_windows(target, L, starts))
         return np.concatenate(xs), np.concatenate(targets)
 
-    def before(self, inputs: Array, origins: Array) -> Array:
+    def before(self, series: Series, origins: Array) -> Array:
         """The windows (N, L, F) whose last step is the one before each origin."""
-        return _windows(inputs, self.lookback, origins - self.lookback)
+        starts = origins - self.lookback
+        return self._read(series, self.inputs(series), self.lookback, starts)
+
+    def _read(self, series: Series, inputs: Array, length: int, starts: Array) -> Array:
+        """The windows (N, length, F) from each start, as the network reads them."""
+        x, D = _windows(inputs, length, starts), series.y.shape[1]
+        if self.relative:
+            x[..., :D] -= x[:, :1, :D].copy()
+        return x
 
 
 def _windows(rows: Array, length: int, starts: Array) -> Array:
