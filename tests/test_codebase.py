@@ -23,7 +23,8 @@ LAYERS = (
 )
 # Within the estimators, which may import all that pyrnn has; of pyrnn, nothing imports them.
 ESTIMATOR_LAYERS = (
-    {"*"},  # scaling, reading, networks
+    {"_scaling"},
+    {"*"},  # reading, windows, networks
     {"_base"},
     {"_classes", "_forecasting"},
     {"_backtest"},

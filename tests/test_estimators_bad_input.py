@@ -29,7 +29,13 @@ BAD = [
     (RAGGED, LABELS, {"epochs": 0}, "epochs is 0"),
     (RAGGED, LABELS, {"hidden_size": 0}, "hidden_size is 0"),
     (RAGGED, LABELS, {"early_stopping": True, "validation_fraction": 0.01}, "holds out 0 of 6"),
+    (RAGGED, LABELS, {"scale": "yes"}, "scale is 'yes', expected True or False"),
+    ([*RAGGED[:5], np.full((3, 2), 1e200)], LABELS, {}, "as large as 1e.200"),
+    ([*RAGGED[:5], np.full((3, 2), 1e40)], LABELS, {"scale": False}, "X is 1e.40 when scaled"),
     (TEXTS, LABELS, TOKENS, r"text.split\(\)"),
+    (None, LABELS, TOKENS, "X is None, expected sequences of ids or tokens"),
+    ([1, 2, 3, 4, 5, 6], LABELS, TOKENS, r"X\[0\] is 1, expected a sequence"),
+    (IDS, LABELS, {**TOKENS, "vocabulary": ["a"]}, "expected a pyrnn.Vocabulary"),
     ([*IDS[:5], [1.5]], LABELS, TOKENS, r"X\[5\] has dtype float64"),
     ([*IDS[:5], []], LABELS, TOKENS, r"X\[5\] has dtype .* shape \(0,\)"),
     ([*IDS[:5], [9]], LABELS, {**TOKENS, "vocabulary": 4}, r"X\[5\] holds the id 9, .*id < 4"),
@@ -58,6 +64,7 @@ def test_bad_input_of_predict():
         ([np.ones((4, 3))], "X has 3 features per step"),
         (np.ones((2, 4)), "X has 1 features per step"),
         (WITH_NAN, "NaN"),
+        ([np.full((3, 2), 1e60)], "when scaled, expected numbers that float32 can hold"),
     ):
         with pytest.raises(ValueError, match=words):
             model.predict(X)

@@ -43,6 +43,9 @@ def test_margins_are_ranked_errors():
     scores = np.random.default_rng(0).permutation(99).astype(float)[:, None, None] + 1
     for level, expected in ((0.9, 90), (0.95, 95), (0.5, 50), (0.99, 99)):
         assert margins("f", scores, level).item() == expected == math.ceil(100 * level)
+    assert margins("f", scores[:9], 0.9).item() == scores[:9].max()
+    with pytest.raises(ValueError, match="9 held-out windows are needed, there are 8"):
+        margins("f", scores[:8], 0.9)
     with pytest.raises(ValueError, match="999 held-out windows are needed, there are 99"):
         margins("f", scores, 0.999)
 
@@ -80,6 +83,9 @@ BAD_FIT = [
     ({"y": Y}, {"calibration": 1.5}, "calibration is 1.5"),
     ({"y": Y}, {"quantiles": (0.1, 1.0)}, "levels"),
     ({"y": Y}, {"quantiles": (0.1,), "strategy": "recursive"}, "need strategy='direct'"),
+    ({"y": Y}, {"quantiles": (0.1,), "strategy": "recursive", "horizon": 1}, "need strategy"),
+    ({"y": Y * 1e200}, {}, "numbers as large as 1.*e.201"),
+    ({"y": Y * 1e60}, {"scale": None}, "y is .* when scaled"),
     ({"y": Y}, {"early_stopping": True, "validation_fraction": 0.01}, "holds out 1 of 100"),
 ]
 

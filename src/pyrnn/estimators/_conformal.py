@@ -24,12 +24,17 @@ def margins(owner: str, scores: Array, level: float) -> Array:
     there are too few scores.
     """
     level, N = check_level(owner, level), len(scores)
-    rank = math.ceil((N + 1) * level)
+    rank = _ceil((N + 1) * level)
     if rank > N:
-        least = math.ceil(level / (1 - level))
+        least = _ceil(level / (1 - level))
         raise ValueError(
             f"{owner}: level is {level}, for which {least} held-out windows are needed, there are "
             f"{N}: more data, or a larger calibration"
         )
     reach: Array = np.partition(scores, rank - 1, axis=0)[rank - 1]
     return reach
+
+
+def _ceil(number: float) -> int:
+    """Rounded up, but for rounding errors: 0.9 / (1 - 0.9) is 9."""
+    return math.ceil(round(number, 9))

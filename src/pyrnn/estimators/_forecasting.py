@@ -201,7 +201,7 @@ class Forecasting(Estimator):
         """The quantiles that were asked for, ascending; the network also predicts the median."""
         if self.quantiles is None:
             return ()
-        if self.strategy == "recursive" and self.horizon > 1:
+        if self.strategy == "recursive":
             raise ValueError(
                 f"{self._owner}: quantiles need strategy='direct': what is fed back is one number, "
                 "without the spread of the steps before; intervals need none"

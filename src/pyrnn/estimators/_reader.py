@@ -7,10 +7,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from .._checks import Array, check_size, describe
+from .._checks import Array, check_flag, check_size, describe
 from .._dataset import read_numbers
 from .._vocabulary import Vocabulary
-from ._scaling import Scaling, identity, standard
+from ._scaling import Scaling, as_float32, identity, standard
 
 Sequences = Array | list[Array]  # (N, T, F), or N arrays (T_i, F), or (T_i,) of ids
 
@@ -44,11 +44,12 @@ class SequenceReader:
         """Notes width, scale or vocabulary of X, and reads it."""
         if self.takes_ids:
             return self._fit_ids(estimator, X)
+        scales = check_flag(self.owner, "scale", estimator.scale)
         sequences = self._read_numbers(estimator, X, reset=True)
         arrays = sequences if isinstance(sequences, list) else [sequences]
         self.width = arrays[0].shape[-1]
         rows = np.concatenate([array.reshape(-1, self.width) for array in arrays])
-        self.scaling = standard(rows) if estimator.scale else identity(self.width)
+        self.scaling = standard(rows) if scales else identity(self.width)
         return self._scale(sequences)
 
     def read(self, estimator: Any, X: Any) -> Sequences:
@@ -64,8 +65,8 @@ class SequenceReader:
         scaling = self.scaling
         assert scaling is not None
         if isinstance(sequences, list):
-            return [scaling.apply(array).astype(np.float32) for array in sequences]
-        return scaling.apply(sequences).astype(np.float32)
+            return [as_float32(self.owner, "X", scaling.apply(array)) for array in sequences]
+        return as_float32(self.owner, "X", scaling.apply(sequences))
 
     def _read_numbers(self, estimator: Any, X: Any, *, reset: bool) -> Sequences:
         """(N, T, F), or a list of (T_i, F)."""
@@ -141,9 +142,14 @@ class SequenceReader:
         given = estimator.vocabulary
         if isinstance(given, Vocabulary):
             self.vocabulary = given
+        elif given is not None and not hasattr(given, "__index__"):
+            raise TypeError(
+                f"{self.owner}: vocabulary is {describe(given)}, expected a pyrnn.Vocabulary, the "
+                "number of ids, or None"
+            )
         elif given is not None:
             self.width = check_size(self.owner, "vocabulary", given)
-        elif _holds_tokens(X):
+        elif self._holds_tokens(X):
             self.vocabulary = Vocabulary.build(X)
         ids = self._read_ids(X)
         if self.vocabulary is not None:
@@ -156,12 +162,7 @@ class SequenceReader:
 
     def _read_ids(self, X: Any) -> list[Array]:
         """One array of ids for each sample."""
-        if isinstance(X, str) or not hasattr(X, "__len__"):
-            came = describe(X)
-            raise TypeError(f"{self.owner}: X is {came}, expected sequences of ids or tokens")
-        if len(X) == 0:
-            raise ValueError(f"{self.owner}: X has 0 samples, expected at least one")
-        if _holds_tokens(X):
+        if self._holds_tokens(X):
             if self.vocabulary is None:
                 raise TypeError(f"{self.owner}: X holds tokens, expected integer ids as in fit")
             sequences = [self.vocabulary.encode(sample) for sample in X]
@@ -185,15 +186,18 @@ class SequenceReader:
                     f"expected 0 <= id < {self.width}, the size of the vocabulary"
                 )
 
-
-def _holds_tokens(X: Any) -> bool:
-    """Whether the samples are sequences of texts."""
-    for sample in X:
-        if isinstance(sample, str):
-            raise TypeError(
-                "X holds texts, expected sequences of tokens: text.split() for words, list(text) "
-                "for characters"
-            )
-        for token in sample:
-            return isinstance(token, str)
-    return False
+    def _holds_tokens(self, X: Any) -> bool:
+        """Whether the samples are sequences of texts, not of ids."""
+        if isinstance(X, str) or not hasattr(X, "__len__"):
+            came = describe(X)
+            raise TypeError(f"{self.owner}: X is {came}, expected sequences of ids or tokens")
+        if len(X) == 0:
+            raise ValueError(f"{self.owner}: X has 0 samples, expected at least one")
+        for i, sample in enumerate(X):
+            if isinstance(sample, str) or not hasattr(sample, "__len__"):
+                raise TypeError(
+                    f"{self.owner}: X[{i}] is {describe(sample)}, expected a sequence of ids or "
+                    "tokens (text.split() for words, list(text) for characters)"
+                )
+        first = next((token for sample in X for token in sample), None)
+        return isinstance(first, str)

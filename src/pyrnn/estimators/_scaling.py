@@ -27,6 +27,18 @@ class Scaling:
         return x
 
 
+def as_float32(owner: str, name: str, scaled: Array) -> Array:
+    """What the network takes. ValueError for numbers beyond its range."""
+    with np.errstate(over="ignore"):
+        numbers = scaled.astype(np.float32)
+    if not np.isfinite(numbers).all():
+        raise ValueError(
+            f"{owner}: {name} is {np.abs(scaled).max():g} when scaled, expected numbers that "
+            "float32 can hold"
+        )
+    return numbers
+
+
 def identity(features: int) -> Scaling:
     """Leaves all as it is."""
     return Scaling(np.zeros(features), np.ones(features))
@@ -35,18 +47,24 @@ def identity(features: int) -> Scaling:
 def standard(rows: Array) -> Scaling:
     """By mean and standard deviation of rows (N, F); a constant feature is only centred."""
     rows = rows.astype(np.float64, copy=False)
-    return _scaling(rows, rows.mean(axis=0), rows.std(axis=0))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _scaling(rows, rows.mean(axis=0), rows.std(axis=0))
 
 
 def robust(rows: Array) -> Scaling:
     """By median and quartiles of rows (N, F), which a few outliers do not move."""
     low, middle, high = np.quantile(rows.astype(np.float64, copy=False), (0.25, 0.5, 0.75), axis=0)
-    spread = (high - low) / TO_DEVIATION
-    # Where half of the rows are equal, the quartiles tell nothing.
-    return _scaling(rows, middle, np.where(spread > 0, spread, rows.std(axis=0)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = (high - low) / TO_DEVIATION
+        # Where half of the rows are equal, the quartiles tell nothing.
+        return _scaling(rows, middle, np.where(spread > 0, spread, rows.std(axis=0)))
 
 
 def _scaling(rows: Array, center: Array, scale: Array) -> Scaling:
-    """Rounding errors of a constant are no spread."""
+    """Rounding errors of a constant are no spread. ValueError where squares overflow."""
+    if not np.isfinite([center, scale]).all():
+        raise ValueError(
+            f"numbers as large as {np.abs(rows).max():g} have no mean and deviation in float64"
+        )
     noise = 10 * np.finfo(np.float64).eps * np.abs(rows).max(axis=0, initial=0.0)
     return Scaling(center, np.where(scale > noise, scale, 1.0))

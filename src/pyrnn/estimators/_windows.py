@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from .._checks import Array
+from ._scaling import as_float32
 from ._series import Series
 
 MANY = 2048  # windows of an epoch, beyond which they overlap less
@@ -41,7 +42,8 @@ class Cutter:
         known = series.future.shape[1]
         T = min(len(series), len(series.future) - self.steps) if known else len(series)
         ahead = _following(series.future, self.steps, T) if known else np.zeros((T, 0))
-        return np.concatenate([series.y[:T], series.past[:T], ahead], axis=1).astype(np.float32)
+        joined = np.concatenate([series.y[:T], series.past[:T], ahead], axis=1)
+        return as_float32("Forecaster", "y or a covariate", joined)
 
     def targets(self, series: Series) -> Array:
         """(T - steps, steps*D): the steps that follow each step."""
@@ -49,7 +51,7 @@ class Cutter:
         ahead = _following(series.y, self.steps, T)
         if self.relative:
             ahead = ahead - np.tile(series.y[:T], self.steps)
-        return ahead.astype(np.float32)
+        return as_float32("Forecaster", "y", ahead)
 
     def training(self, many: list[Series], lookback: int | None = None) -> tuple[Array, Array]:
         """x (N, L, F) and target (N, L, steps*D), overlapping windows of all series."""
