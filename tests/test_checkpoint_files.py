@@ -23,7 +23,7 @@ OTHERS = [
     ({"model": pyrnn.Sequential(*list(classifier())[2:])}, "expected"),
     ({"optimizer": pyrnn.optim.SGD(0.1)}, "Adam"),
     ({"accumulate": 2}, "accumulate"),
-    ({"schedule": Halving(pyrnn.optim.Adam())}, "schedule"),
+    ({"optimizer": (adam := pyrnn.optim.Adam(1e-2)), "schedule": Halving(adam)}, "schedule"),
     ({"ema": Average(classifier())}, "ema"),
 ]
 

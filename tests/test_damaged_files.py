@@ -2,11 +2,13 @@
 
 import json
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
 
 import pyrnn
+from compare import assert_same_bits
 
 
 def saved(tmp_path):
@@ -67,6 +69,39 @@ def test_a_forged_size_is_refused_before_memory_is_taken(tmp_path):
         with pytest.raises((ValueError, MemoryError)):
             pyrnn.load(path)
         assert time.perf_counter() - start < 1
+
+
+def test_ties_take_no_memory(tmp_path):
+    """A thousand layers with one matrix among them: loaded, in about the file's size."""
+    path, small = tmp_path / "model", pyrnn.RNN(64, 64, num_layers=1000, bias=False, seed=0)
+    for name, _ in small.named_parameters():
+        setattr(small, name, small.weight_hh_l0)
+    small.save(path)
+    untied = 2000 * small.weight_hh_l0.data.nbytes
+    tracemalloc.start()
+    loaded = pyrnn.load(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < untied / 4
+    assert len(loaded.parameters()) == 1 and not loaded.weight_ih_l999.hollow
+    assert_same_bits(loaded.weight_ih_l999.data, small.weight_hh_l0.data)
+    loaded.weight_ih_l0[...] = 1.0
+    assert (loaded.weight_hh_l7.data == 1.0).all()
+
+
+def test_ties_do_not_add_up_to_a_larger_matrix(tmp_path):
+    path = tmp_path / "model"
+    pyrnn.Embedding(100, 4, seed=0).save(path)
+    raw = path.read_bytes()
+    size = int.from_bytes(raw[:8], "little")
+    ties = ", ".join(rf"\"x{i}\": \"weight\"" for i in range(1000))
+    changes = {
+        r"\"ties\": {": rf"\"ties\": {{{ties}",
+        '_embeddings\\": 100': '_embeddings\\": 99999',
+    }
+    write(path, change_metadata(json.loads(raw[8 : 8 + size]), **changes), raw[8 + size :])
+    with pytest.raises(ValueError, match="would have 399996 weights, 400 are stored"):
+        pyrnn.load(path)
 
 
 def test_missing_unexpected_and_misshaped_tensors(tmp_path):

@@ -85,6 +85,24 @@ def test_padding_in_sequential_changes_nothing(rng):
         assert_same_bits(run(T, poison), expected)
 
 
+def test_denormals_are_zero(isa):
+    """In rows, in the sums of rows, and where the sums of chunks of rows meet; on any thread."""
+    tiny = np.float32(1e-39)
+    results = []
+    for value, n in ((0, 1), (tiny, 1), (tiny, 2)):
+        norm, x, d_y = problem((1301, 130), 1, "float32")
+        x[5:900], d_y[3], d_y[7] = value, value, value
+        with pyrnn.threads(n):
+            y, pullback = norm.vjp(x)
+            results.append([y, pullback(d_y), *(p.grad for p in norm.parameters())])
+    assert_same_bits(results[1:], results[:1] * 2)
+    norm, x, d_y = problem((128, 8), 1, "float32")
+    d_y[...] = 0
+    d_y[0], d_y[-1] = 1.5e-38, -1.2e-38  # of two chunks; their sum is denormal
+    norm.vjp(x)[1](d_y)
+    assert not norm.bias.grad.any() and d_y[0].sum() > 0
+
+
 def test_without_affine_or_bias(rng):
     x, d_y = rng.standard_normal((5, 8)), rng.standard_normal((5, 8))
     plain = pyrnn.LayerNorm(8, elementwise_affine=False, dtype=np.float64)

@@ -4,6 +4,7 @@ The twin covers options (covering.py draws a merge mode for every bidirectional 
 """
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -79,6 +80,19 @@ def test_same_bits_for_any_number_of_threads(merge, sizes, dropout, isa):
         with pyrnn.threads(n):
             results.append((problem.inference(), problem.training()))
     assert_same_bits(results[1:], results[:1] * 2)
+
+
+@each_mode
+@pytest.mark.parametrize("sizes", [LARGE, WIDE], ids=["rows", "units"])
+def test_with_segments_and_any_number_of_threads(merge, sizes, isa):
+    """The other direction's h is computed again, segment by segment."""
+    sizes = {**sizes, "T": 20, "hidden_size": sizes["hidden_size"] // 2}
+    case = make("lstm", merge, num_layers=2, dtype="float32", dropout=0.4, cells=True, **sizes)
+    expected = case.any_problem().training()
+    for n in (1, 2, 3):
+        problem = replace(case, recompute_every=16).any_problem()
+        with pyrnn.threads(n):
+            assert_same_bits(problem.training(), expected, f"{n} threads")
 
 
 def test_saved_pickled_and_described(tmp_path):

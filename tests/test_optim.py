@@ -104,6 +104,34 @@ def test_state_dict_continues_where_it_stopped(cls, twin, options):
     assert_same_bits(run(6, interrupted=True), run(6, interrupted=False))
 
 
+def test_a_state_of_another_class_or_with_missing_arrays():
+    """Told when it is loaded, and nothing has changed."""
+    net = pyrnn.Linear(2, 2, seed=0)
+
+    def stepped(optimizer):
+        optimizer.step(net)
+        return optimizer
+
+    for cls, other in ((optim.Adam, optim.AdamW), (optim.AdamW, optim.Adam)):
+        state, optimizer = stepped(cls()).state_dict(), stepped(other(0.5))
+        with pytest.raises(ValueError, match=f"is of '{cls.__name__}', expected {other.__name__}"):
+            optimizer.load_state_dict(state)
+        assert optimizer.lr == 0.5
+    for make in (
+        lambda: optim.SGD(0.5, momentum=0.9),
+        lambda: optim.NAdam(0.5),
+        lambda: optim.RMSprop(0.5, momentum=0.9),
+        lambda: optim.Adagrad(0.5),
+    ):
+        optimizer = stepped(make())
+        before, state = optimizer.state_dict(), optimizer.state_dict()
+        key, _ = state["state"]["bias"].popitem()
+        with pytest.raises(ValueError, match=f"'bias' has the arrays .*expected .*{key}"):
+            optimizer.load_state_dict(state | {"steps": {"weight": 9, "bias": 9}})
+        assert optimizer.state_dict()["steps"] == before["steps"] == {"weight": 1, "bias": 1}
+        optimizer.load_state_dict(before)
+
+
 def test_empty_parameters_are_fine():
     p = pyrnn.Parameter(np.zeros((0, 3), np.float32))
     for cls in (optim.SGD, optim.Adam, optim.NAdam, optim.RMSprop, optim.Adagrad):

@@ -107,6 +107,27 @@ def test_ctrl_c_ends_a_long_call(what):
     assert touched == "False" and works == "True"
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("what", ["layer(x)", "layer.vjp(x)[1](y)", "stream.run(x)"])
+def test_a_daemon_thread_at_work_when_the_process_ends(what, threads):
+    """It sleeps for good instead of taking the GIL back; the exit status is 0."""
+    code = f"""
+        import threading, time, pyrnn
+        pyrnn.set_num_threads({threads})
+        layer, x = pyrnn.LSTM(64, 64, seed=0), np.zeros((100, 32, 64), "f4")
+        y, stream = layer(x)[0], layer.stream(batch_size=32)
+        started = threading.Event()
+        def work():
+            while True:
+                {what}
+                started.set()
+        threading.Thread(target=work, daemon=True).start()
+        started.wait()
+        print("done")
+    """
+    assert run(code) == ["done"]
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "abc", "1000000", "1.5", "2,2"])
 def test_bad_number_of_threads_in_the_environment(value):
     code = """

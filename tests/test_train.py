@@ -155,10 +155,9 @@ def test_ids_out_of_range_late_in_the_data():
 def test_nan_stops_training_before_it_spreads():
     model = pyrnn.Sequential(pyrnn.GRU(2, 3, seed=0), pyrnn.Linear(3, 1, seed=1))
     t = trainer(model, loss=pyrnn.losses.MSE(), clip_norm=None)
-    x = np.zeros((4, 5, 2))
-    x[2, 3, 1] = np.nan
-    with pytest.raises(FloatingPointError, match="loss"):
-        t.fit((x, np.zeros((4, 5, 1))), progress=False)
+    model[1].bias[...] = -3e38
+    with pytest.raises(FloatingPointError, match="loss is inf"):
+        t.fit((np.zeros((4, 5, 2)), np.full((4, 5, 1), 3e38)), progress=False)
     assert all(np.isfinite(p.data).all() for p in model.parameters())
 
 
@@ -212,3 +211,22 @@ def test_plot(tmp_path):
     history = t.fit(GOOD, GOOD, epochs=3, progress=False)
     history.plot(tmp_path / "loss.png")
     assert (tmp_path / "loss.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_plot_draws_metrics_in_axes_of_their_own():
+    pytest.importorskip("matplotlib", reason="matplotlib is an optional extra")
+    history = pyrnn.History()
+    for epoch, accuracy in enumerate([0.25, 0.5, 0.75], 1):
+        measured = {"accuracy": accuracy, "mae": 9.0 - epoch} if epoch > 1 else {}
+        history.append(0.5**epoch, 2 * 0.5**epoch, 1.0, 100, measured)
+    history.metrics["silent"] = [np.nan] * 3
+    loss, accuracy, mae = history.plot(scale=10.0, lines={"line": 7.0}).axes
+    assert [list(line.get_ydata()) for line in loss.lines[:2]] == [
+        [5.0, 2.5, 1.25], [10.0, 5.0, 2.5]
+    ]  # fmt: skip
+    for axes, name, values in ((accuracy, "accuracy", [0.5, 0.75]), (mae, "mae", [7.0, 6.0])):
+        (line,) = axes.lines
+        assert axes.get_ylabel() == name and list(line.get_ydata())[1:] == values
+        assert list(line.get_xdata()) == [1, 2, 3] and line.get_color() == loss.lines[1].get_color()
+    assert (loss.get_xlabel(), mae.get_xlabel()) == ("", "epoch")
+    assert len(pyrnn.History().plot().axes) == 1

@@ -93,7 +93,7 @@ def test_schedules_and_averages_follow():
     with ema.applied():
         assert trainer.evaluate((x, target), batch_size=4)["loss"] == history.val_loss[-1]
     without = Watching(optimizer)
-    loss = make_trainer(schedule=without).fit((x, target), progress=False).loss
+    loss = make_trainer(optimizer=optimizer, schedule=without).fit((x, target), progress=False).loss
     assert without.seen == loss
 
 

@@ -45,6 +45,7 @@ class Samples:
         if len(dataset) < 1:
             raise ValueError(f"{name} has no samples, expected N >= 1")
         self.arrays = dataset.arrays
+        self._padded_steps = dataset.padded_steps
         x = self.arrays[0][0] if self.arrays else dataset[0][0]
         self._first = read_numbers(f"{name} x[0]", x)
         ids = layout.integer_x and self._first.dtype.kind in "iu"
@@ -64,6 +65,11 @@ class Samples:
         if self.lengths is None:
             return len(self._first)
         return int(self.lengths[rows].max(initial=0))
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """The shape of the first sample of x."""
+        return self._first.shape
 
     @property
     def total_steps(self) -> int:
@@ -166,6 +172,8 @@ class Samples:
         array = read_numbers(f"{self.name} target[{i}]", target)
         if not self.per_step:
             return array
+        if array.ndim and len(array) == self._padded_steps:
+            array = array[:length]
         if array.ndim == 0 or len(array) != length:
             raise ValueError(
                 f"{self.name} target[{i}] has shape {array.shape}, "

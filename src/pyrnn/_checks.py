@@ -87,24 +87,33 @@ def generator(owner: str, seed: Any) -> "np.random.Generator":  # its import tak
     return np.random.default_rng(seed)
 
 
-_allowance: ContextVar[int | None] = ContextVar("pyrnn_allowance", default=None)
+_stored: ContextVar[tuple[int, int] | None] = ContextVar("pyrnn_stored", default=None)
 
 
 @contextmanager
-def allowance(elements: int) -> Iterator[None]:
-    """Inside, `check_memory` refuses a module of more elements: a file holds no more."""
-    token = _allowance.set(elements)
+def filled_from_file(elements: int, largest: int) -> Iterator[None]:
+    """Inside, a module is made whose weights a file holds: so many `elements`, what is tied counted
+    each time, and the `largest` tensor. More is refused, and the parameters take no memory yet."""
+    token = _stored.set((elements, largest))
     try:
         yield
     finally:
-        _allowance.reset(token)
+        _stored.reset(token)
+
+
+def is_filled_from_file(elements: int) -> bool:
+    """Whether the weights of a parameter come from a file; ValueError if no tensor is so large."""
+    stored = _stored.get()
+    if stored is not None and elements > stored[1]:
+        raise ValueError(f"a parameter would have {elements} weights, {stored[1]} are stored")
+    return stored is not None
 
 
 def check_memory(owner: str, elements: int, dtype: np.dtype[Any]) -> None:
     """MemoryError for weights that the machine's memory cannot hold; every module asks first."""
-    allowed = _allowance.get()
-    if allowed is not None and elements > allowed:
-        raise ValueError(f"{owner} would have {elements} weights, {allowed} are stored")
+    stored = _stored.get()
+    if stored is not None and elements > stored[0]:
+        raise ValueError(f"{owner} would have {elements} weights, {stored[0]} are stored")
     needed = elements * dtype.itemsize
     present = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > present:

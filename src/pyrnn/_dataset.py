@@ -24,6 +24,8 @@ class SequenceDataset:
     belong together, and for samples of different widths. `name` begins the messages.
     """
 
+    _lengths: Array | None = None  # a subclass need not call __init__
+
     def __init__(
         self, x: Any, target: Any = None, lengths: Any = None, *, name: str = "SequenceDataset:"
     ) -> None:
@@ -41,15 +43,16 @@ class SequenceDataset:
         return len(self.x)
 
     def __getitem__(self, i: int) -> tuple[Any, Any]:
-        """(x_i, target_i); what `lengths` calls padding is cut off x_i."""
+        """(x_i, target_i); what `lengths` calls padding is cut off x_i, for training off a
+        target per step too."""
         x = self.x[i] if self._lengths is None else self.x[i][: self._lengths[i]]
         return x, None if self.target is None else self.target[i]
 
     @property
     def lengths(self) -> Array:
-        """The number of time steps of each sample (N,)."""
+        """The number of time steps of each sample (N,); 1 of a lone id."""
         if self._lengths is None:
-            return np.array([len(x) for x in self.x], np.int64)
+            return np.array([len(x) if np.ndim(x) else 1 for x in self.x], np.int64)
         return self._lengths
 
     def _read_lengths(self, name: str, lengths: Any) -> Array:
@@ -59,6 +62,11 @@ class SequenceDataset:
         if self.x.ndim < 2:
             raise ValueError(f"{name} has lengths, but x of shape {self.x.shape} has no time axis")
         return as_lengths(name, lengths, *self.x.shape[:2])
+
+    @property
+    def padded_steps(self) -> int | None:
+        """T, if x came padded: so long may the targets of steps be that __getitem__ gives."""
+        return None if self._lengths is None else int(self.x[0].shape[0])
 
     @property
     def arrays(self) -> tuple[Array, Array | None, Array | None] | None:

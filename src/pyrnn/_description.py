@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ._activations import ReLU, Sigmoid, Softmax, Tanh
-from ._checks import Array, allowance
+from ._checks import Array, filled_from_file
 from ._dropout import Dropout
 from ._embedding import Embedding
 from ._gru import GRU
@@ -57,11 +57,13 @@ class Rebuild:
     parameters: dict[str, Parameter] = field(default_factory=dict)
     modules: dict[str, Module] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)  # stored elements by module name
+    largest: int = 0  # elements of a tensor
 
     def __post_init__(self) -> None:
         for name, stored in self.ties.items():
             if not isinstance(stored, str) or stored not in self.tensors or name in self.tensors:
                 raise ValueError(f"ties {name!r} to {stored!r}, expected the name of a tensor")
+        self.largest = max((tensor.size for tensor in self.tensors.values()), default=0)
         for name, stored in ({name: name for name in self.tensors} | self.ties).items():
             owner = name.rpartition(".")[0]
             self.sizes[owner] = self.sizes.get(owner, 0) + self.tensors[stored].size
@@ -95,7 +97,7 @@ class Rebuild:
 
     def _leaf(self, cls: type[Module], tree: dict[str, Any], name: str) -> Module:
         """A module without parts, which takes its weights from the stored tensors."""
-        with allowance(self.sizes.get(name, 0)):
+        with filled_from_file(self.sizes.get(name, 0), self.largest):
             module = cls(**mapping(tree, "config"))
         for own, parameter in module.named_parameters():
             full = join(name, own)
@@ -111,7 +113,7 @@ class Rebuild:
             if isinstance(stored, Parameter):
                 setattr(module, own, stored)
             else:
-                parameter[...] = stored
+                parameter.fill(stored)
             self.parameters[full] = getattr(module, own)
         return module
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ._checks import Array, check_probability, check_size
 from ._optimizer import Parameters, named_parameters
+from ._parameter import Parameter
 
 
 class EMA:
@@ -31,6 +32,11 @@ class EMA:
         self._parameters = dict(named_parameters("EMA", parameters))
         self._averages = {name: p.data.copy() for name, p in self._parameters.items()}
         self._applied = False
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """What is averaged."""
+        return list(self._parameters.values())
 
     def update(self) -> None:
         """Takes the weights, as they are now, into the averages; RuntimeError inside `applied`."""

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+COLORS = ("#4477aa", "#cc6677")  # of training and validation
+
+
 @dataclass
 class History:
     """The record of a training run: lists with one number per epoch.
@@ -70,7 +73,8 @@ class History:
         scale: float = 1.0,
         lines: Mapping[str, float] | None = None,
     ) -> "Figure":
-        """Draws the losses over the epochs; saves the picture to `path` (.png, .svg, .pdf).
+        """Draws the losses over the epochs, below them each metric in axes of its own; saves the
+        picture to `path` (.png, .svg, .pdf).
 
         The losses are multiplied by `scale` and called `label` (1/ln 2 and "bits per character"
         turn nats into bits). `lines` are levels to compare with: {"trigram": 2.56}.
@@ -78,38 +82,55 @@ class History:
         """
         try:
             from matplotlib.figure import Figure
-            from matplotlib.ticker import MaxNLocator
         except ImportError as error:
             error.add_note("History.plot draws with matplotlib: pip install matplotlib")
             raise
-        figure = Figure(figsize=(7, 4.2), layout="constrained")
-        axes = figure.add_subplot()
-        axes.set_prop_cycle(color=["#4477aa", "#cc6677"])
-        for name, values in (("training", self.loss), ("validation", self.val_loss)):
-            self._draw_curve(axes, name, [scale * value for value in values])
+        metrics = {
+            name: values
+            for name, values in self.metrics.items()
+            if not all(map(math.isnan, values))
+        }
+        count = len(metrics)
+        figure = Figure(figsize=(7, 4.2 + 1.6 * count), layout="constrained")
+        axes, *below = figure.subplots(
+            1 + count, sharex=True, squeeze=False, height_ratios=[4.2] + [1.6] * count
+        )[:, 0]
+        losses = {"training": self.loss, "validation": self.val_loss}
+        scaled = {name: [scale * value for value in values] for name, values in losses.items()}
+        self._draw_curves(axes, label, scaled)
+        for panel, (name, values) in zip(below, metrics.items(), strict=True):
+            self._draw_curves(panel, name, {"validation": values})
         for name, level in (lines or {}).items():
             axes.axhline(level, color="0.35", linestyle="--", linewidth=1.2)
             axes.annotate(
                 f"{name}: {level:.3g}", (1, level), xycoords=("axes fraction", "data"),
                 xytext=(-4, 3), textcoords="offset points", ha="right", color="0.35",
             )  # fmt: skip
-        axes.set(xlabel="epoch", ylabel=label, title=self._title())
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-        if self.loss:
-            axes.legend(frameon=False)
+        axes.set_title(self._title())
+        [axes, *below][-1].set_xlabel("epoch")
         if path is not None:
             figure.savefig(path, dpi=150)
         return figure
 
-    def _draw_curve(self, axes: Any, name: str, values: list[float]) -> None:
-        """One curve over epochs 1, 2, ..., its last value in the legend; nothing if all is NaN."""
-        known = [value for value in values if not math.isnan(value)]
-        if known:
-            marker = "o" if len(values) <= 40 else None
-            text = f"{name} (last {known[-1]:.4g})"
-            axes.plot(range(1, len(values) + 1), values, marker=marker, markersize=4, label=text)
+    @staticmethod
+    def _draw_curves(axes: Any, label: str, curves: Mapping[str, list[float]]) -> None:
+        """Curves over epochs 1, 2, ..., their last values in the legend; none where all is NaN."""
+        from matplotlib.ticker import MaxNLocator
+
+        for (name, values), color in zip(curves.items(), COLORS[-len(curves) :], strict=True):
+            known = [value for value in values if not math.isnan(value)]
+            if known:
+                axes.plot(
+                    range(1, len(values) + 1), values, color=color, markersize=4,
+                    marker="o" if len(values) <= 40 else None,
+                    label=f"{name} (last {known[-1]:.4g})",
+                )  # fmt: skip
+        axes.set_ylabel(label)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        if axes.lines:
+            axes.legend(frameon=False)
 
     def _title(self) -> str:
         """How long it took and how fast it was."""

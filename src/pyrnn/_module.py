@@ -226,9 +226,9 @@ def _walk(module: Module, prefix: str, seen: set[int]) -> Iterator[tuple[str, Mo
         return
     seen.add(id(module))
     yield prefix, module
-    for name, value in vars(module).items():
-        if isinstance(value, Module):
-            yield from _walk(value, f"{prefix}.{name}" if prefix else name, seen)
+    parts = [(name, value) for name, value in vars(module).items() if isinstance(value, Module)]
+    for name, part in parts:
+        yield from _walk(part, f"{prefix}.{name}" if prefix else name, seen)
 
 
 def _constructor(cls: type[Module]) -> dict[str, Any]:

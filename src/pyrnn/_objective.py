@@ -10,10 +10,12 @@ import numpy as np
 from ._batches import Batch, Layout, Samples
 from ._checks import Array
 from ._dataset import SequenceDataset, pad
+from ._description import CLASSES
 from ._embedding import Embedding
 from ._module import Module
 from ._sampler import by_length, cut
 from ._sequential import Sequential
+from ._targets import first_wrong
 from .losses import Loss
 
 PROBED_STEPS = 16  # of the first sample, to see the shape of the model's output
@@ -65,10 +67,16 @@ class Objective:
 
     def samples(self, name: str, dataset: SequenceDataset, tbptt: int | None = None) -> Samples:
         """A dataset whose every sample fits model and loss; a piece of the first one is run."""
-        samples = Samples(name, dataset, self.layout)
+        samples = self._read(name, dataset)
         first = samples.batch(np.arange(1), 0, PROBED_STEPS)
         y, _ = self.infer(first)
         samples.per_step = per_step(samples, y)
+        for metric in self.metrics:
+            if getattr(metric, "needs_time", False) and not samples.per_step:
+                raise ValueError(
+                    f"{name}: {type(metric).__name__} compares time steps, and the model's output "
+                    "is one per sequence: expected its argument train"
+                )
         if tbptt is not None:
             self._check_chunks(samples)
         features = y.shape[2:] if samples.per_step else y.shape[1:]
@@ -109,7 +117,7 @@ class Objective:
 
     def predict(self, name: str, dataset: SequenceDataset, batch_size: int) -> Any:
         """The outputs for all samples: an array, or a list of arrays for ragged samples."""
-        samples, has_steps = Samples(name, dataset, self.layout), False
+        samples, has_steps = self._read(name, dataset), False
         outputs: list[Any] = [None] * len(samples)
         for rows in cut(by_length(len(samples), samples.lengths), batch_size):
             y, _ = self.infer(samples.batch(rows))
@@ -129,6 +137,16 @@ class Objective:
         y, state = output if self.model.stateful else (output, None)
         return y, state
 
+    def _read(self, name: str, dataset: SequenceDataset) -> Samples:
+        """A dataset's samples; ValueError if they have no time axis and the model needs one."""
+        samples = Samples(name, dataset, self.layout)
+        if not samples.has_time and _works_along_time(self.model):
+            raise ValueError(
+                f"{name} x has samples of shape {samples.sample_shape}, expected (steps, features) "
+                "or (steps,) ids: the model works along time"
+            )
+        return samples
+
     def _options(self, batch: Batch, state: Any) -> dict[str, Any]:
         """Lengths and state as keywords, for a model that takes them."""
         takes_lengths = self.model.stateful or self.model.time_aware
@@ -146,6 +164,9 @@ class Objective:
         """Ids and targets of a batch against the model's and the loss's range."""
         if (embedding := _first_embedding(self.model)) is not None:
             embedding.check_ids(batch.x)
+        if batch.x.dtype.kind == "f" and not np.isfinite(batch.x).all():
+            x = samples.to_layout(batch.x)  # with the sample first, as it came
+            raise ValueError(f"{first_wrong(x, ~np.isfinite(x), 'x')}, expected a finite number")
         if batch.target is None:
             raise TypeError("target is None, expected an array")
         shape = batch.x.shape[:2] if self.layout.batch_first else batch.x.shape[1::-1]
@@ -184,9 +205,27 @@ def _blocks(samples: Samples) -> Iterator[tuple[Array, int, Batch]]:
 
 def _first_embedding(model: Module) -> Embedding | None:
     """The Embedding that the data enter the model by, if any."""
-    while isinstance(model, Sequential):
-        model = next(iter(model))
-    return model if isinstance(model, Embedding) else None
+    first = next(_leaves(model))
+    return first if isinstance(first, Embedding) else None
+
+
+def _works_along_time(model: Module) -> bool:
+    """Whether x comes to a part that takes sequences, by way of parts that keep its axes."""
+    for part in _leaves(model):
+        if part.stateful or part.time_aware:
+            return True
+        if type(part) not in CLASSES.values():  # it may make a time axis of its own
+            return False
+    return False
+
+
+def _leaves(model: Module) -> Iterator[Module]:
+    """The parts of a model in the order in which x meets them."""
+    if isinstance(model, Sequential):
+        for part in model:
+            yield from _leaves(part)
+    else:
+        yield model
 
 
 def _layout_of(model: Module, loss: Loss) -> Layout:

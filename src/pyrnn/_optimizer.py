@@ -98,20 +98,23 @@ class Optimizer:
             self._steps[name] = step
 
     def state_dict(self) -> dict[str, Any]:
-        """Copies: {"options": keywords, "groups": [the options of each group behind the first],
-        "steps": {name: int}, "state": {name: {key: array}}}."""
+        """Copies: {"class": name, "options": keywords, "groups": [the options of each group behind
+        the first], "steps": {name: int}, "state": {name: {key: array}}}."""
         state = {
             name: {key: array.copy() for key, array in self._states[name].items()}
             for name in self._steps
         }
         first, *groups = (dict(options) for options in self.groups)
-        return {"options": first, "groups": groups, "steps": dict(self._steps), "state": state}
+        own = {"class": type(self).__name__, "options": first, "groups": groups}
+        return own | {"steps": dict(self._steps), "state": state}
 
     def load_state_dict(self, mapping: Mapping[str, Any]) -> None:
         """Takes over a copy of what `state_dict` returned; which parameters are in which group is
         not part of it. ValueError, with nothing changed, if it comes from another class, has
-        another number of groups or its numbers are out of range."""
+        another number of groups, lacks an array or its numbers are out of range."""
         owner = type(self).__name__
+        if mapping.get("class") != owner:
+            raise ValueError(f"{owner}: the state is of {mapping.get('class')!r}, expected {owner}")
         options, steps, state = (mapping.get(key) or {} for key in ("options", "steps", "state"))
         groups = [options, *(mapping.get("groups") or ())]
         for found in groups:
@@ -129,7 +132,9 @@ class Optimizer:
             name: {key: np.array(array, order="C") for key, array in arrays.items()}
             for name, arrays in state.items()
         }
-        self.groups = [type(self)(**found).options for found in groups]  # the constructor checks
+        checked = [type(self)(**found).options for found in groups]  # by the constructor
+        self._check_keys(states, checked)
+        self.groups = checked
         self._steps, self._states = {name: int(count) for name, count in steps.items()}, states
 
     def check(self, name: str, value: Any, *, below: float = math.inf) -> float:
@@ -189,6 +194,17 @@ class Optimizer:
                 "those to be updated: make the groups from the parameters of this model"
             )
         return {name: self.groups[numbers.get(id(p), 0)] for name, p in named}
+
+    def _check_keys(self, states: Mapping[str, State], groups: Sequence[Options]) -> None:
+        """ValueError unless every state has the arrays that the options of some group ask for."""
+        probe = Parameter.zeros((0,), np.float32)
+        expected = [sorted(self.init_one(probe, options)) for options in groups]
+        for name, state in states.items():
+            if sorted(state) not in expected:
+                raise ValueError(
+                    f"{type(self).__name__}: the state of {name!r} has the arrays "
+                    f"{sorted(state)}, expected {' or '.join(map(str, expected))}"
+                )
 
     def _check_state(self, name: str, parameter: Parameter) -> None:
         """ValueError unless the arrays kept under this name are the parameter's, or numbers."""

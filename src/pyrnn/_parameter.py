@@ -1,13 +1,21 @@
 """Parameter: an array that is trained, and its gradient."""
 
 import itertools
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from ._checks import Array, as_contiguous, as_floats, check_dtype, describe
+from ._checks import (
+    Array,
+    as_contiguous,
+    as_floats,
+    check_dtype,
+    describe,
+    is_filled_from_file,
+)
 
 _versions = itertools.count(1)  # one count for all: no two contents share a version
 
@@ -26,16 +34,29 @@ class Parameter:
     @classmethod
     def zeros(cls, shape: tuple[int, ...], dtype: Any) -> "Parameter":
         """A parameter of zeros: what modules make, after `check_memory`."""
-        parameter = cls.__new__(cls)
-        parameter._take(np.zeros(shape, check_dtype("Parameter", dtype)))
+        parameter, dtype = cls.__new__(cls), check_dtype("Parameter", dtype)
+        if is_filled_from_file(math.prod(shape)):
+            parameter._take(np.broadcast_to(dtype.type(0), shape))
+        else:
+            parameter._take(np.zeros(shape, dtype))
         return parameter
+
+    @property
+    def hollow(self) -> bool:
+        """Whether this is a place for weights from a file, without memory; writes are ignored."""
+        return not self._array.flags.writeable
+
+    def fill(self, array: Array) -> None:
+        """Takes over a copy of weights from a file, of this shape and dtype."""
+        self._take(np.array(array, order="C"))
 
     def _take(self, array: Array) -> None:
         """Makes `array` (C order, not shared) the content."""
         self._array = array
         self._view = array.view()
         self._view.flags.writeable = False
-        self._grad = np.zeros(array.shape, array.dtype)  # takes memory when first written
+        # Takes memory when first written.
+        self._grad = self._view if self.hollow else np.zeros(array.shape, array.dtype)
         self.version = next(_versions)
 
     @property
@@ -104,6 +125,8 @@ class Parameter:
         if not np.can_cast(array.dtype, self.dtype, casting="same_kind"):
             came = f"has dtype {array.dtype}" if array.ndim else f"is {describe(value)}"
             raise TypeError(f"Parameter: value {came}, expected real numbers for {self.dtype}")
+        if self.hollow:
+            return
         with self.writing() as target:
             try:
                 target[key] = array

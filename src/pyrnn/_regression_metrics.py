@@ -85,6 +85,11 @@ class MASE(_ErrorMetric):
         self.naive_total, self.naive_count = self._train or (0.0, 0)
 
     @property
+    def needs_time(self) -> bool:
+        """Whether the targets must have a time axis."""
+        return self._train is None
+
+    @property
     def value(self) -> float:
         naive = ratio(self.naive_total, self.naive_count)
         return ratio(ratio(self.total, self.count), naive)

@@ -73,10 +73,10 @@ def check_finite(
         raise ValueError(f"{owner}: {first_wrong(target, wrong)}, expected {expected}")
 
 
-def first_wrong(target: Array, wrong: Bools) -> str:
+def first_wrong(array: Array, wrong: Bools, name: str = "target") -> str:
     """'target[3, 0] is 12' for the first wrong element."""
     index = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
-    return f"target[{', '.join(str(int(i)) for i in index)}] is {target[index]}"
+    return f"{name}[{', '.join(str(int(i)) for i in index)}] is {array[index]}"
 
 
 def sum_in_order(terms: Array, start: float = 0.0) -> float:

@@ -18,6 +18,7 @@ from ._progress import Progress
 from ._trainer_arguments import (
     EMA,
     SCHEDULE,
+    check_belonging,
     check_clipping,
     check_parts,
     checked,
@@ -33,12 +34,12 @@ class Trainer:
     """Trains a model on sequences.
 
     Data are `(x, target)` or `(x, target, lengths)` with the sample first, whatever the model's
-    layout: x (N, T, F), (N, T) ids or (N, F) without time; target one per sequence, (N,) or
-    (N, F), when the model's output for a batch is (B, F), and one per step, (N, T) or (N, T, F),
-    when it is (T, B, F) or (B, T, F). Ragged data are lists of N arrays, x of (T_i, F) or (T_i,)
-    ids, a target per step likewise; or a `SequenceDataset`. x is cast to the model's dtype
-    (integers stay ids if the model has an Embedding), so is a target that is no class number. The
-    padding behind `lengths` is never looked at.
+    layout: x (N, T, F) or (N, T) ids, without time (N, F) or (N,) ids; target one per sequence,
+    (N,) or (N, F), when the model's output for a batch is (B, F), and one per step, (N, T) or
+    (N, T, F), when it is (T, B, F) or (B, T, F). Ragged data are lists of N arrays, x of (T_i, F)
+    or (T_i,) ids, a target per step likewise; or a `SequenceDataset`. x is cast to the model's
+    dtype (integers stay ids if the model has an Embedding), so is a target that is no class number.
+    The padding behind `lengths` is never looked at; before it x must be finite.
 
     - `clip_norm` bounds the global norm of the gradients (`pyrnn.optim.clip_grad_norm`),
       `clip_value` each of their elements; at most one of them.
@@ -71,6 +72,9 @@ class Trainer:
         check_parts(model, loss, optimizer)
         check_clipping(clip_norm, clip_value)
         schedules = list(schedule) if isinstance(schedule, list | tuple) else [schedule]
+        schedules = checked("schedule", [s for s in schedules if s is not None], SCHEDULE)
+        ema = None if ema is None else checked("ema", [ema], EMA)[0]
+        check_belonging(model, optimizer, schedules, ema)
         self.model = model
         self.optimizer = optimizer
         self.history = History()
@@ -82,8 +86,8 @@ class Trainer:
             accumulate=check_size("Trainer", "accumulate", accumulate),
             clip_norm=clip_norm,
             clip_value=clip_value,
-            schedules=checked("schedule", [s for s in schedules if s is not None], SCHEDULE),
-            ema=None if ema is None else checked("ema", [ema], EMA)[0],
+            schedules=schedules,
+            ema=ema,
         )
         self._progress = Progress(self._generator, 0)
         self._validates = False

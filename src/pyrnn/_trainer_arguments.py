@@ -5,6 +5,7 @@ from typing import Any
 
 from ._callbacks import Callback
 from ._checks import check_number, describe
+from ._ema import EMA as _EMA
 from ._module import Module
 from .losses import Loss
 from .optim import Optimizer
@@ -64,6 +65,26 @@ def check_parts(model: Any, loss: Any, optimizer: Any) -> None:
             raise TypeError(
                 f"Trainer: {name} is of type {type(value).__name__}, "
                 f"expected a pyrnn {kind.__name__}"
+            )
+
+
+def check_belonging(
+    model: Module, optimizer: Optimizer, schedules: Sequence[Any], ema: Any
+) -> None:
+    """ValueError for a schedule of another optimizer, and for averages of another model."""
+    for schedule in schedules:
+        if getattr(schedule, "optimizer", optimizer) is not optimizer:
+            raise ValueError(
+                f"Trainer: schedule {type(schedule).__name__} was made for another optimizer, "
+                "expected one for the Trainer's"
+            )
+    if isinstance(ema, _EMA):
+        own = {id(parameter) for parameter in model.parameters()}
+        foreign = sum(id(parameter) not in own for parameter in ema.parameters)
+        if foreign:
+            raise ValueError(
+                f"Trainer: ema averages {foreign} parameters that are not the model's, "
+                "expected an EMA of the Trainer's model"
             )
 
 

@@ -44,6 +44,8 @@ def uniform(parameter: Parameter, bound: float, *, generator: Seed = None) -> No
     1/sqrt(in_features) and 1/sqrt(hidden_size). ValueError unless bound is finite and >= 0."""
     if not (math.isfinite(bound) and bound >= 0):
         raise ValueError(f"init.uniform: bound is {bound}, expected a finite number >= 0")
+    if parameter.hollow:
+        return
     draw = np.random.default_rng(generator).uniform(-bound, bound, parameter.shape)
     _write(parameter, draw)
 

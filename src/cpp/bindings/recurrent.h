@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "bindings/arguments.h"
+#include "bindings/initialised.h"
 #include "core/stack.h"
 #include "core/stream.h"
 
@@ -57,3 +58,18 @@ void check_same_stack(const Stack& stack, const Stack& other, const char* name);
 void register_stream(py::module_& m);
 
 }  // namespace pyrnn::bindings
+
+namespace pybind11::detail {
+template <>
+struct type_caster<pyrnn::bindings::Stack> : pyrnn::bindings::InitialisedCaster<pyrnn::bindings::Stack> {};
+template <>
+struct type_caster<pyrnn::bindings::Packed> : pyrnn::bindings::InitialisedCaster<pyrnn::bindings::Packed> {};
+template <>
+struct type_caster<pyrnn::bindings::SavedForward> : pyrnn::bindings::InitialisedCaster<pyrnn::bindings::SavedForward> {
+};
+template <>
+struct type_caster<pyrnn::bindings::Gradients> : pyrnn::bindings::InitialisedCaster<pyrnn::bindings::Gradients> {};
+template <>
+struct type_caster<pyrnn::bindings::StreamObject> : pyrnn::bindings::InitialisedCaster<pyrnn::bindings::StreamObject> {
+};
+}  // namespace pybind11::detail

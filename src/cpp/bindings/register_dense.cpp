@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "bindings/arguments.h"
+#include "bindings/initialised.h"
 #include "bindings/interrupt.h"
 #include "core/isa.h"
 #include "core/linear.h"
@@ -15,6 +16,18 @@ namespace {
 struct PackedLinearObject {
   std::variant<std::unique_ptr<const PackedLinear<float>>, std::unique_ptr<const PackedLinear<double>>> linear;
 };
+
+}  // namespace
+}  // namespace pyrnn::bindings
+
+namespace pybind11::detail {
+template <>
+struct type_caster<pyrnn::bindings::PackedLinearObject>
+    : pyrnn::bindings::InitialisedCaster<pyrnn::bindings::PackedLinearObject> {};
+}  // namespace pybind11::detail
+
+namespace pyrnn::bindings {
+namespace {
 
 std::unique_ptr<PackedLinearObject> linear_pack(py::handle weight_in, py::handle bias_in, int threads) {
   checked_threads(threads);

@@ -127,7 +127,7 @@ struct BackwardCall {
       : shape(tape.shape),
         dh0(state(from, shape.output())),
         dc0(shape.is_lstm() ? state(from, shape.hidden) : Shape{0}) {
-    const bool batch_first = tape.sequences.batch_first;
+    const bool batch_first = tape.input.batch_first;
     const auto sequence = [&](py::ssize_t columns) {
       return batch_first ? Shape{from.rows, from.steps, columns} : Shape{from.steps, from.rows, columns};
     };
@@ -183,7 +183,7 @@ py::tuple run_backward(const Stack& stack, SavedForward& from, const py::list& a
         result = backward<T>(*tape, weights, call.gradients, threads, interrupted);
         tape.reset();
       });
-    } catch (const std::bad_alloc&) {  // thrown before a pass began: it can be tried again
+    } catch (const std::bad_alloc&) {  // the tape is as it was: it can be tried again
       slot = std::move(tape);
       throw;
     }

@@ -2,22 +2,6 @@
 #include "bindings/stream_step.h"
 
 namespace pyrnn::bindings {
-
-// An instance of Stream that may never have been initialised.
-class Self : public py::object {
-  PYBIND11_OBJECT(Self, py::object, py::isinstance<StreamObject>)
-  StreamObject& operator*() const { return stream_of(ptr()); }
-  StreamObject* operator->() const { return &**this; }
-};
-
-}  // namespace pyrnn::bindings
-
-template <>  // for signatures in docstrings
-struct pybind11::detail::handle_type_name<pyrnn::bindings::Self> {
-  static constexpr auto name = const_name("pyrnn._core.Stream");
-};
-
-namespace pyrnn::bindings {
 namespace {
 
 std::unique_ptr<StreamObject> make_stream(const Stack& stack, const Packed& packed, py::ssize_t batch_size,
@@ -40,7 +24,7 @@ std::unique_ptr<StreamObject> make_stream(const Stack& stack, const Packed& pack
 }
 
 // Where step turns with what it cannot take: the same step, with every check in words. A subclass may convert instead.
-py::array checked_step(const Self& self, py::handle x, py::handle out) {
+py::array checked_step(StreamObject& self, py::handle x, py::handle out) {
   return std::visit(
       [&]<class T>(std::unique_ptr<Stream<T>>& stream) {
         const bool flat = stream->rows() == 1 && require_ndarray(x, "x").ndim() == 1;
@@ -49,10 +33,10 @@ py::array checked_step(const Self& self, py::handle x, py::handle out) {
         const py::array input = require_array<T>(x, "x", x_shape, "(batch, input_size)");
         const py::array output =
             out.is_none() ? NewArray<T>(y_shape).array : require_array<T>(out, "out", y_shape, "(batch, output size)");
-        take_step(*self, *stream, data<T>(input), writeable_data<T>(output, "out"));
+        take_step(self, *stream, data<T>(input), writeable_data<T>(output, "out"));
         return output;
       },
-      self->stream);
+      self.stream);
 }
 
 template <class T>
@@ -65,17 +49,17 @@ struct StreamState {
   NewArray<T> h, c;
 };
 
-py::tuple get_state(const Self& self) {
+py::tuple get_state(StreamObject& self) {
   return std::visit(
       [&]<class T>(std::unique_ptr<Stream<T>>& stream) -> py::tuple {
-        const Busy busy(self->busy);
+        const Busy busy(self.busy);
         StreamState<T> state(*stream);
         return py::make_tuple(state.h.array, stream->shape().is_lstm() ? py::object(state.c.array) : py::none());
       },
-      self->stream);
+      self.stream);
 }
 
-void set_state(const Self& self, py::handle h, py::handle c) {
+void set_state(StreamObject& self, py::handle h, py::handle c) {
   std::visit(
       [&]<class T>(std::unique_ptr<Stream<T>>& stream) {
         const StackShape& s = stream->shape();
@@ -85,19 +69,19 @@ void set_state(const Self& self, py::handle h, py::handle c) {
           throw std::invalid_argument("c: an array, expected None for a cell without cell state");
         if (s.is_lstm())
           require_array<T>(c, "c", {s.layers, stream->rows(), s.hidden}, "(num_layers, batch, hidden_size)");
-        const Busy busy(self->busy);
+        const Busy busy(self.busy);
         stream->store_state(data<T>(h_in), s.is_lstm() ? data<T>(py::reinterpret_borrow<py::array>(c)) : nullptr);
       },
-      self->stream);
+      self.stream);
 }
 
-void reset(const Self& self) {
-  const Busy busy(self->busy);
-  std::visit([](auto& stream) { stream->store_state(nullptr, nullptr); }, self->stream);
+void reset(StreamObject& self) {
+  const Busy busy(self.busy);
+  std::visit([](auto& stream) { stream->store_state(nullptr, nullptr); }, self.stream);
 }
 
 // A chunk of steps at once, through the whole-sequence kernels: the same bits as step by step.
-py::array run(const Self& self, py::handle x_in, int threads) {
+py::array run(StreamObject& self, py::handle x_in, int threads) {
   checked_threads(threads);
   return std::visit(
       [&]<class T>(std::unique_ptr<Stream<T>>& stream) -> py::array {
@@ -106,7 +90,7 @@ py::array run(const Self& self, py::handle x_in, int threads) {
         const py::ssize_t steps = x.shape(0);
         require_shape(x, "x", {steps, stream->rows(), s.input}, "(T, batch, input_size)");
         NewArray<T> y({steps, stream->rows(), s.output()});
-        const Busy busy(self->busy);
+        const Busy busy(self.busy);
         StreamState<T> state(*stream), end(*stream);
         const Sequences<T> sequences{.array_steps = steps,
                                      .batch_first = false,
@@ -125,7 +109,7 @@ py::array run(const Self& self, py::handle x_in, int threads) {
         if (finished) stream->store_state(end.h.data(), end.c.data());
         return y.array;
       },
-      self->stream);
+      self.stream);
 }
 
 }  // namespace

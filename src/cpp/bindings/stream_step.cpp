@@ -83,7 +83,7 @@ StepArguments read_arguments(PyObject* const* values, Py_ssize_t positional, PyO
 PyObject* step(PyObject* self, PyObject* const* values, Py_ssize_t positional, PyObject* names) {
   try {
     const StepArguments given = read_arguments(values, positional, names);
-    StreamObject& object = stream_of(self);
+    auto& object = initialised<StreamObject>(self);
     py::object y = std::visit([&](auto& stream) { return step_as_given(object, *stream, given); }, object.stream);
     if (!y) y = py::handle(self).attr("_checked_step")(py::handle(given.x), py::handle(given.out));
     return y.release().ptr();
@@ -106,16 +106,6 @@ constexpr const char* kStepDoc =
     "allocated. TypeError or ValueError for what does not fit; then the state is as it was.";
 
 }  // namespace
-
-// pybind11 asks a table for the types of a subclass, and gives an uninitialised object out as memory never written.
-StreamObject& stream_of(PyObject* self) {
-  auto* instance = reinterpret_cast<py::detail::instance*>(self);
-  void* stream = instance->simple_layout
-                     ? instance->simple_value_holder[0]
-                     : instance->get_value_and_holder(py::detail::get_type_info(typeid(StreamObject))).value_ptr();
-  if (stream == nullptr) throw py::type_error("Stream: __init__ never ran, expected a stream that a layer made");
-  return *static_cast<StreamObject*>(stream);
-}
 
 void add_step(const py::class_<StreamObject>& type) {
   static PyMethodDef method = {"step", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&step)),

@@ -32,9 +32,6 @@ void take_step(StreamObject& object, Stream<T>& stream, const T* x, T* y) {
     stream.step(x, y);
 }
 
-// The stream of an instance of _core.Stream; TypeError if its __init__ never ran.
-StreamObject& stream_of(PyObject* self);
-
 // Gives the type its method step. What step cannot take as it is, it hands to self._checked_step(x_t, out).
 void add_step(const py::class_<StreamObject>& type);
 

@@ -30,14 +30,15 @@ class BackwardPass {
         width_(shape_, k_.lanes),
         panel_(gates_panel_stride(saved.rows, k_.lanes)),
         packed_(weights.size()),
-        output_gradients_(saved, grad_, d_layers_),
+        output_gradients_(saved, k_, grad_, d_layers_),
         layer_gradients_(saved, maps_, packed_, weight_gradients, interrupt_) {
     allocate(d_layers);
   }
 
   bool run() {
     parallel(split_.threads, [&](int rank, Team& team) noexcept {
-      const Member me = Member::of({team.size(), split_.by_units}, shape_, batch_, maps_, k_.lanes, rank, team);
+      const Member me =
+          Member::of({team.size(), split_.by_units}, shape_, batch_, scope_.steps, maps_, k_.lanes, rank, team);
       for_each_direction([&](Index layer, std::size_t i) {
         packed_[i].pack(k_, maps_, shape_, layer, weights_[i], rank, team.size());
       });
@@ -101,7 +102,7 @@ class BackwardPass {
 
   Rows<T> input_gradient(Index layer) const {
     if (layer > 0) return d_layers_.rows(layer, batch_, shape_);
-    const Sequences<T>& seq = saved_.tape.sequences;
+    const SequenceInput<T>& seq = saved_.tape.input;
     return Rows<T>::of_caller(grad_.dx, batch_, seq.array_steps, shape_.input, seq.batch_first);
   }
 
@@ -225,8 +226,7 @@ class BackwardPass {
       for (Index r = 0; r < rows.size(); ++r) {
         T* d = p.d_projected + panel * panel_ + at + (rows.begin + r) * 4 * L;
         if (r >= next) std::copy_n(d_h_ + (rows.begin + r) * width_.output + first, columns, d);
-        if (d_y.data)
-          for (Index j = 0; j < columns; ++j) d[j] += d_y.data[r * d_y.row_stride + first + j];
+        if (d_y.data) k_.elementwise.add_to(d, d_y.data + r * d_y.row_stride + first, columns);
       }
     }
     me.meet();

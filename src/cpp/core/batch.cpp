@@ -9,16 +9,14 @@ namespace pyrnn {
 Batch::Batch(Index steps, Index rows, const std::int64_t* lengths) : rows_(rows), steps_(steps) {
   if (rows == 0) steps_ = 0;
   uniform_ = !lengths || std::all_of(lengths, lengths + rows, [&](std::int64_t n) { return n == steps; });
-  offset_.push_back(0);
-  if (uniform_) {
-    for (Index t = 0; t < steps_; ++t) offset_.push_back((t + 1) * rows);
-    return;
-  }
+  if (uniform_) return;
   original_.resize(at(rows));
   std::iota(original_.begin(), original_.end(), Index{0});
   std::stable_sort(original_.begin(), original_.end(), [&](Index a, Index b) { return lengths[a] > lengths[b]; });
   for (Index row : original_) length_.push_back(static_cast<Index>(lengths[row]));
   steps_ = length_.empty() ? 0 : length_.front();
+  offset_.reserve(at(steps_ + 1));
+  offset_.push_back(0);
   Index active = rows;
   for (Index t = 0; t < steps_; ++t) {
     while (length_[at(active - 1)] <= t) --active;
@@ -27,6 +25,7 @@ Batch::Batch(Index steps, Index rows, const std::int64_t* lengths) : rows_(rows)
 }
 
 Index Batch::step_of(Index packed_row) const {
+  if (uniform_) return packed_row / larger(1, rows_);
   return std::upper_bound(offset_.begin(), offset_.end(), packed_row) - offset_.begin() - 1;
 }
 

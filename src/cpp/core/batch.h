@@ -16,10 +16,10 @@ class Batch {
 
   Index rows() const { return rows_; }                  // B
   Index steps() const { return steps_; }                // of the longest row
-  Index packed_rows() const { return offset_.back(); }  // R
+  Index packed_rows() const { return offset(steps_); }  // R
   bool uniform() const { return uniform_; }             // every row has every step of the arrays
-  Index active(Index step) const { return step < steps_ ? offset_[at(step + 1)] - offset_[at(step)] : 0; }
-  Index offset(Index step) const { return offset_[at(step)]; }
+  Index active(Index step) const { return step < steps_ ? offset(step + 1) - offset(step) : 0; }
+  Index offset(Index step) const { return uniform_ ? step * rows_ : offset_[at(step)]; }
   Index step_of(Index packed_row) const;                // the step t with offset(t) <= packed_row < offset(t + 1)
   Index original(Index row) const { return uniform_ ? row : original_[at(row)]; }
   Index length(Index row) const { return uniform_ ? steps_ : length_[at(row)]; }
@@ -28,6 +28,7 @@ class Batch {
   static std::size_t at(Index i) { return static_cast<std::size_t>(i); }
   Index rows_, steps_;
   bool uniform_;
+  // Of batches that are not uniform:
   std::vector<Index> offset_;    // [steps + 1]
   std::vector<Index> original_;  // [rows] of the caller's arrays
   std::vector<Index> length_;    // [rows], descending

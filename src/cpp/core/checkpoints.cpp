@@ -89,16 +89,15 @@ bool Checkpoints<T>::backward(const std::vector<Weights<const T>>& weights, cons
   for (Index layer = 0; layer < shape.layers; ++layer) d_layers.input.push_back(by_turns[layer % 2]);
   Interrupt interrupt(check);
   const std::vector<Part> all = parts();
-  for (Index layer = shape.layers - 1; layer >= 0; --layer)
-    for (const Part& part : all) {
-      if (part.layers.end != layer + 1) continue;
+  const std::size_t directions = static_cast<std::size_t>(shape.directions);
+  for (std::size_t end = all.size(); end > 0; end -= directions)  // the last layer first
+    for (std::size_t p = end - directions; p < end; ++p)
       for (Index i = count_ - 1; i >= 0; --i) {
-        const Scope scope{part.layers, part.directions, segment(i)};
+        const Scope scope{all[p].layers, all[p].directions, segment(i)};
         const LayerBuffers<T>* d = shape.directions == 2 ? &d_layers : nullptr;
         if (!backward_segment(scope, i, weights, gradients, d, out, threads, check)) return false;
         if (stopped(interrupt)) return false;
       }
-    }
   return true;
 }
 
@@ -114,8 +113,9 @@ bool Checkpoints<T>::backward_segment(const Scope& scope, Index segment, const s
       given.input[static_cast<std::size_t>(layer)] = nullptr;
   }
   Saved<T> saved(tape_, scope, tape_.shape.directions == 2 ? &given : nullptr);
-  Sequences<T> at = at_borders(tape_.sequences, segment);
-  at.y = at.cells = nullptr;
+  const SequenceInput<T>& in = tape_.input;
+  const Sequences<T> at =
+      at_borders({.array_steps = in.array_steps, .batch_first = in.batch_first, .x = in.x}, segment);
   const ForwardJob<T> job{.shape = tape_.shape,
                           .weights = *tape_.weights,
                           .batch = tape_.batch,

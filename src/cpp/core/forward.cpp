@@ -33,7 +33,7 @@ class ForwardPass {
                                  kRowsAhead / larger(1, batch_.rows() / (split.by_units ? 1 : split.threads))))),
         width_(shape_, k_.lanes),
         gates_panel_(gates_panel_stride(saved_ ? saved_->rows : chunk_ * batch_.rows(), k_.lanes)),
-        outputs_(job_, layers_) {
+        outputs_(job_, k_, layers_) {
     // Of one width for all layers: members are not always in the same layer, and must stay in rows of their own.
     inference_x_row_ = larger(shape_.input, shape_.layer_input(1));
     if (!saved_) allocate_chunk_buffers();
@@ -42,11 +42,12 @@ class ForwardPass {
 
   bool run() {
     parallel(split_.threads, [&](int rank, Team& team) noexcept {
-      const Member me = Member::of({team.size(), split_.by_units}, shape_, batch_, maps_, k_.lanes, rank, team);
+      const Member me =
+          Member::of({team.size(), split_.by_units}, shape_, batch_, scope_.steps, maps_, k_.lanes, rank, team);
       for (Index layer = scope_.layers.begin; layer < scope_.layers.end; ++layer) {
         for (Index direction = scope_.directions.begin; direction < scope_.directions.end; ++direction)
           run_direction(me, layer, direction);
-        if (!interrupt_.requested()) outputs_.drop(k_, me, layer);
+        if (!interrupt_.requested()) outputs_.drop(me, layer);
         me.meet();
       }
     });

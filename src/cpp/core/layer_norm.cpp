@@ -61,9 +61,9 @@ void layer_norm_backward(const kernels::LayerNormGradient<T>& whole, T* d_weight
   std::fill_n(d_weight, C, T(0));
   std::fill_n(d_bias, C, T(0));
   const T* sum = sums.data();
-  for (Index chunk = 0; chunk < chunks; ++chunk) {
-    for (Index c = 0; c < C; ++c) d_weight[c] += *sum++;
-    for (Index c = 0; c < C; ++c) d_bias[c] += *sum++;
+  for (Index chunk = 0; chunk < chunks; ++chunk, sum += 2 * C) {
+    active<T>().add_to(d_weight, sum, C);
+    active<T>().add_to(d_bias, sum + C, C);
   }
 }
 

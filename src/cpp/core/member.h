@@ -17,12 +17,13 @@ struct Member {
   Range column_panels;      // of H, four vectors each
   Range projection_panels;  // of P, four vectors each
 
-  static Member of(const Split& split, const StackShape& shape, const Batch& batch, const CellMaps& maps, Index lanes,
-                   int rank, Team& team) {
+  // For the steps of a pass.
+  static Member of(const Split& split, const StackShape& shape, const Batch& batch, Segment steps, const CellMaps& maps,
+                   Index lanes, int rank, Team& team) {
     return {rank,
             &team,
             split.by_units,
-            split.rows(batch, rank),
+            split.rows(batch, steps, rank),
             split.panels(maps.x.panels(), rank),
             split.panels(ceil_div(shape.hidden, 4 * lanes), rank),
             split.panels(ceil_div(shape.output(), 4 * lanes), rank)};

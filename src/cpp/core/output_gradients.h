@@ -18,8 +18,14 @@ struct OutputGradient {
 template <class T>
 class OutputGradients {
  public:
-  OutputGradients(const Saved<T>& saved, const SequenceGradients<T>& gradients, const LayerBuffers<T>& d_layers)
-      : saved_(saved), shape_(saved.tape.shape), batch_(saved.tape.batch), grad_(gradients), d_layers_(d_layers) {}
+  OutputGradients(const Saved<T>& saved, const kernels::Kernels<T>& k, const SequenceGradients<T>& gradients,
+                  const LayerBuffers<T>& d_layers)
+      : saved_(saved),
+        k_(k),
+        shape_(saved.tape.shape),
+        batch_(saved.tape.batch),
+        grad_(gradients),
+        d_layers_(d_layers) {}
   void want(Arena& arena) { arena.want(gathered_, batch_.rows(), shape_.output()); }
 
   struct Source {
@@ -46,40 +52,36 @@ class OutputGradients {
   void add_cells(const Member& me, const Source& from, Index step, T* d_c, Index d_c_row) const {
     if (!grad_.dcells || from.layer + 1 < shape_.layers) return;
     const Index H = shape_.hidden;
-    const auto& seq = saved_.tape.sequences;
+    const auto& seq = saved_.tape.input;
     const Rows<const T> cells =
         Rows<const T>::of_caller(grad_.dcells, batch_, seq.array_steps, shape_.directions * H, seq.batch_first)
             .columns_from(from.direction * H);
     const Range mine = me.copied_rows(from.walk.active(step));
-    for (Index j = mine.begin; j < mine.end; ++j) {
-      const T* d_cells = cells.at(from.walk.time(step, j), j);
-      for (Index i = 0; i < H; ++i) d_c[j * d_c_row + i] += d_cells[i];
-    }
+    for (Index j = mine.begin; j < mine.end; ++j)
+      k_.elementwise.add_to(d_c + j * d_c_row, cells.at(from.walk.time(step, j), j), H);
     me.meet();
   }
 
  private:
   Rows<const T> output(Index layer) const {
     if (layer + 1 < shape_.layers) return d_layers_.rows(layer + 1, batch_, shape_).read_only();
-    const auto& seq = saved_.tape.sequences;
+    const auto& seq = saved_.tape.input;
     return Rows<const T>::of_caller(grad_.dy, batch_, seq.array_steps, shape_.layer_output(), seq.batch_first);
   }
 
   // y = (h + h')/2 or h*h' of both directions: dh = dy/2 or dy*h'.
   void take_apart(const Source& from, Index step, Range rows) const {
     const Index P = shape_.output();
-    for (Index j = rows.begin; j < rows.end; ++j) {
-      T* d = gathered_ + j * P;
-      if (shape_.merge == Merge::average) {
-        for (Index i = 0; i < P; ++i) d[i] *= T(0.5);
-      } else {
-        const T* other = saved_.output_at(from.layer, 1 - from.direction, from.walk.time(step, j), j);
-        for (Index i = 0; i < P; ++i) d[i] *= other[i];
-      }
-    }
+    if (rows.empty()) return;
+    if (shape_.merge == Merge::average)
+      return k_.elementwise.scale(gathered_ + rows.begin * P, rows.size() * P, T(0.5));
+    for (Index j = rows.begin; j < rows.end; ++j)
+      k_.elementwise.multiply_by(gathered_ + j * P,
+                                 saved_.output_at(from.layer, 1 - from.direction, from.walk.time(step, j), j), P);
   }
 
   const Saved<T>& saved_;
+  const kernels::Kernels<T>& k_;
   const StackShape& shape_;
   const Batch& batch_;
   const SequenceGradients<T>& grad_;

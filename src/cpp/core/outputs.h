@@ -12,8 +12,8 @@ namespace pyrnn {
 template <class T>
 class Outputs {
  public:
-  Outputs(const ForwardJob<T>& job, const LayerBuffers<T>& layers)
-      : job_(job), shape_(job.shape), batch_(job.batch), seq_(job.sequences), layers_(layers) {}
+  Outputs(const ForwardJob<T>& job, const kernels::Kernels<T>& k, const LayerBuffers<T>& layers)
+      : job_(job), k_(k), shape_(job.shape), batch_(job.batch), seq_(job.sequences), layers_(layers) {}
 
   // The state of row j, of which a row of h and c is given, to hn and cn.
   void store_state(Index layer, Index direction, Index j, const T* h, const T* c) const {
@@ -47,7 +47,7 @@ class Outputs {
   }
 
   // Dropout on what the layer gave, once all its directions have.
-  void drop(const kernels::Kernels<T>& k, const Member& me, Index layer) const {
+  void drop(const Member& me, Index layer) const {
     const bool both = job_.scope.directions.end == shape_.directions;
     if (!job_.key || shape_.dropout == 0 || layer + 1 == shape_.layers || !both || !output(layer)) return;
     Segment times = job_.scope.steps;
@@ -55,7 +55,7 @@ class Outputs {
       if (times.end < batch_.steps()) return;
       times.begin = 0;
     }
-    drop_rows(k, me.copied_rows(batch_.rows()), times, batch_, shape_, *job_.key, layer, output(layer));
+    drop_rows(k_, me.copied_rows(batch_.rows()), times, batch_, shape_, *job_.key, layer, output(layer));
   }
 
  private:
@@ -75,17 +75,15 @@ class Outputs {
   // The reverse direction's h into the forward direction's, which lies there.
   void merge(const Walk& walk, Index step, Range rows, const T* h, Index h_row, const Rows<T>& to) const {
     if (!to) return;
-    for (Index j = rows.begin; j < rows.end; ++j) {
-      T* y = to.at(walk.time(step, j), j);
-      const T* other = h + j * h_row;
-      for (Index i = 0; i < shape_.output(); ++i)
-        y[i] = shape_.merge == Merge::mul       ? y[i] * other[i]
-               : shape_.merge == Merge::average ? (y[i] + other[i]) * T(0.5)
-                                                : y[i] + other[i];
-    }
+    const auto& k = k_.elementwise;
+    const auto into = shape_.merge == Merge::mul       ? k.multiply_by
+                      : shape_.merge == Merge::average ? k.average_with
+                                                       : k.add_to;
+    for (Index j = rows.begin; j < rows.end; ++j) into(to.at(walk.time(step, j), j), h + j * h_row, shape_.output());
   }
 
   const ForwardJob<T>& job_;
+  const kernels::Kernels<T>& k_;
   const StackShape& shape_;
   const Batch& batch_;
   const Sequences<T>& seq_;

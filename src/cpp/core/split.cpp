@@ -37,13 +37,13 @@ Split Split::plan(const StackShape& shape, const Batch& batch, Index lanes, std:
   return {batch.rows() < 2 * threads ? 1 : threads, false};
 }
 
-Range Split::rows(const Batch& batch, int rank) const {
+Range Split::rows(const Batch& batch, Segment steps, int rank) const {
   if (by_units || threads == 1) return {0, batch.rows()};
   if (batch.uniform()) return share_of(batch.rows(), rank, threads);
   const auto cut = [&](int member) {
-    const Index target = batch.packed_rows() * member / threads;
-    Index row = 0, steps = 0;
-    while (row < batch.rows() && steps < target) steps += batch.length(row++);
+    const Index target = steps.rows(batch) * member / threads;
+    Index row = 0;
+    for (Index sum = 0; sum < target; ++row) sum += smaller(batch.length(row), steps.end) - steps.begin;
     return row;
   };
   return {cut(rank), rank + 1 == threads ? batch.rows() : cut(rank + 1)};

@@ -38,8 +38,8 @@ struct Split {
 
   static Split plan(const StackShape& shape, const Batch& batch, Index lanes, std::size_t element_bytes, int threads);
 
-  // The rows of a batch sorted by length, cut so that each member has about as many steps.
-  Range rows(const Batch& batch, int rank) const;
+  // The rows of a batch sorted by length, cut so that each member has about as many of these steps.
+  Range rows(const Batch& batch, Segment steps, int rank) const;
   Range panels(Index count, int rank) const { return by_units ? share_of(count, rank, threads) : Range{0, count}; }
 };
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A stack of recurrent layers: the forward pass, and back-propagation through time.
 //
-// Everything that the caller passes is checked before (bindings/). These functions may throw std::bad_alloc, before
-// any thread starts; a call that Interrupt::Check stops returns false and has written nothing that counts.
+// Everything that the caller passes is checked before (bindings/). These functions may throw std::bad_alloc, before a
+// pass begins and so between two segments of a long sequence, never in a parallel region: then outputs are garbage and
+// a tape is as it was. A call that Interrupt::Check stops returns false; what it has written does not count.
 #pragma once
 
 #include <memory>
@@ -28,6 +29,14 @@ struct Sequences {
   T* hn;              // [L*D][B][P]
   T* cn;              // [L*D][B][H], LSTM
   T* cells;           // D*H columns, every c of the last layer as y has every h; or null
+};
+
+// What a backward pass reads of them; the other arrays may be gone.
+template <class T>
+struct SequenceInput {
+  Index array_steps;
+  bool batch_first;
+  const T* x;
 };
 
 struct DropoutKey {
@@ -58,7 +67,7 @@ struct Tape {
   const StackShape shape;
   const std::shared_ptr<const PackedWeights<T>> weights;
   const Batch batch;
-  const Sequences<T> sequences;
+  const SequenceInput<T> input;
   const DropoutKey key;
   std::unique_ptr<Saved<T>> saved;              // all activations,
   std::unique_ptr<Checkpoints<T>> checkpoints;  // or the states from which they are computed again
@@ -110,7 +119,8 @@ class WeightGradients {
   Arena arena_;
 };
 
-// Works on the tape in place: it is spent, whether the call ends or is stopped (then null).
+// Works on the tape in place: it is spent, whether the call ends or is stopped (then null). Not so after
+// std::bad_alloc, which is thrown before all activations are touched, and of segments only copies are.
 template <class T>
 std::unique_ptr<WeightGradients<T>> backward(const Tape<T>& tape, const std::vector<Weights<const T>>& weights,
                                              const SequenceGradients<T>& gradients, int threads,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/activations.h"
+#include "kernels/combine.h"
 #include "kernels/dropout.h"
 #include "kernels/layer_norm.h"
 #include "kernels/optimizers.h"
@@ -35,6 +36,9 @@ constexpr ElementwiseKernels<T> elementwise_kernels() {
       .adam_step = adam_step<T>,
       .rmsprop_step = rmsprop_step<T>,
       .scale = scale<T>,
+      .add_to = add_to<T>,
+      .multiply_by = multiply_by<T>,
+      .average_with = average_with<T>,
       .sum_squares = sum_squares<T>,
   };
 }

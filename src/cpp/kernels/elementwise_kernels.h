@@ -200,6 +200,9 @@ struct ElementwiseKernels {
   void (*adam_step)(const AdamStep<T>&) noexcept;
   void (*rmsprop_step)(const RmspropStep<T>&) noexcept;
   void (*scale)(T* a, Index count, T factor) noexcept;
+  void (*add_to)(T* y, const T* x, Index count) noexcept;        // y += x
+  void (*multiply_by)(T* y, const T* x, Index count) noexcept;   // y *= x
+  void (*average_with)(T* y, const T* x, Index count) noexcept;  // y = (y + x) / 2
   double (*sum_squares)(const T* a, Index count) noexcept;
 };
 

@@ -13,20 +13,36 @@ PYRNN_INLINE Index panel_row(const PanelMap& map, Index panel) {
   return map.width(panel, kLanes<T>) * kLanes<T>;
 }
 
+// Transposes a matrix of so many rows and columns, in blocks of whole vectors. put(column, row, v) takes lanes rows of
+// a column; missing rows are zero.
+template <class T, class F>
+PYRNN_INLINE void for_each_transposed(const T* from, Index stride, Index rows, Index columns, F&& put) {
+  constexpr Index L = kLanes<T>;
+  for (Index row = 0; row < rows; row += L)
+    for (Index column = 0; column < columns; column += L) {
+      const int tall = static_cast<int>(smaller(L, rows - row)), wide = static_cast<int>(smaller(L, columns - column));
+      const T* block = from + row * stride + column;
+      Vec<T> lines[L] = {};
+      if (tall == L && wide == L)
+        unroll<L>(PYRNN_UNROLLED(i) { lines[i] = load(block + i * stride); });
+      else
+        for (int i = 0; i < tall; ++i) lines[i] = load_first(block + i * stride, wide);
+      transpose<T>(lines);
+      for (int i = 0; i < wide; ++i) put(column + i, row, lines[i]);
+    }
+}
+
 template <class T>
 void pack_forward(const PackForward<T>& q) noexcept {
   const PanelMap& map = q.map;
   for (Index panel = q.panel_begin; panel < q.panel_end; ++panel) {
-    const Index units = map.units_in(panel), row = panel_row<T>(map, panel);
+    const Index row = panel_row<T>(map, panel);
     T* out = q.out + panel * q.columns * map.panel_size();
     for (int slot = 0; slot < map.slots; ++slot) {
       const T* weight = q.weight + (map.gate[slot] * map.units + panel * map.block) * q.columns;
-      T* to = out + slot * map.block;
-      const Index padded = smaller(map.block, row - slot * map.block);
-      for (Index k = 0; k < q.columns; ++k, to += row) {
-        for (Index u = 0; u < units; ++u) to[u] = weight[u * q.columns + k];
-        for (Index u = units; u < padded; ++u) to[u] = T(0);
-      }
+      for_each_transposed(weight, q.columns, map.units_in(panel), q.columns,
+                          [&](Index k, Index u, Vec<T> v)
+                              __attribute__((always_inline)) { store(out + k * row + slot * map.block + u, v); });
     }
   }
 }
@@ -75,11 +91,18 @@ void add_gradient(const AddGradient<T>& q) noexcept {
     for (int slot = 0; slot < map.slots; ++slot) {
       const T* from = q.d_weight + panel * (q.columns + 1) * map.panel_size() + slot * map.block;
       const Index row = map.gate[slot] * map.units + panel * map.block;
-      for (Index u = 0; u < units; ++u) {
-        T* grad = q.grad + (row + u) * q.columns;
-        for (Index k = 0; k < q.columns; ++k) grad[k] += from[k * map.panel_size() + u];
-        if (q.bias) q.bias[row + u] += from[q.columns * map.panel_size() + u];
-      }
+      T* grad = q.grad + row * q.columns;
+      for_each_transposed(from, map.panel_size(), q.columns, units,
+                          [&](Index u, Index k, Vec<T> v) __attribute__((always_inline)) {
+                            T* to = grad + u * q.columns + k;
+                            const Index left = q.columns - k;
+                            if (left >= kLanes<T>)
+                              store(to, load(to) + v);
+                            else
+                              store_first(to, load_first(to, static_cast<int>(left)) + v, static_cast<int>(left));
+                          });
+      if (q.bias)
+        for (Index u = 0; u < units; ++u) q.bias[row + u] += from[q.columns * map.panel_size() + u];
     }
   }
 }

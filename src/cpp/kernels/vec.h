@@ -176,6 +176,32 @@ PYRNN_INLINE Vec<float> at_least(Vec<float> bound, Vec<float> x) { return vmaxq_
 PYRNN_INLINE Vec<double> at_least(Vec<double> bound, Vec<double> x) { return vmaxq_f64(bound, x); }
 #endif
 
+// Lanes of a and b by turns: the first halves of both, or the second ones.
+template <class T, int First, int... I>
+PYRNN_INLINE Vec<T> interleave(Vec<T> a, Vec<T> b, std::integer_sequence<int, I...>) {
+#if defined(__clang__)
+  return __builtin_shufflevector(a, b, (First + I / 2 + (I % 2) * kLanes<T>)...);
+#else
+  return __builtin_shuffle(a, b, Bits<T>{(First + I / 2 + (I % 2) * kLanes<T>)...});
+#endif
+}
+
+// Rows become columns. A stage deals the two halves of the rows like cards; after log2(lanes) stages each has its
+// place.
+template <class T>
+PYRNN_INLINE void transpose(Vec<T> (&rows)[kLanes<T>]) {
+  constexpr int L = kLanes<T>;
+  constexpr auto lanes = std::make_integer_sequence<int, L>{};
+  for (int stage = 1; stage < L; stage *= 2) {
+    Vec<T> dealt[L];
+    unroll<L / 2>(PYRNN_UNROLLED(i) {
+      dealt[2 * i] = interleave<T, 0>(rows[i], rows[i + L / 2], lanes);
+      dealt[2 * i + 1] = interleave<T, L / 2>(rows[i], rows[i + L / 2], lanes);
+    });
+    unroll<L>(PYRNN_UNROLLED(i) { rows[i] = dealt[i]; });
+  }
+}
+
 // Into the second-level cache.
 template <class T>
 PYRNN_INLINE void prefetch(const T* p) {

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The objects behind instances of our types. One whose __init__ never ran (X.__new__(X)) pybind11 would give out as
+// memory never written.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <string>
+
+namespace pyrnn::bindings {
+
+namespace py = pybind11;
+
+// The T of an instance of its type; TypeError if it was never initialised.
+template <class T>
+T& initialised(py::handle self) {
+  auto* instance = reinterpret_cast<py::detail::instance*>(self.ptr());
+  void* object = instance->simple_layout
+                     ? instance->simple_value_holder[0]
+                     : instance->get_value_and_holder(py::detail::get_type_info(typeid(T))).value_ptr();
+  if (object == nullptr)
+    throw py::type_error(std::string(Py_TYPE(self.ptr())->tp_name) +
+                         ": __init__ never ran, expected an object that pyrnn made");
+  return *static_cast<T*>(object);
+}
+
+// The base of type_caster<T>: every argument of type T is checked.
+template <class T>
+struct InitialisedCaster : py::detail::type_caster_base<T> {
+  bool load(py::handle source, bool convert) {
+    if (py::isinstance<T>(source)) initialised<T>(source);
+    return py::detail::type_caster_base<T>::load(source, convert);
+  }
+};
+
+}  // namespace pyrnn::bindings
