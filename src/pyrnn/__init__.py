@@ -61,6 +61,7 @@ from ._sequential import Sequential as Sequential
 from ._stream import SequentialStream as SequentialStream
 from ._stream import Stream as Stream
 from ._trainer import Trainer as Trainer
+from ._vocabulary import Vocabulary as Vocabulary
 
 __version__ = _core.build_info()["version"]
 
@@ -92,6 +93,7 @@ __all__ = [
     "SumPool",
     "Tanh",
     "Trainer",
+    "Vocabulary",
     "active_isa",
     "available_isas",
     "bio_constraints",

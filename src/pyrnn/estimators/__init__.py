@@ -1,0 +1,30 @@
+"""Estimators with scikit-learn's conventions: classifiers, regressors, taggers, forecasters.
+
+They take what users have (ragged lists, arrays, tables, tokens), build a network, train it and
+predict, and work with Pipeline, GridSearchCV, cross_val_score and joblib. Needs scikit-learn:
+`pip install "pyrnn-cpu[sklearn]"`; `import pyrnn` alone does not load it.
+"""
+
+try:
+    import sklearn as _sklearn  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "pyrnn.estimators needs scikit-learn, which is not installed: "
+        'pip install "pyrnn-cpu[sklearn]"'
+    ) from error
+
+from ._backtest import Backtest
+from ._classifier import SequenceClassifier
+from ._forecaster import Forecaster
+from ._regressor import SequenceRegressor
+from ._series import naive_forecast
+from ._tagger import SequenceTagger
+
+__all__ = [
+    "Backtest",
+    "Forecaster",
+    "SequenceClassifier",
+    "SequenceRegressor",
+    "SequenceTagger",
+    "naive_forecast",
+]

@@ -1,0 +1,165 @@
+"""What the estimators of sequences share: their parameters, fit, partial_fit, predictions."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from .._checks import Array, check_choice, check_flag, check_number
+from .._history import History
+from .._sequential import Sequential
+from .._trainer import Trainer
+from ..losses import Loss
+from ._estimator import Estimator
+from ._network import build_network, inner_threads, make_trainer, train
+from ._reader import SequenceReader, Sequences
+
+POOLINGS = ("last", "mean", "max")
+
+PARAMETERS = """cell : "gru", "lstm" or "rnn"
+        The recurrent layers.
+    hidden_size, num_layers, bidirectional, dropout
+        Their units, number and directions; `dropout` between them and in front of the output.
+    {pooling}embedding : int or None
+        Size of the trained vectors of ids; with it, X holds ids or tokens.
+    vocabulary : pyrnn.Vocabulary, int or None
+        The tokens, or the number of ids. None: built of the training data; without tokens, the
+        largest id tells.
+    n_features_per_step : int
+        F of the rows of a table, (N, T*F), and of 1-D samples: the features of step 0 come first.
+    scale : bool
+        Numbers are standardised per feature, by mean and deviation of the training data.
+    epochs, batch_size, learning_rate, optimizer, clip_norm
+        The training: `optimizer` is "adam", "adamw", "nadam", "rmsprop", "adagrad" or "sgd".
+    early_stopping, validation_fraction, patience
+        If wanted, a share of the samples is held out, training ends when the loss on them has not
+        fallen for `patience` epochs, and the best weights are kept.
+    random_state : int, RandomState or None
+        All randomness of a fit: weights, dropout, order, what is held out.
+    verbose : bool
+        Progress bars.
+    warm_start : bool
+        `fit` goes on from the fit before: network, optimizer, scales and vocabulary stay."""
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class SequenceEstimator(Estimator):
+    """Base of classifier, regressor and tagger; the parameters are those of the subclasses."""
+
+    cell: str = "gru"
+    hidden_size: int = 64
+    num_layers: int = 1
+    bidirectional: bool = False
+    dropout: float = 0.0
+    pooling: str = "last"
+    embedding: int | None = None
+    vocabulary: Any = None
+    n_features_per_step: int = 1
+    scale: bool = True
+    epochs: int = 50
+    batch_size: int = 32
+    learning_rate: float = 5e-3
+    optimizer: str = "adam"
+    clip_norm: float | None = 1.0
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    patience: int = 10
+    random_state: Any = None
+    verbose: bool = False
+    warm_start: bool = False
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Trains on sequences X with targets y; see the class for their forms.
+
+        TypeError or ValueError for what does not fit; after any error the estimator is as before.
+        """
+        fresh = self._begin(keep=check_flag(type(self).__name__, "warm_start", self.warm_start))
+        fresh._learn(X, y, self._seed(), self.epochs, hold_out=self.early_stopping)
+        return self._finish(fresh)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.two_d_array = True
+        tags.target_tags.required = True
+        tags.non_deterministic = False
+        return tags
+
+    def _learn(self, X: Any, y: Any, seed: int, epochs: int, *, hold_out: bool) -> None:
+        """Reads the data, makes a network unless there is one, and trains it."""
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, "
+                "but the target y is None."
+            )
+        goes_on = hasattr(self, "network_")
+        if not goes_on:
+            self._reader: SequenceReader = SequenceReader(self)
+        x = self._reader.read(self, X) if goes_on else self._reader.fit(self, X)
+        check_consistent_length(x, y)
+        target = self._read_target(x, y, first=not goes_on)
+        if not goes_on:
+            self._make(seed)
+        data, held_out = self._split(x, target, seed, hold_out)
+        train(self, self._trainer, data, held_out, epochs)
+        self.n_iter_ = len(self.history_)
+
+    def _make(self, seed: int) -> None:
+        """The network and its trainer, for data that have been read."""
+        inputs, outputs = self._reader.width, self._outputs()
+        self.network_: Sequential = build_network(
+            self, inputs, outputs, pooling=self._pooling(), seed=seed
+        )
+        self._trainer: Trainer = make_trainer(self, self.network_, self._loss(), seed)
+        self.history_: History = self._trainer.history
+
+    def _split(self, x: Any, target: Any, seed: int, hold_out: bool) -> tuple[Any, Any]:
+        """(x, target) to train on, and what is held out for early stopping, or None."""
+        owner, N = type(self).__name__, len(target)
+        if not check_flag(owner, "early_stopping", hold_out):
+            return (x, target), None
+        share = check_number(owner, "validation_fraction", self.validation_fraction)
+        count = round(share * N)
+        if not 1 <= count < N:
+            raise ValueError(
+                f"{owner}: validation_fraction is {share}, which holds out {count} of {N} samples, "
+                "expected at least one, and one to train on"
+            )
+        order = np.random.default_rng(seed).permutation(N)
+        held, rest = self._held_out(order, target, count)
+        return _taken(x, target, rest), _taken(x, target, held)
+
+    def _held_out(self, order: Array, target: Any, count: int) -> tuple[Array, Array]:
+        """`count` of the samples, and the others."""
+        return order[:count], order[count:]
+
+    def _scores(self, X: Any) -> Any:
+        """What the network says of each sample, or of each step of it."""
+        check_is_fitted(self)
+        x: Sequences = self._reader.read(self, X)
+        with inner_threads():
+            return self._trainer.predict(x, batch_size=self.batch_size)
+
+    def _pooling(self) -> str | None:
+        """How one vector is made of a sequence; None if there is to be an output per step."""
+        return check_choice(type(self).__name__, "pooling", self.pooling, POOLINGS)
+
+    def _read_target(self, x: Sequences, y: Any, *, first: bool) -> Any:
+        """y as the loss takes it; the `first` one decides on classes and scale."""
+        raise NotImplementedError
+
+    def _outputs(self) -> int:
+        """The network's outputs."""
+        raise NotImplementedError
+
+    def _loss(self) -> Loss:
+        """What is minimised."""
+        raise NotImplementedError
+
+
+def _taken(x: Any, target: Any, rows: Array) -> tuple[Any, Any]:
+    """Some samples of arrays or lists."""
+    x = [x[i] for i in rows] if isinstance(x, list) else x[rows]
+    target = [target[i] for i in rows] if isinstance(target, list) else target[rows]
+    return x, target

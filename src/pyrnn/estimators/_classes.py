@@ -1,0 +1,63 @@
+"""Classes: what classifier and tagger share."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from sklearn.utils import compute_class_weight
+from sklearn.utils.multiclass import unique_labels
+
+from .._checks import Array
+from ..losses import CrossEntropy, Loss
+from ._base import SequenceEstimator
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ClassEstimator(SequenceEstimator):
+    """Labels, their numbers and weights."""
+
+    class_weight: Any = None
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+        """One more epoch on X and y.
+
+        The first call, unless a fit came before, makes the network: it decides on scale and
+        vocabulary, and `classes` are all labels that will ever come, those of y without.
+        """
+        fresh = self._begin(keep=True)
+        if classes is not None and not hasattr(fresh, "network_"):
+            fresh.classes_ = unique_labels(classes)
+        fresh._learn(X, y, self._seed(), 1, hold_out=False)
+        return self._finish(fresh)
+
+    def _encode(self, labels: Array, *, first: bool) -> Array:
+        """The numbers of labels; with `first`, they are the classes."""
+        if first and not hasattr(self, "classes_"):
+            self.classes_ = unique_labels(labels)
+        unknown = ~np.isin(labels, self.classes_)
+        if unknown.any():
+            raise ValueError(
+                f"{type(self).__name__}: y holds the label {labels[unknown][:1].tolist()[0]!r}, "
+                f"expected one of {self.classes_.tolist()}"
+            )
+        numbers: Array = np.searchsorted(self.classes_, labels).astype(np.int64)
+        if first:
+            self._weights = self._weights_of(labels)
+        return numbers
+
+    def _weights_of(self, labels: Array) -> Array | None:
+        """A weight for each class, or None."""
+        if self.class_weight is None:
+            return None
+        weights = np.ones(len(self.classes_))
+        seen = np.isin(self.classes_, labels)
+        weights[seen] = compute_class_weight(
+            self.class_weight, classes=self.classes_[seen], y=labels
+        )
+        return weights
+
+    def _outputs(self) -> int:
+        return len(self.classes_)
+
+    def _loss(self) -> Loss:
+        return CrossEntropy(weight=self._weights)

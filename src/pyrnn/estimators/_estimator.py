@@ -1,0 +1,30 @@
+"""Estimator: the base of all estimators, which an error leaves as they were."""
+
+import copy
+from typing import Self
+
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import check_random_state
+
+
+class Estimator(BaseEstimator):
+    """What is learnt is learnt by a copy, and taken over when all has gone well."""
+
+    def _begin(self, *, keep: bool) -> Self:
+        """A copy to be trained; with what self has learnt, if it is to go on from there."""
+        fresh: Self = clone(self)
+        if keep and hasattr(self, "network_"):
+            learnt = set(vars(self)) - set(self.get_params(deep=False))
+            fresh.__dict__.update(copy.deepcopy({name: vars(self)[name] for name in learnt}))
+        return fresh
+
+    def _finish(self, fresh: Self) -> Self:
+        """Takes over what the copy has learnt."""
+        self.__dict__.pop("feature_names_in_", None)  # of a table that it may not have seen
+        params = set(self.get_params(deep=False))
+        self.__dict__.update({k: v for k, v in vars(fresh).items() if k not in params})
+        return self
+
+    def _seed(self) -> int:
+        """Where all randomness of a fit comes from."""
+        return int(check_random_state(self.random_state).randint(2**31 - 1))

@@ -1,0 +1,115 @@
+"""The network of an estimator, its optimizer, and its training."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from joblib.parallel import get_active_backend
+
+from .. import optim
+from .._checks import Array, check_choice, check_flag, check_probability, check_size
+from .._dropout import Dropout
+from .._early_stopping import EarlyStopping
+from .._embedding import Embedding
+from .._gru import GRU
+from .._last_step import LastStep
+from .._linear import Linear
+from .._lstm import LSTM
+from .._module import Module
+from .._pooling import MaxPool, MeanPool
+from .._rnn import RNN
+from .._runtime import num_threads, threads
+from .._sequential import Sequential
+from .._trainer import Trainer
+from ..losses import Loss
+
+CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+POOLS = {"mean": MeanPool, "max": MaxPool}
+OPTIMIZERS = {
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
+    "nadam": optim.NAdam,
+    "rmsprop": optim.RMSprop,
+    "adagrad": optim.Adagrad,
+    "sgd": optim.SGD,
+}
+
+LEAST_RATE = 0.05  # of the learning rate, at the end of a training that anneals it
+
+
+def build_network(spec: Any, inputs: int, outputs: int, *, pooling: str | None, seed: int) -> Any:
+    """Recurrent layers, a pool if one vector is to be made of a sequence, and a linear layer.
+
+    `spec` is the estimator, whose parameters say how; with `spec.embedding`, `inputs` is the number
+    of ids.
+    """
+    owner, rng = type(spec).__name__, np.random.default_rng(seed)
+    cell = CELLS[check_choice(owner, "cell", spec.cell, tuple(CELLS))]
+    dropout = check_probability(owner, "dropout", spec.dropout)
+    layers = check_size(owner, "num_layers", spec.num_layers)
+    bidirectional = check_flag(owner, "bidirectional", getattr(spec, "bidirectional", False))
+    seeds = iter(rng.integers(2**31, size=4).tolist())
+    parts: list[Module] = []
+    if (size := getattr(spec, "embedding", None)) is not None:
+        parts.append(Embedding(inputs, size, seed=next(seeds)))
+        inputs = size
+    options = {"num_layers": layers, "bidirectional": bidirectional, "seed": next(seeds)}
+    between = {"dropout": dropout} if layers > 1 else {}
+    recurrent = cell(inputs, spec.hidden_size, **options, **between)
+    parts.append(recurrent)
+    if pooling == "last":
+        parts.append(LastStep(bidirectional=bidirectional))
+    elif pooling is not None:
+        parts.append(POOLS[pooling]())
+    if dropout:
+        parts.append(Dropout(dropout, seed=next(seeds)))
+    features = recurrent.output_size * (1 + bidirectional)
+    parts.append(Linear(features, outputs, seed=next(seeds)))
+    return Sequential(*parts)
+
+
+def make_trainer(
+    spec: Any, network: Module, loss: Loss, seed: int, *, annealed: int | None = None
+) -> Trainer:
+    """Trains a network as the estimator's parameters say; with `annealed`, the learning rate falls
+    over so many epochs."""
+    owner = type(spec).__name__
+    kind = OPTIMIZERS[check_choice(owner, "optimizer", spec.optimizer, tuple(OPTIMIZERS))]
+    optimizer = kind(spec.learning_rate)
+    schedule = None
+    if annealed is not None:
+        epochs = check_size(owner, "epochs", annealed)
+        schedule = optim.Cosine(optimizer, epochs, final=LEAST_RATE, per="epoch")
+    return Trainer(network, loss, optimizer, clip_norm=spec.clip_norm, schedule=schedule, seed=seed)
+
+
+def train(spec: Any, trainer: Trainer, data: Any, held_out: Any, epochs: int) -> None:
+    """Trains for some epochs, with held-out data until the loss on them no longer falls."""
+    owner = type(spec).__name__
+    stopping = [] if held_out is None else [EarlyStopping(patience=spec.patience)]
+    with inner_threads():
+        trainer.fit(
+            data,
+            held_out,
+            epochs=check_size(owner, "epochs", epochs),
+            batch_size=check_size(owner, "batch_size", spec.batch_size),
+            progress=bool(spec.verbose),
+            callbacks=stopping,
+        )
+
+
+@contextmanager
+def inner_threads() -> Iterator[None]:
+    """One thread inside joblib's workers, which share the cores among themselves."""
+    backend, _ = get_active_backend()
+    with threads(1 if backend.nesting_level else num_threads()):
+        yield
+
+
+def softmax(logits: Array) -> Array:
+    """Probabilities (..., C), which sum to 1 in float64."""
+    logits = logits.astype(np.float64)
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    probabilities: Array = powers / powers.sum(axis=-1, keepdims=True)
+    return probabilities

@@ -1,0 +1,203 @@
+"""What a network is fed, of what users have: tables, arrays, ragged lists, tokens."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+
+from .._checks import Array, check_flag, check_size, describe
+from .._dataset import read_numbers
+from .._vocabulary import Vocabulary
+from ._scaling import Scaling, as_float32, identity, standard
+
+Sequences = Array | list[Array]  # (N, T, F), or N arrays (T_i, F), or (T_i,) of ids
+
+
+def entries_of(X: Any) -> list[Any] | None:
+    """The samples of a list of sequences; None for a table, an array, or a list of numbers."""
+    if isinstance(X, np.ndarray):
+        X = list(X) if X.dtype == object and X.ndim == 1 else None
+    if not isinstance(X, list | tuple) or len(X) == 0:
+        return None
+    return list(X) if all(np.ndim(x) or hasattr(x, "__len__") for x in X) else None
+
+
+class SequenceReader:
+    """Reads X of an estimator: as it came to `fit` first, and the same way from then on.
+
+    `estimator` receives what scikit-learn notes of the input, `n_features_in_` and the names of a
+    table's columns. Errors name X, what came and what was expected.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.owner = type(estimator).__name__
+        self.per_step = check_size(self.owner, "n_features_per_step", estimator.n_features_per_step)
+        self.is_table = False  # whether `fit` saw one
+        self.width = 0  # features of a step, or the number of ids
+        self.scaling: Scaling | None = None
+        self.vocabulary: Vocabulary | None = None
+        self.takes_ids = estimator.embedding is not None
+
+    def fit(self, estimator: Any, X: Any) -> Sequences:
+        """Notes width, scale or vocabulary of X, and reads it."""
+        if self.takes_ids:
+            return self._fit_ids(estimator, X)
+        scales = check_flag(self.owner, "scale", estimator.scale)
+        sequences = self._read_numbers(estimator, X, reset=True)
+        arrays = sequences if isinstance(sequences, list) else [sequences]
+        self.width = arrays[0].shape[-1]
+        rows = np.concatenate([array.reshape(-1, self.width) for array in arrays])
+        self.scaling = standard(rows) if scales else identity(self.width)
+        return self._scale(sequences)
+
+    def read(self, estimator: Any, X: Any) -> Sequences:
+        """X as what `fit` saw. ValueError for another number of features, or unknown ids."""
+        if self.takes_ids:
+            ids = self._read_ids(X)
+            self._check_ids(ids)
+            return ids
+        return self._scale(self._read_numbers(estimator, X, reset=False))
+
+    def _scale(self, sequences: Sequences) -> Sequences:
+        """Scaled, in the network's dtype."""
+        scaling = self.scaling
+        assert scaling is not None
+        if isinstance(sequences, list):
+            return [as_float32(self.owner, "X", scaling.apply(array)) for array in sequences]
+        return as_float32(self.owner, "X", scaling.apply(sequences))
+
+    def _read_numbers(self, estimator: Any, X: Any, *, reset: bool) -> Sequences:
+        """(N, T, F), or a list of (T_i, F)."""
+        if isinstance(X, list | tuple) and len(X) == 0:
+            raise ValueError(f"{self.owner}: X has 0 samples, expected at least one")
+        entries = entries_of(X)
+        if entries is not None and (len({len(x) for x in entries}) > 1 or np.ndim(entries[0]) > 1):
+            sequences: Sequences = [self._series(i, entry) for i, entry in enumerate(entries)]
+        elif getattr(X, "ndim", 2) == 3:
+            sequences = check_array(X, allow_nd=True, dtype=np.float64, input_name="X")
+        else:
+            return self._read_table(estimator, X, reset=reset)
+        return self._checked(estimator, sequences, reset=reset)
+
+    def _read_table(self, estimator: Any, X: Any, *, reset: bool) -> Array:
+        """A table (N, T*F) as (N, T, F); a row is all features of step 0, then those of step 1."""
+        known = reset or self.is_table
+        note = estimator if known else BaseEstimator()
+        table = validate_data(note, X, reset=reset or not known, dtype=np.float64)
+        self.is_table = self.is_table or reset
+        N, columns = table.shape
+        if columns % self.per_step:
+            raise ValueError(
+                f"{self.owner}: X has {columns} columns, expected a multiple of "
+                f"{self.per_step} = n_features_per_step"
+            )
+        array: Array = table.reshape(N, -1, self.per_step)
+        if not known:
+            self._check_width(array)
+        return array
+
+    def _checked(self, estimator: Any, sequences: Any, *, reset: bool) -> Sequences:
+        """Sequences with some steps each, all of one width."""
+        width = sequences[0].shape[-1]
+        for i, array in enumerate(sequences):
+            if array.shape[0] == 0 or array.shape[1] != width or width == 0:
+                raise ValueError(
+                    f"{self.owner}: X[{i}] has shape {array.shape}, expected "
+                    f"(steps, {width or 'features'}) with at least one step"
+                )
+        if reset:
+            estimator.n_features_in_, self.is_table = width, False
+        else:
+            self._check_width(sequences)
+        checked: Sequences = sequences
+        return checked
+
+    def _check_width(self, sequences: Any) -> None:
+        """ValueError unless the steps have as many features as those that `fit` saw."""
+        if (came := sequences[0].shape[-1]) != self.width:
+            raise ValueError(
+                f"{self.owner}: X has {came} features per step, expected {self.width} as in fit"
+            )
+
+    def _series(self, i: int, entry: Any) -> Array:
+        """One sample (T_i, F); a vector has n_features_per_step features at each step."""
+        array = read_numbers(f"{self.owner}: X[{i}]", entry).astype(np.float64, copy=False)
+        if array.ndim == 1 and len(array) % self.per_step == 0:
+            array = array.reshape(-1, self.per_step)
+        if array.ndim != 2:
+            raise ValueError(
+                f"{self.owner}: X[{i}] has shape {array.shape}, expected (steps, features)"
+            )
+        wrong = ~np.isfinite(array).all(axis=1)
+        if wrong.any():
+            raise ValueError(
+                f"{self.owner}: X[{i}] contains NaN or infinity at step {wrong.argmax()}"
+            )
+        return array
+
+    def _fit_ids(self, estimator: Any, X: Any) -> list[Array]:
+        """Ids, of tokens by a vocabulary that was given or is made of X."""
+        given = estimator.vocabulary
+        if isinstance(given, Vocabulary):
+            self.vocabulary = given
+        elif given is not None and not hasattr(given, "__index__"):
+            raise TypeError(
+                f"{self.owner}: vocabulary is {describe(given)}, expected a pyrnn.Vocabulary, the "
+                "number of ids, or None"
+            )
+        elif given is not None:
+            self.width = check_size(self.owner, "vocabulary", given)
+        elif self._holds_tokens(X):
+            self.vocabulary = Vocabulary.build(X)
+        ids = self._read_ids(X)
+        if self.vocabulary is not None:
+            self.width = len(self.vocabulary)
+        elif given is None:
+            self.width = 1 + max(int(sequence.max(initial=0)) for sequence in ids)
+        self._check_ids(ids)
+        estimator.n_features_in_ = 1
+        return ids
+
+    def _read_ids(self, X: Any) -> list[Array]:
+        """One array of ids for each sample."""
+        if self._holds_tokens(X):
+            if self.vocabulary is None:
+                raise TypeError(f"{self.owner}: X holds tokens, expected integer ids as in fit")
+            sequences = [self.vocabulary.encode(sample) for sample in X]
+        else:
+            sequences = [read_numbers(f"{self.owner}: X[{i}]", x) for i, x in enumerate(X)]
+        for i, sequence in enumerate(sequences):
+            if sequence.ndim != 1 or len(sequence) == 0 or sequence.dtype.kind not in "iu":
+                raise ValueError(
+                    f"{self.owner}: X[{i}] has dtype {sequence.dtype} and shape {sequence.shape}, "
+                    "expected (steps,) of integer ids with at least one step"
+                )
+        return sequences
+
+    def _check_ids(self, ids: list[Array]) -> None:
+        """ValueError for an id that the embedding has no vector for."""
+        for i, sequence in enumerate(ids):
+            wrong = sequence[(sequence < 0) | (sequence >= self.width)]
+            if wrong.size:
+                raise ValueError(
+                    f"{self.owner}: X[{i}] holds the id {wrong[0]}, "
+                    f"expected 0 <= id < {self.width}, the size of the vocabulary"
+                )
+
+    def _holds_tokens(self, X: Any) -> bool:
+        """Whether the samples are sequences of texts, not of ids."""
+        if isinstance(X, str) or not hasattr(X, "__len__"):
+            came = describe(X)
+            raise TypeError(f"{self.owner}: X is {came}, expected sequences of ids or tokens")
+        if len(X) == 0:
+            raise ValueError(f"{self.owner}: X has 0 samples, expected at least one")
+        for i, sample in enumerate(X):
+            if isinstance(sample, str) or not hasattr(sample, "__len__"):
+                raise TypeError(
+                    f"{self.owner}: X[{i}] is {describe(sample)}, expected a sequence of ids or "
+                    "tokens (text.split() for words, list(text) for characters)"
+                )
+        first = next((token for sample in X for token in sample), None)
+        return isinstance(first, str)

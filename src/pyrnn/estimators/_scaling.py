@@ -1,0 +1,70 @@
+"""Scaling: numbers brought to mean 0 and spread 1, and back."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._checks import Array
+
+TO_DEVIATION = 1.349  # the quartiles of a normal distribution are so many deviations apart
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """scaled = (x - center) / scale, for each feature on the last axis."""
+
+    center: Array
+    scale: Array
+
+    def apply(self, x: Array) -> Array:
+        """The scaled numbers."""
+        scaled: Array = (x - self.center) / self.scale
+        return scaled
+
+    def undo(self, scaled: Array) -> Array:
+        """The numbers that `apply` scaled."""
+        x: Array = scaled * self.scale + self.center
+        return x
+
+
+def as_float32(owner: str, name: str, scaled: Array) -> Array:
+    """What the network takes. ValueError for numbers beyond its range."""
+    with np.errstate(over="ignore"):
+        numbers = scaled.astype(np.float32)
+    if not np.isfinite(numbers).all():
+        raise ValueError(
+            f"{owner}: {name} is {np.abs(scaled).max():g} when scaled, expected numbers that "
+            "float32 can hold"
+        )
+    return numbers
+
+
+def identity(features: int) -> Scaling:
+    """Leaves all as it is."""
+    return Scaling(np.zeros(features), np.ones(features))
+
+
+def standard(rows: Array) -> Scaling:
+    """By mean and standard deviation of rows (N, F); a constant feature is only centred."""
+    rows = rows.astype(np.float64, copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _scaling(rows, rows.mean(axis=0), rows.std(axis=0))
+
+
+def robust(rows: Array) -> Scaling:
+    """By median and quartiles of rows (N, F), which a few outliers do not move."""
+    low, middle, high = np.quantile(rows.astype(np.float64, copy=False), (0.25, 0.5, 0.75), axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = (high - low) / TO_DEVIATION
+        # Where half of the rows are equal, the quartiles tell nothing.
+        return _scaling(rows, middle, np.where(spread > 0, spread, rows.std(axis=0)))
+
+
+def _scaling(rows: Array, center: Array, scale: Array) -> Scaling:
+    """Rounding errors of a constant are no spread. ValueError where squares overflow."""
+    if not np.isfinite([center, scale]).all():
+        raise ValueError(
+            f"numbers as large as {np.abs(rows).max():g} have no mean and deviation in float64"
+        )
+    noise = 10 * np.finfo(np.float64).eps * np.abs(rows).max(axis=0, initial=0.0)
+    return Scaling(center, np.where(scale > noise, scale, 1.0))

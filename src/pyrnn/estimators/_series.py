@@ -1,0 +1,183 @@
+"""Series: many time series with their covariates, in the form in which the user has them."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .._checks import Array, check_size, describe
+from .._dataset import read_numbers
+
+
+@dataclass(frozen=True)
+class Series:
+    """y (T, D) with covariates: past (T, P), future (T, K), or with more rows for what comes. P and
+    K are 0 without covariates."""
+
+    y: Array
+    past: Array
+    future: Array
+
+    def __len__(self) -> int:
+        """T, the number of steps of y."""
+        return len(self.y)
+
+    def rows(self, start: int, stop: int) -> "Series":
+        """Some of the steps."""
+        return Series(*(part[start:stop] for part in self.parts()))
+
+    def last(self, steps: int) -> "Series":
+        """The last steps."""
+        return self.rows(len(self) - steps, len(self))
+
+    def followed_by(self, other: "Series") -> "Series":
+        """Both, one after the other."""
+        pairs = zip(self.parts(), other.parts(), strict=True)
+        return Series(*(np.concatenate(pair) for pair in pairs))
+
+    def parts(self) -> tuple[Array, Array, Array]:
+        """y, past, future."""
+        return self.y, self.past, self.future
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the user has the series: one array, a list, or a dict; and whether 1-D."""
+
+    keys: tuple[Hashable, ...]  # of a dict, or positions
+    kind: str  # "array", "list" or "dict"
+    flat: bool  # series are (T,), and so are forecasts
+
+    def name(self, argument: str, i: int) -> str:
+        """How messages call series i."""
+        return argument if self.kind == "array" else f"{argument}[{self.keys[i]!r}]"
+
+    def pack(self, arrays: list[Array], columns: int = 1) -> Any:
+        """One array (T, D, ...) per series, as the user has them; (T, ...) where flat. `columns` is
+        the axis of D."""
+        if self.flat:
+            arrays = [array.squeeze(columns) for array in arrays]
+        if self.kind == "dict":
+            return dict(zip(self.keys, arrays, strict=True))
+        return arrays if self.kind == "list" else arrays[0]
+
+
+def form_of(owner: str, y: Any) -> Form:
+    """The form of y. ValueError or TypeError for none of them."""
+    keys: tuple[Hashable, ...] = (0,)
+    kind, values = "array", [y]
+    if isinstance(y, dict):
+        kind, keys, values = "dict", tuple(y), list(y.values())
+    elif isinstance(y, list | tuple) and any(hasattr(entry, "__len__") for entry in y):
+        kind, keys, values = "list", tuple(range(len(y))), list(y)
+    if not values:
+        raise ValueError(f"{owner}: y has no series, expected at least one")
+    flat = {np.ndim(value) == 1 for value in values}
+    if len(flat) > 1:
+        raise ValueError(f"{owner}: y has series of shape (T,) and of (T, D), expected one kind")
+    return Form(keys, kind, flat.pop())
+
+
+def read_parts(owner: str, argument: str, value: Any, form: Form) -> list[Array]:
+    """One array (T, F) per series of y. Errors name the series."""
+    if form.kind == "array":
+        values = [value]
+    elif form.kind == "dict":
+        if not isinstance(value, dict) or set(value) != set(form.keys):
+            came = sorted(map(str, value)) if isinstance(value, dict) else describe(value)
+            raise ValueError(
+                f"{owner}: {argument} is {came}, expected a dict with the keys of y, "
+                f"{sorted(map(str, form.keys))}"
+            )
+        values = [value[key] for key in form.keys]
+    else:
+        values = list(value) if isinstance(value, list | tuple) else [value]
+        if len(values) != len(form.keys):
+            raise ValueError(
+                f"{owner}: {argument} has {len(values)} series, expected {len(form.keys)}"
+            )
+    arrays = [_rows(f"{owner}: {form.name(argument, i)}", v) for i, v in enumerate(values)]
+    for i, array in enumerate(arrays):
+        if array.shape[1] != arrays[0].shape[1]:
+            raise ValueError(
+                f"{owner}: {form.name(argument, i)} has {array.shape[1]} columns, "
+                f"expected {arrays[0].shape[1]} as the first series"
+            )
+    return arrays
+
+
+def read_covariates(
+    owner: str, argument: str, value: Any, form: Form, lengths: list[int], *, width: int | None
+) -> list[Array]:
+    """One array (T, F) per series, of the given lengths; F = `width`, or what comes if None.
+
+    None stands for no covariates, F = 0.
+    """
+    if value is None and not width:
+        return [np.zeros((length, 0)) for length in lengths]
+    if value is None:
+        raise ValueError(f"{owner}: {argument} is None, expected {width} covariates as in fit")
+    if width == 0:
+        raise ValueError(f"{owner}: {argument} was given, expected None as in fit")
+    arrays = read_parts(owner, argument, value, form)
+    for i, (array, length) in enumerate(zip(arrays, lengths, strict=True)):
+        expected = (length, width if width is not None else array.shape[1])
+        if array.shape != expected:
+            raise ValueError(
+                f"{owner}: {form.name(argument, i)} has shape {array.shape}, expected {expected} = "
+                "(steps, covariates)"
+            )
+    return arrays
+
+
+def read_series(
+    owner: str, y: Any, past: Any, future: Any, form: Form, *, widths: Any = (None, None, None)
+) -> list[Series]:
+    """All series; covariates have as many steps as y. `widths` of y, past, future are those of the
+    fit, None if this is it."""
+    ys = read_parts(owner, "y", y, form)
+    if widths[0] is not None and ys[0].shape[1] != widths[0]:
+        raise ValueError(f"{owner}: y has {ys[0].shape[1]} columns, expected {widths[0]} as in fit")
+    lengths = [len(rows) for rows in ys]
+    pasts = read_covariates(owner, "past", past, form, lengths, width=widths[1])
+    futures = read_covariates(owner, "future", future, form, lengths, width=widths[2])
+    return [Series(*parts) for parts in zip(ys, pasts, futures, strict=True)]
+
+
+def naive_forecast(y: Any, horizon: int, season: int = 1) -> Any:
+    """Repeats the last `season` steps of each series: the forecast that others have to beat.
+
+    season=1 repeats the last value. y is a series (T,) or (T, D), or a list or dict of them; the
+    forecasts (horizon,) or (horizon, D) come in the same form. ValueError for a series of fewer
+    than `season` steps.
+    """
+    owner = "naive_forecast"
+    horizon = check_size(owner, "horizon", horizon)
+    season = check_size(owner, "season", season)
+    form = form_of(owner, y)
+    forecasts = []
+    for i, rows in enumerate(read_parts(owner, "y", y, form)):
+        if len(rows) < season:
+            raise ValueError(
+                f"{owner}: {form.name('y', i)} has {len(rows)} steps, "
+                f"expected at least {season} = season"
+            )
+        forecasts.append(rows[len(rows) - season :][np.arange(horizon) % season])
+    return form.pack(forecasts)
+
+
+def _rows(name: str, value: Any) -> Array:
+    """(T, F) of finite numbers, T >= 1."""
+    array = read_numbers(name, value).astype(np.float64)
+    rows = array[:, None] if array.ndim == 1 else array
+    if rows.ndim != 2 or rows.size == 0:
+        raise ValueError(
+            f"{name} has shape {array.shape}, expected (steps,) or (steps, columns), "
+            "at least one of each"
+        )
+    wrong = ~np.isfinite(rows).all(axis=1)
+    if wrong.any():
+        step = int(wrong.argmax())
+        raise ValueError(f"{name} is {rows[step].tolist()} at step {step}, expected finite numbers")
+    return rows

@@ -1,0 +1,118 @@
+"""SequenceTagger: one label for each step of a sequence."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_consistent_length
+
+from .._checks import Array, describe
+from ._base import PARAMETERS
+from ._classes import ClassEstimator
+from ._network import softmax
+from ._reader import Sequences
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class SequenceTagger(ClassEstimator):
+    __doc__ = f"""A recurrent network that labels every step: parts of speech, names, activities.
+
+    X is a list of arrays (T_i, F) of different lengths, an array (N, T, F), a table (N, T) of one
+    feature or (N, T*F) with `n_features_per_step`, or, with `embedding`, a list of sequences of
+    integer ids or of tokens (T_i,). y is a list of N sequences of T_i labels each, or an array
+    (N, T). There are no sample weights.
+
+    A step's label may depend on what follows it only with `bidirectional`.
+
+    Parameters
+    ----------
+    {
+        PARAMETERS.format(
+            pooling='''pooling
+        Unused: there is an output for every step.
+    '''
+        )
+    }
+    class_weight : dict, "balanced" or None
+        Weights of the labels in the loss.
+
+    Attributes
+    ----------
+    classes_, n_features_in_, n_iter_
+        The labels, sorted; the columns of a table, or features of a step; the epochs so far.
+    network_ : pyrnn.Sequential
+        The network, which makes logits of every step of scaled sequences.
+    history_ : pyrnn.History
+        Losses of all epochs.
+
+    Examples
+    --------
+    >>> from pyrnn.estimators import SequenceTagger
+    >>> X = [["the", "dog", "barks"], ["a", "cat", "sees", "the", "dog"]] * 20
+    >>> y = [["DET", "NOUN", "VERB"], ["DET", "NOUN", "VERB", "DET", "NOUN"]] * 20
+    >>> tagger = SequenceTagger(embedding=8, epochs=20, random_state=0).fit(X, y)
+    >>> tagger.predict([["a", "dog", "sees", "a", "cat"]])[0].tolist()
+    ['DET', 'NOUN', 'VERB', 'DET', 'NOUN']
+    """
+
+    def predict(self, X: Any) -> Any:
+        """The labels of all steps: a list of arrays (T_i,), or (N, T) if X is an array."""
+        return self._per_sample(self._decode, self._scores(X), X)
+
+    def predict_proba(self, X: Any) -> Any:
+        """The probability of each label at each step: a list of (T_i, C), or (N, T, C)."""
+        return self._per_sample(softmax, self._scores(X), X)
+
+    def score(self, X: Any, y: Any) -> float:
+        """The share of all steps whose label is right."""
+        predicted = list(self.predict(X))
+        check_consistent_length(predicted, y)
+        right = [
+            labels == self._labels(i, given, len(labels))
+            for i, (labels, given) in enumerate(zip(predicted, y, strict=True))
+        ]
+        return float(np.concatenate(right).mean())
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        # Of tables too, but scikit-learn's common checks of 2-D input have a label per sample.
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def _decode(self, scores: Array) -> Array:
+        """The labels for scores (..., T, C) of a sequence: at each step the most likely one."""
+        labels: Array = self.classes_[scores.argmax(axis=-1)]
+        return labels
+
+    def _per_sample(self, function: Any, scores: Any, X: Any) -> Any:
+        """A function of each sequence's scores; an array if X is one."""
+        results = [function(sample) for sample in scores]
+        is_array = hasattr(X, "ndim") and not isinstance(scores, list)
+        return np.stack(results) if is_array else results
+
+    def _pooling(self) -> str | None:
+        return None
+
+    def _read_target(self, x: Sequences, y: Any, *, first: bool) -> list[Array]:
+        labels = [self._labels(i, given, len(x[i])) for i, given in enumerate(y)]
+        numbers = self._encode(np.concatenate(labels), first=first)
+        return np.split(numbers, np.cumsum([len(sample) for sample in labels])[:-1])
+
+    def _labels(self, i: int, given: Any, steps: int) -> Array:
+        """The labels of one sample, one for each step."""
+        name = f"{type(self).__name__}: y[{i}]"
+        if isinstance(given, str) or not hasattr(given, "__len__"):
+            raise TypeError(
+                f"{name} is {describe(given)}, expected a label for each step of X[{i}]"
+            )
+        labels = np.asarray(given)
+        if labels.shape != (steps,):
+            raise ValueError(
+                f"{name} has shape {labels.shape}, expected ({steps},): one label for each step of "
+                f"X[{i}]"
+            )
+        if labels.dtype.kind not in "biuUS":
+            raise TypeError(
+                f"{name} has dtype {labels.dtype}, expected texts or integers as labels"
+            )
+        return labels

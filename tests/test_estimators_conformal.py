@@ -1,0 +1,152 @@
+"""Promise: conformal intervals cover as they say; forecasters tell what does not fit."""
+
+import math
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+
+from pyrnn.estimators._conformal import margins
+from series import autoregression, forecaster, wave
+
+
+@pytest.mark.parametrize("strategy", ["direct", "recursive"])
+def test_coverage(strategy):
+    """Within 3 points on 10,000 points of an autoregression, at each step ahead."""
+    model = forecaster(strategy=strategy, horizon=6, epochs=4, relative=False)
+    model.fit(autoregression(10_000))
+    y = autoregression(10_000, seed=1)
+    for level in (0.5, 0.8, 0.9, 0.95):
+        result = model.backtest(y, level=level)
+        assert len(result.origins) > 9_900
+        assert_allclose(result.coverage, level, atol=0.03)
+    best = 3 * np.sqrt(np.cumsum(np.square([1, 0.6, 0.61, 0.516, 0.4621, 0.40626])))
+    assert_allclose(result.rmse, best, rtol=0.05)  # the errors that no forecast can avoid
+
+
+def test_coverage_of_many_series():
+    """Of different units and lengths: each has intervals in its own."""
+    scales = (1.0, 1000.0, 0.001)
+    lengths = (900, 1200, 1500)
+    pairs = list(zip(scales, lengths, strict=True))
+    model = forecaster(epochs=4).fit([s * autoregression(n, i) for i, (s, n) in enumerate(pairs)])
+    fresh = [s * autoregression(3000, i + 10) for i, s in enumerate(scales)]
+    assert_allclose(model.backtest(fresh, level=0.9).coverage, 0.9, atol=0.03)
+    widths = [np.ptp(ends, axis=1)[0] for ends in model.interval(0.9)]
+    assert_allclose(np.array(widths) / scales, widths[0], rtol=0.25)
+
+
+def test_margins_are_ranked_errors():
+    scores = np.random.default_rng(0).permutation(99).astype(float)[:, None, None] + 1
+    for level, expected in ((0.9, 90), (0.95, 95), (0.5, 50), (0.99, 99)):
+        assert margins("f", scores, level).item() == expected == math.ceil(100 * level)
+    assert margins("f", scores[:9], 0.9).item() == scores[:9].max()
+    with pytest.raises(ValueError, match="9 held-out windows are needed, there are 8"):
+        margins("f", scores[:8], 0.9)
+    with pytest.raises(ValueError, match="999 held-out windows are needed, there are 99"):
+        margins("f", scores, 0.999)
+
+
+def test_interval_is_around_the_forecast():
+    model = forecaster().fit(autoregression(500))
+    wide, narrow, middle = model.interval(0.95), model.interval(0.6, 2), model.predict()
+    assert wide.shape == (4, 2) and narrow.shape == (2, 2)
+    assert_allclose(wide.mean(axis=1), middle)
+    assert (wide[:2, 0] < narrow[:, 0]).all() and (narrow[:, 1] < wide[:2, 1]).all()
+
+
+Y, X = wave(100), np.ones((100, 2))
+NAN = np.where(np.arange(100) == 7, np.nan, Y)
+BAD_FIT = [
+    ({"y": []}, {}, r"y has shape \(0,\)"),
+    ({"y": {}}, {}, "y has no series"),
+    ({"y": [Y, []]}, {}, r"y\[1\] has shape \(0,\)"),
+    ({"y": [Y, np.ones((9, 2))]}, {}, "expected one kind"),
+    ({"y": np.ones((4, 4, 4))}, {}, r"y has shape \(4, 4, 4\)"),
+    ({"y": {"a": Y, "b": NAN}}, {}, r"y\['b'\] is \[nan\] at step 7"),
+    ({"y": Y[:15]}, {}, "y has 15 steps, of which 12 are left to train on, expected at least 16"),
+    ({"y": Y}, {"horizon": 90}, "expected at least 360 = lookback"),
+    ({"y": Y, "past": X[:99]}, {}, r"past has shape \(99, 2\), expected \(100, 2\)"),
+    ({"y": Y, "future": X[:99]}, {}, r"future has shape \(99, 2\), expected \(100, 2\)"),
+    ({"y": [Y, Y], "past": [X]}, {}, "past has 1 series, expected 2"),
+    ({"y": {"a": Y}, "future": {"b": X}}, {}, r"future is \['b'\], expected a dict"),
+    ({"y": Y, "past": NAN}, {}, r"past is \[nan\] at step 7"),
+    ({"y": Y}, {"horizon": 0}, "horizon is 0"),
+    ({"y": Y}, {"lookback": 0}, "lookback is 0"),
+    ({"y": Y}, {"strategy": "both"}, "strategy is 'both'"),
+    ({"y": Y}, {"scale": "log"}, "scale is 'log'"),
+    ({"y": Y}, {"loss": "best"}, "loss is 'best'"),
+    ({"y": Y}, {"cell": "tree"}, "cell is 'tree'"),
+    ({"y": Y}, {"calibration": 1.5}, "calibration is 1.5"),
+    ({"y": Y}, {"quantiles": (0.1, 1.0)}, "levels"),
+    ({"y": Y}, {"quantiles": (0.1,), "strategy": "recursive"}, "need strategy='direct'"),
+    ({"y": Y}, {"quantiles": (0.1,), "strategy": "recursive", "horizon": 1}, "need strategy"),
+    ({"y": Y * 1e200}, {}, "numbers as large as 1.*e.201"),
+    ({"y": Y * 1e60}, {"scale": None}, "y is .* when scaled"),
+    ({"y": Y}, {"early_stopping": True, "validation_fraction": 0.01}, "holds out 1 of 100"),
+]
+
+
+@pytest.mark.parametrize(("data", "options", "words"), BAD_FIT, ids=range(len(BAD_FIT)))
+def test_bad_input_leaves_nothing_half_fitted(data, options, words):
+    """Neither a new forecaster nor one that was fitted before is changed."""
+    model = forecaster(epochs=1, **options)
+    with pytest.raises((TypeError, ValueError), match=words):
+        model.fit(**data)
+    assert set(vars(model)) == set(model.get_params())
+    fitted = forecaster(epochs=1).fit(Y).set_params(**options)
+    before = pickle.dumps(fitted)
+    with pytest.raises((TypeError, ValueError), match=words):
+        fitted.fit(**data)
+    assert pickle.dumps(fitted) == before
+
+
+BAD_CALLS = [
+    (lambda f: f.predict(5), "horizon is 5, expected at most 4"),
+    (lambda f: f.predict(0), "horizon is 0"),
+    (lambda f: f.predict(past=X[:4]), "past was given, expected None"),
+    (lambda f: f.predict(future=X[:4]), "future was given, expected None as in fit"),
+    (lambda f: f.predict_quantiles(), "quantiles was None in fit"),
+    (lambda f: f.interval(1.0), "level is 1.0"),
+    (lambda f: f.interval(0.99), "99 held-out windows are needed, there are 17"),
+    (lambda f: f.update([Y]), r"other series than in fit: list \[0\], expected array"),
+    (lambda f: f.update(Y[:0]), r"y has shape \(0,\)"),
+    (lambda f: f.update(NAN), "y is .*nan.* at step 7"),
+    (lambda f: f.update(Y[:3], epochs=1), "y has 3 steps, expected at least 4 to train on"),
+    (lambda f: f.backtest(Y[:15]), "y has 15 steps, expected at least 16 = start . horizon"),
+    (lambda f: f.backtest(Y, start=3), "start is 3"),
+    (lambda f: f.backtest(Y, season=12), "start > 12 = season"),
+    (lambda f: f.backtest(Y, stride=0), "stride is 0"),
+    (lambda f: f.backtest(np.ones((50, 2))), "of the same number of axes"),
+]
+
+
+@pytest.mark.parametrize(("call", "words"), BAD_CALLS, ids=range(len(BAD_CALLS)))
+def test_bad_calls_change_nothing(call, words):
+    model = forecaster(epochs=1).fit(Y)
+    before = pickle.dumps(model)
+    with pytest.raises((TypeError, ValueError), match=words):
+        call(model)
+    assert pickle.dumps(model) == before
+    with pytest.raises(ValueError, match="not fitted"):
+        call(forecaster())
+
+
+def test_covariates_of_predict():
+    direct = forecaster(epochs=1).fit(Y, past=X[:, :1], future=X)
+    with pytest.raises(ValueError, match="future is None, expected 2 covariates as in fit"):
+        direct.predict()
+    with pytest.raises(ValueError, match=r"future has shape \(3, 2\), expected \(4, 2\)"):
+        direct.predict(3, future=X[:3])
+    assert direct.predict(3, future=X[:4]).shape == (3,)
+    recursive = forecaster(epochs=1, strategy="recursive").fit(Y, past=X[:, :1], future=X)
+    assert recursive.predict(9, future=X[:9], past=X[:9, :1]).shape == (9,)
+    with pytest.raises(ValueError, match=r"past has shape \(4, 1\), expected \(9, 1\)"):
+        recursive.predict(9, future=X[:9], past=X[:4, :1])
+    with pytest.raises(ValueError, match="horizon is 9, expected at most 4"):
+        recursive.interval(0.5, 9, future=X[:9])
+    with pytest.raises(ValueError, match="past is None, expected 1 covariates as in fit"):
+        direct.update(Y, future=X)

@@ -1,0 +1,45 @@
+"""Promise: what the documentation of the estimators shows is what happens."""
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+
+from pyrnn import estimators
+
+CLASSES = [getattr(estimators, name) for name in estimators.__all__]
+SHOWN = [cls for cls in CLASSES if ">>>" in (cls.__doc__ or "")]
+README = Path(__file__).parent.parent / "README.md"
+
+
+def test_names():
+    assert len(SHOWN) == 4 and all(cls.__doc__ for cls in CLASSES)
+    for cls in SHOWN:
+        for name in cls().get_params():
+            assert re.search(rf"^    ([\w, ]+, )?{name}\b", cls.__doc__, re.MULTILINE), name
+        for name in (n for n in vars(cls) if n[0] != "_" and callable(getattr(cls, n))):
+            assert getattr(cls, name).__doc__, f"{cls.__name__}.{name}"
+
+
+@pytest.mark.parametrize("cls", SHOWN, ids=lambda cls: cls.__name__)
+def test_docstrings(cls):
+    finder, runner = doctest.DocTestFinder(recurse=False), doctest.DocTestRunner(verbose=False)
+    for test in finder.find(cls, cls.__name__):
+        assert runner.run(test, out=lambda text: None).failed == 0
+    assert runner.tries >= 3
+
+
+def test_readme(capsys):
+    """Its section on estimators runs as it stands, and keeps what it says."""
+    section = README.read_text().partition("**Estimators.**")[2].partition("\n**")[0]
+    blocks = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    assert len(blocks) == 2
+    names = {}
+    for block in blocks:
+        exec(block, names)
+    printed = capsys.readouterr().out
+    assert float(re.search(r"right: ([\d.]+)", printed)[1]) > 0.9
+    assert float(re.search(r"MASE: ([\d.]+)", printed)[1]) < 1

@@ -1,0 +1,118 @@
+"""Promise: a tagger labels every step of sequences of any form."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+
+from compare import assert_same_bits
+from pyrnn.estimators import SequenceTagger
+from sequences import QUICK
+
+
+def tagger(**options):
+    return SequenceTagger(**{"epochs": 15, **QUICK, **options})
+
+
+def test_conventions():
+    """Those of scikit-learn's checks that do not need one label per row of a table."""
+    X, y = marked(N=8)
+    model = tagger(epochs=1)
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+    assert model.fit(X, y) is model
+    assert clone(model).get_params() == model.get_params()
+    again = pickle.loads(pickle.dumps(model))
+    assert_same_bits(again.predict_proba(X), model.predict_proba(X))
+    assert model.n_features_in_ == 1 and not model.__sklearn_tags__().input_tags.two_d_array
+
+
+def marked(N=60, seed=0):
+    """Numbers of different lengths, each step labelled by the sign of the step before."""
+    rng = np.random.default_rng(seed)
+    X = [rng.standard_normal((n, 1)) for n in rng.integers(1, 12, N)]
+    return X, [np.where(np.append(1.0, x[:-1, 0]) > 0, "plus", "minus") for x in X]
+
+
+def test_ragged_lists():
+    X, y = marked()
+    model = tagger(epochs=40).fit(X, y)
+    assert list(model.classes_) == ["minus", "plus"]
+    predicted, probabilities = model.predict(X), model.predict_proba(X)
+    assert [labels.shape for labels in predicted] == [labels.shape for labels in y]
+    right = np.concatenate(predicted) == np.concatenate(y)
+    assert model.score(X, y) == right.mean() > 0.93
+    for labels, p in zip(predicted, probabilities, strict=True):
+        assert np.allclose(p.sum(axis=1), 1) and (model.classes_[p.argmax(axis=1)] == labels).all()
+    assert_same_bits(model.predict_proba(X[3:5]), probabilities[3:5])
+    assert model.score(*marked(seed=1)) > 0.85
+
+
+def test_array_table_and_list_train_alike():
+    x = np.random.default_rng(0).standard_normal((30, 5))
+    y = (x > 0).astype(int)
+    reference = tagger(epochs=3).fit(x, y)
+    assert reference.predict(x).shape == (30, 5) and reference.predict_proba(x).shape == (30, 5, 2)
+    for X, target in ((x[:, :, None], y), (list(x[:, :, None]), list(y)), (x.tolist(), y.tolist())):
+        model = tagger(epochs=3).fit(X, target)
+        assert_same_bits(np.array(model.predict_proba(X)), reference.predict_proba(x))
+        assert model.score(X, target) == reference.score(x, y)
+
+
+def test_both_directions_see_what_follows():
+    """The label of a step is the sign of the next one, which one direction cannot know."""
+    X, _ = marked(N=150)
+    y = [(np.append(x[1:, 0], 1.0) > 0).astype(int) for x in X]
+    scores = [tagger(bidirectional=b, epochs=20).fit(X, y).score(X, y) for b in (False, True)]
+    assert scores[0] < 0.75 < 0.93 < scores[1]
+
+
+def test_tokens_and_grid_search():
+    words = {"the": "DET", "a": "DET", "dog": "NOUN", "cat": "NOUN", "sees": "VERB"}
+    rng = np.random.default_rng(0)
+    X = [list(rng.choice(list(words), n)) for n in rng.integers(1, 7, 50)]
+    y = [[words[word] for word in x] for x in X]
+    search = GridSearchCV(tagger(embedding=8), {"bidirectional": [False, True]}, cv=2)
+    assert search.fit(X, y).best_score_ > 0.95
+    assert [len(labels) for labels in search.predict(X)] == [len(x) for x in X]
+
+
+def test_partial_fit():
+    X, y = marked()
+    model = tagger().partial_fit(X[:3], y[:3], classes=["minus", "none", "plus"])
+    for _ in range(30):
+        model.partial_fit(X, y)
+    assert model.predict_proba(X)[0].shape[1] == 3 and model.score(X, y) > 0.9
+
+
+def test_class_weight_and_early_stopping():
+    X, y = marked(N=100)
+    heavy = tagger(class_weight={"minus": 1e6, "plus": 1}, batch_size=100).fit(X, y)
+    assert (np.concatenate(heavy.predict(X)) == "minus").mean() > 0.8
+    stopped = tagger(early_stopping=True, patience=2, epochs=300, learning_rate=0.1).fit(X, y)
+    assert stopped.n_iter_ < 300
+
+
+LISTS, LABELS = marked(N=4)
+BAD = [
+    ([*LABELS[:3], LABELS[3][:-1]], r"y\[3\] has shape \(\d+,\), expected \(\d+,\): one label"),
+    (["plus"] * 4, r"y\[0\] is 'plus', expected a label for each step"),
+    ([1, 0, 1, 0], r"y\[0\] is 1, expected a label for each step"),
+    ([np.ones(len(x)) for x in LISTS], r"y\[0\] has dtype float64, expected texts or integers"),
+    (LABELS[:3], "inconsistent numbers of samples"),
+    (None, "requires y"),
+]
+
+
+@pytest.mark.parametrize(("y", "words"), BAD, ids=range(len(BAD)))
+def test_bad_labels(y, words):
+    model = tagger(epochs=1)
+    with pytest.raises((TypeError, ValueError), match=words):
+        model.fit(LISTS, y)
+    assert set(vars(model)) == set(model.get_params())

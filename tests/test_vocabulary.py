@@ -1,0 +1,60 @@
+"""Promise: a vocabulary gives tokens ids and back, and one id to all that it does not know."""
+
+import json
+import pickle
+
+import pytest
+
+import pyrnn
+
+SENTENCES = [["b", "a", "a"], ["c", "b", "a"], [], ["<unk>", "d"]]
+
+
+def test_ids_go_by_frequency_then_alphabet():
+    vocabulary = pyrnn.Vocabulary.build(SENTENCES)
+    assert vocabulary.tokens == ["<pad>", "<unk>", "a", "b", "c", "d"]
+    assert len(vocabulary) == 6 and "a" in vocabulary and "e" not in vocabulary
+    assert pyrnn.Vocabulary.build(reversed(SENTENCES)) == vocabulary
+
+
+def test_min_count_and_max_size():
+    assert pyrnn.Vocabulary.build(SENTENCES, min_count=2).tokens[2:] == ["a", "b"]
+    assert pyrnn.Vocabulary.build(SENTENCES, max_size=5).tokens[2:] == ["a", "b", "c"]
+    assert pyrnn.Vocabulary.build(SENTENCES, max_size=2).tokens[2:] == []
+
+
+def test_encode_and_decode():
+    vocabulary = pyrnn.Vocabulary.build(SENTENCES)
+    ids = vocabulary.encode(["d", "never", "a", "<pad>"])
+    assert ids.dtype == "int64" and ids.tolist() == [5, vocabulary.unknown, 2, vocabulary.padding]
+    assert vocabulary.decode(ids) == ["d", "<unk>", "a", "<pad>"]
+    assert vocabulary.encode([]).shape == (0,)
+
+
+def test_it_is_its_tokens():
+    vocabulary = pyrnn.Vocabulary(["x", "y"])
+    for again in (
+        pyrnn.Vocabulary(json.loads(json.dumps(vocabulary.tokens))),
+        pickle.loads(pickle.dumps(vocabulary)),
+    ):
+        assert again == vocabulary and again.encode(["y"]).tolist() == [3]
+    assert vocabulary != pyrnn.Vocabulary(["y", "x"])
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: pyrnn.Vocabulary("text"), TypeError, "tokens is 'text', expected a sequence"),
+        (lambda: pyrnn.Vocabulary([1]), TypeError, "tokens holds 1, expected texts"),
+        (lambda: pyrnn.Vocabulary(["a", "a"]), ValueError, "'a' twice"),
+        (lambda: pyrnn.Vocabulary.build(["text"]), TypeError, r"sequences\[0\] is 'text'"),
+        (lambda: pyrnn.Vocabulary.build([], min_count=0), ValueError, "min_count is 0"),
+        (lambda: pyrnn.Vocabulary.build([], max_size=1), ValueError, "max_size is 1"),
+        (lambda: pyrnn.Vocabulary().encode("ab"), TypeError, "expected a sequence of tokens"),
+        (lambda: pyrnn.Vocabulary().decode([0, 2]), ValueError, r"holds 2, expected .*0\.\.1"),
+        (lambda: pyrnn.Vocabulary().decode([[0]]), ValueError, r"shape \(1, 1\)"),
+    ],
+)
+def test_bad_input(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
