@@ -33,6 +33,7 @@ from ._dropout import Dropout as Dropout
 from ._early_stopping import EarlyStopping as EarlyStopping
 from ._embedding import Embedding as Embedding
 from ._files import load as load
+from ._generate import generate as generate
 from ._gru import GRU as GRU
 from ._history import History as History
 from ._last_step import LastStep as LastStep
@@ -89,6 +90,7 @@ __all__ = [
     "Trainer",
     "active_isa",
     "available_isas",
+    "generate",
     "get_num_threads",
     "init",
     "load",
