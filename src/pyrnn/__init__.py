@@ -27,6 +27,8 @@ from ._activations import ReLU as ReLU
 from ._activations import Sigmoid as Sigmoid
 from ._activations import Softmax as Softmax
 from ._activations import Tanh as Tanh
+from ._attention import Attention as Attention
+from ._attention_decoder import AttentionDecoder as AttentionDecoder
 from ._callbacks import Callback as Callback
 from ._dataset import SequenceDataset as SequenceDataset
 from ._dropout import Dropout as Dropout
@@ -65,6 +67,8 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "Attention",
+    "AttentionDecoder",
     "Callback",
     "Dropout",
     "EarlyStopping",

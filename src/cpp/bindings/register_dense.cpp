@@ -1,20 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Linear layers: check every array again, release the GIL, call the core once.
-#include <memory>
-#include <variant>
+#include "bindings/dense.h"
 
 #include "bindings/arguments.h"
 #include "bindings/interrupt.h"
 #include "core/isa.h"
-#include "core/linear.h"
 
 namespace pyrnn::bindings {
 namespace {
-
-// Of either element type.
-struct PackedLinearObject {
-  std::variant<std::unique_ptr<const PackedLinear<float>>, std::unique_ptr<const PackedLinear<double>>> linear;
-};
 
 std::unique_ptr<PackedLinearObject> linear_pack(py::handle weight_in, py::handle bias_in, int threads) {
   checked_threads(threads);

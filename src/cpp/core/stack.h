@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/arena.h"
+#include "core/attention.h"
 #include "core/batch.h"
 #include "core/interrupt.h"
 #include "core/shape.h"
@@ -28,6 +29,7 @@ struct Sequences {
   T* hn;              // [L*D][B][P]
   T* cn;              // [L*D][B][H], LSTM
   T* cells;           // D*H columns, every c of the last layer as y has every h; or null
+  Attended<T> attended{};
 };
 
 struct DropoutKey {
@@ -86,6 +88,7 @@ struct SequenceGradients {
   T* dx;   // zero on entry
   T* dh0;
   T* dc0;
+  AttendedGradient<T> attended{};
 };
 
 // The gradients of all weights, apart from the caller's arrays until add_to().

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/activations.h"
+#include "kernels/attention.h"
 #include "kernels/dropout.h"
 #include "kernels/layer_norm.h"
 #include "kernels/optimizers.h"
@@ -24,6 +25,8 @@ constexpr ElementwiseKernels<T> elementwise_kernels() {
       .exp_forward = activation_forward<Exp, T>,
       .softmax_forward = softmax_forward<T>,
       .softmax_backward = softmax_backward<T>,
+      .attention_forward = attention_forward<T>,
+      .attention_backward = attention_backward<T>,
       .cross_entropy = cross_entropy<T>,
       .layer_norm_forward = layer_norm_forward<T>,
       .layer_norm_backward = layer_norm_backward<T>,
