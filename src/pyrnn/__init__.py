@@ -56,6 +56,7 @@ from ._runtime import set_num_threads as set_num_threads
 from ._runtime import set_workspace_limit as set_workspace_limit
 from ._runtime import show_config as show_config
 from ._runtime import threads as threads
+from ._seq2seq import Seq2Seq as Seq2Seq
 from ._sequential import Sequential as Sequential
 from ._stream import SequentialStream as SequentialStream
 from ._stream import Stream as Stream
@@ -83,6 +84,7 @@ __all__ = [
     "Parameter",
     "Pullback",
     "ReLU",
+    "Seq2Seq",
     "SequenceDataset",
     "Sequential",
     "SequentialStream",

@@ -9,6 +9,7 @@ from ._attention import Attended, Attention
 from ._checks import Array, as_floats, check_shape
 from ._inputs import Inputs, Sizes, read_inputs
 from ._module import Additions, add_arrays
+from ._recurrent import Recurrent
 from ._runtime import num_threads
 
 
@@ -35,6 +36,20 @@ class DecoderSteps:
         inputs = read_inputs(decoder, np.expand_dims(x, axis), self.state, None, None)
         y, self.state, _ = decoder.run(inputs, self._attended)
         return y.squeeze(axis)
+
+
+class LayerSteps:
+    """A recurrent layer's inference one step at a time, as DecoderSteps."""
+
+    def __init__(self, layer: Recurrent, state: Any) -> None:
+        self._layer = layer
+        self.state = state
+
+    def step(self, x_t: Array) -> Array:
+        """y_t (B, H) of x_t (B, I)."""
+        axis = 1 if self._layer.batch_first else 0
+        y, self.state = self._layer(np.expand_dims(x_t, axis), self.state)
+        return np.asarray(y.squeeze(axis))
 
 
 def layers(

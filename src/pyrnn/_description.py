@@ -20,6 +20,7 @@ from ._module import Module
 from ._parameter import Parameter
 from ._pooling import MaxPool, MeanPool, SumPool
 from ._rnn import RNN
+from ._seq2seq import Seq2Seq
 from ._sequential import Sequential
 
 # The only classes that a file can name.
@@ -29,12 +30,12 @@ CLASSES: dict[str, type[Module]] = {
         *(RNN, LSTM, GRU, Linear, Embedding, LayerNorm, Dropout),
         *(LastStep, MaxPool, MeanPool, SumPool),
         *(Tanh, ReLU, Sigmoid, Softmax, Sequential),
-        *(Attention, AttentionDecoder),
+        *(Attention, AttentionDecoder, Seq2Seq),
     )
 }
 
 # Their parts follow from their own configuration.
-WHOLE: tuple[type[Module], ...] = (Attention, AttentionDecoder)
+WHOLE: tuple[type[Module], ...] = (Attention, AttentionDecoder, Seq2Seq)
 
 
 def describe(module: Module, name: str, seen: dict[int, str]) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from ._batches import Batch, Layout, Samples
-from ._checks import Array
+from ._checks import Array, as_contiguous
 from ._dataset import SequenceDataset, pad
 from ._embedding import Embedding
 from ._module import Module
 from ._sampler import by_length, cut
+from ._seq2seq import Seq2Seq
 from ._sequential import Sequential
 from .losses import Loss
 
@@ -68,10 +69,12 @@ class Objective:
         samples = Samples(name, dataset, self.layout)
         first = samples.batch(np.arange(1), 0, PROBED_STEPS)
         y, _ = self.infer(first)
-        samples.per_step = per_step(samples, y)
+        if not self.layout.own_targets:
+            samples.per_step = per_step(samples, y)
         if tbptt is not None:
             self._check_chunks(samples)
-        features = y.shape[2:] if samples.per_step else y.shape[1:]
+        has_steps = samples.per_step or self.layout.own_targets
+        features = y.shape[2:] if has_steps else y.shape[1:]
         for rows, start, batch in _blocks(samples):
             try:
                 self._check(samples, batch, features, start)
@@ -133,14 +136,29 @@ class Objective:
         """Lengths and state as keywords, for a model that takes them."""
         takes_lengths = self.model.stateful or self.model.time_aware
         lengths = {"lengths": batch.lengths} if takes_lengths and batch.lengths is not None else {}
-        return lengths if state is None else {**lengths, "state": state}
+        options = lengths if state is None else {**lengths, "state": state}
+        if self.layout.own_targets:
+            target, target_lengths = self._own_target(batch)
+            options |= {"target": target, "target_lengths": target_lengths}
+        return options
 
     def _wanted(self, samples: Samples, batch: Batch) -> tuple[Array, Array | None]:
         """The target with its axes as y's, and the lengths where y still has a time axis."""
         assert batch.target is not None  # training and evaluation data have one
+        if self.layout.own_targets:
+            model: Any = self.model  # one that takes targets has `wanted`
+            wanted: tuple[Array, Array] = model.wanted(*self._own_target(batch))
+            return wanted
         if samples.per_step:
             return samples.to_layout(batch.target), batch.lengths
         return batch.target, None
+
+    def _own_target(self, batch: Batch) -> tuple[Array | None, Array | None]:
+        """A target of its own length in the model's layout, and the lengths."""
+        target = batch.target
+        if target is not None and not self.layout.batch_first:
+            target = as_contiguous(target.T)
+        return target, batch.target_lengths
 
     def _check(self, samples: Samples, batch: Batch, features: Any, start: int) -> None:
         """Ids and targets of a batch against the model's and the loss's range."""
@@ -148,6 +166,10 @@ class Objective:
             embedding.check_ids(batch.x)
         if batch.target is None:
             raise TypeError("target is None, expected an array")
+        if self.layout.own_targets:
+            wanted, lengths = self._wanted(samples, batch)
+            self._loss.count((*wanted.shape, *features), wanted, lengths)
+            return
         shape = batch.x.shape[:2] if self.layout.batch_first else batch.x.shape[1::-1]
         if samples.per_step:
             self._sample_loss.count((*shape, *features), batch.target, batch.lengths)
@@ -186,17 +208,20 @@ def _first_embedding(model: Module) -> Embedding | None:
     """The Embedding that the data enter the model by, if any."""
     while isinstance(model, Sequential):
         model = next(iter(model))
-    return model if isinstance(model, Embedding) else None
+    entrance = model.encoder.source if isinstance(model, Seq2Seq) else model
+    return entrance if isinstance(entrance, Embedding) else None
 
 
 def _layout_of(model: Module, loss: Loss) -> Layout:
     """The layout of a model, read off its parts."""
     parts = list(model.modules())
+    embeds = any(isinstance(part, Embedding) for part in parts)
     return Layout(
         dtype=next((p.dtype for p in model.parameters()), np.dtype(np.float32)),
         batch_first=next(
             (getattr(m, "batch_first", False) for m in parts if m.stateful or m.time_aware), False
         ),
-        integer_x=any(isinstance(part, Embedding) for part in parts),
+        integer_x=_first_embedding(model) is not None if model.takes_target else embeds,
         integer_target=loss.integer_target,
+        own_targets=model.takes_target,
     )

@@ -40,8 +40,7 @@ class Sampling:
 
     def __call__(self, logits: Array) -> Array:
         """The chosen ids (B,). FloatingPointError for logits that are not finite."""
-        if not np.isfinite(logits.max(axis=-1)).all():
-            raise FloatingPointError("the model's logits are NaN or infinite: nothing can be drawn")
+        check_logits(logits)
         if self.temperature == 0:
             return np.asarray(logits.argmax(axis=-1))
         sums = self.probabilities(logits).cumsum(axis=-1)
@@ -63,6 +62,12 @@ class Sampling:
             ranked[before >= self.top_p * ranked.sum(axis=-1, keepdims=True)] = 0
         np.put_along_axis(p, order, ranked, axis=-1)
         return p
+
+
+def check_logits(logits: Array) -> None:
+    """FloatingPointError for logits of which none is the largest; some may be -inf."""
+    if not np.isfinite(logits.max(axis=-1)).all():
+        raise FloatingPointError("the model's logits are NaN or infinite: no id can be chosen")
 
 
 def _draw(u: float, sums: Array) -> int:
