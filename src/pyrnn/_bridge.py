@@ -20,6 +20,7 @@ class Bridge(Module):
     def __init__(
         self, in_features: int, out_features: int, *, has_c: bool, dtype: Any, seed: int
     ) -> None:
+        self.in_features, self.out_features, self.has_c = in_features, out_features, has_c
         seeds = [int(s) for s in np.random.default_rng(seed).integers(2**63, size=2)]
         self.h = Linear(in_features, out_features, dtype=dtype, seed=seeds[0])
         self.c: Linear | None = None

@@ -9,12 +9,6 @@
 namespace pyrnn {
 namespace {
 
-// Elements that a row's queries pass over.
-template <class T>
-Index work_of_row(const Memory<T>& memory, Index steps) {
-  return steps * memory.layout.steps * (memory.key_size + memory.value_size) / 4;
-}
-
 // The attention of one row and step.
 template <class T>
 kernels::Attention<T> at(const Memory<T>& m, const Queries<T>& q, Index time, Index row) {
@@ -23,32 +17,42 @@ kernels::Attention<T> at(const Memory<T>& m, const Queries<T>& q, Index time, In
                   q.contexts ? q.contexts + q.layout.at(time, row, m.value_size) : nullptr);
 }
 
+// Calls f(row, time) for all queries of each row, the first step first or last first, until the caller asks to stop.
+template <class T, class F>
+void over_queries(const Layout& layout, double work, bool last_first, int threads, Interrupt::Check check, F&& f) {
+  Interrupt interrupt(check);
+  const double all = work * static_cast<double>(layout.rows * layout.steps);
+  parallel(threads_worth(all, threads), [&](int rank, Team& team) noexcept {
+    const Range rows = share_of(layout.rows, rank, team.size());
+    for (Index row = rows.begin; row < rows.end; ++row)
+      for (Index step = 0; step < layout.steps && !interrupt.requested(); ++step) {
+        f(row, last_first ? layout.steps - 1 - step : step);
+        interrupt.poll(rank, work);
+      }
+  });
+}
+
 }  // namespace
 
 template <class T>
-void attention_forward(const Memory<T>& memory, const Queries<T>& queries, int threads) {
-  const Layout& layout = queries.layout;
-  over_pieces(layout.rows, work_of_row(memory, layout.steps), threads, [&, &k = active<T>()](Range r) noexcept {
-    for (Index row = r.begin; row < r.end; ++row)
-      for (Index time = 0; time < layout.steps; ++time) k.attention_forward(at(memory, queries, time, row));
+void attention_forward(const Memory<T>& memory, const Queries<T>& queries, int threads, Interrupt::Check check) {
+  over_queries<T>(queries.layout, memory.work(), false, threads, check, [&, &k = active<T>()](Index row, Index time) {
+    k.attention_forward(at(memory, queries, time, row));
   });
 }
 
 template <class T>
 void attention_backward(const Memory<T>& memory, const Queries<T>& queries, const T* d_contexts, const T* d_weights,
-                        T* d_queries, const MemoryGradient<T>& gradient, int threads) {
+                        T* d_queries, const MemoryGradient<T>& gradient, int threads, Interrupt::Check check) {
   const Layout& layout = queries.layout;
   const Index S = memory.layout.steps;
   std::vector<T> d_scores(static_cast<std::size_t>(layout.rows * S));
-  over_pieces(layout.rows, 3 * work_of_row(memory, layout.steps), threads, [&, &k = active<T>()](Range r) noexcept {
-    for (Index row = r.begin; row < r.end; ++row)
-      for (Index time = layout.steps - 1; time >= 0; --time) {
-        kernels::AttentionGradient<T> call = gradient.of_row(
-            memory, row, at(memory, queries, time, row), d_contexts + layout.at(time, row, memory.value_size),
-            d_queries + layout.at(time, row, memory.key_size), d_scores.data() + row * S);
-        if (d_weights) call.d_weights = d_weights + layout.at(time, row, S);
-        k.attention_backward(call);
-      }
+  over_queries<T>(layout, 3 * memory.work(), true, threads, check, [&, &k = active<T>()](Index row, Index time) {
+    kernels::AttentionGradient<T> call = gradient.of_row(
+        memory, row, at(memory, queries, time, row), d_contexts + layout.at(time, row, memory.value_size),
+        d_queries + layout.at(time, row, memory.key_size), d_scores.data() + row * S);
+    if (d_weights) call.d_weights = d_weights + layout.at(time, row, S);
+    k.attention_backward(call);
   });
 }
 
@@ -61,9 +65,9 @@ void sum_rows(const T* of_rows, Index rows, Index columns, T* sum) {
 }
 
 #define PYRNN_INSTANTIATE(T)                                                                       \
-  template void attention_forward<T>(const Memory<T>&, const Queries<T>&, int);                    \
+  template void attention_forward<T>(const Memory<T>&, const Queries<T>&, int, Interrupt::Check);  \
   template void attention_backward<T>(const Memory<T>&, const Queries<T>&, const T*, const T*, T*, \
-                                      const MemoryGradient<T>&, int);                              \
+                                      const MemoryGradient<T>&, int, Interrupt::Check);            \
   template void sum_rows<T>(const T*, Index, Index, T*)
 
 PYRNN_INSTANTIATE(float);

@@ -2,6 +2,7 @@
 // Attention of the queries of each row of a batch over the keys and values of that row.
 #pragma once
 
+#include "core/interrupt.h"
 #include "kernels/kernels.h"
 
 namespace pyrnn {
@@ -26,6 +27,12 @@ struct Memory {
   const T* v;                   // [key_size], or null: scores are products
   T scale;
 
+  // Multiply-adds that one query takes about as long as: a tanh counts as many.
+  double work() const {
+    constexpr double kWorkOfTanh = 16;
+    const double of_key = (v ? kWorkOfTanh : 1) * static_cast<double>(key_size);
+    return static_cast<double>(layout.steps) * (of_key + static_cast<double>(value_size));
+  }
   kernels::Attention<T> of_row(Index row, const T* query, T* weights, T* context) const {
     return {.length = static_cast<Index>(lengths[row]),
             .key_size = key_size,
@@ -70,13 +77,14 @@ struct Queries {
   T* weights;        // S columns; zero behind a row's length
   T* contexts;       // value_size columns
 };
+// Both are incomplete once `check` asked to stop.
 template <class T>
-void attention_forward(const Memory<T>& memory, const Queries<T>& queries, int threads);
+void attention_forward(const Memory<T>& memory, const Queries<T>& queries, int threads, Interrupt::Check check);
 
 // A row's steps, the last first, so that a decoder gives the same sums. d_queries is overwritten.
 template <class T>
 void attention_backward(const Memory<T>& memory, const Queries<T>& queries, const T* d_contexts, const T* d_weights,
-                        T* d_queries, const MemoryGradient<T>& gradient, int threads);
+                        T* d_queries, const MemoryGradient<T>& gradient, int threads, Interrupt::Check check);
 
 template <class T>
 class PackedLinear;
@@ -89,6 +97,7 @@ struct Attended {
   T* queries = nullptr;                    // key_size columns: W_q h
   T* weights = nullptr;                    // S columns
   T* contexts = nullptr;                   // value_size columns
+  double work() const { return memory ? memory->work() : 0; }  // of one query
 };
 template <class T>
 struct AttendedGradient {

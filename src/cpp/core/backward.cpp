@@ -223,7 +223,8 @@ class BackwardPass {
         .state_row = width_.state};
     cell_backward(k_, shape_, maps_, s, p.weights.w_hn, [&] { me.meet(); });
     attending_.step(rows, step, row, s.gates, panel_, p.weights.w_ih, s.h_prev, width_.output);
-    interrupt_.poll(me.rank, static_cast<double>(rows.size() * shape_.output() * shape_.hidden * shape_.gates()));
+    const double work = static_cast<double>(shape_.output() * shape_.hidden * shape_.gates());
+    interrupt_.poll(me.rank, static_cast<double>(rows.size()) * (work + 3 * saved_.tape.sequences.attended.work()));
   }
 
   // With projection: dh [P] of the step into d_projected (as panels, for the gradient of W_hr), then dm = dh * W_hr.

@@ -34,6 +34,7 @@ class ForwardPass {
         width_(shape_, k_.lanes),
         gates_panel_(gates_panel_stride(saved_ ? saved_->rows : chunk_ * batch_.rows(), k_.lanes)),
         attending_(job_),
+        work_of_row_(static_cast<double>(shape_.output() * shape_.hidden * shape_.gates()) + seq_.attended.work()),
         outputs_(job_, layers_) {
     // Of one width for all layers: members are not always in the same layer, and must stay in rows of their own.
     inference_x_row_ = larger(shape_.layer_input(0), shape_.layer_input(1));
@@ -238,7 +239,7 @@ class ForwardPass {
       const ProjectionStep<T> projection{
           .w_hr = p.weights.w_hr, .h = h, .h_row = width_.output, .panels = me.projection_panels};
       cell_forward(k_, shape_, maps_, s, projection, [&] { me.meet(); });
-      interrupt_.poll(me.rank, static_cast<double>(rows.size() * shape_.output() * shape_.hidden * shape_.gates()));
+      interrupt_.poll(me.rank, static_cast<double>(rows.size()) * work_of_row_);
       const Index first_row = row_of(p, step, first);
       outputs_.emit(me, {p.layer, p.direction, p.walk, width_.output, width_.state}, step,
                     p.buffers.h + first_row * width_.output, p.buffers.c + first_row * width_.state);
@@ -264,6 +265,7 @@ class ForwardPass {
   Index inference_x_row_ = 0;
   LayerBuffers<T> layers_;
   const AttendingForward<T> attending_;
+  const double work_of_row_;  // and step
   const Outputs<T> outputs_;
 };
 
