@@ -48,15 +48,11 @@ def trigram_bits(train, validation, test, num_chars, rounds=100):
     return -np.log2(weights @ components(test)).mean()
 
 
-def generate(model, prompt, chars, count, temperature, rng):
+def sample(model, prompt, chars, count, args):
     """The prompt, continued by `count` characters that the model draws one by one."""
-    stream, ids = model.stream(), [chars.index(char) for char in prompt]
-    logits = stream.run(np.array(ids))[-1]
-    for _ in range(count):
-        # The largest of logits / temperature + Gumbel noise is a draw from their softmax.
-        ids.append(int(np.argmax(logits + temperature * rng.gumbel(size=len(chars)))))
-        logits = stream.step(np.array(ids[-1]))
-    return "".join(chars[i] for i in ids)
+    ids = [chars.index(char) for char in prompt]
+    drawn = pyrnn.generate(model, ids, count, temperature=args.temperature, seed=args.seed)
+    return prompt + "".join(chars[i] for i in drawn)
 
 
 def train(model, text, held_out, args, rng):
@@ -104,7 +100,7 @@ def main():
     )
     rng = np.random.default_rng(args.seed)
     trainer = train(model, training, windows(validation, TEST_LENGTH), args, rng)
-    print("\n" + generate(model, "The ", chars, 400, args.temperature, rng) + "\n")
+    print("\n" + sample(model, "The ", chars, 400, args) + "\n")
     lstm_bits = trainer.evaluate(windows(test, TEST_LENGTH))["loss"] * BITS
     baseline = trigram_bits(*parts, len(chars))
     lines = {"trigram, test": baseline}

@@ -27,6 +27,8 @@ from ._activations import ReLU as ReLU
 from ._activations import Sigmoid as Sigmoid
 from ._activations import Softmax as Softmax
 from ._activations import Tanh as Tanh
+from ._attention import Attention as Attention
+from ._attention_decoder import AttentionDecoder as AttentionDecoder
 from ._callbacks import Callback as Callback
 from ._constraints import bio_constraints as bio_constraints
 from ._crf import CRF as CRF
@@ -37,6 +39,7 @@ from ._dropout import Dropout as Dropout
 from ._early_stopping import EarlyStopping as EarlyStopping
 from ._embedding import Embedding as Embedding
 from ._files import load as load
+from ._generate import generate as generate
 from ._gru import GRU as GRU
 from ._history import History as History
 from ._last_step import LastStep as LastStep
@@ -57,6 +60,7 @@ from ._runtime import set_num_threads as set_num_threads
 from ._runtime import set_workspace_limit as set_workspace_limit
 from ._runtime import show_config as show_config
 from ._runtime import threads as threads
+from ._seq2seq import Seq2Seq as Seq2Seq
 from ._sequential import Sequential as Sequential
 from ._stream import SequentialStream as SequentialStream
 from ._stream import Stream as Stream
@@ -70,6 +74,8 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "Attention",
+    "AttentionDecoder",
     "Callback",
     "Dropout",
     "EarlyStopping",
@@ -84,6 +90,7 @@ __all__ = [
     "Parameter",
     "Pullback",
     "ReLU",
+    "Seq2Seq",
     "SequenceDataset",
     "Sequential",
     "SequentialStream",
@@ -99,6 +106,7 @@ __all__ = [
     "bio_constraints",
     "ctc_beam",
     "ctc_greedy",
+    "generate",
     "get_num_threads",
     "init",
     "load",

@@ -21,17 +21,20 @@ class Layout:
     integer_x: bool
     integer_target: bool
     ragged_target: bool
+    own_targets: bool = False  # targets are sequences of their own lengths, not x's
 
 
 @dataclass(frozen=True)
 class Batch:
     """Samples, or some of their steps, in the model's layout; zeros behind the lengths, which are
-    None where all rows are equally long. `steps` counts real time steps."""
+    None where all rows are equally long. `steps` counts real time steps. Targets of their own
+    lengths have `target_lengths`."""
 
     x: Array
     target: Target | None
     lengths: Array | None
     steps: int
+    target_lengths: Array | None = None
 
 
 class Samples:
@@ -49,6 +52,8 @@ class Samples:
             raise ValueError(f"{name} has no samples, expected N >= 1")
         self.arrays = dataset.arrays
         self._padded_steps = dataset.padded_steps
+        if layout.own_targets and type(dataset) is SequenceDataset and dataset.x_array is not None:
+            self.arrays = dataset.x_array, None, dataset.given_lengths  # targets are read apart
         x = self.arrays[0][0] if self.arrays else dataset[0][0]
         self._first = read_numbers(f"{name} x[0]", x)
         ids = layout.integer_x and self._first.dtype.kind in "iu"
@@ -88,11 +93,14 @@ class Samples:
         if self.lengths is not None:
             lengths = np.clip(self.lengths[rows] - start, 0, width)
         x, target = self._take_arrays(rows, steps) if self.arrays else self._take(rows, steps)
+        target_lengths = None
+        if self.layout.own_targets:
+            target, target_lengths = self._own_targets(rows)
         if lengths is not None:
             x[np.arange(width) >= lengths[:, None]] = 0
         real = len(rows) * width if lengths is None else int(lengths.sum())
         lengths = None if lengths is None or lengths.min() == width else lengths
-        return Batch(self.to_layout(x), target, lengths, real)
+        return Batch(self.to_layout(x), target, lengths, real, target_lengths)
 
     def pieces(self, rows: Array, steps: int | None = None) -> Iterator[Batch]:
         """Some samples as one batch, or in pieces of so many steps, one after the other."""
@@ -173,6 +181,23 @@ class Samples:
         dtype = np.result_type(*targets)
         rows_of = pad(targets, width, dtype) if self.per_step else np.stack(targets)
         return padded, self._as_target(rows_of)
+
+    def _own_targets(self, rows: Array) -> tuple[Array | None, Array | None]:
+        """Targets (B, U) of their own lengths, and these; None if the dataset has none."""
+        targets = []
+        for i in (int(row) for row in rows):
+            target = self.dataset[i][1]
+            if target is None:
+                return None, None
+            array = read_numbers(f"{self.name} target[{i}]", target)
+            if array.ndim != 1:
+                raise ValueError(
+                    f"{self.name} target[{i}] has shape {array.shape}, expected (steps,)"
+                )
+            targets.append(array if array.size else array.astype(np.int64))
+        lengths = np.array([len(target) for target in targets], np.int64)
+        padded = pad(targets, int(lengths.max(initial=0)), np.result_type(*targets))
+        return self._as_target(padded), lengths
 
     def _sample_target(self, i: int, target: Any, length: int, steps: slice) -> Array:
         """One sample's target, or those of some of its steps."""

@@ -78,6 +78,52 @@ class Stack:
         need_dx: bool,
         threads: int,
     ) -> tuple[_Array | None, _Array, _Array | None, Gradients]: ...
+    def attending(self, context: int) -> Stack: ...
+    def attend(
+        self,
+        packed: Packed,
+        memory: Memory,
+        query: PackedLinear | None,
+        x: _Array,
+        h0: _Array | None,
+        c0: _Array | None,
+        lengths: _Array | None,
+        batch_first: bool,
+        threads: int,
+    ) -> tuple[_Array, _Array, _Array | None, _Array, _Array]: ...
+    def attend_train(
+        self,
+        packed: Packed,
+        memory: Memory,
+        query: PackedLinear | None,
+        x: _Array,
+        h0: _Array | None,
+        c0: _Array | None,
+        lengths: _Array | None,
+        batch_first: bool,
+        threads: int,
+    ) -> tuple[_Array, _Array, _Array | None, _Array, _Array, Saved]: ...
+    def attend_backward(
+        self,
+        saved: Saved,
+        weights: list[_Array],
+        w_query: _Array | None,
+        dy: _Array | None,
+        dcontexts: _Array | None,
+        dhn: _Array | None,
+        dcn: _Array | None,
+        need_dx: bool,
+        threads: int,
+    ) -> tuple[
+        _Array | None,
+        _Array,
+        _Array | None,
+        _Array | None,
+        _Array,
+        _Array,
+        _Array | None,
+        Gradients,
+    ]: ...
 
 class Stream:
     def __init__(self, stack: Stack, packed: Packed, batch_size: int, threads: int) -> None: ...
@@ -97,6 +143,31 @@ def linear_forward(packed: PackedLinear, x: _Array, threads: int) -> _Array: ...
 def linear_backward(
     x: _Array, weight: _Array, dy: _Array, need_dx: bool, need_db: bool, threads: int
 ) -> tuple[_Array | None, _Array, _Array | None]: ...
+
+# Attention
+@final
+class Memory:
+    def __init__(
+        self,
+        keys: _Array,
+        values: _Array,
+        lengths: _Array,
+        v: _Array | None,
+        scale: float,
+        batch_first: bool,
+    ) -> None: ...
+
+def attention_forward(memory: Memory, queries: _Array, threads: int) -> tuple[_Array, _Array]: ...
+def attention_backward(
+    memory: Memory,
+    queries: _Array,
+    weights: _Array,
+    dcontexts: _Array,
+    dweights: _Array | None,
+    threads: int,
+) -> tuple[_Array, _Array, _Array, _Array | None]: ...
+
+# Look-ups
 def embedding_forward(weight: _Array, ids: _Array, threads: int) -> _Array: ...
 def embedding_backward(grad: _Array, ids: _Array, dy: _Array) -> None: ...
 

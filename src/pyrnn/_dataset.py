@@ -69,6 +69,16 @@ class SequenceDataset:
         return None if self._lengths is None else int(self.x[0].shape[0])
 
     @property
+    def x_array(self) -> Array | None:
+        """x if it is one array, to be cut many at once."""
+        return None if isinstance(self.x, list) else self.x
+
+    @property
+    def given_lengths(self) -> Array | None:
+        """The lengths that came with padded arrays."""
+        return self._lengths
+
+    @property
     def arrays(self) -> tuple[Array, Array | None, Array | None] | None:
         """(x, target, lengths) if the samples stand in padded arrays, to be cut many at once."""
         if type(self) is not SequenceDataset:

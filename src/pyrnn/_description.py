@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 from ._activations import ReLU, Sigmoid, Softmax, Tanh
+from ._attention import Attention
+from ._attention_decoder import AttentionDecoder
 from ._checks import Array, filled_from_file
 from ._crf import CRF
 from ._dropout import Dropout
@@ -18,6 +21,7 @@ from ._module import Module
 from ._parameter import Parameter
 from ._pooling import MaxPool, MeanPool, SumPool
 from ._rnn import RNN
+from ._seq2seq import Seq2Seq
 from ._sequential import Sequential
 
 # The only classes that a file can name.
@@ -27,8 +31,12 @@ CLASSES: dict[str, type[Module]] = {
         *(RNN, LSTM, GRU, Linear, Embedding, LayerNorm, Dropout, CRF),
         *(LastStep, MaxPool, MeanPool, SumPool),
         *(Tanh, ReLU, Sigmoid, Softmax, Sequential),
+        *(Attention, AttentionDecoder, Seq2Seq),
     )
 }
+
+# Their parts follow from their own configuration.
+WHOLE: tuple[type[Module], ...] = (Attention, AttentionDecoder, Seq2Seq)
 
 
 def describe(module: Module, name: str, seen: dict[int, str]) -> dict[str, Any]:
@@ -41,7 +49,8 @@ def describe(module: Module, name: str, seen: dict[int, str]) -> dict[str, Any]:
     if own and isinstance(module, Sequential):
         parts = [describe(part, join(name, str(i)), seen) for i, part in enumerate(module)]
         return {"class": cls, "parts": parts}
-    if not own or any(isinstance(value, Module) for value in vars(module).values()):
+    made_of_parts = any(isinstance(value, Module) for value in vars(module).values())
+    if not own or (made_of_parts and not isinstance(module, WHOLE)):
         raise TypeError(
             f"save: {cls} is not a module of pyrnn alone, which is all that a file can describe; "
             "write state_dict() with safetensors.numpy.save_file instead"
@@ -97,8 +106,8 @@ class Rebuild:
         return Sequential(*(self.module(part, join(name, str(i))) for i, part in enumerate(parts)))
 
     def _leaf(self, cls: type[Module], tree: dict[str, Any], name: str) -> Module:
-        """A module without parts, which takes its weights from the stored tensors."""
-        with filled_from_file(self.sizes.get(name, 0), self.largest):
+        """A module that its configuration describes; its weights come from the stored tensors."""
+        with filled_from_file(self._stored_below(name), self.largest):
             module = cls(**mapping(tree, "config"))
         for own, parameter in module.named_parameters():
             full = join(name, own)
@@ -112,11 +121,20 @@ class Rebuild:
                     f"configuration says {parameter.dtype} of shape {parameter.shape}"
                 )
             if isinstance(stored, Parameter):
-                setattr(module, own, stored)
+                *parts, last = own.split(".")
+                setattr(reduce(getattr, parts, module), last, stored)
+                self.parameters[full] = stored
             else:
                 parameter.fill(stored)
-            self.parameters[full] = getattr(module, own)
+                self.parameters[full] = parameter
         return module
+
+    def _stored_below(self, name: str) -> int:
+        """The elements that are stored for a module and its parts."""
+        below = (
+            owner for owner in self.sizes if f"{owner}.".startswith(f"{name}." if name else "")
+        )
+        return sum(self.sizes[owner] for owner in below)
 
 
 def join(prefix: str, name: str) -> str:

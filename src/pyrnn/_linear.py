@@ -94,9 +94,12 @@ class Linear(Module):
 
     def _forward(self, x: Array) -> Array:
         """One product over all rows, with weights that were packed once."""
-        packed = self._packed.get(self.parameters(), self._pack)
-        y = _core.linear_forward(packed, self._rows(x, self.in_features), num_threads())
+        y = _core.linear_forward(self.packed(), self._rows(x, self.in_features), num_threads())
         return y.reshape(*x.shape[:-1], self.out_features)
+
+    def packed(self) -> _core.PackedLinear:
+        """The weights for the core, packed anew when one was written."""
+        return self._packed.get(self.parameters(), self._pack)
 
     def _pack(self) -> _core.PackedLinear:
         """The weights in the kernels' layout."""

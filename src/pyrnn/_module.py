@@ -28,11 +28,16 @@ class Module:
     - `time_aware`: take `lengths`; have `batch_first`.
     - `random`: vjp takes `rng`.
     - `drops_time`: the output has no time axis.
+
+    Trainer relies on `takes_target`: take `target, target_lengths`, sequences of their own lengths,
+    and have `wanted(target, target_lengths)`, the classes and lengths that the output is compared
+    with.
     """
 
     stateful: ClassVar[bool] = False
     time_aware: ClassVar[bool] = False
     random: ClassVar[bool] = False
+    takes_target: ClassVar[bool] = False
     drops_time: bool = False
     _not_pickled: ClassVar[frozenset[str]] = frozenset({"lock"})
 

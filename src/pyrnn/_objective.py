@@ -7,14 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ._batches import Batch, Layout, Samples, Target
-from ._checks import Array
+from ._batches import Batch, Samples, Target
+from ._checks import Array, as_contiguous
 from ._dataset import SequenceDataset, pad
-from ._description import CLASSES
-from ._embedding import Embedding
+from ._layout import first_embedding, layout_of, works_along_time
 from ._module import Module
 from ._sampler import by_length, cut
-from ._sequential import Sequential
 from ._targets import first_wrong
 from .losses import Loss
 
@@ -56,7 +54,7 @@ class Objective:
 
     def __init__(self, model: Module, loss: Loss, metrics: Sequence[Any]) -> None:
         self.model = model
-        self.layout = _layout_of(model, loss)
+        self.layout = layout_of(model, loss)
         self.metrics = [copy.deepcopy(metric) for metric in metrics]
         self._loss, self._sample_loss = copy.copy(loss), copy.copy(loss)
         for part in (self._loss, *self.metrics):
@@ -70,16 +68,18 @@ class Objective:
         samples = self._read(name, dataset)
         first = samples.batch(np.arange(1), 0, PROBED_STEPS)
         y, _ = self.infer(first)
-        samples.per_step = per_step(samples, y)
+        if not self.layout.own_targets:
+            samples.per_step = per_step(samples, y)
+        has_steps = samples.per_step or self.layout.own_targets
         for metric in self.metrics:
-            if getattr(metric, "needs_time", False) and not samples.per_step:
+            if getattr(metric, "needs_time", False) and not has_steps:
                 raise ValueError(
                     f"{name}: {type(metric).__name__} compares time steps, and the model's output "
                     "is one per sequence: expected its argument train"
                 )
         if tbptt is not None:
             self._check_chunks(samples)
-        features = y.shape[2:] if samples.per_step else y.shape[1:]
+        features = y.shape[2:] if has_steps else y.shape[1:]
         whole = self._loss.whole_sequences
         for rows, start, batch in _blocks(samples, None if whole else CHECKED_STEPS):
             try:
@@ -142,7 +142,7 @@ class Objective:
     def _read(self, name: str, dataset: SequenceDataset) -> Samples:
         """A dataset's samples; ValueError if they have no time axis and the model needs one."""
         samples = Samples(name, dataset, self.layout)
-        if not samples.has_time and _works_along_time(self.model):
+        if not samples.has_time and works_along_time(self.model):
             raise ValueError(
                 f"{name} x has samples of shape {samples.sample_shape}, expected (steps, features) "
                 "or (steps,) ids: the model works along time"
@@ -153,24 +153,48 @@ class Objective:
         """Lengths and state as keywords, for a model that takes them."""
         takes_lengths = self.model.stateful or self.model.time_aware
         lengths = {"lengths": batch.lengths} if takes_lengths and batch.lengths is not None else {}
-        return lengths if state is None else {**lengths, "state": state}
+        options = lengths if state is None else {**lengths, "state": state}
+        if self.layout.own_targets:
+            target, target_lengths = self._own_target(batch)
+            options |= {"target": target, "target_lengths": target_lengths}
+        return options
 
     def _wanted(self, samples: Samples, batch: Batch) -> tuple[Target, Array | None]:
         """The target, with its axes as y's unless it is ragged; the lengths where y has steps."""
         assert batch.target is not None  # training and evaluation data have one
+        if self.layout.own_targets:
+            return self._wanted_own(batch)
         if samples.per_step and not isinstance(batch.target, list):
             return samples.to_layout(batch.target), batch.lengths
         return batch.target, batch.lengths if samples.per_step else None
 
+    def _wanted_own(self, batch: Batch) -> tuple[Array, Array]:
+        """What a model that takes targets is to give, and its lengths."""
+        model: Any = self.model  # one that takes targets has `wanted`
+        wanted: tuple[Array, Array] = model.wanted(*self._own_target(batch))
+        return wanted
+
+    def _own_target(self, batch: Batch) -> tuple[Array | None, Array | None]:
+        """A target of its own length in the model's layout, and the lengths."""
+        target = batch.target
+        assert not isinstance(target, list)  # the layout asks for arrays
+        if target is not None and not self.layout.batch_first:
+            target = as_contiguous(target.T)
+        return target, batch.target_lengths
+
     def _check(self, samples: Samples, batch: Batch, features: Any, start: int) -> None:
         """Ids and targets of a batch against the model's and the loss's range."""
-        if (embedding := _first_embedding(self.model)) is not None:
+        if (embedding := first_embedding(self.model)) is not None:
             embedding.check_ids(batch.x)
         if batch.x.dtype.kind == "f" and not np.isfinite(batch.x).all():
             x = samples.to_layout(batch.x)  # with the sample first, as it came
             raise ValueError(f"{first_wrong(x, ~np.isfinite(x), 'x')}, expected a finite number")
         if batch.target is None:
             raise TypeError("target is None, expected an array")
+        if self.layout.own_targets:
+            wanted, lengths = self._wanted_own(batch)
+            self._loss.count((*wanted.shape, *features), wanted, lengths)
+            return
         shape = batch.x.shape[:2] if self.layout.batch_first else batch.x.shape[1::-1]
         if samples.per_step:
             self._sample_loss.count((*shape, *features), batch.target, batch.lengths)
@@ -208,42 +232,3 @@ def _blocks(samples: Samples, most_steps: int | None) -> Iterator[tuple[Array, i
     for block in cut(np.arange(len(samples)), rows):
         for k, batch in enumerate(samples.pieces(block, most_steps)):
             yield block, k * (most_steps or 0), batch
-
-
-def _first_embedding(model: Module) -> Embedding | None:
-    """The Embedding that the data enter the model by, if any."""
-    first = next(_leaves(model))
-    return first if isinstance(first, Embedding) else None
-
-
-def _works_along_time(model: Module) -> bool:
-    """Whether x comes to a part that takes sequences, by way of parts that keep its axes."""
-    for part in _leaves(model):
-        if part.stateful or part.time_aware:
-            return True
-        if type(part) not in CLASSES.values():  # it may make a time axis of its own
-            return False
-    return False
-
-
-def _leaves(model: Module) -> Iterator[Module]:
-    """The parts of a model in the order in which x meets them."""
-    if isinstance(model, Sequential):
-        for part in model:
-            yield from _leaves(part)
-    else:
-        yield model
-
-
-def _layout_of(model: Module, loss: Loss) -> Layout:
-    """The layout of a model, read off its parts."""
-    parts = list(model.modules())
-    return Layout(
-        dtype=next((p.dtype for p in model.parameters()), np.dtype(np.float32)),
-        batch_first=next(
-            (getattr(m, "batch_first", False) for m in parts if m.stateful or m.time_aware), False
-        ),
-        integer_x=any(isinstance(part, Embedding) for part in parts),
-        integer_target=loss.integer_target,
-        ragged_target=loss.ragged_target,
-    )

@@ -154,7 +154,7 @@ class Recurrent(Module):
         draw = self._draws.next(self, rng)
         given = (inputs.x, inputs.h0, inputs.c0, inputs.lengths, inputs.batch_first, return_cells)
         training = (self._draws.seed, draw, steps_between(every, inputs.steps), num_threads())
-        weights = self._weights()
+        weights = self.weights()
         y, hn, cn, cells, saved = self._stack.forward_train(self._packed(), *given, *training)
         outputs: tuple[Any, ...] = inputs.from_core(y), inputs.state_from_core(hn, cn)
         if cells is not None:
@@ -225,13 +225,13 @@ class Recurrent(Module):
             raise ValueError(f"{owner}: return_cells is True, expected False: only an LSTM has c")
         return bool(value)
 
-    def _weights(self) -> list[Parameter]:
+    def weights(self) -> list[Parameter]:
         """The parameters in the core's order."""
         return [getattr(self, name) for name in self._names]
 
     def _packed(self) -> _core.Packed:
         """The weights in the kernels' layout, packed anew when one was written."""
-        weights = self._weights()
+        weights = self.weights()
 
         def pack() -> _core.Packed:
             return self._stack.pack([parameter.data for parameter in weights], num_threads())

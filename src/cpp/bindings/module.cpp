@@ -8,6 +8,7 @@ namespace pyrnn::bindings {
 void register_runtime(py::module_& m);
 void register_recurrent(py::module_& m);
 void register_dense(py::module_& m);
+void register_attention(py::module_& m);
 void register_elementwise(py::module_& m);
 }  // namespace pyrnn::bindings
 
@@ -16,5 +17,6 @@ PYBIND11_MODULE(_core, m) {
   pyrnn::bindings::register_runtime(m);
   pyrnn::bindings::register_recurrent(m);
   pyrnn::bindings::register_dense(m);
+  pyrnn::bindings::register_attention(m);
   pyrnn::bindings::register_elementwise(m);
 }

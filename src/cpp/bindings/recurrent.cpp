@@ -62,11 +62,15 @@ Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t 
   return stack;
 }
 
+void require_plain(const Stack& stack) {
+  require(stack.shape.context == 0, "Stack: attends to a memory, expected one that does not");
+}
+
 void check_same_stack(const Stack& stack, const Stack& other, const char* name) {
   const StackShape &a = stack.shape, &b = other.shape;
   require(stack.single == other.single && a.cell == b.cell && a.input == b.input && a.hidden == b.hidden &&
               a.layers == b.layers && a.directions == b.directions && a.bias == b.bias && a.proj == b.proj &&
-              a.merge == b.merge,
+              a.merge == b.merge && a.context == b.context,
           std::string(name) + ": made by a Stack of another configuration, expected one of this Stack");
 }
 

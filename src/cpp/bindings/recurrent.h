@@ -29,7 +29,7 @@ struct Packed {
 
 struct SavedForward {
   Stack stack;
-  py::object x;  // referenced, since the backward pass reads it
+  py::object kept;  // referenced, since the backward pass reads it: x, and what a decoder attends to
   py::ssize_t steps, rows;
   OfEither<Tape> tape;
 };
@@ -53,9 +53,13 @@ Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t 
                  py::ssize_t num_layers, bool bidirectional, bool bias, py::ssize_t proj_size, double dropout,
                  const std::string& merge);
 
+// Refuses a stack that attends to a memory, for calls that have none.
+void require_plain(const Stack& stack);
+
 void check_same_stack(const Stack& stack, const Stack& other, const char* name);
 
 void register_stream(py::module_& m);
+void register_attending(py::class_<Stack>& stack);
 
 }  // namespace pyrnn::bindings
 

@@ -1,30 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Linear layers: check every array again, release the GIL, call the core once.
-#include <memory>
-#include <variant>
+#include "bindings/dense.h"
 
 #include "bindings/arguments.h"
 #include "bindings/initialised.h"
 #include "bindings/interrupt.h"
 #include "core/isa.h"
-#include "core/linear.h"
-
-namespace pyrnn::bindings {
-namespace {
-
-// Of either element type.
-struct PackedLinearObject {
-  std::variant<std::unique_ptr<const PackedLinear<float>>, std::unique_ptr<const PackedLinear<double>>> linear;
-};
-
-}  // namespace
-}  // namespace pyrnn::bindings
-
-namespace pybind11::detail {
-template <>
-struct type_caster<pyrnn::bindings::PackedLinearObject>
-    : pyrnn::bindings::InitialisedCaster<pyrnn::bindings::PackedLinearObject> {};
-}  // namespace pybind11::detail
 
 namespace pyrnn::bindings {
 namespace {

@@ -7,6 +7,7 @@ namespace {
 std::unique_ptr<StreamObject> make_stream(const Stack& stack, const Packed& packed, py::ssize_t batch_size,
                                           int threads) {
   checked_threads(threads);
+  require_plain(stack);
   check_same_stack(stack, packed.stack, "packed");
   if (stack.shape.directions != 1)
     throw std::invalid_argument(

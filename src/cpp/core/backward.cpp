@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Back-propagation through time. For each layer, from the last: the steps of both directions backwards, which turn the
 // gates into their gradients; then, over all steps at once, the gradient of the layer's input and of its weights.
+#include "core/attending.h"
 #include "core/cell_steps.h"
 #include "core/layer_gradients.h"
-#include "core/output_gradients.h"
 
 namespace pyrnn {
 namespace {
@@ -31,6 +31,7 @@ class BackwardPass {
         panel_(gates_panel_stride(saved.rows, k_.lanes)),
         packed_(weights.size()),
         output_gradients_(saved, k_, grad_, d_layers_),
+        attending_(saved, grad_, maps_),
         layer_gradients_(saved, maps_, packed_, weight_gradients, interrupt_) {
     allocate(d_layers);
   }
@@ -42,6 +43,7 @@ class BackwardPass {
       for_each_direction([&](Index layer, std::size_t i) {
         packed_[i].pack(k_, maps_, shape_, layer, weights_[i], rank, team.size());
       });
+      attending_.prepare(rank, team.size());
       layer_gradients_.clear(me);
       team.barrier();
       for (Index layer = scope_.layers.end - 1; layer >= scope_.layers.begin; --layer) {
@@ -50,6 +52,7 @@ class BackwardPass {
         team.barrier();
         layer_gradients_.run(me, layer, input_gradient(layer), d_projected_);
         team.barrier();
+        if (layer == 0) attending_.store_input_gradient(me);
       }
     });
     return !interrupt_.requested();
@@ -71,6 +74,7 @@ class BackwardPass {
     arena_.want(d_rh_, B, maps_.reset_before ? width_.state : 0);
     arena_.want(d_m_, B, shape_.proj ? width_.state : 0);
     output_gradients_.want(arena_);
+    attending_.want(arena_);
     d_projected_.resize(static_cast<std::size_t>(shape_.directions));
     for (T*& d : d_projected_) arena_.want(d, panel_, shape_.proj ? maps_.proj.panels() : 0);
     T* by_turns[2];
@@ -102,6 +106,7 @@ class BackwardPass {
 
   Rows<T> input_gradient(Index layer) const {
     if (layer > 0) return d_layers_.rows(layer, batch_, shape_);
+    if (shape_.context) return attending_.input_gradient();
     const SequenceInput<T>& seq = saved_.tape.input;
     return Rows<T>::of_caller(grad_.dx, batch_, seq.array_steps, shape_.input, seq.batch_first);
   }
@@ -112,8 +117,11 @@ class BackwardPass {
     me.meet();
     const Segment steps = scope_.steps;
     for (Index step = steps.end - 1; step >= steps.begin; --step) run_step(me, p, step);
-    if (steps.begin < steps.end && !interrupt_.requested())
-      recurrent_gradient(me, p, me.active_rows(p.walk.active(steps.begin)), steps.begin, d_h_, width_.output, 0);
+    if (steps.begin < steps.end && !interrupt_.requested()) {
+      const Range rows = me.active_rows(p.walk.active(steps.begin));
+      recurrent_gradient(me, p, rows, steps.begin, d_h_, width_.output, 0);
+      attending_.add_to(d_h_, width_.output, rows);
+    }
     me.meet();
     store_initial_state(me, p);
     me.meet();
@@ -176,7 +184,8 @@ class BackwardPass {
   void run_step(const Member& me, const Place& p, Index step) {
     const Range rows = me.active_rows(p.walk.active(step));
     const typename OutputGradients<T>::Source source{p.layer, p.direction, p.walk};
-    const OutputGradient<T> d_y = output_gradients_.rows(me, source, step, rows);
+    const OutputGradient<T> d_y =
+        attending_.output_gradient(output_gradients_.rows(me, source, step, rows), rows, going_on(me, p, step).size());
     output_gradients_.add_cells(me, source, step, d_c_, width_.state);
     const bool stopped = interrupt_.requested();
     if (shape_.proj) {
@@ -214,7 +223,9 @@ class BackwardPass {
         .d_rh = d_rh_ + rows.begin * width_.state,
         .state_row = width_.state};
     cell_backward(k_, shape_, maps_, s, p.weights.w_hn, [&] { me.meet(); });
-    interrupt_.poll(me.rank, static_cast<double>(rows.size() * shape_.output() * shape_.hidden * shape_.gates()));
+    attending_.step(rows, step, row, s.gates, panel_, p.weights.w_ih, s.h_prev, width_.output);
+    const double work = static_cast<double>(shape_.output() * shape_.hidden * shape_.gates());
+    interrupt_.poll(me.rank, static_cast<double>(rows.size()) * (work + 3 * saved_.tape.input.attended.work()));
   }
 
   // With projection: dh [P] of the step into d_projected (as panels, for the gradient of W_hr), then dm = dh * W_hr.
@@ -261,11 +272,9 @@ class BackwardPass {
   std::vector<BackwardWeights<T>> packed_;
   LayerBuffers<T> d_layers_;
   OutputGradients<T> output_gradients_;
+  AttendingBackward<T> attending_;
   LayerGradients<T> layer_gradients_;
-  T* d_h_ = nullptr;
-  T* d_c_ = nullptr;
-  T* d_rh_ = nullptr;
-  T* d_m_ = nullptr;
+  T *d_h_ = nullptr, *d_c_ = nullptr, *d_rh_ = nullptr, *d_m_ = nullptr;
   std::vector<T*> d_projected_;
 };
 
@@ -275,9 +284,8 @@ template <class T>
 bool backward_pass(const Saved<T>& saved, const std::vector<Weights<const T>>& weights,
                    const SequenceGradients<T>& gradients, const LayerBuffers<T>* d_layers, WeightGradients<T>& out,
                    int threads, Interrupt::Check check) {
-  const Tape<T>& tape = saved.tape;
-  const Index lanes = kernels::of_type<T>(tape.weights->table()).lanes;
-  const Split split = Split::plan(tape.shape, tape.batch, lanes, sizeof(T), threads);
+  const Index lanes = kernels::of_type<T>(saved.tape.weights->table()).lanes;
+  const Split split = Split::plan(saved.tape.shape, saved.tape.batch, lanes, sizeof(T), threads);
   return BackwardPass<T>(saved, weights, gradients, d_layers, out, split, check).run();
 }
 

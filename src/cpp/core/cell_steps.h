@@ -6,35 +6,39 @@
 
 namespace pyrnn {
 
-// gates = b + x*W_ih for some rows and one panel.
+// gates = b + x*W_ih for some rows and one panel (of its columns from `first` on), or added to them.
 template <class T>
 struct InputProduct {
   Index rows;
   const T* x;  // [rows][I], stride x_row
   Index x_row;
-  Index columns;  // I
+  Index columns;  // of x
   T* gates;       // panel 0, first row
   Index gates_panel;
   bool next_follows = false;  // the product after this one is that of the next panel
+  bool adds = false;
+  Index first = 0;
+  Index weight_columns = 0;  // I; 0: columns
 };
 template <class T>
 void input_product(const kernels::Kernels<T>& k, const kernels::PanelMap& map,
                    const typename PackedWeights<T>::Direction& weights, Index panel, const InputProduct<T>& in) {
   const int width = map.width(panel, k.lanes);
-  const T* w_ih = weights.w_ih + panel * in.columns * map.panel_size();
+  const Index panel_elements = larger(in.weight_columns, in.columns) * map.panel_size();
+  const T* w_ih = weights.w_ih + panel * panel_elements;
   k.product({.rows = in.rows,
              .width = width,
              .a = in.x,
              .a_row = in.x_row,
-             .b = w_ih,
+             .b = w_ih + in.first * width * k.lanes,
              .b_step = width * k.lanes,
              .length = in.columns,
-             .start = kernels::Start::bias,
+             .start = in.adds ? kernels::Start::add : kernels::Start::bias,
              .bias = weights.bias + panel * map.panel_size(),
              .c = in.gates + panel * in.gates_panel,
              .c_row = 4 * k.lanes,
-             .ahead = in.next_follows && kernels::outgrow_cache<T>(map.elements(in.columns))
-                          ? w_ih + in.columns * map.panel_size()
+             .ahead = in.next_follows && kernels::outgrow_cache<T>(map.panels() * panel_elements)
+                          ? w_ih + panel_elements
                           : nullptr});
 }
 

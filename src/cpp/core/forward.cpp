@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/buffers.h"
+#include "core/attending.h"
 #include "core/cell_steps.h"
 #include "core/outputs.h"
 
@@ -33,9 +33,11 @@ class ForwardPass {
                                  kRowsAhead / larger(1, batch_.rows() / (split.by_units ? 1 : split.threads))))),
         width_(shape_, k_.lanes),
         gates_panel_(gates_panel_stride(saved_ ? saved_->rows : chunk_ * batch_.rows(), k_.lanes)),
+        attending_(job_),
+        work_of_row_(static_cast<double>(shape_.output() * shape_.hidden * shape_.gates()) + seq_.attended.work()),
         outputs_(job_, k_, layers_) {
     // Of one width for all layers: members are not always in the same layer, and must stay in rows of their own.
-    inference_x_row_ = larger(shape_.input, shape_.layer_input(1));
+    inference_x_row_ = larger(shape_.layer_input(0), shape_.layer_input(1));
     if (!saved_) allocate_chunk_buffers();
     if (job.layers || saved_) layers_ = job.layers ? *job.layers : saved_->layers;
   }
@@ -74,7 +76,7 @@ class ForwardPass {
     Walk walk;
     const Buffers& buffers;
     Rows<const T> input;
-    Index input_columns;
+    Index input_columns;  // that are given: without the context
     bool gathers;  // the input is copied into the direction's own order first
     T* x;          // that copy,
     Index x_row;   // and the stride of its rows
@@ -86,13 +88,13 @@ class ForwardPass {
     const std::size_t index = static_cast<std::size_t>(layer * shape_.directions + direction);
     const Rows<const T> input = input_of(layer);
     const Buffers& buffers = saved_ ? saved_->directions[index] : inference_;
-    const bool gathers = walk.own_order() || !input.regular();
+    const bool gathers = walk.own_order() || !input.regular() || (layer == 0 && shape_.context > 0);
     return {layer,
             direction,
             walk,
             buffers,
             input,
-            shape_.layer_input(layer),
+            shape_.given_input(layer),
             gathers,
             saved_ ? buffers.x : inference_x_,
             saved_ ? shape_.layer_input(layer) : inference_x_row_,
@@ -186,8 +188,27 @@ class ForwardPass {
                       .columns = I,
                       .gates = p.buffers.gates + row * 4 * k_.lanes,
                       .gates_panel = gates_panel_,
-                      .next_follows = next_follows});
+                      .next_follows = next_follows,
+                      .weight_columns = shape_.layer_input(p.layer)});
     interrupt_.poll(me.rank, static_cast<double>(rows.size() * I * maps_.x.panel_size()));
+  }
+
+  // The contexts of a step's rows, and their part of the gates.
+  void attend(const Place& p, Index step, Range rows, Index row, Index previous) {
+    if (p.layer > 0 || !shape_.context || rows.empty()) return;
+    T* x = p.x + row * p.x_row + shape_.input;
+    attending_.step(k_, rows, step, p.buffers.h + previous * width_.output, width_.output, x, p.x_row);
+    for (Index panel = 0; panel < maps_.x.panels(); ++panel)
+      input_product<T>(k_, maps_.x, p.weights, panel,
+                       {.rows = rows.size(),
+                        .x = x,
+                        .x_row = p.x_row,
+                        .columns = shape_.context,
+                        .gates = p.buffers.gates + row * 4 * k_.lanes,
+                        .gates_panel = gates_panel_,
+                        .adds = true,
+                        .first = shape_.input,
+                        .weight_columns = shape_.layer_input(0)});
   }
 
   void run_step(const Member& me, const Place& p, Index step, Index first) {
@@ -197,6 +218,7 @@ class ForwardPass {
     if (interrupt_.requested()) {
       for (int i = 0; i < 1 + maps_.reset_before + (shape_.proj > 0); ++i) me.meet();
     } else {
+      attend(p, step, rows, row, previous);
       const kernels::StepForward<T> s{.rows = larger(0, rows.size()),
                                       .panel_begin = me.panels.begin,
                                       .panel_end = me.panels.end,
@@ -218,7 +240,7 @@ class ForwardPass {
       const ProjectionStep<T> projection{
           .w_hr = p.weights.w_hr, .h = h, .h_row = width_.output, .panels = me.projection_panels};
       cell_forward(k_, shape_, maps_, s, projection, [&] { me.meet(); });
-      interrupt_.poll(me.rank, static_cast<double>(rows.size() * shape_.output() * shape_.hidden * shape_.gates()));
+      interrupt_.poll(me.rank, static_cast<double>(rows.size()) * work_of_row_);
       const Index first_row = row_of(p, step, first);
       outputs_.emit(me, {p.layer, p.direction, p.walk, width_.output, width_.state}, step,
                     p.buffers.h + first_row * width_.output, p.buffers.c + first_row * width_.state);
@@ -243,6 +265,8 @@ class ForwardPass {
   T* inference_x_ = nullptr;
   Index inference_x_row_ = 0;
   LayerBuffers<T> layers_;
+  const AttendingForward<T> attending_;
+  const double work_of_row_;  // and step
   const Outputs<T> outputs_;
 };
 

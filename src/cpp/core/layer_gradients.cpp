@@ -107,7 +107,7 @@ void LayerGradients<T>::input_gradient_rows(const Member& me, Index layer, Index
                    .weight = packed_[index(layer, direction)].w_ih,
                    .columns = I,
                    .column_panel_begin = 0,
-                   .column_panel_end = ceil_div(I, 4 * k_.lanes),
+                   .column_panel_end = layer > 0 ? ceil_div(I, 4 * k_.lanes) : shape_.given_panels(k_.lanes),
                    .start = direction == 0 ? Start::zero : Start::add,
                    .c = d_x + rows.begin * I,
                    .c_row = I,

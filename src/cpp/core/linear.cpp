@@ -66,26 +66,31 @@ PackedLinear<T>::PackedLinear(const kernels::KernelTable& table, Index outputs, 
 }
 
 template <class T>
+void PackedLinear<T>::multiply(Index rows, Index panel, const T* x, Index x_row, T* y, Index y_row) const {
+  const Index columns = map_.units_in(panel), L = kernels_->lanes;
+  const int width = static_cast<int>(ceil_div(columns, L));
+  kernels_->product({.rows = rows,
+                     .width = width,
+                     .a = x,
+                     .a_row = x_row,
+                     .b = weight_ + panel * inputs_ * map_.panel_size(),
+                     .b_step = width * L,
+                     .length = inputs_,
+                     .start = Start::bias,
+                     .bias = bias_ + panel * map_.panel_size(),
+                     .c = y + panel * map_.panel_size(),
+                     .c_row = y_row,
+                     .last_lanes = static_cast<int>(columns % L)});
+}
+
+template <class T>
 void PackedLinear<T>::forward(Index rows, const T* x, T* y, int threads, Interrupt::Check check) const {
   Interrupt interrupt(check);
-  const Index O = outputs(), I = inputs(), L = kernels_->lanes;
+  const Index O = outputs(), I = inputs();
   parallel(threads_for(rows, O, I, threads), [&](int rank, Team& team) noexcept {
     Part(rows, map_.panels(), rank, team.size()).visit(interrupt, [&](Range r, Index panel) {
-      const Index columns = map_.units_in(panel);
-      const int width = static_cast<int>(ceil_div(columns, L));
-      kernels_->product({.rows = r.size(),
-                         .width = width,
-                         .a = x + r.begin * I,
-                         .a_row = I,
-                         .b = weight_ + panel * I * map_.panel_size(),
-                         .b_step = width * L,
-                         .length = I,
-                         .start = Start::bias,
-                         .bias = bias_ + panel * map_.panel_size(),
-                         .c = y + r.begin * O + panel * map_.panel_size(),
-                         .c_row = O,
-                         .last_lanes = static_cast<int>(columns % L)});
-      interrupt.poll(rank, static_cast<double>(r.size() * I * columns));
+      multiply(r.size(), panel, x + r.begin * I, I, y + r.begin * O, O);
+      interrupt.poll(rank, static_cast<double>(r.size() * I * map_.units_in(panel)));
     });
   });
 }

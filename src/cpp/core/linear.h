@@ -16,10 +16,16 @@ class PackedLinear {
                int threads);
   Index outputs() const { return map_.units; }  // O
   Index inputs() const { return inputs_; }      // I
+  // The rows of one member: x [count][I], y [count][O], x_row and y_row apart.
+  void rows(Index count, const T* x, Index x_row, T* y, Index y_row) const {
+    for (Index panel = 0; panel < map_.panels(); ++panel) multiply(count, panel, x, x_row, y, y_row);
+  }
   // x [rows][I] -> y [rows][O]; incomplete once `check` asked to stop
   void forward(Index rows, const T* x, T* y, int threads, Interrupt::Check check) const;
 
  private:
+  void multiply(Index rows, Index panel, const T* x, Index x_row, T* y, Index y_row) const;
+
   const kernels::Kernels<T>* kernels_;
   kernels::PanelMap map_;
   Index inputs_;

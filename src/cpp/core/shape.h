@@ -21,13 +21,17 @@ struct StackShape {
   Index proj;        // 0: none
   double dropout;    // between layers
   Merge merge = Merge::concat;
+  Index context = 0;  // M: columns of the first layer's input that attention makes of the step before; 0: none
 
   bool is_lstm() const { return cell == Cell::lstm; }
   Index gates() const { return is_lstm() ? 4 : cell == Cell::gru || cell == Cell::gru_reset_before ? 3 : 1; }
   Index output() const { return proj ? proj : hidden; }  // P
   bool merges() const { return directions == 2 && merge != Merge::concat; }
   Index layer_output() const { return merges() ? output() : directions * output(); }  // columns of y
-  Index layer_input(Index layer) const { return layer == 0 ? input : layer_output(); }
+  Index given_input(Index layer) const { return layer == 0 ? input : layer_output(); }
+  Index layer_input(Index layer) const { return given_input(layer) + (layer == 0 ? context : 0); }
+  // Panels of the first layer's input, of four vectors of columns each, that hold nothing of the context.
+  Index given_panels(Index lanes) const { return context ? input / (4 * lanes) : ceil_div(input, 4 * lanes); }
   // Arrays per layer and direction: w_ih, w_hh, b_ih and b_hh with bias, w_hr with projection.
   Index arrays() const { return 2 + (bias ? 2 : 0) + (proj ? 1 : 0); }
 };

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/arena.h"
+#include "core/attention.h"
 #include "core/batch.h"
 #include "core/interrupt.h"
 #include "core/shape.h"
@@ -29,6 +30,7 @@ struct Sequences {
   T* hn = nullptr;              // [L*D][B][P]
   T* cn = nullptr;              // [L*D][B][H], LSTM
   T* cells = nullptr;           // D*H columns, every c of the last layer as y has every h; or null
+  Attended<T> attended{};
 };
 
 // What a backward pass reads of them; the other arrays may be gone.
@@ -37,6 +39,7 @@ struct SequenceInput {
   Index array_steps;
   bool batch_first;
   const T* x;
+  Attended<T> attended{};
 };
 
 struct DropoutKey {
@@ -95,6 +98,7 @@ struct SequenceGradients {
   T* dx;   // zero on entry
   T* dh0;
   T* dc0;
+  AttendedGradient<T> attended{};
 };
 
 // The gradients of all weights, apart from the caller's arrays until add_to().

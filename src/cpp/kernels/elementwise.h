@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/activations.h"
+#include "kernels/attention.h"
 #include "kernels/combine.h"
 #include "kernels/dropout.h"
 #include "kernels/layer_norm.h"
@@ -26,6 +27,8 @@ constexpr ElementwiseKernels<T> elementwise_kernels() {
       .log_forward = activation_forward<Log, T>,
       .softmax_forward = softmax_forward<T>,
       .softmax_backward = softmax_backward<T>,
+      .attention_forward = attention_forward<T>,
+      .attention_backward = attention_backward<T>,
       .cross_entropy = cross_entropy<T>,
       .layer_norm_forward = layer_norm_forward<T>,
       .layer_norm_backward = layer_norm_backward<T>,

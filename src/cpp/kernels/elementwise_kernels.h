@@ -47,6 +47,35 @@ struct SoftmaxGradient {
   T* d_x;        // [rows][columns]
 };
 
+// One query over the keys and values of one sequence of `length` steps.
+template <class T>
+struct Attention {
+  Index length;
+  Index key_size;
+  Index value_size;
+  const T* query;   // [key_size]
+  const T* keys;    // [length][key_size], key_step apart
+  Index key_step;
+  const T* values;  // [length][value_size], value_step apart
+  Index value_step;
+  const T* v;       // [key_size]: the score is additive; null: it is a product
+  T scale;          // of the score
+  T* weights;       // [length]
+  T* context;       // [value_size]; 0 where length is 0
+};
+
+template <class T>
+struct AttentionGradient {
+  Attention<T> forward;  // its weights are read
+  const T* d_context;    // [value_size]
+  const T* d_weights;    // [length], or null: 0
+  T* d_query;            // [key_size]
+  T* d_keys;             // added to; lies as keys
+  T* d_values;           // added to; lies as values
+  T* d_v;                // [key_size] added to; null where v is
+  T* d_scores;           // [length] scratch
+};
+
 // losses[r] = scale[r] * n(targets[r]) + sum over c of spread[c] * n(c), n(c) = -log softmax(logits[r])[c], and its
 // gradient. The logits of a row with target -1 are not read: loss and gradient are 0.
 template <class T>
@@ -190,6 +219,8 @@ struct ElementwiseKernels {
   void (*log_forward)(const Activation<T>&) noexcept;
   void (*softmax_forward)(const Softmax<T>&) noexcept;
   void (*softmax_backward)(const SoftmaxGradient<T>&) noexcept;
+  void (*attention_forward)(const Attention<T>&) noexcept;
+  void (*attention_backward)(const AttentionGradient<T>&) noexcept;
   void (*cross_entropy)(const CrossEntropy<T>&) noexcept;
   void (*layer_norm_forward)(const LayerNorm<T>&) noexcept;
   void (*layer_norm_backward)(const LayerNormGradient<T>&) noexcept;
