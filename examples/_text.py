@@ -27,20 +27,21 @@ class Spelled(pyrnn.Module):
     vector: all that words from elsewhere bring along.
     """
 
-    def __init__(self, texts, known, dim, features=spelling, seed=None):
+    def __init__(self, known, dim, features=spelling, seed=None):
         counts = Counter(name for text in known for word in text for name in features(word))
-        self._rows = {}
-        numbers = {name: i for i, (name, n) in enumerate(counts.most_common(), 1) if n > 1}
-        for word in dict.fromkeys(word for text in texts for word in text):
-            self._rows[word] = [numbers.get(name, 0) for name in features(word)]
-        self._ids = {word: i for i, word in enumerate(self._rows)}
-        self._features = np.array(list(self._rows.values()))  # (words, features of each)
-        self.vectors = pyrnn.Embedding(len(numbers) + 1, dim, seed=seed)
+        self._numbers = {name: i for i, (name, n) in enumerate(counts.most_common(), 1) if n > 1}
+        self._of, self._ids, self._rows = features, {}, []
+        self.vectors = pyrnn.Embedding(len(self._numbers) + 1, dim, seed=seed)
         self.vectors.weight[...] = 0.1 * self.vectors.weight.data
 
-    def ids(self, text):
-        """The ids of a list of words."""
-        return np.array([self._ids[word] for word in text])
+    def ids(self, texts):
+        """The ids of texts, which are lists of words; new words get new ids."""
+        for word in dict.fromkeys(word for text in texts for word in text):
+            if word not in self._ids:
+                self._ids[word] = len(self._ids)
+                self._rows.append([self._numbers.get(name, 0) for name in self._of(word)])
+        self._features = np.array(self._rows)  # (words, features of each)
+        return [np.array([self._ids[word] for word in text]) for text in texts]
 
     def __call__(self, x):
         return self.vectors(self._features[x]).sum(axis=-2)

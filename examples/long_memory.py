@@ -1,9 +1,9 @@
 """Remembers something for 100 to 1000 steps, which a vanilla RNN does not learn to do.
 
-Adding: two numbers of a long sequence are marked; the answer, at the end, is their sum. Who always
-answers 1 has a squared error of 0.167. Copy: three symbols of four, then nothing for T steps, then
-they have to be repeated; who guesses has a loss of ln 4 = 1.386 (both Hochreiter & Schmidhuber
-1997). The picture shows why: how little of the gradient at the end arrives at the steps before.
+Adding: two numbers of a long sequence are marked, the answer at the end is their sum; who always
+says 1 has a squared error of 0.167. Copy: three symbols of four, T steps of nothing, then they have
+to be repeated; who guesses has a loss of ln 4 = 1.386 (Hochreiter & Schmidhuber 1997). Sequences
+grow during training, up to T. The picture: how little of the gradient at the end comes back.
 """
 
 from itertools import product
@@ -42,10 +42,9 @@ def copying(count, T, rng):
 
 
 def make_layer(cell, inputs, T, seed):
-    """A layer whose units keep what they have for 1 to T steps to begin with, each its own time u.
+    """A layer whose units keep what they have for u = 1 to T steps to begin with, log u uniform.
 
-    The forget gate, or update gate, starts at 1 - 1/u, the LSTM's input gate at 1/u, with log u
-    uniform: after Tallec & Ollivier 2018. An RNN has no gates; it starts as it is.
+    Forget or update gates start at 1 - 1/u, an LSTM's input gates at 1/u (Tallec & Ollivier 2018).
     """
     layer = CELLS[cell](inputs, UNITS, seed=seed)
     times, zeros = np.random.default_rng(seed).uniform(0, np.log(T), UNITS), np.zeros(UNITS)
@@ -58,7 +57,7 @@ def make_layer(cell, inputs, T, seed):
 
 
 def train(task, cell, T, batches, seed):
-    """The loss on new sequences, behind training on sequences that are seen once."""
+    """The loss on new sequences, after training on ever longer ones, each seen once."""
     is_adding = task == "adding"
     make = adding if is_adding else copying
     layer = make_layer(cell, 2 if is_adding else SYMBOLS + 2, T, seed)
@@ -66,10 +65,10 @@ def train(task, cell, T, batches, seed):
     model = pyrnn.Sequential(layer, *[pyrnn.LastStep()] * is_adding, head)
     loss = pyrnn.losses.MSE() if is_adding else pyrnn.losses.CrossEntropy()
     optimizer, rng = pyrnn.optim.Adam(1e-2), np.random.default_rng(seed)
-    schedule = pyrnn.optim.Cosine(optimizer, batches)
+    schedule = pyrnn.optim.Cosine(optimizer, 3 * batches)
     trainer = pyrnn.Trainer(model, loss, optimizer, clip_norm=1.0, schedule=schedule, seed=seed)
-    for _ in range(batches // 50):
-        trainer.fit(make(50 * BATCH, T, rng), batch_size=BATCH, progress=False)
+    for length, _ in product((T // 10, T // 3, T), range(batches // 50)):
+        trainer.fit(make(50 * BATCH, length, rng), batch_size=BATCH, progress=False)
     return trainer.evaluate(make(1000, T, np.random.default_rng(1000)))["loss"]
 
 
@@ -96,7 +95,7 @@ def draw(T, path):
     for cell in CELLS:
         axes.semilogy(np.maximum(arriving(cell, T), 1e-20), label=cell)
     axes.set(xlabel="t", ylabel="norm of dL/dh (LSTM: of h and c)", title="before training")
-    axes.legend(frameon=False)
+    axes.legend()
     figure.savefig(path, dpi=120)
 
 
@@ -104,7 +103,7 @@ def main():
     args = options(__doc__, seeds=2, plot="long_memory.png").parse_args()
     draw(40 if args.quick else 400, args.plot)
     for task, T in (("adding", 100), ("adding", 1000), ("copy", 100), ("copy", 1000)):
-        T, batches, losses = (20, 50, {}) if args.quick else (T, 1500, {})
+        T, batches, losses = (20, 50, {}) if args.quick else (T, 750, {})
         for cell, seed in product(CELLS, range(args.seeds)):
             losses.setdefault(cell, []).append(train(task, cell, T, batches, seed))
             print(f"  {task}, T = {T}, {cell}, seed {seed}: {losses[cell][-1]:.4f}", flush=True)

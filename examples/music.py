@@ -71,7 +71,7 @@ def draw(rolls, path):
 def main():
     parser = options(__doc__, seeds=2, plot="music.png")
     parser.add_argument("--midi", default="music.mid", help="file for the new chorale")
-    parser.add_argument("--temperature", type=float, default=0.7, help="below 1: more cautious")
+    parser.add_argument("--temperature", type=float, default=1.0, help="below 1: fewer notes")
     args = parser.parse_args()
     rolls = chorales()
     parts = split(len(rolls), 0.15, 0.2)

@@ -69,13 +69,14 @@ def main():
     targets = [np.array([names.index(tag) for tag in answer]) for answer in tags]
     accuracies = []
     for seed in range(args.seeds):
-        vectors = Spelled(sentences, known, 64, seed=seed)
-        data = [([vectors.ids(sentences[i]) for i in p], [targets[i] for i in p]) for p in parts]
+        vectors = Spelled(known, 64, seed=seed)
+        ids = vectors.ids(sentences)
+        data = [([ids[i] for i in part], [targets[i] for i in part]) for part in parts]
         trainer = train(vectors, *data[:2], len(names), 2 if args.quick else 15, seed)
         accuracies.append(100 * trainer.evaluate(data[2])["accuracy"])
         print(f"  seed {seed}: {accuracies[-1]:.2f} % right", flush=True)
     test, answers = [sentences[i] for i in parts[2]], [tags[i] for i in parts[2]]
-    (scores,) = trainer.predict([vectors.ids(test[0])])
+    (scores,) = trainer.predict(vectors.ids(test[:1]))
     show(test[0], answers[0], [names[i] for i in scores.argmax(axis=-1)])
     told = most_frequent(known, [tags[i] for i in parts[0]], test)
     report(

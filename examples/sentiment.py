@@ -79,8 +79,9 @@ def main():
 
     accuracies = []
     for seed in range(args.seeds):
-        vectors = Spelled(texts, known, 64, features, seed=seed)
-        data = [([vectors.ids(texts[i]) for i in part], labels[part]) for part in parts]
+        vectors = Spelled(known, 64, features, seed=seed)
+        ids = vectors.ids(texts)
+        data = [([ids[i] for i in part], labels[part]) for part in parts]
         trainer = train(vectors, *data[:2], 1 if args.quick else 10, seed)
         accuracies.append(100 * trainer.evaluate(data[2])["accuracy"])
         print(f"  seed {seed}: {accuracies[-1]:.2f} % right", flush=True)
