@@ -16,9 +16,7 @@ import numpy as np
 HERE = Path(__file__).parent
 README, RESULTS = HERE / "README.md", HERE / "results.json"
 BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
-HEAD = (
-    "| form | task | model | metric | result | to beat | beaten | for comparison |\n" + "|---" * 8
-)
+HEAD = "| form | task | model | metric | result | to beat | beaten | for comparison |"
 # In the order of the table: one row or more each, of this form, from data out of ...
 EXAMPLES = {
     "next_dish": ("one-to-one", "generated"),
@@ -58,7 +56,7 @@ def row(name, result):
         f"[{result['task']}]({name}.py) ({data})",
         result["model"],
         f"{result['metric']} ({result['better']} is better)",
-        f"**{mean:.4g}** ± {spread:.2g} ({len(result['results'])} seeds)",
+        f"**{mean:#.4g}** ± {spread:.2g} ({len(result['results'])} seeds)",
         f"{label}: {value:.4g}",
         "yes" if result["beaten"] else "**no**",
         "; ".join(f"{label}: {value:.4g}" for label, value in result["others"]) or "–",
@@ -69,15 +67,9 @@ def row(name, result):
 def with_table(text, results):
     """A README's text with the table of the results, one list of them for each example."""
     rows = [row(name, result) for name in EXAMPLES for result in results.get(name, [])]
-    before, rest = text.split(BEGIN)
-    return (
-        before
-        + BEGIN
-        + "\n".join([HEAD, "|---" * 8 + "|", *rows])
-        + "\n"
-        + END
-        + rest.split(END)[1]
-    )
+    before, _, rest = text.partition(BEGIN)
+    lines = "\n".join([HEAD, "|---" * 8 + "|", *rows, ""])
+    return before + BEGIN + lines + END + rest.partition(END)[2]
 
 
 def main():

@@ -79,12 +79,14 @@ def test_table_shows_the_kept_results():
     assert table.with_table(text, results) == text
     assert not any(result["quick"] for rows in results.values() for result in rows)
     assert set(results) == set(table.EXAMPLES)
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert lines[1] == "|---" * 8 + "|" and all(line.count("|") == 9 for line in lines)
 
 
 def test_table_says_what_is_not_beaten():
     result = {"task": "a", "model": "b", "metric": "c", "better": "lower", "results": [2.0, 4.0]}
     result |= {"baseline": ["d", 2.5], "others": [], "beaten": False}
-    assert "| **3** ± 1 (2 seeds) | d: 2.5 | **no** | – |" in table.row("spam", result)
+    assert "| **3.000** ± 1 (2 seeds) | d: 2.5 | **no** | – |" in table.row("spam", result)
 
 
 def test_archives_are_read_in_memory(tmp_path, monkeypatch):
