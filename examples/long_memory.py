@@ -103,7 +103,7 @@ def main():
     args = options(__doc__, seeds=2, plot="long_memory.png").parse_args()
     draw(40 if args.quick else 400, args.plot)
     for task, T in (("adding", 100), ("adding", 1000), ("copy", 100), ("copy", 1000)):
-        T, batches, losses = (20, 50, {}) if args.quick else (T, 750, {})
+        T, batches, losses = (20, 50, {}) if args.quick else (T, 1250, {})
         for cell, seed in product(CELLS, range(args.seeds)):
             losses.setdefault(cell, []).append(train(task, cell, T, batches, seed))
             print(f"  {task}, T = {T}, {cell}, seed {seed}: {losses[cell][-1]:.4f}", flush=True)
