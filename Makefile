@@ -1,4 +1,4 @@
-# make demo | test | test-full | test-peers | bench | bench-peers | bench-check | lint | wheel | clean
+# make demo | examples | test | test-full | test-peers | bench | bench-peers | bench-check | lint | wheel | clean
 # Needs Python >= 3.11 with venv, and g++. Everything else is installed into .venv.
 
 PYTHON ?= python3
@@ -9,20 +9,25 @@ SOURCES := CMakeLists.txt pyproject.toml $(shell find src -type f -not -name '*.
 WHEEL_BYTES := 3000000
 PROBE := build/bench/pyrnn_bench
 RESULTS := bench/results
+EXAMPLE_DATA := examples/data/.fetched
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: demo test test-full test-peers bench bench-peers bench-report bench-check lint wheel clean
+.PHONY: demo examples test test-full test-peers bench bench-peers bench-report bench-check lint wheel clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
 demo: $(VENV)/.with-plot
 	$(BIN)/python examples/char_lm.py
 
-test: $(VENV)/.with-test
+# All of them in full, or only `EXAMPLES="spam music"`, and the table of examples/README.md.
+examples: $(VENV)/.with-examples $(EXAMPLE_DATA)
+	$(BIN)/python examples/table.py $(EXAMPLES)
+
+test: $(VENV)/.with-test $(EXAMPLE_DATA)
 	$(BIN)/python -m pytest -m "not slow"
 
-test-full: $(VENV)/.with-test
+test-full: $(VENV)/.with-test $(EXAMPLE_DATA)
 	$(BIN)/python -m pytest
 
 test-peers: $(VENV)/.with-test $(VENV)/.with-torch
@@ -66,12 +71,16 @@ wheel: $(VENV)/.with-wheel-tools
 	$(BIN)/python tools/check_wheel.py dist/*.whl $(WHEEL_BYTES)
 
 clean:
-	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist examples/data .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # The package with one of its extras. Built without isolation, in a folder that stays, so that only
 # what changed is compiled again.
 $(VENV)/.with-%: $(SOURCES) $(VENV)/.build-tools
 	$(PIP) install --no-build-isolation --config-settings build-dir=build/{wheel_tag} ".[$*]"
+	touch $@
+
+$(EXAMPLE_DATA): examples/data.txt | $(VENV)/.build-tools
+	$(BIN)/python examples/fetch.py
 	touch $@
 
 $(PROBE): $(SOURCES) $(wildcard bench/cpp/*) $(VENV)/.build-tools

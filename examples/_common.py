@@ -1,0 +1,64 @@
+"""What the examples share: their options, their vocabularies, and the line with the result."""
+
+import argparse
+import json
+from collections import Counter
+
+import numpy as np
+
+
+def options(doc, seeds=5, plot=None):
+    """A parser with what every example takes; the first line of `doc` describes it."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=seeds, help="runs to take the mean of")
+    parser.add_argument("--quick", action="store_true", help="tiny, to see that it works")
+    if plot:
+        parser.add_argument("--plot", default=plot, help="file for the picture")
+    return parser
+
+
+def split(count, *shares, seed=0):
+    """Rows for training and for each share, such as 0.1 for validation and 0.1 for the test.
+
+    Always the same ones for the same seed: seeds of the training must not change the test.
+    """
+    rows = np.random.default_rng(seed).permutation(count)
+    sizes = [round(share * count) for share in shares]
+    return np.split(rows, np.cumsum([count - sum(sizes), *sizes])[:-1])
+
+
+class Vocabulary:
+    """Ids for the words that occur `least` times; 0 stands for every other word."""
+
+    def __init__(self, texts, least=2, size=None):
+        counts = Counter(word for text in texts for word in text)
+        words = [word for word, count in counts.most_common(size) if count >= least]
+        self.words = ["<unknown>", *words]
+        self._ids = {word: i for i, word in enumerate(self.words)}
+
+    def __len__(self):
+        return len(self.words)
+
+    def __call__(self, text):
+        """The ids of a list of words, one 0 for an empty text."""
+        return np.array([self._ids.get(word, 0) for word in text] or [0])
+
+
+def report(args, *, task, model, metric, results, baseline, others=(), better="higher"):
+    """Prints the mean over the seeds beside the baseline, and all of it as one line of JSON.
+
+    `baseline` is (name, value) of what has to be beaten; `others` are further ones to compare with.
+    Returns whether it is beaten.
+    """
+    mean, spread = float(np.mean(results)), float(np.std(results))
+    beaten = bool(mean > baseline[1] if better == "higher" else mean < baseline[1])
+    print(f"\n{task}: {metric}, {better} is better")
+    print(f"  {model}: {mean:.4g} (seeds 0 to {len(results) - 1}, deviation {spread:.2g})")
+    for name, value in (baseline, *others):
+        print(f"  {name}: {value:.4g}")
+    print(f"{model} {'beats' if beaten else 'DOES NOT BEAT'} {baseline[0]}.")
+    line = {"task": task, "model": model, "metric": metric, "better": better, "beaten": beaten}
+    line |= {"results": [float(r) for r in results], "quick": args.quick}
+    line |= {"baseline": list(baseline), "others": [list(other) for other in others]}
+    print(json.dumps(line, default=float))
+    return beaten
