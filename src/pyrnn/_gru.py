@@ -38,11 +38,19 @@ class GRU(Recurrent):
         bidirectional: bool = False,
         merge: str = "concat",
         reset_after: bool = True,
+        zoneout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        layer_norm: bool = False,
         recompute_every: int | str | None = None,
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
         self.reset_after = check_flag("GRU", "reset_after", reset_after)
+        if check_flag("GRU", "layer_norm", layer_norm) and not reset_after:
+            raise ValueError(
+                "GRU: layer_norm is True, expected False with reset_after=False: "
+                "only the form with reset_after=True is normalised"
+            )
         super().__init__(
             "gru" if reset_after else "gru_reset_before",
             Options(
@@ -55,6 +63,9 @@ class GRU(Recurrent):
                 bidirectional=bidirectional,
                 merge=merge,
                 recompute_every=recompute_every,
+                zoneout=zoneout,
+                recurrent_dropout=recurrent_dropout,
+                layer_norm=layer_norm,
                 dtype=dtype,
                 seed=seed,
             ),

@@ -1,9 +1,12 @@
 """Long short-term memory (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000)."""
 
+import math
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 
+from ._checks import check_flag, check_number, check_probability
 from ._options import Options
 from ._recurrent import Recurrent
 
@@ -43,10 +46,26 @@ class LSTM(Recurrent):
         bidirectional: bool = False,
         merge: str = "concat",
         proj_size: int = 0,
+        peephole: bool = False,
+        coupled_gates: bool = False,
+        cell_clip: float | None = None,
+        zoneout: float = 0.0,
+        zoneout_cell: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        layer_norm: bool = False,
         recompute_every: int | str | None = None,
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
+        owner = type(self).__name__
+        self.peephole = check_flag(owner, "peephole", peephole)
+        self.coupled_gates = check_flag(owner, "coupled_gates", coupled_gates)
+        self.cell_clip = None if cell_clip is None else check_number(owner, "cell_clip", cell_clip)
+        if self.cell_clip is not None and not 0 < self.cell_clip < math.inf:
+            raise ValueError(
+                f"{owner}: cell_clip is {self.cell_clip}, expected a finite number > 0, or None"
+            )
+        self.zoneout_cell = check_probability(owner, "zoneout_cell", zoneout_cell)
         super().__init__(
             "lstm",
             Options(
@@ -59,8 +78,32 @@ class LSTM(Recurrent):
                 bidirectional=bidirectional,
                 merge=merge,
                 recompute_every=recompute_every,
+                zoneout=zoneout,
+                recurrent_dropout=recurrent_dropout,
+                layer_norm=layer_norm,
                 dtype=dtype,
                 seed=seed,
                 proj_size=proj_size,
             ),
         )
+
+    @property
+    def _gates(self) -> int:
+        return 3 if self.coupled_gates else 4
+
+    def _vectors(self) -> Iterator[tuple[str, int]]:
+        if self.peephole:
+            yield "weight_peephole", (self._gates - 1) * self.hidden_size
+        yield from super()._vectors()
+        if self.layer_norm:
+            yield "weight_ln_c", self.hidden_size
+        if self.layer_norm and self.bias:
+            yield "bias_ln_c", self.hidden_size
+
+    def _cell_options(self) -> dict[str, Any]:
+        return super()._cell_options() | {
+            "peephole": self.peephole,
+            "coupled_gates": self.coupled_gates,
+            "cell_clip": self.cell_clip or 0.0,
+            "zoneout_cell": self.zoneout_cell,
+        }

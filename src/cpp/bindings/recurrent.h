@@ -50,7 +50,7 @@ std::vector<Weights<T>> weights_of(const StackShape& shape, const py::list& arra
 
 Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t input_size, py::ssize_t hidden_size,
                  py::ssize_t num_layers, bool bidirectional, bool bias, py::ssize_t proj_size, double dropout,
-                 const std::string& merge);
+                 const std::string& merge, const py::kwargs& options);
 
 void check_same_stack(const Stack& stack, const Stack& other, const char* name);
 

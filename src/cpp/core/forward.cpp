@@ -2,6 +2,7 @@
 #include "core/buffers.h"
 #include "core/cell_steps.h"
 #include "core/outputs.h"
+#include "core/state_masks.h"
 
 namespace pyrnn {
 namespace {
@@ -33,10 +34,16 @@ class ForwardPass {
                                  kRowsAhead / larger(1, batch_.rows() / (split.by_units ? 1 : split.threads))))),
         width_(shape_, k_.lanes),
         gates_panel_(gates_panel_stride(saved_ ? saved_->rows : chunk_ * batch_.rows(), k_.lanes)),
-        outputs_(job_, layers_) {
+        outputs_(job_, layers_),
+        masks_(shape_, batch_, k_, job.key) {
     // Of one width for all layers: members are not always in the same layer, and must stay in rows of their own.
     inference_x_row_ = larger(shape_.input, shape_.layer_input(1));
-    if (!saved_) allocate_chunk_buffers();
+    if (!saved_) want_chunk_buffers();
+    masks_.want(arena_);
+    arena_.allocate();
+    if (!saved_) shift_past_initial_state<T>(inference_, shape_, k_.lanes, -batch_.rows());
+    for (Index layer = 0; own_layers() && layer < shape_.layers; ++layer) layers_.input.push_back(by_turns_[layer % 2]);
+    layers_.first_row = batch_.offset(scope_.steps.begin);
     if (job.layers || saved_) layers_ = job.layers ? *job.layers : saved_->layers;
   }
 
@@ -54,17 +61,12 @@ class ForwardPass {
   }
 
  private:
-  void allocate_chunk_buffers() {
+  bool own_layers() const { return !saved_ && !job_.layers && shape_.layers > 1; }
+  void want_chunk_buffers() {
     const Index rows = chunk_ * batch_.rows();
-    want_buffers<T>(arena_, shape_, maps_, k_.lanes, rows, batch_.rows(), inference_);
+    want_buffers<T>(arena_, shape_, maps_, k_.lanes, rows, batch_.rows(), masks_.drops(), inference_);
     arena_.want(inference_x_, rows, inference_x_row_);
-    T* by_turns[2];
-    const bool own_layers = !job_.layers && shape_.layers > 1;
-    for (T*& input : by_turns) arena_.want(input, own_layers ? scope_.steps.rows(batch_) : 0, shape_.layer_input(1));
-    arena_.allocate();
-    shift_past_initial_state<T>(inference_, shape_, k_.lanes, -batch_.rows());
-    layers_.first_row = batch_.offset(scope_.steps.begin);
-    for (Index layer = 0; own_layers && layer < shape_.layers; ++layer) layers_.input.push_back(by_turns[layer % 2]);
+    for (T*& input : by_turns_) arena_.want(input, own_layers() ? scope_.steps.rows(batch_) : 0, shape_.layer_input(1));
   }
 
   // One layer and direction, as one member sees it.
@@ -120,6 +122,7 @@ class ForwardPass {
       if (p.gathers && !interrupt_.requested()) gather_input(me, p, first, end);
       me.meet();
       multiply_input(me, p, first, end);
+      if (shape_.options.layer_norm) normalise_input(me, p, first, end);
       for (Index step = first; step < end; ++step) run_step(me, p, step, first);
     }
     me.meet();
@@ -137,6 +140,8 @@ class ForwardPass {
       if (shape_.is_lstm()) copy_padded(seq_.c0 ? seq_.c0 + from * H : nullptr, H, c, width_.state);
       if (batch_.length(j) <= first) outputs_.store_state(p.layer, p.direction, j, h, c);
     }
+    masks_.begin(me, {p.layer, p.direction, p.walk});
+    masks_.drop(mine, p.buffers, initial);
   }
 
   // Inference: the last state of a chunk becomes the initial one of the next.
@@ -147,6 +152,7 @@ class ForwardPass {
       std::copy_n(state + (last + mine.begin) * row, mine.size() * row, state + (initial + mine.begin) * row);
     };
     carry(p.buffers.h, width_.output);
+    if (masks_.drops()) carry(p.buffers.h_in, width_.output);
     if (shape_.is_lstm()) carry(p.buffers.c, width_.state);
   }
 
@@ -189,12 +195,23 @@ class ForwardPass {
     interrupt_.poll(me.rank, static_cast<double>(rows.size() * I * maps_.x.panel_size()));
   }
 
+  NormRows<T> norm_rows(const Place& p, Index row, Range rows) const {
+    return {maps_, p.weights, p.buffers.norm, p.buffers.gates, gates_panel_, k_.lanes, row, larger(0, rows.size())};
+  }
+
+  void normalise_input(const Member& me, const Place& p, Index first, Index end) {
+    for (Index step = first; step < end; ++step) {
+      const Range rows = me.active_rows(p.walk.active(step));
+      if (!interrupt_.requested()) k_.gate_norm(norm_rows(p, row_of(p, step, first) + rows.begin, rows).input());
+    }
+  }
+
   void run_step(const Member& me, const Place& p, Index step, Index first) {
     const Range rows = me.active_rows(p.walk.active(step));
     const Index row = row_of(p, step, first) + rows.begin, previous = previous_row(p, step, first) + rows.begin;
-    T* h = p.buffers.h + row * width_.output;
+    T* h_new = p.buffers.h_new + row * width_.output;
     if (interrupt_.requested()) {
-      for (int i = 0; i < 1 + maps_.reset_before + (shape_.proj > 0); ++i) me.meet();
+      for (int i = 0; i < 1 + maps_.reset_before + (shape_.proj > 0) + masks_.any(); ++i) me.meet();
     } else {
       const kernels::StepForward<T> s{.rows = larger(0, rows.size()),
                                       .panel_begin = me.panels.begin,
@@ -202,6 +219,7 @@ class ForwardPass {
                                       .descending = step % 2 == 1,
                                       .map = maps_.h,
                                       .h_prev = p.buffers.h + previous * width_.output,
+                                      .h_in = p.buffers.h_in + previous * width_.output,
                                       .h_prev_row = width_.output,
                                       .h_prev_columns = shape_.output(),
                                       .w_hh = p.weights.w_hh,
@@ -210,15 +228,23 @@ class ForwardPass {
                                       .gates = p.buffers.gates + row * 4 * k_.lanes,
                                       .gates_panel = gates_panel_,
                                       .c_prev = p.buffers.c + previous * width_.state,
-                                      .c = p.buffers.c + row * width_.state,
-                                      .h = shape_.proj ? p.buffers.m + row * width_.state : h,
+                                      .c = p.buffers.c_new + row * width_.state,
+                                      .h = shape_.proj ? p.buffers.m + row * width_.state : h_new,
                                       .rh = p.buffers.rh + row * width_.state,
-                                      .state_row = width_.state};
+                                      .state_row = width_.state,
+                                      .lstm = PackedWeights<T>::lstm_options(shape_, p.weights),
+                                      .norm = norm_rows(p, row, rows).recurrent(),
+                                      .cell_norm = norm_rows(p, row, rows).cell(width_.state)};
       const ProjectionStep<T> projection{
-          .w_hr = p.weights.w_hr, .h = h, .h_row = width_.output, .panels = me.projection_panels};
+          .w_hr = p.weights.w_hr, .h = h_new, .h_row = width_.output, .panels = me.projection_panels};
       cell_forward(k_, shape_, maps_, s, projection, [&] { me.meet(); });
       interrupt_.poll(me.rank, static_cast<double>(rows.size() * shape_.output() * shape_.hidden * shape_.gates()));
       const Index first_row = row_of(p, step, first);
+      if (masks_.any()) {
+        masks_.finish_step(me, {p.layer, p.direction, p.walk}, step, p.buffers, first_row,
+                           previous_row(p, step, first));
+        me.meet();
+      }
       outputs_.emit(me, {p.layer, p.direction, p.walk, width_.output, width_.state}, step,
                     p.buffers.h + first_row * width_.output, p.buffers.c + first_row * width_.state);
     }
@@ -241,8 +267,10 @@ class ForwardPass {
   Buffers inference_{};
   T* inference_x_ = nullptr;
   Index inference_x_row_ = 0;
+  T* by_turns_[2] = {};  // inputs of the layers
   LayerBuffers<T> layers_;
   const Outputs<T> outputs_;
+  StateMasks<T> masks_;
 };
 
 }  // namespace
