@@ -25,8 +25,8 @@ test: $(VENV)/.with-test
 test-full: $(VENV)/.with-test
 	$(BIN)/python -m pytest
 
-test-peers: $(VENV)/.with-test $(VENV)/.with-torch
-	$(BIN)/python -m pytest tests/test_torch_parity.py
+test-peers: $(VENV)/.with-test $(VENV)/.with-torch $(VENV)/.with-onnxruntime
+	$(BIN)/python -m pytest tests/test_torch_parity.py tests/test_onnx_parity.py
 
 # pyrnn alone, as shares of what the machine can do; measuring takes under ten minutes.
 bench: $(VENV)/.with-bench $(PROBE)

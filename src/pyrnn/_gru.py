@@ -20,6 +20,11 @@ class GRU(Recurrent):
     reset_after=True is the form of torch.nn.GRU and cuDNN; False is that of the paper, of Keras'
     option of that name, and of ONNX' linear_before_reset=0.
 
+    `layer_norm`, for reset_after=True alone, makes of W_ih x and W_hh h LN(.) * weight_ln_ih and
+    LN(.) * weight_ln_hh (3H each, from 1), and adds the biases behind; mean and variance are over
+    the three gates of a row, LN(a) = (a - mean) / sqrt(variance + 1e-5). Ba et al. 2016, who
+    normalise the candidate's part by itself.
+
     `y, h = gru(x, h0=None, lengths=None, mask=None)`: shapes and all else as RNN describes it.
     Parameters have torch's names and shapes, gates in the order r, z, n: weight_ih_l0 (3H, I),
     weight_hh_l0 (3H, H), bias_ih_l0 (3H), bias_hh_l0 (3H), then _l1 ..., each followed by its

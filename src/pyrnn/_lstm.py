@@ -27,6 +27,23 @@ class LSTM(Recurrent):
     every h_t, the directions side by side whatever `merge`, 0 behind a row's end. `vjp` likewise;
     its pullback takes dcells, the gradient that the cells send back, as a third argument.
 
+    Options, all of which can be combined; zoneout and recurrent_dropout are as RNN describes them:
+
+    - `peephole`: i and f see c_{t-1}, o sees c_t: i = sigmoid(... + p_i * c_{t-1}), f likewise,
+      o = sigmoid(... + p_o * c_t); weight_peephole_l0 (3H) in the order i, f, o (Gers et al. 2002,
+      Graves 2013).
+    - `coupled_gates`: f = 1 - i. Weights and biases have the three gates i, g, o (3H rows),
+      peepholes i, o (2H). Greff et al. 2017 (CIFG), ONNX' input_forget.
+    - `cell_clip`: c_t is cut off at -cell_clip and cell_clip before o and h_t see it; no gradient
+      passes where it was (Sak et al. 2014; that of tf.clip_by_value).
+    - `zoneout_cell`: zoneout of c_t, with masks of its own. h_t comes from c_t as it was before, as
+      in the paper.
+    - `layer_norm` (Ba et al. 2016): W_ih x and W_hh h become LN(.) * weight_ln_ih and
+      LN(.) * weight_ln_hh, with the mean and variance over all gates of a row; the biases are
+      added behind. h_t = o * tanh(LN(c_t) * weight_ln_c + bias_ln_c), the peephole sees c_t itself.
+      Gains (4H), (4H), (H) start at 1, bias_ln_c (H; only with bias) at 0;
+      LN(a) = (a - mean) / sqrt(variance + 1e-5).
+
     Parameters have torch's names and shapes, gates in the order i, f, g, o: weight_ih_l0 (4H, I),
     weight_hh_l0 (4H, H or P), bias_ih_l0 (4H), bias_hh_l0 (4H), weight_hr_l0 (P, H) with a
     projection, then _l1 ..., each followed by its _reverse. As torch.nn.LSTM.

@@ -150,7 +150,7 @@ class Recurrent(Module):
         rng: int | None = None,
         recompute_every: int | str | None = None,
     ) -> tuple[Any, Pullback]:
-        """((y, state), pullback): the forward pass of training, with dropout between layers.
+        """((y, state), pullback): the forward pass of training, with all dropout and zoneout.
 
         `dx, dstate = pullback(dy=None, dstate=None)` goes back through time: shapes as those of
         x, state and y; None stands for zero; dx is None with need_dx=False. It adds into every
