@@ -30,9 +30,9 @@ test: $(VENV)/.with-test $(EXAMPLE_DATA)
 test-full: $(VENV)/.with-test $(EXAMPLE_DATA)
 	$(BIN)/python -m pytest
 
-test-peers: $(VENV)/.with-test $(VENV)/.with-torch
+test-peers: $(VENV)/.with-test $(VENV)/.with-torch $(VENV)/.with-onnxruntime
 	$(PIP) install --no-deps pytorch-crf==0.7.2
-	$(BIN)/python -m pytest tests/test_torch_parity.py tests/test_torch_parity_structured.py
+	$(BIN)/python -m pytest tests/test_torch_parity.py tests/test_torch_parity_structured.py tests/test_onnx_parity.py
 
 # pyrnn alone, as shares of what the machine can do; measuring takes under ten minutes.
 bench: $(VENV)/.with-bench $(PROBE)

@@ -14,6 +14,7 @@ import numpy as np
 import pyrnn
 import reference
 from compare import assert_close
+from draws import draw_lengths, state_masks
 
 LAYERS = {
     "rnn_tanh": (pyrnn.RNN, {"nonlinearity": "tanh"}),
@@ -44,6 +45,7 @@ class Case:
     merge: str = "concat"
     cells: bool = False  # every c is asked for
     recompute_every: int | str | None = None
+    options: tuple[tuple[str, float], ...] = ()  # of the cell: keywords and values
     dtype: str = "float64"
     T: int = 5
     B: int = 4
@@ -100,6 +102,7 @@ class Case:
             dtype=np.dtype(self.dtype),
             seed=self.seed,
             **options,
+            **dict(self.options),
         )
         rng = np.random.default_rng([self.seed, 1])
         bound = 1 / np.sqrt(self.hidden_size)
@@ -112,10 +115,11 @@ class Case:
         return Problem(self)
 
     def problem(self):
-        """The same, for tests against the twin: relu arguments keep off the kink."""
+        """The same, for tests against the twin: relu and cell_clip keep off their kinks."""
         for draw in itertools.count():
             problem = Problem(self, draw)
-            if self.cell != "rnn_relu" or problem.kink_distance > 50 * np.finfo(self.dtype).eps:
+            kinks = self.cell == "rnn_relu" or dict(self.options).get("cell_clip")
+            if not kinks or problem.kink_distance > 50 * np.finfo(self.dtype).eps:
                 return problem
 
 
@@ -171,14 +175,18 @@ class Problem:
         c = self.case
         weights = [p.data for p in self.layer.parameters()]
         options = c.num_layers, c.bidirectional, c.bias, c.proj_size, c.merge
-        return reference.Stack(c.cell, weights, *options)
+        return reference.Stack(c.cell, weights, *options, dict(c.options))
 
-    def twin_forward(self):
-        return self.twin.forward(self.x, self.h0, self.c0, self.lengths)
+    def twin_forward(self, draw=None):
+        """Inference, or training with the masks of that draw."""
+        seed = self.layer.extra_state()["dropout_seed"]
+        masks = None if draw is None else state_masks(self.case, seed, draw)
+        return self.twin.forward(self.x, self.h0, self.c0, self.lengths, state_masks=masks)
 
     @property
     def kink_distance(self):
-        return reference.kink_distance(self.twin_forward()[3])
+        """The smaller one of inference and of training with the first draw."""
+        return min(reference.kink_distance(self.twin_forward(draw)[3]) for draw in (None, 0))
 
     def outputs(self, y, h, c, cells=None):
         all_c = {} if cells is None else {"cells": cells}
@@ -189,9 +197,9 @@ class Problem:
         cells = None if cells is None else self.to_layout(cells)
         return self.outputs(self.to_layout(y), *self.unpack_state(state), cells)
 
-    def expected(self, heads=HEADS):
+    def expected(self, heads=HEADS, draw=0):
         """The twin's outputs, and its gradients when only `heads` send any back."""
-        y, h, c, tape = self.twin_forward()
+        y, h, c, tape = self.twin_forward(draw)
         d_y = self.d_y if "y" in heads else np.zeros_like(self.d_y)
         d_hn, d_cn = (g if n in heads else None for n, g in (("hn", self.d_hn), ("cn", self.d_cn)))
         d_cells = self.d_cells if "cells" in heads else None
@@ -205,11 +213,11 @@ class Problem:
         given = self.to_layout(self.x), self.state, self.lengths
         return self.returned(*self.layer(*given, **self.options))
 
-    def training(self, heads=HEADS):
+    def training(self, heads=HEADS, draw=0):
         """What vjp and its pullback return; gradients start from zero."""
         self.layer.zero_grad()
         x = self.to_layout(self.x)
-        outputs, pullback = self.layer.vjp(x, self.state, self.lengths, **self.options)
+        outputs, pullback = self.layer.vjp(x, self.state, self.lengths, rng=draw, **self.options)
         d_y = self.to_layout(self.d_y) if "y" in heads else None
         d_hn, d_cn = (g if n in heads else None for n, g in (("hn", self.d_hn), ("cn", self.d_cn)))
         if d_hn is None and d_cn is None:
@@ -227,24 +235,11 @@ class Problem:
         return self.returned(*outputs), inputs | named
 
 
-def draw_lengths(kind, T, B, rng):
-    """Lengths of one kind; ragged ones hold T at least once, so that no step is padding for all."""
-    if kind == "none":
-        return None
-    if kind == "full" or not B:
-        return np.full(B, T)
-    lengths = rng.integers(1, T + 1, B)
-    lengths[rng.integers(B)] = T
-    if kind == "zeros":
-        lengths[rng.integers(B)] = 0
-    return lengths
-
-
 def check_against_twin(case):
     """Inference, the training forward pass and all gradients of one case."""
     problem = case.problem()
+    assert_close(problem.inference(), problem.expected(draw=None)[0], case.dtype, case.terms)
     outputs, gradients = problem.expected()
-    assert_close(problem.inference(), outputs, case.dtype, case.terms)
     trained, actual = problem.training()
     assert_close(trained, outputs, case.dtype, case.terms)
     assert_close(actual, gradients, case.dtype, case.gradient_terms, backward=True)

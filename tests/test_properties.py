@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import pyrnn
 from cases import CELLS, Case, check_against_twin
+from cell_options import DRAWN, TAKEN, chosen
 from compare import assert_same_bits
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
@@ -19,8 +20,8 @@ sizes = st.integers(1, 35)
 
 
 @st.composite
-def cases(draw, **fixed):
-    """Any setting of any layer, small enough for the twin."""
+def cases(draw, masks=False, **fixed):
+    """Any setting of any layer, small enough for the twin; with options that draw masks or not."""
     cell = draw(st.sampled_from(CELLS))
     hidden_size = draw(st.integers(2, 35))
     projected = cell == "lstm" and draw(st.booleans())
@@ -36,6 +37,9 @@ def cases(draw, **fixed):
         "lengths": draw(st.sampled_from(["none", "ragged", "zeros"])),
         "state": draw(st.booleans()),
         "seed": draw(st.integers(0, 1000)),
+        "options": chosen(
+            n for n in TAKEN[cell] if draw(st.booleans()) and (masks or n not in DRAWN)
+        ),
     } | fixed
     if options["T"] == 0:
         options["lengths"] = "none"
@@ -65,7 +69,7 @@ def restrided(draw):
 
 
 @QUICK
-@given(cases())
+@given(cases(masks=True))
 def test_equals_the_twin(case):
     check_against_twin(case)
 

@@ -55,12 +55,12 @@ inline void cell_backward(Cell cell, const double (&gate)[4], State previous, St
   if (cell == Cell::rnn_tanh) {
     out[0] = d.h * (1 - now.h * now.h);
   } else if (cell == Cell::lstm) {
-    const double i = gate[0], f = gate[1], g = gate[2], o = gate[3], t = std::tanh(now.c);
+    const double i = gate[0], g = gate[1], o = gate[2], f = gate[3], t = std::tanh(now.c);
     const double dc = d.c + d.h * o * (1 - t * t);
     out[0] = dc * g * i * (1 - i);
-    out[1] = dc * previous.c * f * (1 - f);
-    out[2] = dc * i * (1 - g * g);
-    out[3] = d.h * t * o * (1 - o);
+    out[1] = dc * i * (1 - g * g);
+    out[2] = d.h * t * o * (1 - o);
+    out[3] = dc * previous.c * f * (1 - f);
   } else {
     const double n = gate[0], r = gate[1], z = gate[2], w_hn_h = gate[3];
     out[0] = d.h * (1 - z) * (1 - n * n);

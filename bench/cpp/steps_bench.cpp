@@ -57,6 +57,7 @@ void forward(const Step<T>& s) {
                 .panel_end = panel + 1,
                 .map = s.maps.h,
                 .h_prev = s.h_prev,
+                .h_in = s.h_prev,
                 .h_prev_row = s.state_row,
                 .h_prev_columns = s.units,
                 .w_hh = s.w.forward,

@@ -20,6 +20,11 @@ class GRU(Recurrent):
     reset_after=True is the form of torch.nn.GRU and cuDNN; False is that of the paper, of Keras'
     option of that name, and of ONNX' linear_before_reset=0.
 
+    `layer_norm`, for reset_after=True alone, makes of W_ih x and W_hh h LN(.) * weight_ln_ih and
+    LN(.) * weight_ln_hh (3H each, from 1), and adds the biases behind; mean and variance are over
+    the three gates of a row, LN(a) = (a - mean) / sqrt(variance + 1e-5). Ba et al. 2016, who
+    normalise the candidate's part by itself.
+
     `y, h = gru(x, h0=None, lengths=None, mask=None)`: shapes and all else as RNN describes it.
     Parameters have torch's names and shapes, gates in the order r, z, n: weight_ih_l0 (3H, I),
     weight_hh_l0 (3H, H), bias_ih_l0 (3H), bias_hh_l0 (3H), then _l1 ..., each followed by its
@@ -38,11 +43,19 @@ class GRU(Recurrent):
         bidirectional: bool = False,
         merge: str = "concat",
         reset_after: bool = True,
+        zoneout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        layer_norm: bool = False,
         recompute_every: int | str | None = None,
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
         self.reset_after = check_flag("GRU", "reset_after", reset_after)
+        if check_flag("GRU", "layer_norm", layer_norm) and not reset_after:
+            raise ValueError(
+                "GRU: layer_norm is True, expected False with reset_after=False: "
+                "only the form with reset_after=True is normalised"
+            )
         super().__init__(
             "gru" if reset_after else "gru_reset_before",
             Options(
@@ -55,6 +68,9 @@ class GRU(Recurrent):
                 bidirectional=bidirectional,
                 merge=merge,
                 recompute_every=recompute_every,
+                zoneout=zoneout,
+                recurrent_dropout=recurrent_dropout,
+                layer_norm=layer_norm,
                 dtype=dtype,
                 seed=seed,
             ),

@@ -1,9 +1,12 @@
 """Long short-term memory (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000)."""
 
+import math
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 
+from ._checks import check_flag, check_number, check_probability
 from ._options import Options
 from ._recurrent import Recurrent
 
@@ -24,6 +27,23 @@ class LSTM(Recurrent):
     every h_t, the directions side by side whatever `merge`, 0 behind a row's end. `vjp` likewise;
     its pullback takes dcells, the gradient that the cells send back, as a third argument.
 
+    Options, all of which can be combined; zoneout and recurrent_dropout are as RNN describes them:
+
+    - `peephole`: i and f see c_{t-1}, o sees c_t: i = sigmoid(... + p_i * c_{t-1}), f likewise,
+      o = sigmoid(... + p_o * c_t); weight_peephole_l0 (3H) in the order i, f, o (Gers et al. 2002,
+      Graves 2013).
+    - `coupled_gates`: f = 1 - i. Weights and biases have the three gates i, g, o (3H rows),
+      peepholes i, o (2H). Greff et al. 2017 (CIFG), ONNX' input_forget.
+    - `cell_clip`: c_t is cut off at -cell_clip and cell_clip before o and h_t see it; no gradient
+      passes where it was (Sak et al. 2014; that of tf.clip_by_value).
+    - `zoneout_cell`: zoneout of c_t, with masks of its own. h_t comes from c_t as it was before, as
+      in the paper.
+    - `layer_norm` (Ba et al. 2016): W_ih x and W_hh h become LN(.) * weight_ln_ih and
+      LN(.) * weight_ln_hh, with the mean and variance over all gates of a row; the biases are
+      added behind. h_t = o * tanh(LN(c_t) * weight_ln_c + bias_ln_c), the peephole sees c_t itself.
+      Gains (4H), (4H), (H) start at 1, bias_ln_c (H; only with bias) at 0;
+      LN(a) = (a - mean) / sqrt(variance + 1e-5).
+
     Parameters have torch's names and shapes, gates in the order i, f, g, o: weight_ih_l0 (4H, I),
     weight_hh_l0 (4H, H or P), bias_ih_l0 (4H), bias_hh_l0 (4H), weight_hr_l0 (P, H) with a
     projection, then _l1 ..., each followed by its _reverse. As torch.nn.LSTM.
@@ -43,10 +63,26 @@ class LSTM(Recurrent):
         bidirectional: bool = False,
         merge: str = "concat",
         proj_size: int = 0,
+        peephole: bool = False,
+        coupled_gates: bool = False,
+        cell_clip: float | None = None,
+        zoneout: float = 0.0,
+        zoneout_cell: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        layer_norm: bool = False,
         recompute_every: int | str | None = None,
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
+        owner = type(self).__name__
+        self.peephole = check_flag(owner, "peephole", peephole)
+        self.coupled_gates = check_flag(owner, "coupled_gates", coupled_gates)
+        self.cell_clip = None if cell_clip is None else check_number(owner, "cell_clip", cell_clip)
+        if self.cell_clip is not None and not 0 < self.cell_clip < math.inf:
+            raise ValueError(
+                f"{owner}: cell_clip is {self.cell_clip}, expected a finite number > 0, or None"
+            )
+        self.zoneout_cell = check_probability(owner, "zoneout_cell", zoneout_cell)
         super().__init__(
             "lstm",
             Options(
@@ -59,8 +95,32 @@ class LSTM(Recurrent):
                 bidirectional=bidirectional,
                 merge=merge,
                 recompute_every=recompute_every,
+                zoneout=zoneout,
+                recurrent_dropout=recurrent_dropout,
+                layer_norm=layer_norm,
                 dtype=dtype,
                 seed=seed,
                 proj_size=proj_size,
             ),
         )
+
+    @property
+    def _gates(self) -> int:
+        return 3 if self.coupled_gates else 4
+
+    def _vectors(self) -> Iterator[tuple[str, int]]:
+        if self.peephole:
+            yield "weight_peephole", (self._gates - 1) * self.hidden_size
+        yield from super()._vectors()
+        if self.layer_norm:
+            yield "weight_ln_c", self.hidden_size
+        if self.layer_norm and self.bias:
+            yield "bias_ln_c", self.hidden_size
+
+    def _cell_options(self) -> dict[str, Any]:
+        return super()._cell_options() | {
+            "peephole": self.peephole,
+            "coupled_gates": self.coupled_gates,
+            "cell_clip": self.cell_clip or 0.0,
+            "zoneout_cell": self.zoneout_cell,
+        }

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ._checks import check_size, describe
+from ._checks import check_choice, check_size, describe
 
 GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3, "gru_reset_before": 3}
 MERGES = ("concat", "sum", "mul", "average")
@@ -28,6 +28,9 @@ class Options:
     recompute_every: Any
     dtype: Any
     seed: Any
+    zoneout: Any
+    recurrent_dropout: Any
+    layer_norm: Any = False
     proj_size: Any = 0
 
 
@@ -44,6 +47,25 @@ def check_every(owner: str, value: Any) -> Every:
             f"{owner}: recompute_every is {describe(value)}, expected an integer, 'sqrt' or None"
         )
     return check_size(owner, "recompute_every", value)
+
+
+def check_merge(owner: str, value: Any, bidirectional: bool) -> str:
+    """How the outputs of both directions become one."""
+    merge = check_choice(owner, "merge", value, MERGES)
+    if merge != "concat" and not bidirectional:
+        raise ValueError(f"{owner}: merge is {merge!r}, expected 'concat' with bidirectional=False")
+    return merge
+
+
+def check_projection(owner: str, value: Any, hidden_size: int) -> int:
+    """proj_size: 0, or less than hidden_size."""
+    size = check_size(owner, "proj_size", value, minimum=0)
+    if size >= hidden_size:
+        raise ValueError(
+            f"{owner}: proj_size is {size}, expected less than "
+            f"hidden_size = {hidden_size} (0: no projection)"
+        )
+    return size
 
 
 def steps_between(every: Every, steps: int) -> int:

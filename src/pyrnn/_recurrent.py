@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from . import _core, init
+from . import _core, _options, init
 from ._checks import (
-    check_choice,
     check_dtype,
     check_flag,
     check_memory,
@@ -21,7 +20,6 @@ from ._checks import (
 from ._draws import Draws
 from ._inputs import read_gradient, read_inputs, read_state
 from ._module import Additions, Module, Pullback
-from ._options import GATES, MAX_LAYERS, MERGES, Every, Options, check_every, steps_between
 from ._packing import PackedWeights
 from ._parameter import Parameter
 from ._runtime import num_threads
@@ -36,29 +34,25 @@ class Recurrent(Module):
     state_names: ClassVar[tuple[str, ...]] = ("h0",)
     _not_pickled: ClassVar[frozenset[str]] = Module._not_pickled | {"_stack"}
 
-    def __init__(self, cell: str, options: Options) -> None:
+    def __init__(self, cell: str, options: _options.Options) -> None:
         owner = type(self).__name__
         self.cell = cell
         self.input_size = check_size(owner, "input_size", options.input_size, minimum=0)
         self.hidden_size = check_size(owner, "hidden_size", options.hidden_size)
-        self.num_layers = check_size(owner, "num_layers", options.num_layers, maximum=MAX_LAYERS)
+        layers, most = options.num_layers, _options.MAX_LAYERS
+        self.num_layers = check_size(owner, "num_layers", layers, maximum=most)
         self.bias = check_flag(owner, "bias", options.bias)
         self.batch_first = check_flag(owner, "batch_first", options.batch_first)
         self.dropout = check_probability(owner, "dropout", options.dropout)
         self.bidirectional = check_flag(owner, "bidirectional", options.bidirectional)
-        self.merge = check_choice(owner, "merge", options.merge, MERGES)
-        if self.merge != "concat" and not self.bidirectional:
-            raise ValueError(
-                f"{owner}: merge is {self.merge!r}, expected 'concat' with bidirectional=False"
-            )
-        self.recompute_every: Every = check_every(owner, options.recompute_every)
+        self.merge = _options.check_merge(owner, options.merge, self.bidirectional)
+        self.recompute_every: _options.Every = _options.check_every(owner, options.recompute_every)
+        self.zoneout = check_probability(owner, "zoneout", options.zoneout)
+        rate = options.recurrent_dropout
+        self.recurrent_dropout = check_probability(owner, "recurrent_dropout", rate)
+        self.layer_norm = check_flag(owner, "layer_norm", options.layer_norm)
         self.dtype = check_dtype(owner, options.dtype)
-        self.proj_size = check_size(owner, "proj_size", options.proj_size, minimum=0)
-        if self.proj_size >= self.hidden_size:
-            raise ValueError(
-                f"{owner}: proj_size is {self.proj_size}, expected less than "
-                f"hidden_size = {self.hidden_size} (0: no projection)"
-            )
+        self.proj_size = _options.check_projection(owner, options.proj_size, self.hidden_size)
         if self.dropout and self.num_layers == 1:
             message = f"{owner}: dropout={self.dropout} acts between layers, and there is only one"
             warnings.warn(message, stacklevel=3)
@@ -71,14 +65,17 @@ class Recurrent(Module):
         self._draws = Draws(int(rng.integers(2**63)))
         for name, shape in self._shapes():
             parameter = Parameter.zeros(shape, self.dtype)
-            init.uniform(parameter, 1 / math.sqrt(self.hidden_size), generator=rng)
+            if name.startswith("weight_ln"):
+                init.ones(parameter)
+            elif not name.startswith("bias_ln"):
+                init.uniform(parameter, 1 / math.sqrt(self.hidden_size), generator=rng)
             setattr(self, name, parameter)
         self._names = [name for name, _ in self._shapes()]
         self._packing: PackedWeights[_core.Packed] = PackedWeights()
 
     def _shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         """(name, shape) of every parameter, in torch's order, which is the core's too."""
-        rows = GATES[self.cell] * self.hidden_size
+        rows = self._gates * self.hidden_size
         for layer in range(self.num_layers):
             width = self.num_features if layer else self.input_size
             for direction in ("", "_reverse")[: self.num_directions]:
@@ -90,6 +87,24 @@ class Recurrent(Module):
                     yield f"bias_hh_{suffix}", (rows,)
                 if self.proj_size:
                     yield f"weight_hr_{suffix}", (self.proj_size, self.hidden_size)
+                for name, size in self._vectors():
+                    yield f"{name}_{suffix}", (size,)
+
+    @property
+    def _gates(self) -> int:
+        """How many blocks of hidden_size rows W_ih and W_hh have."""
+        return _options.GATES[self.cell]
+
+    def _vectors(self) -> Iterator[tuple[str, int]]:
+        """(name, size) of the parameters of one layer and direction that act unit by unit."""
+        if self.layer_norm:
+            yield "weight_ln_ih", self._gates * self.hidden_size
+            yield "weight_ln_hh", self._gates * self.hidden_size
+
+    def _cell_options(self) -> dict[str, Any]:
+        """What the core has to know of the options of the cell."""
+        names = "zoneout", "recurrent_dropout", "layer_norm"
+        return {name: getattr(self, name) for name in names}
 
     @property
     def num_directions(self) -> int:
@@ -135,7 +150,7 @@ class Recurrent(Module):
         rng: int | None = None,
         recompute_every: int | str | None = None,
     ) -> tuple[Any, Pullback]:
-        """((y, state), pullback): the forward pass of training, with dropout between layers.
+        """((y, state), pullback): the forward pass of training, with all dropout and zoneout.
 
         `dx, dstate = pullback(dy=None, dstate=None)` goes back through time: shapes as those of
         x, state and y; None stands for zero; dx is None with need_dx=False. It adds into every
@@ -150,10 +165,11 @@ class Recurrent(Module):
         inputs = read_inputs(self, x, state, lengths, mask)
         need_dx = check_flag(type(self).__name__, "need_dx", need_dx)
         return_cells = self._check_return_cells(return_cells)
-        every = check_every(type(self).__name__, recompute_every) or self.recompute_every
+        every = _options.check_every(type(self).__name__, recompute_every) or self.recompute_every
         draw = self._draws.next(self, rng)
         given = (inputs.x, inputs.h0, inputs.c0, inputs.lengths, inputs.batch_first, return_cells)
-        training = (self._draws.seed, draw, steps_between(every, inputs.steps), num_threads())
+        steps = _options.steps_between(every, inputs.steps)
+        training = (self._draws.seed, draw, steps, num_threads())
         weights = self.weights()
         y, hn, cn, cells, saved = self._stack.forward_train(self._packed(), *given, *training)
         outputs: tuple[Any, ...] = inputs.from_core(y), inputs.state_from_core(hn, cn)
@@ -205,18 +221,10 @@ class Recurrent(Module):
     @cached_property
     def _stack(self) -> _core.Stack:
         """The core's description of this layer."""
-        return _core.Stack(
-            self.cell,
-            self.dtype.name,
-            self.input_size,
-            self.hidden_size,
-            self.num_layers,
-            self.bidirectional,
-            self.bias,
-            self.proj_size,
-            self.dropout,
-            self.merge,
-        )
+        kind = self.cell, self.dtype.name
+        sizes = self.input_size, self.hidden_size, self.num_layers
+        options = self.bidirectional, self.bias, self.proj_size, self.dropout, self.merge
+        return _core.Stack(*(kind + sizes + options), **self._cell_options())
 
     def _check_return_cells(self, value: Any) -> bool:
         """The flag, False for layers without cells."""

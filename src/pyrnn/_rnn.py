@@ -36,6 +36,14 @@ class RNN(Recurrent):
       directions, what goes from layer to layer is kept whole, and two layers' gradients of it in
       the pullback: T B D*H elements each (T B H if merged); merge="mul" keeps both h of each layer.
 
+    - `zoneout` (Krueger et al. 2016): in `vjp`, each unit of h_t keeps the value of h_{t-1} with
+      this probability, drawn anew at each step; inference takes the mean,
+      (1 - zoneout) * h_t + zoneout * h_{t-1}. y has what was kept.
+    - `recurrent_dropout` (Gal & Ghahramani 2016): in `vjp`, W_hh sees h_{t-1} with units dropped
+      with this probability, the others divided by 1 minus it. One mask for a row's whole sequence
+      and for all gates, where Keras draws one per gate; what passes W_hh by (y, z * h_{t-1} of a
+      GRU) is left alone.
+
     Between layers, `vjp` drops with probability `dropout`. Parameters have torch's names and
     shapes, weight_ih_l0 (H, I), weight_hh_l0 (H, H), bias_ih_l0 (H), bias_hh_l0 (H), then _l1 ...,
     each followed by its _reverse; they start in U(-1/sqrt(H), 1/sqrt(H)) by `seed`. x, states
@@ -55,6 +63,8 @@ class RNN(Recurrent):
         dropout: float = 0.0,
         bidirectional: bool = False,
         merge: str = "concat",
+        zoneout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         recompute_every: int | str | None = None,
         dtype: Any = np.float32,
         seed: int | None = None,
@@ -72,6 +82,8 @@ class RNN(Recurrent):
                 bidirectional=bidirectional,
                 merge=merge,
                 recompute_every=recompute_every,
+                zoneout=zoneout,
+                recurrent_dropout=recurrent_dropout,
                 dtype=dtype,
                 seed=seed,
             ),

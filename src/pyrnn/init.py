@@ -93,11 +93,15 @@ def forget_gate_bias(lstm: Module, value: float = 1.0) -> None:
     """Sets the forget gate's bias to `value` in every layer and direction of one LSTM.
 
     An LSTM adds two biases: bias_ih gets `value` and bias_hh gets 0 in the forget gate's part.
-    Jozefowicz et al. 2015. TypeError if the module is no LSTM, ValueError if it has no bias.
+    Jozefowicz et al. 2015. TypeError if the module is no LSTM, ValueError if it has no bias or
+    coupled gates, which have no forget gate of their own.
     """
     if getattr(lstm, "cell", None) != "lstm":
         raise TypeError(f"init.forget_gate_bias: got {type(lstm).__name__}, expected an LSTM")
-    biases = [(name, p) for name, p in lstm.named_parameters() if name.startswith("bias_")]
+    if getattr(lstm, "coupled_gates", False):
+        raise ValueError("init.forget_gate_bias: this LSTM has coupled_gates=True, no forget gate")
+    ours = ("bias_ih", "bias_hh")
+    biases = [(name, p) for name, p in lstm.named_parameters() if name.startswith(ours)]
     if not biases:
         raise ValueError("init.forget_gate_bias: this LSTM was made with bias=False")
     for name, parameter in biases:

@@ -19,11 +19,49 @@ void check_sizes(const StackShape& s) {
               " and num_layers " + std::to_string(s.layers) + ", expected weights that fit the address space");
 }
 
+// The options of the cells that are given by name.
+CellOptions read_options(const py::kwargs& given) {
+  CellOptions options;
+  const std::map<std::string, bool*> flags = {
+      {"peephole", &options.peephole}, {"coupled_gates", &options.coupled_gates}, {"layer_norm", &options.layer_norm}};
+  const std::map<std::string, double*> numbers = {{"cell_clip", &options.cell_clip},
+                                                  {"zoneout", &options.zoneout},
+                                                  {"zoneout_cell", &options.zoneout_cell},
+                                                  {"recurrent_dropout", &options.recurrent_dropout}};
+  for (const auto& [key, value] : given) {
+    const auto name = py::cast<std::string>(key);
+    const auto flag = flags.find(name);
+    const auto number = numbers.find(name);
+    if (flag != flags.end()) {
+      *flag->second = py::cast<bool>(value);
+    } else {
+      if (number == numbers.end()) throw py::type_error(name + ": expected an option of the cells");
+      *number->second = py::cast<double>(value);
+    }
+  }
+  return options;
+}
+
+void check_options(const CellOptions& o, Cell cell) {
+  const bool of_lstm = o.peephole || o.coupled_gates || o.cell_clip != 0 || o.zoneout_cell != 0;
+  require(!of_lstm || cell == Cell::lstm,
+          "peephole, coupled_gates, cell_clip or zoneout_cell: given, expected for cell 'lstm' alone");
+  require(!o.layer_norm || cell == Cell::lstm || cell == Cell::gru,
+          "layer_norm: true, expected false but for cell 'lstm' or 'gru'");
+  require(o.cell_clip >= 0, "cell_clip: " + std::to_string(o.cell_clip) + ", expected at least 0");
+  const auto check = [](const char* name, double p) {
+    require(p >= 0 && p <= 1, name + (": " + std::to_string(p)) + ", expected 0 to 1");
+  };
+  check("zoneout", o.zoneout);
+  check("zoneout_cell", o.zoneout_cell);
+  check("recurrent_dropout", o.recurrent_dropout);
+}
+
 }  // namespace
 
 Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t input_size, py::ssize_t hidden_size,
                  py::ssize_t num_layers, bool bidirectional, bool bias, py::ssize_t proj_size, double dropout,
-                 const std::string& merge) {
+                 const std::string& merge, const py::kwargs& options) {
   static const std::map<std::string, Cell> cells = {{"rnn_tanh", Cell::rnn_tanh},
                                                     {"rnn_relu", Cell::rnn_relu},
                                                     {"lstm", Cell::lstm},
@@ -48,6 +86,8 @@ Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t 
   require(merging != merges.end(), "merge: '" + merge + "', expected concat, sum, mul or average");
   require(bidirectional || merging->second == Merge::concat,
           "merge: '" + merge + "', expected concat for one direction");
+  const CellOptions cell_options = read_options(options);
+  check_options(cell_options, found->second);
   const Stack stack{{.cell = found->second,
                      .input = input_size,
                      .hidden = hidden_size,
@@ -56,7 +96,8 @@ Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t 
                      .bias = bias,
                      .proj = proj_size,
                      .dropout = dropout,
-                     .merge = merging->second},
+                     .merge = merging->second,
+                     .options = cell_options},
                     dtype == "float32"};
   check_sizes(stack.shape);
   return stack;
@@ -70,7 +111,7 @@ void check_same_stack(const Stack& stack, const Stack& other, const char* name) 
   const StackShape &a = stack.shape, &b = other.shape;
   require(stack.single == other.single && a.cell == b.cell && a.input == b.input && a.hidden == b.hidden &&
               a.layers == b.layers && a.directions == b.directions && a.bias == b.bias && a.proj == b.proj &&
-              a.merge == b.merge && a.context == b.context,
+              a.merge == b.merge && a.context == b.context && a.options == b.options,
           std::string(name) + ": made by a Stack of another configuration, expected one of this Stack");
 }
 
@@ -99,6 +140,14 @@ std::vector<Weights<T>> weights_of(const StackShape& shape, const py::list& arra
       if (shape.bias) w.b_ih = take({G}, "(gates*hidden_size,)");
       if (shape.bias) w.b_hh = take({G}, "(gates*hidden_size,)");
       if (shape.proj) w.w_hr = take({P, H}, "(proj_size, hidden_size)");
+      if (shape.options.peephole)
+        w.peephole = take({(shape.gates() - 1) * H}, "(3*hidden_size,), or 2*hidden_size with coupled gates");
+      if (shape.options.layer_norm) {
+        w.ln_ih = take({G}, "(gates*hidden_size,)");
+        w.ln_hh = take({G}, "(gates*hidden_size,)");
+        if (shape.is_lstm()) w.ln_c = take({H}, "(hidden_size,)");
+        if (shape.is_lstm() && shape.bias) w.b_ln_c = take({H}, "(hidden_size,)");
+      }
       all.push_back(w);
     }
   return all;

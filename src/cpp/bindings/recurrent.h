@@ -51,7 +51,7 @@ std::vector<Weights<T>> weights_of(const StackShape& shape, const py::list& arra
 
 Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t input_size, py::ssize_t hidden_size,
                  py::ssize_t num_layers, bool bidirectional, bool bias, py::ssize_t proj_size, double dropout,
-                 const std::string& merge);
+                 const std::string& merge, const py::kwargs& options);
 
 // Refuses a stack that attends to a memory, for calls that have none.
 void require_plain(const Stack& stack);

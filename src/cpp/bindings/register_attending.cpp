@@ -12,6 +12,7 @@ Stack attending(const Stack& stack, py::ssize_t context) {
   const StackShape& s = stack.shape;
   require(s.layers == 1 && s.directions == 1 && s.proj == 0,
           "attending: needs a Stack of one layer and direction, without projection");
+  require(s.options == CellOptions{}, "attending: needs a Stack without options of the cell");
   require(context >= 1 && context < Index{1} << 31,
           "context: " + std::to_string(context) + ", expected 1 to 2**31 - 1");
   Stack result = stack;

@@ -4,6 +4,7 @@
 #include "core/attending.h"
 #include "core/cell_steps.h"
 #include "core/layer_gradients.h"
+#include "core/state_gradients.h"
 
 namespace pyrnn {
 namespace {
@@ -32,6 +33,7 @@ class BackwardPass {
         packed_(weights.size()),
         output_gradients_(saved, k_, grad_, d_layers_),
         attending_(saved, grad_, maps_),
+        states_(saved, grad_, maps_),
         layer_gradients_(saved, maps_, packed_, weight_gradients, interrupt_) {
     allocate(d_layers);
   }
@@ -50,7 +52,8 @@ class BackwardPass {
         for (Index direction = scope_.directions.begin; direction < scope_.directions.end; ++direction)
           run_direction(me, layer, direction);
         team.barrier();
-        layer_gradients_.run(me, layer, input_gradient(layer), d_projected_);
+        layer_gradients_.run(me, layer, input_gradient(layer),
+                             {gate_gradients(layer, 0), gate_gradients(layer, shape_.directions - 1)});
         team.barrier();
         if (layer == 0) attending_.store_input_gradient(me);
       }
@@ -69,14 +72,18 @@ class BackwardPass {
   void allocate(const LayerBuffers<T>* d_layers) {
     for_each_direction([&](Index layer, std::size_t i) { packed_[i].want(arena_, maps_, shape_, layer, k_.lanes); });
     const Index B = batch_.rows();
-    arena_.want(d_h_, B, width_.output);
-    arena_.want(d_c_, B, width_.state);
     arena_.want(d_rh_, B, maps_.reset_before ? width_.state : 0);
     arena_.want(d_m_, B, shape_.proj ? width_.state : 0);
     output_gradients_.want(arena_);
     attending_.want(arena_);
-    d_projected_.resize(static_cast<std::size_t>(shape_.directions));
-    for (T*& d : d_projected_) arena_.want(d, panel_, shape_.proj ? maps_.proj.panels() : 0);
+    states_.want(arena_);
+    const Index apart = shape_.options.layer_norm ? maps_.x.panels() : 0;
+    d_gates_.resize(static_cast<std::size_t>(shape_.directions));
+    for (GateGradients<T>& d : d_gates_) {
+      arena_.want(d.input, panel_, apart);
+      arena_.want(d.recurrent, panel_, apart);
+      arena_.want(d.projected, panel_, shape_.proj ? maps_.proj.panels() : 0);
+    }
     T* by_turns[2];
     for (T*& d : by_turns) arena_.want(d, !d_layers && shape_.layers > 1 ? saved_.rows : 0, shape_.layer_input(1));
     layer_gradients_.want(arena_, split_.threads);
@@ -91,8 +98,17 @@ class BackwardPass {
     Walk walk;
     typename Saved<T>::Direction saved;
     BackwardWeights<T> weights;
-    T* d_projected;
+    GateGradients<T> d_gates;
+    const typename PackedWeights<T>::Direction& forward_weights;
   };
+
+  // Without layer normalisation, the gradients of the sums are those of the gates.
+  GateGradients<T> gate_gradients(Index layer, Index direction) const {
+    GateGradients<T> d = d_gates_[static_cast<std::size_t>(direction)];
+    if (!shape_.options.layer_norm)
+      d.input = d.recurrent = saved_.directions[static_cast<std::size_t>(layer * shape_.directions + direction)].gates;
+    return d;
+  }
 
   Place place(Index layer, Index direction) const {
     const std::size_t index = static_cast<std::size_t>(layer * shape_.directions + direction);
@@ -101,7 +117,8 @@ class BackwardPass {
             Walk(batch_, direction == 1, scope_.steps),
             saved_.directions[index],
             packed_[index],
-            d_projected_[static_cast<std::size_t>(direction)]};
+            gate_gradients(layer, direction),
+            saved_.tape.weights->of(layer, direction)};
   }
 
   Rows<T> input_gradient(Index layer) const {
@@ -113,62 +130,37 @@ class BackwardPass {
 
   void run_direction(const Member& me, Index layer, Index direction) {
     const Place p = place(layer, direction);
-    load_final_state(me, p);
+    const typename StateGradients<T>::Source at{layer, direction, p.walk};
+    states_.load(me, at);
     me.meet();
     const Segment steps = scope_.steps;
     for (Index step = steps.end - 1; step >= steps.begin; --step) run_step(me, p, step);
     if (steps.begin < steps.end && !interrupt_.requested()) {
       const Range rows = me.active_rows(p.walk.active(steps.begin));
-      recurrent_gradient(me, p, rows, steps.begin, d_h_, width_.output, 0);
-      attending_.add_to(d_h_, width_.output, rows);
+      recurrent_gradient(me, p, rows, steps.begin);
+      attending_.add_to(states_.d_h(0), width_.output, rows);
     }
     me.meet();
-    store_initial_state(me, p);
+    states_.store(me, at);
     me.meet();
   }
 
-  Index state_row(const Place& p, Index row) const {
-    return (p.layer * shape_.directions + p.direction) * batch_.rows() + batch_.original(row);
-  }
-
-  void load_final_state(const Member& me, const Place& p) {
-    const auto load = [](const T* from, Index row, Index columns, T* to, Index width) {
-      copy_padded(from ? from + row * columns : nullptr, columns, to, width);
-    };
-    const bool last = scope_.steps.end == batch_.steps();
-    const T* d_c = last ? grad_.dcn : grad_.dc0;
-    const Range mine = me.copied_rows(batch_.rows());
-    for (Index j = mine.begin; j < mine.end; ++j) {
-      load(last ? grad_.dhn : grad_.dh0, state_row(p, j), shape_.output(), d_h_ + j * width_.output, width_.output);
-      load(shape_.is_lstm() ? d_c : nullptr, state_row(p, j), shape_.hidden, d_c_ + j * width_.state, width_.state);
-    }
-  }
-
-  void store_initial_state(const Member& me, const Place& p) {
-    const Range mine = me.copied_rows(batch_.rows());
-    for (Index j = mine.begin; j < mine.end; ++j) {
-      std::copy_n(d_h_ + j * width_.output, shape_.output(), grad_.dh0 + state_row(p, j) * shape_.output());
-      if (shape_.is_lstm())
-        std::copy_n(d_c_ + j * width_.state, shape_.hidden, grad_.dc0 + state_row(p, j) * shape_.hidden);
-    }
-  }
-
-  // c (+)= dG(step) * W_hh for this member's columns: the gradient of the h that entered the step.
-  void recurrent_gradient(const Member& me, const Place& p, Range rows, Index step, T* c, Index c_row, Index c_panel) {
+  // dG(step) * W_hh for this member's columns: the gradient of the h that entered the step.
+  void recurrent_gradient(const Member& me, const Place& p, Range rows, Index step) {
     if (rows.empty()) return;
+    T* c = states_.apart() ? states_.from_next() : states_.d_h(0);
     const Range panels = shape_.proj ? me.projection_panels : me.column_panels;
     k_.back_product({.map = maps_.h,
                      .rows = rows.size(),
-                     .d_gates = gates(p, step, rows.begin) + maps_.h_slot * k_.lanes,
+                     .d_gates = p.d_gates.recurrent + gate_row(p, step, rows.begin) + maps_.h_slot * k_.lanes,
                      .gates_panel = panel_,
                      .weight = p.weights.w_hh,
                      .columns = shape_.output(),
                      .column_panel_begin = panels.begin,
                      .column_panel_end = panels.end,
-                     .start = shape_.gates() == 3 ? Start::add : Start::zero,
-                     .c = c + rows.begin * c_row,
-                     .c_row = c_row,
-                     .c_panel = c_panel,
+                     .start = shape_.is_gru() && !states_.apart() ? Start::add : Start::zero,
+                     .c = c + rows.begin * width_.output,
+                     .c_row = width_.output,
                      .c_padded = true});
   }
 
@@ -177,30 +169,32 @@ class BackwardPass {
     return me.active_rows(step + 1 < scope_.steps.end ? p.walk.active(step + 1) : 0);
   }
 
-  T* gates(const Place& p, Index step, Index row) const {
-    return p.saved.gates + (p.walk.row(step) + row) * 4 * k_.lanes;
-  }
+  Index gate_row(const Place& p, Index step, Index row) const { return (p.walk.row(step) + row) * 4 * k_.lanes; }
 
   void run_step(const Member& me, const Place& p, Index step) {
     const Range rows = me.active_rows(p.walk.active(step));
     const typename OutputGradients<T>::Source source{p.layer, p.direction, p.walk};
     const OutputGradient<T> d_y =
         attending_.output_gradient(output_gradients_.rows(me, source, step, rows), rows, going_on(me, p, step).size());
-    output_gradients_.add_cells(me, source, step, d_c_, width_.state);
-    const bool stopped = interrupt_.requested();
-    if (shape_.proj) {
-      if (stopped)
-        me.meet();
-      else
-        project_back(me, p, step, rows, d_y);
+    output_gradients_.add_cells(me, source, step, states_.d_c(0), width_.state);
+    const bool stopped = interrupt_.requested(), apart = states_.apart();
+    const typename StateGradients<T>::Source at{p.layer, p.direction, p.walk};
+    if (apart) {
+      const Range next = going_on(me, p, step);
+      if (!stopped) recurrent_gradient(me, p, next, step + 1);
       me.meet();
+      if (!stopped) states_.enter(me, at, step, next.end, d_y, p.d_gates.projected);
+      me.meet();
+      if (shape_.proj && !stopped) project_back(me, p, step, rows);
     }
     if (stopped) {
-      for (int i = 0; i < 1 + maps_.reset_before; ++i) me.meet();
+      for (int i = 0; i < 1 + maps_.reset_before + apart; ++i) me.meet();
       return;
     }
     const Index row = p.walk.row(step) + rows.begin, previous = p.walk.previous_row(step) + rows.begin;
-    const Index next = shape_.proj ? 0 : going_on(me, p, step).size();
+    const Index next = apart ? 0 : going_on(me, p, step).size();
+    const NormRows<T> norm{maps_,  p.forward_weights, p.saved.norm, p.saved.gates,
+                           panel_, k_.lanes,          row,          larger(0, rows.size())};
     const kernels::StepBackward<T> s{
         .rows = rows.size(),
         .column_panel_begin = me.column_panels.begin,
@@ -208,43 +202,46 @@ class BackwardPass {
         .descending = step % 2 == 1,
         .map = maps_.h,
         .next_rows = next,
-        .next_d_gates = next ? gates(p, step + 1, rows.begin) + maps_.h_slot * k_.lanes : nullptr,
+        .next_d_gates =
+            next ? p.d_gates.recurrent + gate_row(p, step + 1, rows.begin) + maps_.h_slot * k_.lanes : nullptr,
         .w_hh = p.weights.w_hh,
-        .gates = gates(p, step, rows.begin),
+        .gates = p.saved.gates + gate_row(p, step, rows.begin),
         .gates_panel = panel_,
-        .d_y = shape_.proj ? nullptr : d_y.data,
+        .d_y = apart ? nullptr : d_y.data,
         .d_y_row = d_y.row_stride,
-        .d_h = (shape_.proj ? d_m_ : d_h_) + rows.begin * width_.state,
+        .d_h = shape_.proj ? d_m_ + rows.begin * width_.state
+               : apart     ? states_.d_new(rows.begin)
+                           : states_.d_h(rows.begin),
         .h_prev = p.saved.h + previous * width_.output,
-        .h = p.saved.h + row * width_.output,
+        .h_in = p.saved.h_in + previous * width_.output,
+        .h_mask = states_.h_mask(rows.begin),
+        .h = p.saved.h_new + row * width_.output,
         .c_prev = p.saved.c + previous * width_.state,
-        .c = p.saved.c + row * width_.state,
-        .d_c = d_c_ + rows.begin * width_.state,
+        .c = p.saved.c_new + row * width_.state,
+        .d_c = states_.d_c(rows.begin),
         .d_rh = d_rh_ + rows.begin * width_.state,
-        .state_row = width_.state};
+        .state_row = width_.state,
+        .lstm = PackedWeights<T>::lstm_options(shape_, p.forward_weights),
+        .x_norm = norm.gradient(norm.input(), p.d_gates.input),
+        .h_norm = norm.gradient(norm.recurrent(), p.d_gates.recurrent),
+        .cell_norm = norm.cell(width_.state),
+        .d_seen = p.saved.norm.d_seen + row * width_.state};
     cell_backward(k_, shape_, maps_, s, p.weights.w_hn, [&] { me.meet(); });
+    if (apart) {
+      states_.leave(me, step);
+      me.meet();
+    }
     attending_.step(rows, step, row, s.gates, panel_, p.weights.w_ih, s.h_prev, width_.output);
     const double work = static_cast<double>(shape_.output() * shape_.hidden * shape_.gates());
     interrupt_.poll(me.rank, static_cast<double>(rows.size()) * (work + 3 * saved_.tape.input.attended.work()));
   }
 
-  // With projection: dh [P] of the step into d_projected (as panels, for the gradient of W_hr), then dm = dh * W_hr.
-  void project_back(const Member& me, const Place& p, Index step, Range rows, OutputGradient<T> d_y) {
-    const Index L = k_.lanes, at = p.walk.row(step) * 4 * L, next = going_on(me, p, step).size();
-    if (next) recurrent_gradient(me, p, {rows.begin, rows.begin + next}, step + 1, p.d_projected + at, 4 * L, panel_);
-    for (Index panel = me.projection_panels.begin; panel < me.projection_panels.end; ++panel) {
-      const Index first = panel * 4 * L, columns = smaller(4 * L, shape_.proj - first);
-      for (Index r = 0; r < rows.size(); ++r) {
-        T* d = p.d_projected + panel * panel_ + at + (rows.begin + r) * 4 * L;
-        if (r >= next) std::copy_n(d_h_ + (rows.begin + r) * width_.output + first, columns, d);
-        if (d_y.data) k_.elementwise.add_to(d, d_y.data + r * d_y.row_stride + first, columns);
-      }
-    }
-    me.meet();
+  // With projection: dm = dh * W_hr, of dh as panels.
+  void project_back(const Member& me, const Place& p, Index step, Range rows) {
     if (!rows.empty())
       k_.back_product({.map = maps_.proj,
                        .rows = rows.size(),
-                       .d_gates = p.d_projected + at + rows.begin * 4 * L,
+                       .d_gates = p.d_gates.projected + (p.walk.row(step) + rows.begin) * 4 * k_.lanes,
                        .gates_panel = panel_,
                        .weight = p.weights.w_hr,
                        .columns = shape_.hidden,
@@ -273,9 +270,11 @@ class BackwardPass {
   LayerBuffers<T> d_layers_;
   OutputGradients<T> output_gradients_;
   AttendingBackward<T> attending_;
+  StateGradients<T> states_;
   LayerGradients<T> layer_gradients_;
-  T *d_h_ = nullptr, *d_c_ = nullptr, *d_rh_ = nullptr, *d_m_ = nullptr;
-  std::vector<T*> d_projected_;
+  T* d_rh_ = nullptr;
+  T* d_m_ = nullptr;
+  std::vector<GateGradients<T>> d_gates_;
 };
 
 }  // namespace

@@ -33,7 +33,9 @@ void input_product(const kernels::Kernels<T>& k, const kernels::PanelMap& map,
              .b = w_ih + in.first * width * k.lanes,
              .b_step = width * k.lanes,
              .length = in.columns,
-             .start = in.adds ? kernels::Start::add : kernels::Start::bias,
+             .start = in.adds         ? kernels::Start::add
+                      : weights.ln_ih ? kernels::Start::zero
+                                      : kernels::Start::bias,
              .bias = weights.bias + panel * map.panel_size(),
              .c = in.gates + panel * in.gates_panel,
              .c_row = 4 * k.lanes,

@@ -20,6 +20,7 @@ void LayerGradients<T>::want(Arena& arena, int threads) {
   scratch_.resize(static_cast<std::size_t>(threads));
   for (T*& scratch : scratch_) arena.want(scratch, k_.weight_gradient_scratch(chunk_rows()));
   blocks_.resize(static_cast<std::size_t>(threads));
+  diagonal_gradients_.want(threads);
   for (auto& blocks : blocks_) blocks.resize(static_cast<std::size_t>(chunk_steps(batch_.rows())));
 }
 
@@ -27,7 +28,7 @@ template <class T>
 void LayerGradients<T>::clear(const Member& me) {
   const auto zero = [&](T* gradient, const kernels::PanelMap& map, Index columns) {
     if (!gradient) return;
-    const Range mine = share_of(padded_rows(map) * (columns + 1), me.rank, me.team->size());
+    const Range mine = share_of(padded_rows(map) * (columns + 1), me.rank, me.team->size());  // + 1: the ones
     std::fill_n(gradient + mine.begin, mine.size(), T(0));
   };
   const Scope& scope = saved_.scope;
@@ -39,27 +40,33 @@ void LayerGradients<T>::clear(const Member& me) {
       zero(to.w_hh, maps_.h, shape_.output());
       zero(to.w_hn, maps_.candidate, shape_.hidden);
       zero(to.w_hr, maps_.proj, shape_.hidden);
+      zero(to.peephole, maps_.peephole, 0);
+      for (T* sums : {to.ln_ih, to.ln_b_ih}) zero(sums, maps_.x, 0);
+      for (T* sums : {to.ln_hh, to.ln_b_hh}) zero(sums, maps_.h, 0);
+      for (T* sums : {to.ln_c, to.b_ln_c}) zero(sums, maps_.units, 0);
     }
 }
 
 template <class T>
-void LayerGradients<T>::run(const Member& me, Index layer, const Rows<T>& d_x, const std::vector<T*>& d_projected) {
+void LayerGradients<T>::run(const Member& me, Index layer, const Rows<T>& d_x,
+                            const std::array<GateGradients<T>, 2>& d_gates) {
   const Range directions = saved_.scope.directions;
   if (d_x) {
     for (Index direction = directions.begin; direction < directions.end; ++direction) {
       if (direction > directions.begin) me.team->barrier();  // it adds to rows of the first in another order
-      input_gradient(me, layer, direction, d_x);
+      input_gradient(me, layer, direction, d_gates[static_cast<std::size_t>(direction)], d_x);
     }
     me.team->barrier();
     if (layer > 0) drop_input_gradient(me, layer, d_x);
   }
   for (Index direction = directions.begin; direction < directions.end; ++direction)
-    weight_gradients(me, layer, direction, d_projected[static_cast<std::size_t>(direction)]);
+    weight_gradients(me, layer, direction, d_gates[static_cast<std::size_t>(direction)]);
 }
 
 // In pieces that stay in a cache while the columns' panels pass, and between which a call can be stopped.
 template <class T>
-void LayerGradients<T>::input_gradient(const Member& me, Index layer, Index direction, const Rows<T>& d_x) {
+void LayerGradients<T>::input_gradient(const Member& me, Index layer, Index direction, const GateGradients<T>& d_gates,
+                                       const Rows<T>& d_x) {
   constexpr Index kMostRows = 256;
   const Segment steps = saved_.scope.steps;
   const Walk walk(batch_, direction == 1, steps);
@@ -70,11 +77,11 @@ void LayerGradients<T>::input_gradient(const Member& me, Index layer, Index dire
   queues_[index(layer, direction)].d_x.share(pieces, [&](Index piece) {
     const Range rows = share_of(R, static_cast<int>(piece), static_cast<int>(pieces));
     if (rows.empty() || interrupt_.requested()) return;
-    if (in_place) return input_gradient_rows(me, layer, direction, rows, d_x.at(walk.time(first, 0), 0));
+    if (in_place) return input_gradient_rows(me, layer, direction, d_gates, rows, d_x.at(walk.time(first, 0), 0));
     // The gates lie in the direction's own order: bring dx's rows into it and back.
     if (direction > 0)
       each_row(walk, rows, d_x, [&](const T* from, Index row) { std::copy_n(from, I, own_dx_ + row * I); });
-    input_gradient_rows(me, layer, direction, rows, own_dx_);
+    input_gradient_rows(me, layer, direction, d_gates, rows, own_dx_);
     each_row(walk, rows, d_x, [&](T* to, Index row) { std::copy_n(own_dx_ + row * I, I, to); });
   });
 }
@@ -98,11 +105,12 @@ void LayerGradients<T>::each_row(const Walk& walk, Range rows, const Rows<T>& d_
 }
 
 template <class T>
-void LayerGradients<T>::input_gradient_rows(const Member& me, Index layer, Index direction, Range rows, T* d_x) {
+void LayerGradients<T>::input_gradient_rows(const Member& me, Index layer, Index direction,
+                                            const GateGradients<T>& d_gates, Range rows, T* d_x) {
   const Index I = shape_.layer_input(layer);
   k_.back_product({.map = maps_.x,
                    .rows = rows.size(),
-                   .d_gates = saved_.directions[index(layer, direction)].gates + rows.begin * 4 * k_.lanes,
+                   .d_gates = d_gates.input + rows.begin * 4 * k_.lanes,
                    .gates_panel = panel_,
                    .weight = packed_[index(layer, direction)].w_ih,
                    .columns = I,
@@ -128,7 +136,8 @@ void LayerGradients<T>::drop_input_gradient(const Member& me, Index layer, const
 }
 
 template <class T>
-void LayerGradients<T>::weight_gradients(const Member& me, Index layer, Index direction, const T* d_projected) {
+void LayerGradients<T>::weight_gradients(const Member& me, Index layer, Index direction,
+                                         const GateGradients<T>& d_gates) {
   const Walk walk(batch_, direction == 1, saved_.scope.steps);
   const auto& saved = saved_.directions[index(layer, direction)];
   const auto& to = out_.directions[index(layer, direction)];
@@ -136,13 +145,14 @@ void LayerGradients<T>::weight_gradients(const Member& me, Index layer, Index di
   const SequenceInput<T>& seq = saved_.tape.input;
   const Rows<const T> input = layer == 0 ? Rows<const T>::of_caller(seq.x, batch_, seq.array_steps, I, seq.batch_first)
                                          : saved_.layers.rows(layer, batch_, shape_).read_only();
-  const Operand x{input, saved.x, I, false}, h{input, saved.h, width_.output, true};
+  const Operand x{input, saved.x, I, false}, h{input, saved.h_in, width_.output, true};
   const Operand rh{input, saved.rh, width_.state, false}, m{input, saved.m, width_.state, false};
   Queues& queues = queues_[index(layer, direction)];
-  weight_gradient(me, walk, {maps_.x, x, I, saved.gates, to.w_ih, &queues.w_ih});
-  weight_gradient(me, walk, {maps_.h, h, P, saved.gates + maps_.h_slot * k_.lanes, to.w_hh, &queues.w_hh});
+  weight_gradient(me, walk, {maps_.x, x, I, d_gates.input, to.w_ih, &queues.w_ih});
+  weight_gradient(me, walk, {maps_.h, h, P, d_gates.recurrent + maps_.h_slot * k_.lanes, to.w_hh, &queues.w_hh});
   if (to.w_hn) weight_gradient(me, walk, {maps_.candidate, rh, H, saved.gates, to.w_hn, &queues.w_hn});
-  if (to.w_hr) weight_gradient(me, walk, {maps_.proj, m, H, d_projected, to.w_hr, &queues.w_hr});
+  if (to.w_hr) weight_gradient(me, walk, {maps_.proj, m, H, d_gates.projected, to.w_hr, &queues.w_hr});
+  diagonal_gradients_.run(me, layer, direction);
 }
 
 // Some columns at a time; for each of them chunk after chunk of steps, the last first: segments of a sequence can then
@@ -214,6 +224,12 @@ WeightGradients<T>::WeightGradients(const StackShape& shape, const kernels::Kern
     arena_.want(to.w_hh, padded_rows(maps.h), shape.output() + 1);
     if (maps.reset_before) arena_.want(to.w_hn, padded_rows(maps.candidate), shape.hidden + 1);
     if (shape.proj) arena_.want(to.w_hr, padded_rows(maps.proj), shape.hidden + 1);
+    if (shape.options.peephole) arena_.want(to.peephole, padded_rows(maps.peephole));
+    if (!shape.options.layer_norm) continue;
+    for (T** sums : {&to.ln_ih, &to.ln_b_ih}) arena_.want(*sums, padded_rows(maps.x));
+    for (T** sums : {&to.ln_hh, &to.ln_b_hh}) arena_.want(*sums, padded_rows(maps.h));
+    if (!shape.is_lstm()) continue;
+    for (T** sums : {&to.ln_c, &to.b_ln_c}) arena_.want(*sums, padded_rows(maps.units));
   }
   arena_.allocate();
 }
@@ -236,10 +252,24 @@ void WeightGradients<T>::add_to(const std::vector<Weights<T>>& gradients) const 
     for (std::size_t i = 0; i < directions.size(); ++i) {
       const Direction& from = directions[i];
       const Weights<T>& to = gradients[i];
-      add(maps.x, from.w_ih, shape_.layer_input(static_cast<Index>(i) / shape_.directions), to.w_ih, to.b_ih);
-      add(maps.h, from.w_hh, shape_.output(), to.w_hh, to.b_hh);
+      const bool norm = shape_.options.layer_norm;
+      const Index inputs = shape_.layer_input(static_cast<Index>(i) / shape_.directions);
+      add(maps.x, from.w_ih, inputs, to.w_ih, norm ? nullptr : to.b_ih);
+      add(maps.h, from.w_hh, shape_.output(), to.w_hh, norm ? nullptr : to.b_hh);
       if (from.w_hn) add(maps.candidate, from.w_hn, shape_.hidden, to.w_hh, to.b_hh);
       if (from.w_hr) add(maps.proj, from.w_hr, shape_.hidden, to.w_hr, nullptr);
+      if (from.peephole) add(maps.peephole, from.peephole, 0, nullptr, to.peephole);
+      if (!norm) continue;
+      const auto add_vector = [&](const kernels::PanelMap& map, const T* sums, T* vector) {
+        add(map, sums, 0, nullptr, vector);
+      };
+      add_vector(maps.x, from.ln_ih, to.ln_ih);
+      add_vector(maps.x, from.ln_b_ih, to.b_ih);
+      add_vector(maps.h, from.ln_hh, to.ln_hh);
+      add_vector(maps.h, from.ln_b_hh, to.b_hh);
+      if (!shape_.is_lstm()) continue;
+      add_vector(maps.units, from.ln_c, to.ln_c);
+      add_vector(maps.units, from.b_ln_c, to.b_ln_c);
     }
   });
 }

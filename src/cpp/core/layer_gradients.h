@@ -3,14 +3,24 @@
 // the weights. Members take rows of dx and columns of dW from queues; no sum is ever split between members.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <vector>
 
 #include "core/buffers.h"
+#include "core/diagonal_gradients.h"
 #include "core/member.h"
 #include "core/rows.h"
 
 namespace pyrnn {
+
+// The gradients of one direction's sums over all steps, laid out as its gates.
+template <class T>
+struct GateGradients {
+  T* input;      // of W_ih x: the gates' own, or with layer normalisation a buffer
+  T* recurrent;  // of W_hh h, likewise
+  T* projected;  // of h with projection, as panels of P
+};
 
 template <class T>
 class LayerGradients {
@@ -27,13 +37,14 @@ class LayerGradients {
         interrupt_(interrupt),
         width_(shape_, k_.lanes),
         panel_(gates_panel_stride(saved.rows, k_.lanes)),
+        diagonal_gradients_(saved, maps, out, interrupt),
         queues_(static_cast<std::size_t>(shape_.layers * shape_.directions)) {}
 
   void want(Arena& arena, int threads);
   // Sets this member's share of the weight gradients to zero, before the first of the segments.
   void clear(const Member& me);
-  // After a barrier. d_x: where dx goes (nowhere, if empty); d_projected: dh of both directions, as panels.
-  void run(const Member& me, Index layer, const Rows<T>& d_x, const std::vector<T*>& d_projected);
+  // After a barrier. d_x: where dx goes (nowhere, if empty); d_gates: of both directions.
+  void run(const Member& me, Index layer, const Rows<T>& d_x, const std::array<GateGradients<T>, 2>& d_gates);
 
  private:
   // The rows of one operand of a weight gradient, step by step.
@@ -56,12 +67,14 @@ class LayerGradients {
     Queue d_x, w_ih, w_hh, w_hn, w_hr;
   };
 
-  void input_gradient(const Member& me, Index layer, Index direction, const Rows<T>& d_x);
-  void input_gradient_rows(const Member& me, Index layer, Index direction, Range rows, T* d_x);
+  void input_gradient(const Member& me, Index layer, Index direction, const GateGradients<T>& d_gates,
+                      const Rows<T>& d_x);
+  void input_gradient_rows(const Member& me, Index layer, Index direction, const GateGradients<T>& d_gates, Range rows,
+                           T* d_x);
   template <class F>
   void each_row(const Walk& walk, Range rows, const Rows<T>& d_x, F&& f) const;
   void drop_input_gradient(const Member& me, Index layer, const Rows<T>& d_x);
-  void weight_gradients(const Member& me, Index layer, Index direction, const T* d_projected);
+  void weight_gradients(const Member& me, Index layer, Index direction, const GateGradients<T>& d_gates);
   void weight_gradient(const Member& me, const Walk& walk, const Piece& piece);
   void chunk_gradient(const Member& me, const Walk& walk, const Piece& piece, Index first, Index end, Range columns);
   std::size_t index(Index layer, Index direction) const {
@@ -80,6 +93,7 @@ class LayerGradients {
   Interrupt& interrupt_;
   const RowWidths<T> width_;
   const Index panel_;
+  DiagonalGradients<T> diagonal_gradients_;
   T* own_dx_ = nullptr;        // dx in the direction's own order, where dx's rows do not lie so
   std::vector<T*> scratch_;    // per member
   std::vector<Queues> queues_;  // per layer and direction

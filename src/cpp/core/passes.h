@@ -2,6 +2,7 @@
 // One forward or backward pass over a stack, or over a part of it.
 #pragma once
 
+#include "core/cell_norm.h"
 #include "core/rows.h"
 #include "core/stack.h"
 
@@ -37,7 +38,11 @@ struct Saved {
     T* h;             // [B + R][P], row 0 behind or before the initial state (Walk)
     T* c;             // LSTM [B + R][H]
     T* m;             // with projection [R][H]: o*tanh(c)
-    T* rh;            // GRU with reset before [R][H]: r*h_prev
+    T* rh;            // GRU with reset before [R][H]: r*h_in
+    T* h_in;          // what W_hh multiplies: h, or with recurrent dropout [B + R][P] what is left of it
+    T* h_new;         // what the cell made: h, or with zoneout [R][P]
+    T* c_new;         // LSTM, likewise: c, or [R][H]
+    NormBuffers<T> norm;
   };
   // kept: the outputs of layers that lie elsewhere; null: all layers of the scope have theirs here.
   Saved(const Tape<T>& tape, const Scope& scope, const LayerBuffers<T>* kept = nullptr);

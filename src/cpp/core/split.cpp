@@ -33,7 +33,9 @@ Split Split::plan(const StackShape& shape, const Batch& batch, Index lanes, std:
   if (threads == 1 || batch.rows() >= threads * enough_rows) return {threads, false};
   const bool steps_are_long = per_layer * static_cast<double>(batch.rows()) >= kWorkForBarrier;
   const bool enough_panels = ceil_div(shape.hidden, 4 * lanes) >= threads;
-  if (steps_are_long && enough_panels && !shape.context) return {threads, true};
+  // Layer normalisation's means are over all units of a row, and so is what a memory is asked with.
+  const bool rows_are_whole = shape.options.layer_norm || shape.context > 0;
+  if (steps_are_long && enough_panels && !rows_are_whole) return {threads, true};
   return {batch.rows() < 2 * threads ? 1 : threads, false};
 }
 

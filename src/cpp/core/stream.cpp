@@ -7,6 +7,7 @@
 #include "core/cell_steps.h"
 #include "core/rows.h"
 #include "core/split.h"
+#include "core/state_masks.h"
 
 namespace pyrnn {
 
@@ -21,8 +22,8 @@ Stream<T>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T
       output_row_(RowWidths<T>(shape, k_.lanes).output),
       panel_(gates_panel_stride(rows, k_.lanes)),
       work_(std::max(kWorkOfRead, static_cast<double>(rows)) * weights_of_stack(shape)),
-      threads_(threads_worth(work_, threads)),
-      panels_together_(maps_.reset_before || shape.proj > 0),
+      threads_(shape.options.layer_norm ? 1 : threads_worth(work_, threads)),
+      panels_together_(maps_.reset_before || shape.proj > 0 || shape.options.layer_norm),
       layers_(static_cast<std::size_t>(shape.layers)) {
   for (Layer& layer : layers_) {
     layer = {};
@@ -31,8 +32,12 @@ Stream<T>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T
     if (shape.is_lstm()) arena_.want(layer.c, rows, state_row_);
     if (shape.proj) arena_.want(layer.m, rows, state_row_);
     if (maps_.reset_before) arena_.want(layer.rh, rows, state_row_);
+    want_norm(arena_, shape, rows, maps_.x.panels() * panel_, state_row_, layer.norm);
+    if (shape.options.zoneout_cell > 0) arena_.want(layer.c_new, rows, state_row_);
   }
   arena_.allocate();
+  for (Layer& layer : layers_)
+    if (!layer.c_new) layer.c_new = layer.c;
   store_state(nullptr, nullptr);
 }
 
@@ -44,6 +49,7 @@ void Stream<T>::step(const T* x, T* y) {
     Index row = shape_.input;
     for (Index layer = 0; layer < shape_.layers; ++layer) {
       step_layer(layer, input, row, rank, team);
+      if (shape_.options.zoneout > 0 || shape_.options.zoneout_cell > 0) zone_out(layer, rank, team);
       input = layers_[static_cast<std::size_t>(layer)].h[current_];
       row = output_row_;
     }
@@ -66,6 +72,21 @@ void Stream<T>::step_layer(Index index, const T* x, Index x_row, int rank, Team&
   team.barrier();
 }
 
+// The mean of zoneout's states, of all units of some rows.
+template <class T>
+void Stream<T>::zone_out(Index index, int rank, Team& team) {
+  const Layer& layer = layers_[static_cast<std::size_t>(index)];
+  const Range mine = share_of(rows_, rank, team.size());
+  const auto zone = [&](double p, Index width, const T* fresh, const T* previous, T* state) {
+    const T keep = static_cast<T>(1 - p);
+    for (Index i = mine.begin * width; p > 0 && i < mine.end * width; ++i)
+      state[i] = zoned(keep, fresh[i], previous[i]);
+  };
+  zone(shape_.options.zoneout, output_row_, layer.h[current_], layer.h[1 - current_], layer.h[current_]);
+  zone(shape_.options.zoneout_cell, state_row_, layer.c_new, layer.c, layer.c);
+  team.barrier();
+}
+
 template <class T>
 void Stream<T>::step_panels(Index index, const T* x, Index x_row, Range panels, int rank, Team& team) {
   Layer& layer = layers_[static_cast<std::size_t>(index)];
@@ -75,12 +96,15 @@ void Stream<T>::step_panels(Index index, const T* x, Index x_row, Range panels, 
     input_product<T>(
         k_, maps_.x, packed, panel,
         {.rows = rows_, .x = x, .x_row = x_row, .columns = I, .gates = layer.gates, .gates_panel = panel_});
+  const NormRows<T> norm{maps_, packed, layer.norm, layer.gates, panel_, k_.lanes, 0, rows_};
+  if (shape_.options.layer_norm) k_.gate_norm(norm.input());
   const kernels::StepForward<T> s{.rows = rows_,
                                   .panel_begin = panels.begin,
                                   .panel_end = panels.end,
                                   .descending = current_ == 1,
                                   .map = maps_.h,
                                   .h_prev = layer.h[1 - current_],
+                                  .h_in = layer.h[1 - current_],
                                   .h_prev_row = output_row_,
                                   .h_prev_columns = shape_.output(),
                                   .w_hh = packed.w_hh,
@@ -89,10 +113,13 @@ void Stream<T>::step_panels(Index index, const T* x, Index x_row, Range panels, 
                                   .gates = layer.gates,
                                   .gates_panel = panel_,
                                   .c_prev = layer.c,
-                                  .c = layer.c,
+                                  .c = layer.c_new,
                                   .h = shape_.proj ? layer.m : layer.h[current_],
                                   .rh = layer.rh,
-                                  .state_row = state_row_};
+                                  .state_row = state_row_,
+                                  .lstm = PackedWeights<T>::lstm_options(shape_, packed),
+                                  .norm = norm.recurrent(),
+                                  .cell_norm = norm.cell(state_row_)};
   const ProjectionStep<T> projection{.w_hr = packed.w_hr,
                                      .h = layer.h[current_],
                                      .h_row = output_row_,

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "core/weights.h"
+#include "core/cell_norm.h"
 
 namespace pyrnn {
 
@@ -31,9 +31,12 @@ class Stream {
     T* h[2];  // of the last step at `current`, of the one before at the other
     T* m;     // with projection
     T* c;
+    T* c_new;  // what the cell made: c, or with zoneout a buffer of its own
     T* rh;
+    NormBuffers<T> norm;
   };
   void step_layer(Index layer, const T* x, Index x_row, int rank, Team& team);
+  void zone_out(Index layer, int rank, Team& team);
   void step_panels(Index layer, const T* x, Index x_row, Range panels, int rank, Team& team);
 
   StackShape shape_;

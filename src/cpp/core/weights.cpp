@@ -29,11 +29,20 @@ void pack_backward(const Kernels<T>& k, const PanelMap& map, const T* weight, In
                    .out = out});
 }
 
-// Where the sums start: b_ih + b_hh, but the GRU with reset after keeps W_hn h + b_hn apart, under the reset gate.
+// What acts unit by unit. Where the sums start: b_ih + b_hh, but the GRU with reset after keeps W_hn h + b_hn apart,
+// under the reset gate.
 template <class T>
-void pack_biases(const Kernels<T>& k, const CellMaps& maps, const Weights<const T>& from,
-                 const typename PackedWeights<T>::Direction& to) {
+void pack_vectors(const Kernels<T>& k, const CellMaps& maps, const Weights<const T>& from,
+                  const typename PackedWeights<T>::Direction& to) {
   k.pack_bias({.map = maps.x, .first = from.b_ih, .second = from.b_hh, .out = to.bias, .stride = maps.x.panel_size()});
+  const auto pack = [&](const PanelMap& map, const T* vector, T* out) {
+    if (out) k.pack_bias({.map = map, .first = vector, .second = nullptr, .out = out, .stride = map.panel_size()});
+  };
+  pack(maps.peephole, from.peephole, to.peephole);
+  pack(maps.x, from.ln_ih, to.ln_ih);
+  pack(maps.h, from.ln_hh, to.ln_hh);
+  pack(maps.units, from.ln_c, to.ln_c);
+  pack(maps.units, from.b_ln_c, to.b_ln_c);
   if (!to.b_hn) return;
   k.pack_bias(
       {.map = maps.candidate, .first = from.b_ih, .second = nullptr, .out = to.bias, .stride = maps.x.panel_size()});
@@ -51,6 +60,12 @@ void want_forward(Arena& arena, const CellMaps& maps, const StackShape& shape, I
   if (maps.reset_before) arena.want(to.w_hn, padded_rows(maps.candidate), shape.hidden);
   if (shape.cell == Cell::gru) arena.want(to.b_hn, maps.x.panels() * lanes);
   if (shape.proj) arena.want(to.w_hr, padded_rows(maps.proj), shape.hidden);
+  if (shape.options.peephole) arena.want(to.peephole, padded_rows(maps.peephole));
+  if (!shape.options.layer_norm) return;
+  arena.want(to.ln_ih, padded_rows(maps.x));
+  arena.want(to.ln_hh, padded_rows(maps.h));
+  if (shape.is_lstm()) arena.want(to.ln_c, padded_rows(maps.units));
+  if (shape.is_lstm() && shape.bias) arena.want(to.b_ln_c, padded_rows(maps.units));
 }
 
 }  // namespace
@@ -73,7 +88,7 @@ PackedWeights<T>::PackedWeights(const kernels::KernelTable& table, const StackSh
       pack_forward(k, maps.h, from.w_hh, shape.output(), to.w_hh, rank, team.size());
       if (to.w_hn) pack_forward(k, maps.candidate, from.w_hh, shape.hidden, to.w_hn, rank, team.size());
       if (to.w_hr) pack_forward(k, maps.proj, from.w_hr, shape.hidden, to.w_hr, rank, team.size());
-      if (rank == 0) pack_biases(k, maps, from, to);
+      if (rank == 0) pack_vectors(k, maps, from, to);
     }
   });
 }

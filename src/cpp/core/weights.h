@@ -19,6 +19,11 @@ struct Weights {
   T* b_ih;  // [gates*H]
   T* b_hh;  // [gates*H]
   T* w_hr;  // [P][H]
+  T* peephole;  // LSTM: i, f, o [3*H], with coupled gates i, o [2*H]
+  T* ln_ih;     // gains of layer normalisation [gates*H]
+  T* ln_hh;     // [gates*H]
+  T* ln_c;      // LSTM [H]
+  T* b_ln_c;    // LSTM [H]
 };
 
 // Packed for the forward pass. A snapshot: later writes to the caller's arrays do not reach it.
@@ -29,10 +34,17 @@ class PackedWeights {
     T* w_ih;   // kernels::PackForward
     T* w_hh;   // kernels::PackForward
     T* w_hn;   // GRU with reset before: the candidate's part of W_hh
-    T* bias;   // [panel][slots*block]: where the sum over x starts
+    T* bias;   // [panel][slots*block]: where the sum over x starts, or with layer normalisation what is added to it
     T* b_hn;   // GRU with reset after: [panel][lanes]: where the sum W_hn h starts
     T* w_hr;   // kernels::PackForward
+    T* peephole;  // LSTM: [panel][i, o, f x lanes]
+    T *ln_ih, *ln_hh;  // layer normalisation: [panel][slots*block]
+    T *ln_c, *b_ln_c;  // ... of the LSTM's c: [H], padded to whole panels
   };
+  // The LSTM's options for the steps of a layer and direction.
+  static kernels::LstmOptions<T> lstm_options(const StackShape& shape, const Direction& weights) {
+    return {shape.options.coupled_gates, weights.peephole, static_cast<T>(shape.options.cell_clip)};
+  }
   PackedWeights(const kernels::KernelTable& table, const StackShape& shape,
                 const std::vector<Weights<const T>>& weights, int threads);
   const Direction& of(Index layer, Index direction) const {

@@ -6,6 +6,8 @@
 //   reset before: n = tanh(W_in x + b_in + W_hn (r*h) + b_hn)       (the paper)
 //   h' = (1-z)*n + z*h
 //
+// With layer normalisation, W_ih x and W_hh h are normalised over all three gates first (reset after alone).
+//
 // Slots of the gate buffer. Reset after: forward n, r, z, W_hn h + b_hn; backward dn, dr, dz, dn*r: W_ih belongs to the
 // first three, W_hh to the last three. Reset before: n, r, z and their gradients; W_hh's candidate part belongs to the
 // first.
@@ -55,11 +57,14 @@ PYRNN_INLINE GruGradient<V> gru_output_gradient(V z, V n, V h_prev, V dh) {
 template <class T>
 void gru_forward(const StepForward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
-  for_each_panel(s, [&](Index panel) __attribute__((always_inline)) {
+  const auto product = [&](Index panel) __attribute__((always_inline)) {
     T* gates = s.gates + panel * s.gates_panel;
     const Vec<T> b_hn = load(s.b_hn + panel * L);
     for (Index row = 0; row < s.rows; ++row) store(gates + row * 4 * L + 3 * L, b_hn);
-    add_recurrent(s, s.h_prev, s.w_hh, panel, 3 * L, 1, 3);
+    add_recurrent(s, s.h_in, s.w_hh, panel, 3 * L, 1, 3);
+  };
+  for_each_panel(s, product, [&](Index panel) __attribute__((always_inline)) {
+    T* gates = s.gates + panel * s.gates_panel;
     for (Index row = 0; row < s.rows; ++row) {
       T* gate = gates + row * 4 * L;
       store(gate, fma(gru_reset(gate), load(gate + 3 * L), load(gate)));
@@ -89,6 +94,7 @@ void gru_backward(const StepBackward<T>& s) noexcept {
     store(gate + 3 * L, through_r);
     store(s.d_h + at, d.d_h_prev);
   });
+  gradients_of_sums(s);
 }
 
 // Reset before, first half of a step: r, z and r*h of all units, which the candidate's product needs.
@@ -96,11 +102,11 @@ template <class T>
 void gru_before_reset(const StepForward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
   for_each_panel(s, [&](Index panel) __attribute__((always_inline)) {
-    add_recurrent(s, s.h_prev, s.w_hh, panel, 2 * L, 1, 2);
+    add_recurrent(s, s.h_in, s.w_hh, panel, 2 * L, 1, 2);
     for (Index row = 0; row < s.rows; ++row) {
       T* gate = s.gates + panel * s.gates_panel + row * 4 * L;
       gru_update(gate);
-      store(s.rh + row * s.state_row + panel * L, gru_reset(gate) * load(s.h_prev + row * s.h_prev_row + panel * L));
+      store(s.rh + row * s.state_row + panel * L, gru_reset(gate) * load(s.h_in + row * s.h_prev_row + panel * L));
     }
   });
 }
@@ -146,8 +152,8 @@ void gru_before_backward_reset(const StepBackward<T>& s) noexcept {
     T* gate = s.gates + unit / L * s.gates_panel + row * 4 * L;
     const Index at = row * s.state_row + unit;
     const Vec<T> r = load(gate + L), through_r = load(s.d_rh + at) * r;
-    store(gate + L, through_r * load(s.h_prev + at) * (one - r));
-    store(s.d_h + at, load(s.d_h + at) + through_r);
+    store(gate + L, through_r * load(s.h_in + at) * (one - r));
+    store(s.d_h + at, load(s.d_h + at) + (s.h_mask ? through_r * load(s.h_mask + at) : through_r));
   });
 }
 

@@ -10,27 +10,11 @@
 // and holds in turn the input part x*W_ih + b, the gates, and the gradients of the gates before their activation.
 #pragma once
 
-#include "core/dims.h"
 #include "kernels/elementwise_kernels.h"
+#include "kernels/step_kernels.h"
 #include "kernels/structured_kernels.h"
 
 namespace pyrnn::kernels {
-
-// Which weight rows a panel holds: slot s of panel p is gate[s], units p*block ... p*block + block - 1.
-struct PanelMap {
-  Index units;      // H; rows gate*units + unit of the weight matrix
-  Index block;      // units of one panel: lanes, or 4*lanes where slots == 1 and gates are not interleaved
-  int slots;        // gates of one panel
-  int gate[4];      // torch's gate of each slot
-  PYRNN_ALWAYS_INLINE Index panels() const { return ceil_div(units, block); }
-  PYRNN_ALWAYS_INLINE Index units_in(Index panel) const { return smaller(block, units - panel * block); }
-  PYRNN_ALWAYS_INLINE Index panel_size() const { return slots * block; }  // columns of a full panel
-  PYRNN_ALWAYS_INLINE Index elements(Index columns) const { return panels() * panel_size() * columns; }  // packed
-  // Vectors of a panel that hold units: a lone gate's last panel may need fewer.
-  PYRNN_ALWAYS_INLINE int width(Index panel, Index lanes) const {
-    return static_cast<int>(ceil_div(slots == 1 ? units_in(panel) : panel_size(), lanes));
-  }
-};
 
 // Packed weights of a megabyte and more are fetched ahead, panel by panel. Smaller ones are still in the second-level
 // cache when their turn comes again, and would only pay for it (about 3 %).
@@ -106,7 +90,6 @@ struct BackProduct {
   Start start;  // zero or add
   T* c;  // [rows][K], stride c_row
   Index c_row;
-  Index c_panel = 0;  // from column panel to column panel; 0: they are adjacent
   bool c_padded;  // C's rows are padded to whole vectors
   bool descending = false;  // the last column panel first
 };
@@ -146,50 +129,24 @@ struct AddGradient {
   T* bias;  // [gates*units], or null
 };
 
-// One time step of a layer and direction. Rows are samples; h, c and their gradients have rows of `state_row` elements,
-// padded to whole panels.
+// d_diagonal[panel][slot][unit] += sum over the rows of some steps of a[row][...] * d[row][...]: the gradient of
+// weights that act unit by unit. A row of d is a row of gates, or of a state (units side by side).
 template <class T>
-struct StepForward {
-  Index rows;
+struct DiagonalGradient {
+  struct Step {  // its rows lie one behind the other
+    const T* d;  // panel 0, first slot
+    const T* a;  // the same of what the weights multiply
+    Index rows;
+  };
+  const Step* steps;
+  Index step_count;
   Index panel_begin, panel_end;
-  bool descending;  // the last panel first
-  PanelMap map;  // of W_hh
-  const T* h_prev;  // [rows][P], stride h_prev_row
-  Index h_prev_row;
-  Index h_prev_columns;  // P
-  const T* w_hh;  // PackForward
-  const T* w_hn;  // GRU with reset before: the candidate's part of W_hh, PackForward; else null
-  const T* b_hn;  // GRU with reset after: [panel][lanes]; else null
-  T* gates;  // this step's first row of panel 0; in: x*W_ih + b; out: the gates
-  Index gates_panel;
-  const T* c_prev;  // LSTM [rows][H]
-  T* c;  // LSTM [rows][H]
-  T* h;  // [rows][H]
-  T* rh;  // GRU with reset before: r*h_prev [rows][H]
-  Index state_row;
-};
-
-template <class T>
-struct StepBackward {
-  Index rows;
-  Index column_panel_begin, column_panel_end;  // units in panels of 4*lanes
-  bool descending;  // the last column panel first
-  PanelMap map;  // of w_hh
-  Index next_rows;  // rows that have a next step (in the direction's own order); they come first
-  const T* next_d_gates;  // dG of the next step, first slot of W_hh, panel 0
-  const T* w_hh;  // PackBackward; W_hh, or for gru_before_backward_reset its candidate's part
-  T* gates;  // in: the gates; out: dG
-  Index gates_panel;
-  const T* d_y;  // [rows][H], stride d_y_row, or null
-  Index d_y_row;
-  T* d_h;  // [rows][H] in: d of the final state for rows without a next step, GRU's dh*z for the others
-  const T* h_prev;  // GRU [rows][H]
-  const T* h;  // RNN [rows][H]
-  const T* c_prev;  // LSTM [rows][H]
-  const T* c;  // LSTM [rows][H]
-  T* d_c;  // LSTM [rows][H], in and out
-  T* d_rh;  // GRU with reset before [rows][H]
-  Index state_row;
+  int slots;
+  Index d_row, d_panel;
+  Index a_row, a_panel, a_slot;  // a_slot 0: all slots see the same
+  T* out;    // [panel][out_slots*lanes], at the first slot
+  Index out_panel;
+  T* d_bias;  // the sum of d[row] itself, laid out as `out`; or null
 };
 
 // The functions of one element type. lanes: elements of a vector.
@@ -205,6 +162,8 @@ struct Kernels {
   void (*pack_backward)(const PackBackward<T>&) noexcept;
   void (*pack_bias)(const PackBias<T>&) noexcept;
   void (*add_gradient)(const AddGradient<T>&) noexcept;
+  void (*diagonal_gradient)(const DiagonalGradient<T>&) noexcept;
+  void (*gate_norm)(const GateNorm<T>&) noexcept;
   void (*rnn_tanh_forward)(const StepForward<T>&) noexcept;
   void (*rnn_tanh_backward)(const StepBackward<T>&) noexcept;
   void (*rnn_relu_forward)(const StepForward<T>&) noexcept;

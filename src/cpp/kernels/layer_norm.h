@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layer normalisation (Ba et al. 2016) of rows.
+// Layer normalisation (Ba et al. 2016) of rows, and of what the cells make in them.
 #pragma once
 
 #include "kernels/elementwise_kernels.h"
@@ -34,12 +34,29 @@ PYRNN_INLINE Vec<T> given_or(Part part, const T* values, Index i, T otherwise) {
 }
 
 template <class T>
+PYRNN_INLINE T scale_of(T variance, T eps) {
+  return T(1) / vsqrt(broadcast<T>(variance + eps))[0];
+}
+
+// With g = d_y * weight and n = (x - mean) * scale: d_x = scale * (g - mean of g - n * mean of g*n)
+template <class T>
+struct NormalGradient {
+  Vec<T> mean_g, mean_normal;
+  PYRNN_INLINE NormalGradient(Vec<T> sum_g, Vec<T> sum_normal, Index count)
+      : mean_g(broadcast<T>(sum_of_lanes<T>(sum_g) / static_cast<T>(count))),
+        mean_normal(broadcast<T>(sum_of_lanes<T>(sum_normal) / static_cast<T>(count))) {}
+  PYRNN_INLINE Vec<T> d_x(Vec<T> g, Vec<T> normal, T scale) const {
+    return fma(-normal, mean_normal, g - mean_g) * scale;
+  }
+};
+
+template <class T>
 void layer_norm_forward(const LayerNorm<T>& q) noexcept {
   for (Index row = 0; row < q.rows; ++row) {
     const T* x = q.x + row * q.columns;
     T* y = q.y + row * q.columns;
     const T mean = mean_of(x, q.columns), variance = variance_of(x, mean, q.columns);
-    const T scale = T(1) / vsqrt(broadcast<T>(variance + q.eps))[0];
+    const T scale = scale_of(variance, q.eps);
     q.mean[row] = mean;
     q.scale[row] = scale;
     for_each_part<T>(q.columns, [&](Index i, auto part) __attribute__((always_inline)) {
@@ -49,26 +66,33 @@ void layer_norm_forward(const LayerNorm<T>& q) noexcept {
   }
 }
 
-// With g = d_y * weight and n = (x - mean) * scale: d_x = scale * (g - mean of g - n * mean of g*n)
+// Calls f(part, i, d_x of the vector) for each vector of one row; normal(part, i) is its n.
+template <class T, class Normal, class F>
+PYRNN_INLINE void normal_gradient_of_row(Index columns, const T* d_y, const T* weight, T scale, Normal&& normal,
+                                         F&& f) {
+  Vec<T> sum{}, sum_normal{};
+  for_each_part<T>(columns, [&](Index i, auto part) __attribute__((always_inline)) {
+    const Vec<T> g = part.load(d_y + i) * given_or<T>(part, weight, i, 1);
+    sum = sum + g;
+    sum_normal = fma(g, normal(part, i), sum_normal);
+  });
+  const NormalGradient<T> gradient(sum, sum_normal, columns);
+  for_each_part<T>(columns, [&](Index i, auto part) __attribute__((always_inline)) {
+    const Vec<T> g = part.load(d_y + i) * given_or<T>(part, weight, i, 1);
+    f(part, i, gradient.d_x(g, normal(part, i), scale));
+  });
+}
+
 template <class T>
 void layer_norm_backward(const LayerNormGradient<T>& q) noexcept {
   for (Index row = 0; row < q.rows; ++row) {
-    const T *x = q.x + row * q.columns, *d_y = q.d_y + row * q.columns;
-    T* d_x = q.d_x + row * q.columns;
-    const T mean = q.mean[row], scale = q.scale[row], count = static_cast<T>(q.columns);
-    Vec<T> sum{}, sum_normal{};
-    for_each_part<T>(q.columns, [&](Index i, auto part) __attribute__((always_inline)) {
-      const Vec<T> g = part.load(d_y + i) * given_or<T>(part, q.weight, i, 1);
-      sum = sum + g;
-      sum_normal = fma(g, (part.load_or(x + i, mean) - mean) * scale, sum_normal);
-    });
-    const Vec<T> mean_g = broadcast<T>(sum_of_lanes<T>(sum) / count);
-    const Vec<T> mean_normal = broadcast<T>(sum_of_lanes<T>(sum_normal) / count);
-    for_each_part<T>(q.columns, [&](Index i, auto part) __attribute__((always_inline)) {
-      const Vec<T> g = part.load(d_y + i) * given_or<T>(part, q.weight, i, 1);
-      const Vec<T> normal = (part.load(x + i) - mean) * scale;
-      part.store(d_x + i, fma(-normal, mean_normal, g - mean_g) * scale);
-    });
+    const T *x = q.x + row * q.columns, mean = q.mean[row], scale = q.scale[row];
+    T* to = q.d_x + row * q.columns;
+    normal_gradient_of_row<T>(
+        q.columns, q.d_y + row * q.columns, q.weight, scale,
+        [&](auto part, Index i)
+            __attribute__((always_inline)) -> Vec<T> { return (part.load_or(x + i, mean) - mean) * scale; },
+        [&](auto part, Index i, Vec<T> d_x) __attribute__((always_inline)) { part.store(to + i, d_x); });
   }
 }
 

@@ -188,7 +188,7 @@ class BackBlocks {
                               .a_segment = full ? q_.gates_panel : q_.map.block,
                               .b_segment = (full ? q_.map.panel_size() : q_.map.block) * row,
                               .start = gate_block == 0 ? q_.start : Start::add,
-                              .c = q_.c + panel * (q_.c_panel ? q_.c_panel : 4 * L),
+                              .c = q_.c + panel * 4 * L,
                               .c_row = q_.c_row,
                               .last_lanes = q_.c_padded ? 0 : static_cast<int>(columns_of(panel) % L),
                               .ahead = ahead});

@@ -2,6 +2,7 @@
 // What the time steps of all cells share: the products with W_hh around the gate arithmetic.
 #pragma once
 
+#include "kernels/gate_norm.h"
 #include "kernels/product.h"
 #include "kernels/vmath.h"
 
@@ -15,7 +16,8 @@ PYRNN_INLINE void for_each_panel(const StepForward<T>& s, F&& f) {
   for (Index i = s.panel_begin; i < s.panel_end; ++i) f(s.descending ? s.panel_begin + s.panel_end - 1 - i : i);
 }
 
-// gates[panel][slots from `slot` on] += h * W_hh^T for one panel of `width` vectors.
+// gates[panel][slots from `slot` on] += h * W_hh^T for one panel of `width` vectors; with layer normalisation the
+// product goes apart, since a row's mean needs the panels of all units.
 template <class T>
 PYRNN_INLINE void add_recurrent(const StepForward<T>& s, const T* h, const T* weight, Index panel, Index panel_size,
                                 int slot, int width) {
@@ -29,10 +31,31 @@ PYRNN_INLINE void add_recurrent(const StepForward<T>& s, const T* h, const T* we
                       .b = weight + panel * size,
                       .b_step = width * L,
                       .length = s.h_prev_columns,
-                      .start = Start::add,
-                      .c = s.gates + panel * s.gates_panel + slot * L,
+                      .start = s.norm.gain ? Start::zero : Start::add,
+                      .c = (s.norm.gain ? s.norm.normal : s.gates + slot * L) + panel * s.gates_panel,
                       .c_row = 4 * L,
                       .ahead = fetching ? weight + next * size : nullptr});
+}
+
+// Calls product(panel) and then gates(panel) for each panel; with layer normalisation the products of all panels first.
+template <class T, class Product, class Gates>
+PYRNN_INLINE void for_each_panel(const StepForward<T>& s, Product&& product, Gates&& gates) {
+  if (!s.norm.gain)
+    return for_each_panel(s, [&](Index panel) __attribute__((always_inline)) {
+      product(panel);
+      gates(panel);
+    });
+  for_each_panel(s, product);
+  gate_norm(s.norm);
+  for_each_panel(s, gates);
+}
+
+// Behind a step's gates: with layer normalisation, the gradients of the sums W_ih x and W_hh h.
+template <class T>
+PYRNN_INLINE void gradients_of_sums(const StepBackward<T>& s) {
+  if (!s.x_norm.gain) return;
+  gate_norm_backward(s.x_norm, s.rows, s.gates_panel);
+  gate_norm_backward(s.h_norm, s.rows, s.gates_panel);
 }
 
 // d_h = start + dG(next step) * W_hh for the units that the caller holds.

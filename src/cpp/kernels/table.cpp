@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernel table of one instruction set: compiled once per set, with its flags and PYRNN_ISA, its only exported
 // symbol.
+#include "kernels/diagonal.h"
 #include "kernels/elementwise.h"
 #include "kernels/gru.h"
 #include "kernels/lstm.h"
@@ -30,6 +31,8 @@ constexpr Kernels<T> kernels_of_type() {
       .pack_backward = pack_backward<T>,
       .pack_bias = pack_bias<T>,
       .add_gradient = add_gradient<T>,
+      .diagonal_gradient = diagonal_gradient<T>,
+      .gate_norm = gate_norm<T>,
       .rnn_tanh_forward = rnn_forward<Tanh, T>,
       .rnn_tanh_backward = rnn_backward<Tanh, T>,
       .rnn_relu_forward = rnn_forward<Relu, T>,
