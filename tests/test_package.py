@@ -66,11 +66,17 @@ def stub():
     functions, classes = {}, {}
     for node in tree.body:
         if isinstance(node, ast.FunctionDef):
-            functions[node.name] = [a.arg for a in node.args.args]
+            functions[node.name] = arguments_of(node)
         elif isinstance(node, ast.ClassDef):
             methods = [f for f in node.body if isinstance(f, ast.FunctionDef)]
-            classes[node.name] = {f.name: [a.arg for a in f.args.args] for f in methods}
+            classes[node.name] = {f.name: arguments_of(f) for f in methods}
     return functions, classes
+
+
+def arguments_of(function):
+    """The argument names of a definition; **kwargs as pybind11 writes it."""
+    rest = function.args.kwarg
+    return [a.arg for a in function.args.args] + ([f"**{rest.arg}"] if rest else [])
 
 
 def documented_arguments(function):

@@ -40,7 +40,7 @@ class Stack:
         proj_size: int,
         dropout: float,
         merge: str,
-        **options: bool | float,
+        **kwargs: bool | float,
     ) -> None: ...
     def pack(self, weights: list[_Array], threads: int) -> Packed: ...
     def forward(
