@@ -8,8 +8,8 @@ import pytest
 import pyrnn
 from compare import assert_same_bits
 
-V, W, BOS, EOS = 6, 4, 0, 1  # source and target vocabulary
-NAMES = {"attention": 4, "plain": 7, "features": 5}  # seeds of models whose rows end by turns
+V, W, BOS, EOS = 6, 4, 1, 1  # source and target vocabulary
+NAMES = {"attention": 4, "plain": 34, "features": 5}  # seeds of models whose rows end by turns
 
 
 def build(name, batch_first=False, seed=None, sharpness=8.0, **options):
@@ -138,7 +138,8 @@ def test_samples_follow_the_model(rng):
     model, n = build("attention", sharpness=2.0), 4000
     source = [np.array([1, 2, 3])] * n
     ids, scores = model.generate(source, max_length=1, method="sample", seed=0)
-    p = np.exp([log_p(model, source[0], [k], False) for k in range(W)])
+    first = [([], True) if k == EOS else ([k], False) for k in range(W)]
+    p = np.exp([log_p(model, source[0], *ids_and_end) for ids_and_end in first])
     counts = np.bincount([row[0] if row else EOS for row in ids], minlength=W)
     assert (np.abs(counts - n * p) < 5 * np.sqrt(n * p * (1 - p))).all()
     chosen = [row[0] if row else EOS for row in ids]
@@ -154,12 +155,24 @@ def test_lengths_zero_and_no_rows():
         assert ids == [] and scores.shape == (0,)
 
 
+def test_features_in_a_list():
+    """Each row is checked, none is cast, and there may be none."""
+    model, row = build("features"), np.ones(3, "f4")
+    assert model.generate([])[0] == []
+    assert model.generate([[1.0, 1.0, 1.0]])[0] == model.generate([row])[0]
+    with pytest.raises(ValueError, match=r"source\[1\] has shape \(2,\), expected \(3,\)"):
+        model.generate([row, row[:2]])
+    with pytest.raises(TypeError, match=r"source\[0\] has dtype float64, expected float32"):
+        model.generate([row.astype("f8")])
+
+
 def test_bad_values():
     model = build("attention")
     wrong = [
         ({"beam_width": 0}, ValueError, "beam_width is 0"),
         ({"length_penalty": -1.0}, ValueError, "length_penalty is -1.0"),
         ({"length_penalty": float("nan")}, ValueError, "length_penalty is nan"),
+        ({"length_penalty": float("inf")}, ValueError, "length_penalty is inf"),
         ({"max_length": -1}, ValueError, "max_length is -1"),
         ({"method": "best"}, ValueError, "method is 'best'"),
         ({"method": "sample", "temperature": -1}, ValueError, "temperature is -1"),

@@ -120,7 +120,7 @@ BAD_CALLS = [
     (lambda f: f.backtest(Y, start=3), "start is 3"),
     (lambda f: f.backtest(Y, season=12), "start > 12 = season"),
     (lambda f: f.backtest(Y, stride=0), "stride is 0"),
-    (lambda f: f.backtest(np.ones((50, 2))), "of the same number of axes"),
+    (lambda f: f.backtest(np.ones((50, 2))), "y is of shape"),
 ]
 
 

@@ -167,6 +167,27 @@ def test_backtest_with_refit():
     assert result.coverage.shape == (4,)
 
 
+def test_refit_has_the_parameters_of_the_fit():
+    y = autoregression(120)
+    model = forecaster(epochs=2).fit(y)
+    expected = model.backtest(y, start=100, stride=8, refit=True).forecasts
+    model.set_params(horizon=2, hidden_size=3, epochs=1)
+    assert_same_bits(model.backtest(y, start=100, stride=8, refit=True).forecasts, expected)
+
+
+def test_series_of_a_dict_go_by_name():
+    """In whatever order they come; what does not fit is told."""
+    y, z = autoregression(120), wave(120)
+    model = forecaster(epochs=1).fit({"y": y, "z": z})
+    one, other = (model.backtest(s, start=100) for s in ({"y": y, "z": z}, {"z": z, "y": y}))
+    assert_same_bits(list(other.forecasts.values()), list(one.forecasts.values()))
+    assert_same_bits(other.forecasts["z"], one.forecasts["z"])
+    with pytest.raises(ValueError, match=r"y has other series than in fit: dict \['y'\]"):
+        model.update({"y": y})
+    with pytest.raises(ValueError, match=r"y is of shape \(steps, columns\), expected \(steps,\)"):
+        model.update({"y": y[:, None], "z": z[:, None]})
+
+
 def test_errors_of_a_backtest():
     """Against their definitions, by hand."""
     y = np.stack([autoregression(150), autoregression(150, seed=1)], axis=1)

@@ -91,6 +91,21 @@ def test_partial_fit():
     assert model.predict_proba(X)[0].shape[1] == 3 and model.score(X, y) > 0.9
 
 
+def test_other_classes_are_refused():
+    X, y = marked(N=4)
+    model = tagger().partial_fit(X, y, classes=["minus", "plus"])
+    model.partial_fit(X, y, classes=["plus", "minus"])
+    with pytest.raises(ValueError, match="is not the same as on last call to partial_fit"):
+        model.partial_fit(X, y, classes=["minus", "none", "plus"])
+
+
+def test_object_arrays_are_the_labels_in_them():
+    X, y = marked(N=8)
+    model = tagger(epochs=1).fit(X, [labels.astype(object) for labels in y])
+    assert_same_bits(model.predict_proba(X), tagger(epochs=1).fit(X, y).predict_proba(X))
+    assert list(model.classes_) == ["minus", "plus"]
+
+
 def test_class_weight_and_early_stopping():
     X, y = marked(N=100)
     heavy = tagger(class_weight={"minus": 1e6, "plus": 1}, batch_size=100).fit(X, y)
@@ -105,6 +120,8 @@ BAD = [
     (["plus"] * 4, r"y\[0\] is 'plus', expected a label for each step"),
     ([1, 0, 1, 0], r"y\[0\] is 1, expected a label for each step"),
     ([np.ones(len(x)) for x in LISTS], r"y\[0\] has dtype float64, expected texts or integers"),
+    ([*LABELS[:3], np.ones(len(LISTS[3]), int)], r"dtypes \['<U.', 'int64'\], expected one kind"),
+    ([*LABELS[:3], [1] * (len(LISTS[3]) - 1) + ["a"]], r"y\[3\] has dtype object"),
     (LABELS[:3], "inconsistent numbers of samples"),
     (None, "requires y"),
 ]

@@ -135,5 +135,18 @@ def test_logits_that_are_not_finite():
         pyrnn.generate(model, [1], 3)
 
 
+def test_tiny_temperatures_take_the_largest(recwarn):
+    """Down to the smallest number, without a warning; of equals each is drawn."""
+    logits = np.array([[1.0, 3.0, 2.9, -np.inf]])
+    for temperature in (1e-300, 5e-324):
+        assert sampling(temperature=temperature)(logits).tolist() == [1]
+        assert kept([2.0, 2.0, 0.0], temperature=temperature) == [0, 1]
+    assert not recwarn.list
+
+
+def test_no_prompts():
+    assert pyrnn.generate(language_model(), np.zeros((0, 4), int), 3) == []
+
+
 def test_length_zero():
     assert pyrnn.generate(language_model(), [1], 0).shape == (0,)

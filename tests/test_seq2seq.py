@@ -25,7 +25,7 @@ def build(name, dtype="float64", **options):
 
 def problem(model, rng):
     """A source, targets and lengths as keywords; ids that there are not behind the lengths."""
-    target = rng.integers(0, W, (TARGETS.max(), B))
+    target = rng.integers(3, W, (TARGETS.max(), B))  # 1 and 2 are bos and eos
     target[np.arange(len(target))[:, None] >= TARGETS] = -99
     given = {"target": target, "target_lengths": TARGETS}
     if model.feature_size:
@@ -119,12 +119,13 @@ def test_what_is_wanted():
 @pytest.mark.parametrize("name", ["gru", "plain", "features"])
 def test_scheduled_sampling_reads_the_models_own_ids(name, rng):
     """p = 1 feeds what the model holds most probable; the gradient is that of these inputs."""
-    model = build(name, scheduled_sampling=1.0)
+    model, twin = build(name, scheduled_sampling=1.0), build(name)
+    for one in (model, twin):  # so that its own ids may be given as a target
+        one.output.bias[[one.bos, one.eos]] = -1e9
     given = problem(model, rng) | {"target_lengths": None}
-    given["target"] = np.abs(given["target"]) % W
+    given["target"] = np.maximum(given["target"], 3)
     logits, pullback = model.vjp(**given)
     own = logits.argmax(axis=-1)[:-1]
-    twin = build(name)
     expected, back = twin.vjp(**given | {"target": own})
     assert_same_bits(logits, expected)
     d_logits = rng.standard_normal(logits.shape)
@@ -185,6 +186,14 @@ def test_bad_input(rng):
     for change, error, message in wrong:
         with pytest.raises(error, match=message):
             model(**given | change)
+    for special, wrong_id in (("bos", model.bos), ("eos", model.eos)):
+        target = given["target"].copy()
+        target[0, 2] = wrong_id
+        with pytest.raises(ValueError, match=rf"target\[0, 2\] is {wrong_id}, .*{special} = "):
+            model(**given | {"target": target})
+    with pytest.raises(ValueError, match="scheduled_sampling is 2"):
+        model.scheduled_sampling = 2
+    assert model.scheduled_sampling == 0.0
     options = [
         ({"source_vocabulary": None}, "expected one of them"),
         ({"feature_size": 3}, "expected one of them"),
@@ -194,6 +203,7 @@ def test_bad_input(rng):
         ({"bos": W}, "bos is 7"),
         ({"eos": -1}, "eos is -1"),
         ({"scheduled_sampling": 1.5}, "scheduled_sampling is 1.5"),
+        ({"attention": None, "attention_size": 4}, "attention_size is 4, expected None"),
         ({"attention": "dot"}, "memory_size is 10, expected 5"),
     ]
     sizes = {"source_vocabulary": V, "target_vocabulary": W, "embedding_size": E, "hidden_size": H}

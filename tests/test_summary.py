@@ -76,6 +76,13 @@ def test_a_module_of_ones_own(capsys):
     assert sizes == [4, 20, 5] and total == 29
 
 
+def test_what_takes_more_than_x(capsys):
+    for module in (pyrnn.Seq2Seq(5, 6, 2, 3, seed=0), pyrnn.CRF(3)):
+        name = type(module).__name__
+        with pytest.raises(ValueError, match=rf"{name}\.summary: {name} takes more than x"):
+            module.summary((4, 2))
+
+
 def test_bad_input(capsys):
     model = tagger()
     for x, error, words in (

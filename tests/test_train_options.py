@@ -141,6 +141,16 @@ def test_bad_options(options, error):
         make_trainer(**options)
 
 
+def test_metrics_are_tried_before_the_first_step():
+    """On a copy: the metric itself has seen nothing, and the weights are as before."""
+    trainer = make_trainer(metrics=[pyrnn.metrics.F1("binary")])
+    before = trainer.model.state_dict()
+    with pytest.raises(ValueError, match="Trainer: train: F1: y has 4 classes, expected 2"):
+        trainer.fit(ragged_task(N=8), ragged_task(N=8), progress=False)
+    assert_same_bits(trainer.model.state_dict(), before)
+    assert not len(trainer.history)
+
+
 def test_generators_are_read_once():
     """Callbacks and metrics may come as iterators."""
     seen = []

@@ -57,7 +57,7 @@ def test_learns_captions_of_features():
     model = pyrnn.Seq2Seq(None, 6, 8, 24, feature_size=3, attention=None, cell="lstm", seed=0)
     trainer = make_trainer(model)
     fit(trainer, (counts.astype("f8"), captions), epochs=8, batch_size=20)
-    ids, _ = model.generate(list(counts[:100]), max_length=8)
+    ids, _ = model.generate(list(counts[:100].astype("f4")), max_length=8)
     right = [a == b.tolist() for a, b in zip(ids, captions, strict=False)]
     assert np.mean(right) > 0.95
 
@@ -155,6 +155,7 @@ def test_padded_arrays_and_empty_sequences():
 def test_bad_data_is_refused_before_the_first_step():
     sources, targets = reversals(20, 8)
     wrong = [
+        ((sources, [*targets[:-1], np.array([3, EOS])]), ValueError, "is 2, expected ids without"),
         (([*sources[:-1], np.array([V])], targets), ValueError, "num_embeddings"),
         ((sources, [*targets[:-1], np.array([V])]), ValueError, "expected 0 <= id < 13"),
         ((sources, [*targets[:-1], np.array([3, -1])]), ValueError, "is -1, expected 0 <= id"),
@@ -170,6 +171,6 @@ def test_bad_data_is_refused_before_the_first_step():
             fit(make_trainer(model), data)
     with pytest.raises(ValueError, match="tbptt"):
         fit(make_trainer(model), (sources, targets), tbptt=2)
-    with pytest.raises(ValueError, match="generate"):
+    with pytest.raises(ValueError, match=r"Seq2Seq writes targets: use model\.generate"):
         make_trainer(model).predict(sources)
     assert_same_bits(model.state_dict(), before)

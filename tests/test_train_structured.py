@@ -180,6 +180,10 @@ def test_what_does_not_fit():
     ctc = pyrnn.Trainer(tagger(), losses.CTC(), optim.SGD(0.1))
     with pytest.raises(ValueError, match=r"Trainer: train: CTC: target\[0\] has 3 labels, .*row 0"):
         ctc.fit(([x[0][:2], *x[1:]], [[1, 1, 2]] + [[1]] * 5), progress=False)
+    metrics = [pyrnn.metrics.Accuracy()]
+    ctc = pyrnn.Trainer(tagger(), losses.CTC(), optim.SGD(0.1), metrics=metrics)
+    with pytest.raises(ValueError, match="Accuracy compares step by step, and the targets of CTC"):
+        ctc.fit((x, [[1]] * 6), progress=False)
     last = pyrnn.Sequential(pyrnn.LSTM(K, 5), pyrnn.LastStep(), pyrnn.Linear(5, K))
     with pytest.raises(ValueError, match="CTC: logits have shape"):
         pyrnn.Trainer(last, losses.CTC(), optim.SGD(0.1)).fit((x, [[1]] * 6), progress=False)

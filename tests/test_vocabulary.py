@@ -41,12 +41,27 @@ def test_it_is_its_tokens():
     assert vocabulary != pyrnn.Vocabulary(["y", "x"])
 
 
+def test_specials_take_the_first_ids():
+    """Among the data they keep these; `max_size` counts them."""
+    data, specials = [*SENTENCES, ["<eos>", "a"]], ("<bos>", "<eos>")
+    vocabulary = pyrnn.Vocabulary.build(data, specials=specials, max_size=6)
+    assert vocabulary.tokens == ["<pad>", "<unk>", "<bos>", "<eos>", "a", "b"]
+    assert vocabulary == pyrnn.Vocabulary(["a", "b"], specials=specials)
+    assert [vocabulary.id(token) for token in specials] == [2, 3]
+    assert pyrnn.Vocabulary(vocabulary.tokens) == vocabulary
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
         (lambda: pyrnn.Vocabulary("text"), TypeError, "tokens is 'text', expected a sequence"),
         (lambda: pyrnn.Vocabulary([1]), TypeError, "tokens holds 1, expected texts"),
-        (lambda: pyrnn.Vocabulary(["a", "a"]), ValueError, "'a' twice"),
+        (lambda: pyrnn.Vocabulary(["a", "a"]), ValueError, "'a' comes twice"),
+        (lambda: pyrnn.Vocabulary(["<pad>", "a"]), ValueError, "'<pad>', expected both"),
+        (lambda: pyrnn.Vocabulary(["a"], specials=["a"]), ValueError, "'a' comes twice"),
+        (lambda: pyrnn.Vocabulary(specials="a"), TypeError, "specials is 'a'"),
+        (lambda: pyrnn.Vocabulary.build([], max_size=2, specials=["a"]), ValueError, "is 2"),
+        (lambda: pyrnn.Vocabulary().id("a"), ValueError, "token is 'a'"),
         (lambda: pyrnn.Vocabulary.build(["text"]), TypeError, r"sequences\[0\] is 'text'"),
         (lambda: pyrnn.Vocabulary.build([], min_count=0), ValueError, "min_count is 0"),
         (lambda: pyrnn.Vocabulary.build([], max_size=1), ValueError, "max_size is 1"),

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ._attention import SCORES
 from ._attention_decoder import LAYERS
 from ._bridge import Bridge
 from ._checks import (
@@ -13,9 +14,12 @@ from ._checks import (
     as_floats,
     as_integers,
     as_lengths,
+    check_choice,
     check_dtype,
     check_flag,
     check_shape,
+    check_size,
+    describe,
 )
 from ._dataset import pad
 from ._decoder_steps import as_state
@@ -144,11 +148,21 @@ class Encoder(Module):
         if lengths is not None:
             raise ValueError("Seq2Seq: lengths is given, expected None with a list")
         if self.source is None:
-            return np.stack([np.asarray(row, self.dtype) for row in source]), None
+            return self._feature_rows(source), None
         rows = [as_integers("Seq2Seq", f"source[{i}]", row) for i, row in enumerate(source)]
         ends = np.array([len(row) for row in rows], np.int64)
         ids = pad(rows, int(ends.max(initial=0)), np.int64) if rows else np.zeros((0, 0), np.int64)
         return (ids if self.batch_first else as_contiguous(ids.T)), ends
+
+    def _feature_rows(self, source: Any) -> Array:
+        """Vectors (F,), one per row, as (B, F)."""
+        F = self.sizes.features or 0
+        array = np.zeros((len(source), F), self.dtype)
+        for i, row in enumerate(source):
+            vector = as_floats("Seq2Seq", f"source[{i}]", row, self.dtype)
+            check_shape("Seq2Seq", f"source[{i}]", vector, (F,), "(feature_size,)")
+            array[i] = vector
+        return array
 
     def _features_vjp(self, source: Array, rows: int, need_dx: bool) -> tuple[Encoded, Pullback]:
         assert self.bridge is not None
@@ -209,3 +223,23 @@ class Encoder(Module):
 def _by_row(state: Array) -> Array:
     """(B, L*H) of (L, B, H)."""
     return as_contiguous(state.swapaxes(0, 1).reshape(state.shape[1], -1))
+
+
+def check_sides(vocabulary: Any, features: Any, attention: Any, attention_size: Any) -> None:
+    """ValueError unless the source is ids or features, and attention has steps."""
+    for name, size in (("source_vocabulary", vocabulary), ("feature_size", features)):
+        if size is not None:
+            check_size("Seq2Seq", name, size)
+    if (vocabulary is None) == (features is None):
+        raise ValueError(
+            f"Seq2Seq: source_vocabulary is {vocabulary} and feature_size is {features}, "
+            "expected one of them"
+        )
+    if attention is not None:
+        check_choice("Seq2Seq", "attention", attention, SCORES)
+        if features is not None:
+            raise ValueError(f"Seq2Seq: attention is {attention!r}, expected None")
+    elif attention_size is not None:
+        raise ValueError(
+            f"Seq2Seq: attention_size is {describe(attention_size)}, expected None as attention is"
+        )

@@ -37,6 +37,8 @@ def generate(
 
     length = check_size("generate", "length", length, minimum=0)
     prompts, single = _read_prompts(prompt)
+    if not prompts:
+        return []
     stops = as_integers("generate", "stop", np.atleast_1d([] if stop is None else stop).tolist())
     choose = Sampling.of("generate", len(prompts), temperature, top_k, top_p, seed)
     stream = model.stream(len(prompts))

@@ -1,6 +1,6 @@
 """Metric, the base of all metrics."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ class Metric:
     """
 
     name = ""
+    ragged_target: ClassVar[bool] = False  # whether it takes targets of lengths of their own
 
     def __init__(self, *, batch_first: bool = False) -> None:
         self.batch_first = check_flag(type(self).__name__, "batch_first", batch_first)

@@ -14,6 +14,7 @@ from ._layout import first_embedding, layout_of, works_along_time
 from ._module import Module
 from ._sampler import by_length, cut
 from ._targets import first_wrong
+from ._trainer_arguments import try_metrics
 from .losses import Loss
 
 PROBED_STEPS = 16  # of the first sample, to see the shape of the model's output
@@ -88,6 +89,8 @@ class Objective:
                 where = f" (samples {rows[0]} to {rows[-1]}, from step {start})"
                 where = where if len(rows) < len(samples) or start else ""
                 raise type(error)(f"{name}{where}: {error}") from None
+        if self.metrics:
+            self._try_metrics(samples)
         return samples
 
     def forward(self, samples: Samples, batch: Batch, state: Any = None) -> ForwardPass:
@@ -119,6 +122,9 @@ class Objective:
 
     def predict(self, name: str, dataset: SequenceDataset, batch_size: int) -> Any:
         """The outputs for all samples: an array, or a list of arrays for ragged samples."""
+        if self.layout.own_targets:
+            owner = type(self.model).__name__
+            raise ValueError(f"{name}: {owner} writes targets: use model.generate")
         samples, has_steps = self._read(name, dataset), False
         outputs: list[Any] = [None] * len(samples)
         for rows in cut(by_length(len(samples), samples.lengths), batch_size):
@@ -201,6 +207,14 @@ class Objective:
         elif start == 0:
             B = shape[0] if samples.has_time else len(batch.x)
             self._sample_loss.count((B, *features), batch.target)
+
+    def _try_metrics(self, samples: Samples) -> None:
+        """TypeError or ValueError for a metric that does not take the model's output."""
+        batch = samples.batch(np.arange(1), 0, None if self._loss.whole_sequences else PROBED_STEPS)
+        y, _ = self.infer(batch)
+        wanted = self._wanted(samples, batch)
+        seen = self._loss.metric_input(y, wanted[1])
+        try_metrics(samples.name, self.metrics, self._loss, seen, wanted)
 
     def _check_chunks(self, samples: Samples) -> None:
         """ValueError if model or loss cannot go through a sequence piece by piece."""

@@ -50,7 +50,8 @@ class Sampling:
     def probabilities(self, logits: Array) -> Array:
         """What is drawn from (B, V): 0 for what `top_k` and `top_p` leave out; not normalised."""
         scaled = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-        p: Array = np.exp(scaled / self.temperature)
+        with np.errstate(over="ignore"):  # a tiny temperature leaves the largest alone
+            p: Array = np.exp(scaled / self.temperature)
         if self.top_k is None and self.top_p is None:
             return p
         order = np.argsort(-scaled, axis=-1, kind="stable")

@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ._attention import SCORES
 from ._attention_decoder import LAYERS, AttentionDecoder
 from ._checks import (
     Array,
@@ -21,7 +20,7 @@ from ._decoding import Decoded, Frame, beam_search, follow
 from ._draws import Draws
 from ._dropout import Dropout
 from ._embedding import Embedding
-from ._encoder import Encoded, Encoder, Sizes
+from ._encoder import Encoded, Encoder, Sizes, check_sides
 from ._linear import Linear
 from ._module import Additions, Module, Pullback, compute
 from ._recurrent import Recurrent
@@ -40,10 +39,10 @@ class Seq2Seq(Module):
     Sutskever et al. 2014; with `attention`, an AttentionDecoder, Bahdanau et al. 2015. The source
     are ids below `source_vocabulary`, or with `feature_size` vectors (B, F) that the decoder starts
     from (captions: Vinyals et al. 2015), without attention. Targets are ids below
-    `target_vocabulary`, without `bos` and `eos`, which are added here. `cell`, `num_layers`,
-    `hidden_size` are those of both sides; a `bidirectional` encoder's final states, and features,
-    go through a Bridge. `attention` is a score of Attention, or None. `dropout` acts on both
-    embeddings, between layers and in front of the last product.
+    `target_vocabulary`, without `bos` and `eos`, which are added here and may be one id. `cell`,
+    `num_layers`, `hidden_size` are those of both sides; a `bidirectional` encoder's final states,
+    and features, go through a Bridge. `attention` is a score of Attention, or None. `dropout` acts
+    on both embeddings, between layers and in front of the last product.
 
     - `logits = model(source, target, lengths=None, target_lengths=None)`: source (S, B), target
       (U, B), logits (U + 1, B, V), of which `wanted(target, target_lengths)` are the classes; with
@@ -90,10 +89,9 @@ class Seq2Seq(Module):
         self.bos = check_size("Seq2Seq", "bos", bos, minimum=0, maximum=V - 1)
         self.eos = check_size("Seq2Seq", "eos", eos, minimum=0, maximum=V - 1)
         self.scheduled_sampling = scheduled_sampling
-        check_probability("Seq2Seq", "scheduled_sampling", scheduled_sampling)
         self.source_vocabulary, self.feature_size = source_vocabulary, feature_size
         self.attention, self.attention_size = attention, attention_size
-        self._check_sides()
+        check_sides(source_vocabulary, feature_size, attention, attention_size)
         seeds = [int(s) for s in generator("Seq2Seq", seed).integers(2**63, size=7)]
         options: dict[str, Any] = {"batch_first": batch_first, "dtype": dtype}
         source = source_vocabulary, feature_size
@@ -192,14 +190,15 @@ class Seq2Seq(Module):
           `pyrnn.generate`. A row depends on the seed and its place, not on its neighbours.
 
         `scores` (B,) are the log-probabilities of the ids and eos under the model, or the beam's. A
-        row that finds no eos in time is cut off. ValueError for beam_width < 1, length_penalty < 0.
+        row that finds no eos in time is cut off. ValueError for beam_width < 1, length_penalty
+        outside 0..10.
         """
         method = check_choice("Seq2Seq", "method", method, ("greedy", "beam", "sample"))
         beam_width = check_size("Seq2Seq", "beam_width", beam_width)
         max_length = check_size("Seq2Seq", "max_length", max_length, minimum=0)
         length_penalty = check_number("Seq2Seq", "length_penalty", length_penalty)
-        if not length_penalty >= 0:
-            raise ValueError(f"Seq2Seq: length_penalty is {length_penalty}, expected at least 0")
+        if not 0 <= length_penalty <= 10:  # far above what is of use, and no power overflows
+            raise ValueError(f"Seq2Seq: length_penalty is {length_penalty}, expected 0..10")
         encoded = self.encoder(*self.encoder.read_list(source, lengths))
         frame = Frame(encoded.rows, self.bos, self.eos, max_length)
         if method == "beam":
@@ -209,6 +208,15 @@ class Seq2Seq(Module):
         choose = Sampling.of("Seq2Seq", encoded.rows, temperature, top_k, top_p, seed)
         return follow(self._steps(encoded), choose, frame)
 
+    @property
+    def scheduled_sampling(self) -> float:
+        """How probably the decoder reads an id of its own in training."""
+        return self._scheduled_sampling
+
+    @scheduled_sampling.setter
+    def scheduled_sampling(self, p: float) -> None:
+        self._scheduled_sampling = check_probability("Seq2Seq", "scheduled_sampling", p)
+
     def extra_state(self) -> dict[str, Any]:
         """Seed and count of scheduled sampling."""
         return self._draws.state()
@@ -217,21 +225,6 @@ class Seq2Seq(Module):
         """Takes back seed and count."""
         super().load_extra_state(state)
         self._draws.load(self, state)
-
-    def _check_sides(self) -> None:
-        """ValueError unless the source is ids or features, and attention has steps."""
-        for name in ("source_vocabulary", "feature_size"):
-            if getattr(self, name) is not None:
-                check_size("Seq2Seq", name, getattr(self, name))
-        if (self.source_vocabulary is None) == (self.feature_size is None):
-            raise ValueError(
-                f"Seq2Seq: source_vocabulary is {self.source_vocabulary} and feature_size is "
-                f"{self.feature_size}, expected one of them"
-            )
-        if self.attention is not None:
-            check_choice("Seq2Seq", "attention", self.attention, SCORES)
-            if self.feature_size is not None:
-                raise ValueError(f"Seq2Seq: attention is {self.attention!r}, expected None")
 
     def _steps(self, encoded: Encoded) -> Seq2SeqSteps:
         return Seq2SeqSteps(self.target, self.decoder, self.output, encoded)

@@ -1,6 +1,7 @@
 """The table that Module.summary prints: layers, output shapes, numbers of parameters."""
 
 from collections.abc import Iterator
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ Row = tuple[str, str, str]
 
 def summary(module: Module, x: Any) -> str:
     """One row for each part that `module` runs on x, or on zeros of the shape x; and the total."""
+    if module.takes_target or _required(module) > 1:
+        name = type(module).__name__
+        raise ValueError(f"{name}.summary: {name} takes more than x, expected a module of x alone")
     rows: list[Row] = [("layer", "output shape", "parameters")]
     _, parts = _run(module, _read(module, x), "", set())
     rows += parts
@@ -24,6 +28,12 @@ def summary(module: Module, x: Any) -> str:
     lines = [f"{a:{widths[0]}}  {b:{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
     rule = "-" * len(lines[0])
     return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+
+def _required(module: Module) -> int:
+    """The number of arguments that a call cannot do without."""
+    parameters = signature(module.__call__).parameters.values()
+    return sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
 
 
 def _read(module: Module, x: Any) -> Any:

@@ -45,11 +45,14 @@ class TargetIds:
         ends = np.full(rows, steps) if lengths is None else lengths
         ends = as_lengths("Seq2Seq", ends, rows, steps)
         real = mask_of_lengths("Seq2Seq", ends, ids.shape, self.batch_first)
-        wrong = real & ((ids < 0) | (ids >= self.vocabulary))
-        if wrong.any():
-            raise ValueError(
-                f"Seq2Seq: {first_wrong(ids, wrong)}, expected 0 <= id < {self.vocabulary}"
-            )
+        outside = real & ((ids < 0) | (ids >= self.vocabulary))
+        added = real & ((ids == self.bos) | (ids == self.eos))
+        for wrong, expected in (
+            (outside, f"0 <= id < {self.vocabulary}"),
+            (added, f"ids without bos = {self.bos} and eos = {self.eos}: the model adds them"),
+        ):
+            if wrong.any():
+                raise ValueError(f"Seq2Seq: {first_wrong(ids, wrong)}, expected {expected}")
         return self._to_layout(np.where(real, ids, 0)), ends
 
     def _to_layout(self, ids: Array) -> Array:

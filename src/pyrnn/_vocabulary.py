@@ -22,6 +22,11 @@ class Vocabulary:
         ids = v.encode("a new text".split())
         embedding = pyrnn.Embedding(len(v), 32, padding_idx=v.padding)
 
+    `specials` are tokens of a model's own, which take the ids from 2 on:
+
+        v = pyrnn.Vocabulary.build(targets, specials=("<bos>", "<eos>"))
+        model = pyrnn.Seq2Seq(len(u), len(v), 32, 64, bos=v.id("<bos>"), eos=v.id("<eos>"))
+
     TypeError for a token that is no text, and for a text where a sequence of tokens is expected;
     ValueError for a token that comes twice.
     """
@@ -29,34 +34,48 @@ class Vocabulary:
     padding = 0  # the id of "<pad>"
     unknown = 1  # the id of "<unk>"
 
-    def __init__(self, tokens: Iterable[str] = ()) -> None:
+    def __init__(self, tokens: Iterable[str] = (), *, specials: Iterable[str] = ()) -> None:
         given = _tokens("Vocabulary", "tokens", tokens)
         if given[:2] == [PADDING, UNKNOWN]:
             given = given[2:]
-        self.tokens = [PADDING, UNKNOWN, *given]
+        for token in given:
+            if token in (PADDING, UNKNOWN):
+                raise ValueError(
+                    f"Vocabulary: tokens holds {token!r}, expected both {PADDING!r} and "
+                    f"{UNKNOWN!r} in front, or neither"
+                )
+        self.tokens = [PADDING, UNKNOWN, *_tokens("Vocabulary", "specials", specials), *given]
         self._ids = {token: i for i, token in enumerate(self.tokens)}
         if len(self._ids) < len(self.tokens):
             twice = next(token for token, n in Counter(self.tokens).items() if n > 1)
-            raise ValueError(f"Vocabulary: tokens has {twice!r} twice, expected each once")
+            raise ValueError(f"Vocabulary: {twice!r} comes twice, expected each once")
 
     @classmethod
     def build(
-        cls, sequences: Iterable[Iterable[str]], *, min_count: int = 1, max_size: int | None = None
+        cls,
+        sequences: Iterable[Iterable[str]],
+        *,
+        min_count: int = 1,
+        max_size: int | None = None,
+        specials: Iterable[str] = (),
     ) -> "Vocabulary":
         """The tokens of sequences, the frequent ones first, equally frequent ones by alphabet.
 
         Only those that come at least `min_count` times, and of these as many as make the
-        vocabulary, "<pad>" and "<unk>" included, no larger than `max_size`.
+        vocabulary, "<pad>", "<unk>" and specials included, no larger than `max_size`. A special
+        among the data has its own id.
         """
+        own = cls(specials=specials)
         least = check_size("Vocabulary", "min_count", min_count)
         if max_size is not None:
-            check_size("Vocabulary", "max_size", max_size, minimum=2)
+            check_size("Vocabulary", "max_size", max_size, minimum=len(own))
         counts: Counter[str] = Counter()
         for i, sequence in enumerate(sequences):
             counts.update(_tokens("Vocabulary", f"sequences[{i}]", sequence))
         ordered = sorted(counts, key=lambda token: (-counts[token], token))
-        kept = [t for t in ordered if counts[t] >= least and t not in (PADDING, UNKNOWN)]
-        return cls(kept if max_size is None else kept[: max_size - 2])
+        kept = [t for t in ordered if counts[t] >= least and t not in own]
+        kept = kept if max_size is None else kept[: max_size - len(own)]
+        return cls(own.tokens + kept)
 
     def __len__(self) -> int:
         """The number of ids, those of "<pad>" and "<unk>" included."""
@@ -72,6 +91,14 @@ class Vocabulary:
 
     def __repr__(self) -> str:
         return f"Vocabulary({len(self)} tokens)"
+
+    def id(self, token: Any) -> int:
+        """The id of one token. ValueError for one that is not in the vocabulary."""
+        if not isinstance(token, str) or token not in self._ids:
+            raise ValueError(
+                f"Vocabulary: token is {describe(token)}, expected one of the vocabulary's"
+            )
+        return self._ids[token]
 
     def encode(self, tokens: Iterable[str]) -> Array:
         """The ids (T,) of a sequence of T tokens, int64."""

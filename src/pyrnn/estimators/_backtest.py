@@ -128,7 +128,7 @@ def _refitted(
     """The same by a forecaster that learns anew at each origin."""
     results = []
     for origin in origins[0]:
-        fresh = clone(forecaster)
+        fresh = clone(forecaster).set_params(**forecaster.fit_params_)
         fresh.learn([series.rows(0, origin) for series in many], form, forecaster.seed_)
         one = [np.array([origin])] * len(many)
         results.append(_forecasts(fresh, many, form, one, horizon, level))

@@ -25,8 +25,15 @@ class ClassEstimator(SequenceEstimator):
         vocabulary, and `classes` are all labels that will ever come, those of y without.
         """
         fresh = self._begin(keep=True)
-        if classes is not None and not hasattr(fresh, "network_"):
-            fresh.classes_ = unique_labels(classes)
+        if classes is not None:
+            given = unique_labels(classes)
+            if not hasattr(fresh, "network_"):
+                fresh.classes_ = given
+            elif not np.array_equal(given, fresh.classes_):
+                raise ValueError(
+                    f"{type(self).__name__}: classes is {given.tolist()}, which is not the same as "
+                    f"on last call to partial_fit, was: {fresh.classes_.tolist()}"
+                )
         fresh._learn(X, y, self._seed(), 1, hold_out=False)
         return self._finish(fresh)
 

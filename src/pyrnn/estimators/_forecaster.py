@@ -162,8 +162,8 @@ class Forecaster(Forecasting):
         y has the series of the fit, or others in the same form, which then take its scales.
         `start` is the number of steps known at the first origin, lookback if None. The network is
         the fitted one, which may have been trained on the same steps; with `refit`, a new one
-        learns what is known at each origin. `season` is that of MASE; with `level`, the coverage
-        of the intervals is counted.
+        learns what is known at each origin, with the parameters of the fit. `season` is that of
+        MASE; with `level`, the coverage of the intervals is counted.
         """
         check_is_fitted(self, "network_")
         many, form = self._read(y, past, future, like_fit=True)

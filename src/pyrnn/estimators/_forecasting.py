@@ -1,6 +1,6 @@
 """What a forecaster learns: scales, network, the sizes of its errors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,16 +16,15 @@ from .._checks import (
 from .._history import History
 from .._sequential import Sequential
 from .._trainer import Trainer
-from ..losses import MAE, MSE, Huber, Loss, Quantile
+from ..losses import Loss, Quantile
 from ._conformal import margins
 from ._estimator import Estimator
-from ._network import build_network, inner_threads, make_trainer, train
+from ._network import LOSSES, build_network, inner_threads, make_trainer, train
 from ._rollout import forecast
 from ._scaling import Scaling, identity, robust, standard
 from ._series import Form, Series, form_of, read_series
 from ._windows import Cutter
 
-LOSSES = {"mse": MSE, "mae": MAE, "huber": Huber}
 SCALINGS = {"standard": standard, "robust": robust}
 
 
@@ -59,6 +58,7 @@ class Forecasting(Estimator):
     def learn(self, many: list[Series], form: Form, seed: int) -> None:
         """Scales, network and errors, of series that have been read."""
         self.seed_ = seed
+        self.fit_params_: dict[str, Any] = self.get_params(deep=False)  # set_params may follow
         self.cutter_: Cutter = self._make_cutter()
         self._asked: tuple[float, ...] = self._read_levels()
         self._levels: tuple[float, ...] = tuple(sorted({*self._asked, 0.5}))
@@ -225,10 +225,15 @@ class Forecasting(Estimator):
         if not like_fit:
             return read_series(self._owner, y, past, future, form), form
         fitted = self._form
-        if (form.kind, form.keys, form.flat) != (fitted.kind, fitted.keys, fitted.flat):
+        if form.kind == fitted.kind == "dict" and set(form.keys) == set(fitted.keys):
+            form = replace(form, keys=fitted.keys)  # in another order they are the same series
+        if form.flat != fitted.flat:
+            came, expected = (_axes(one) for one in (form, fitted))
+            raise ValueError(f"{self._owner}: y is of shape {came}, expected {expected} as in fit")
+        if (form.kind, form.keys) != (fitted.kind, fitted.keys):
             raise ValueError(
                 f"{self._owner}: y has other series than in fit: {form.kind} {list(form.keys)}, "
-                f"expected {fitted.kind} {list(fitted.keys)}, of the same number of axes"
+                f"expected {fitted.kind} {list(fitted.keys)}"
             )
         return read_series(self._owner, y, past, future, form, widths=self._widths), form
 
@@ -237,3 +242,8 @@ def actual(series: Series, origins: Array, horizon: int) -> Array:
     """(N, horizon, D): what came from each origin on."""
     came: Array = series.y[origins[:, None] + np.arange(horizon)]
     return came
+
+
+def _axes(form: Form) -> str:
+    """The shape of a series, for a message."""
+    return "(steps,)" if form.flat else "(steps, columns)"

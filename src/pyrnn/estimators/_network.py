@@ -22,9 +22,10 @@ from .._rnn import RNN
 from .._runtime import num_threads, threads
 from .._sequential import Sequential
 from .._trainer import Trainer
-from ..losses import Loss
+from ..losses import MAE, MSE, Huber, Loss
 
 CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+LOSSES = {"mse": MSE, "mae": MAE, "huber": Huber}
 POOLS = {"mean": MeanPool, "max": MaxPool}
 OPTIMIZERS = {
     "adam": optim.Adam,

@@ -8,12 +8,11 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import check_array
 
 from .._checks import Array, check_choice
-from ..losses import MAE, MSE, Huber, Loss
+from ..losses import Loss
 from ._base import PARAMETERS, SequenceEstimator
+from ._network import LOSSES
 from ._reader import Sequences
 from ._scaling import Scaling, identity, standard
-
-LOSSES = {"mse": MSE, "mae": MAE, "huber": Huber}
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -95,6 +95,12 @@ class SequenceTagger(ClassEstimator):
 
     def _read_target(self, x: Sequences, y: Any, *, first: bool) -> list[Array]:
         labels = [self._labels(i, given, len(x[i])) for i, given in enumerate(y)]
+        kinds = {"i" if sample.dtype.kind == "u" else sample.dtype.kind for sample in labels}
+        if len(kinds) > 1:
+            dtypes = sorted({str(sample.dtype) for sample in labels})
+            raise TypeError(
+                f"{type(self).__name__}: y has labels of the dtypes {dtypes}, expected one kind"
+            )
         numbers = self._encode(np.concatenate(labels), first=first)
         return np.split(numbers, np.cumsum([len(sample) for sample in labels])[:-1])
 
@@ -105,7 +111,7 @@ class SequenceTagger(ClassEstimator):
             raise TypeError(
                 f"{name} is {describe(given)}, expected a label for each step of X[{i}]"
             )
-        labels = np.asarray(given)
+        labels = _as_labels(given)
         if labels.shape != (steps,):
             raise ValueError(
                 f"{name} has shape {labels.shape}, expected ({steps},): one label for each step of "
@@ -116,3 +122,13 @@ class SequenceTagger(ClassEstimator):
                 f"{name} has dtype {labels.dtype}, expected texts or integers as labels"
             )
         return labels
+
+
+def _as_labels(given: Any) -> Array:
+    """An array of labels, of objects if there are texts and others: numpy would make all texts."""
+    if isinstance(given, np.ndarray) and given.dtype != object:
+        return given
+    entries = list(given)
+    labels = np.asarray(entries)
+    texts = sum(isinstance(entry, str | bytes) for entry in entries)
+    return labels.astype(object) if 0 < texts < len(entries) else labels
