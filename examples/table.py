@@ -25,6 +25,8 @@ EXAMPLES = {
     "vowels": ("many-to-one", "aeon, Japanese Vowels"),
     "part_of_speech": ("many-to-many, in step", "turkish-treebanks"),
     "moving_digits": ("many-to-many, in step", "scikit-learn, digits"),
+    "sunspots": ("forecasting", "statsmodels"),
+    "stocks": ("forecasting", "arch"),
     "words_lm": ("language model", "pydoc_data"),
     "char_lm": ("language model", "pydoc_data"),
     "music": ("polyphonic music", "music21, Bach's chorales"),
