@@ -5,33 +5,18 @@ beside the word itself. The sentences are Google's Turkish treebanks (package tu
 in the universal parts of speech. The baseline says of each word what it most often is.
 """
 
-from collections import Counter, defaultdict
-
 import numpy as np
 
-import fetch
 import pyrnn
 from _common import options, report, split
 from _text import Spelled
+from _treebank import most_frequent, sentences
 
 
 def load():
     """Sentences, as lists of words and lists of tags."""
-    data = fetch.read_all("turkish-treebanks", "data/*.conllu").values()
-    blocks = "\n".join(text.decode() for text in data).split("\n\n")
-    rows = [[line.split("\t") for line in b.splitlines() if line[:1] not in "#"] for b in blocks]
-    rows = [sentence for sentence in rows if sentence]
+    rows = sentences()
     return [[r[1] for r in s] for s in rows], [[r[3] for r in s] for s in rows]
-
-
-def most_frequent(sentences, tags, test):
-    """The tags of the test sentences by each word's most frequent one, NOUN for new words."""
-    counts = defaultdict(Counter)
-    for sentence, answer in zip(sentences, tags, strict=True):
-        for word, tag in zip(sentence, answer, strict=True):
-            counts[word][tag] += 1
-    best = {word: count.most_common(1)[0][0] for word, count in counts.items()}
-    return [[best.get(word, "NOUN") for word in sentence] for sentence in test]
 
 
 def train(vectors, training, validation, num_tags, epochs, seed):
@@ -60,25 +45,25 @@ def show(words, right, told):
 
 def main():
     args = options(__doc__).parse_args()
-    sentences, tags = load()
+    texts, tags = load()
     if args.quick:
-        sentences, tags = sentences[:300], tags[:300]
+        texts, tags = texts[:300], tags[:300]
     names = sorted({tag for answer in tags for tag in answer})
-    parts = split(len(sentences), 0.1, 0.2)
-    known = [sentences[i] for i in parts[0]]
+    parts = split(len(texts), 0.1, 0.2)
+    known = [texts[i] for i in parts[0]]
     targets = [np.array([names.index(tag) for tag in answer]) for answer in tags]
     accuracies = []
     for seed in range(args.seeds):
         vectors = Spelled(known, 64, seed=seed)
-        ids = vectors.ids(sentences)
+        ids = vectors.ids(texts)
         data = [([ids[i] for i in part], [targets[i] for i in part]) for part in parts]
         trainer = train(vectors, *data[:2], len(names), 2 if args.quick else 15, seed)
         accuracies.append(100 * trainer.evaluate(data[2])["accuracy"])
         print(f"  seed {seed}: {accuracies[-1]:.2f} % right", flush=True)
-    test, answers = [sentences[i] for i in parts[2]], [tags[i] for i in parts[2]]
+    test, answers = [texts[i] for i in parts[2]], [tags[i] for i in parts[2]]
     (scores,) = trainer.predict(vectors.ids(test[:1]))
     show(test[0], answers[0], [names[i] for i in scores.argmax(axis=-1)])
-    told = most_frequent(known, [tags[i] for i in parts[0]], test)
+    told = most_frequent(known, [tags[i] for i in parts[0]], test, "NOUN")
     report(
         args,
         task="part of speech of a word",

@@ -35,6 +35,7 @@ def test_what_was_never_initialised():
         refused("saved",
                 lambda: s.backward(new["Saved"], weights(), None, None, None, None, True, 1))
         refused("linear", lambda: _core.linear_forward(new["PackedLinear"], x[0], 1))
+        refused("memory", lambda: _core.attention_forward(new["Memory"], x, 1))
         s.backward(saved, weights(), None, None, None, None, True, 1)
         """
     )

@@ -193,6 +193,18 @@ def test_a_nan_stays_in_its_row(rng):
     likelihoods = crf.log_likelihood(emissions, np.zeros((4, 2), int))
     assert np.isnan(likelihoods[0]) and np.isfinite(likelihoods[1])
     assert np.isfinite(crf.marginals(emissions)[:, 1]).all()
+    paths, scores = crf.decode(emissions, return_scores=True)
+    assert paths[0][2] == 1 and np.isnan(scores[0]) and np.isfinite(scores[1])
+
+
+def test_without_any_path_loss_and_gradient_of_the_row_are_nan(rng):
+    crf = make_crf(3)
+    emissions = rng.standard_normal((4, 2, 3))
+    emissions[2, 0] = -np.inf
+    loss, pullback = crf.vjp(emissions, np.zeros((4, 2), int))
+    d_emissions = pullback()
+    assert np.isnan(loss) and np.isnan(d_emissions[:, 0]).all()
+    assert np.isfinite(d_emissions[:, 1]).all()
 
 
 def test_save_load_and_pickle(tmp_path, rng):

@@ -140,6 +140,13 @@ def test_long_sequences_keep_their_precision(rng, isa):
     np.testing.assert_allclose(285 * low_pullback(), 285 * pullback(), atol=1e-3)
 
 
+def test_a_shift_of_all_logits_changes_nothing(isa):
+    logits = np.zeros((1000, 1, 2), np.float32)
+    loss = CTC(reduction="sequence_mean")
+    plain, shifted = (loss(logits + shift, [[1]]) for shift in (0, 1e4))
+    assert shifted == pytest.approx(plain, rel=1e-6)
+
+
 def test_nothing_real_is_no_error():
     for shape, target in (((0, 2, 3), [[], []]), ((4, 0, 3), []), ((0, 0, 3), [])):
         value, pullback = CTC().vjp(np.zeros(shape), target)

@@ -112,6 +112,16 @@ def test_huge_and_infinite_logits(isa):
         assert 2 not in labels and np.isfinite(log_p)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_improbable_classes_are_not_lost(dtype):
+    """exp(-100) is nothing in float32, but the beam has room for it."""
+    logits = np.array([[[0, -100]]], dtype)
+    assert [labels.tolist() for labels, _ in pyrnn.ctc_beam(logits, beam_width=10)[0]] == [[], [1]]
+    assert pyrnn.ctc_beam(logits, beam_width=10)[0][1][1] == pytest.approx(-100)
+    close = np.array([[[0, 2e-8]]], dtype)  # equal as probabilities
+    assert pyrnn.ctc_greedy(close)[0][0].tolist() == [1]
+
+
 def test_a_long_sequence_does_not_underflow(rng):
     logits = rng.standard_normal((3000, 1, 5))
     (best, *_), (_, greedy) = pyrnn.ctc_beam(logits, beam_width=5)[0], pyrnn.ctc_greedy(logits)[0]

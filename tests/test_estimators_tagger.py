@@ -114,6 +114,54 @@ def test_class_weight_and_early_stopping():
     assert stopped.n_iter_ < 300
 
 
+def told_at_the_end(N=100):
+    """Zeros, and a sign at the last step, which is every step's label."""
+    rng = np.random.default_rng(0)
+    ends = [(n, rng.choice([-1.0, 1.0])) for n in rng.integers(2, 9, N)]
+    X = [np.append(np.zeros(n - 1), sign)[:, None] for n, sign in ends]
+    return X, [np.full(n, "plus" if sign > 0 else "minus") for n, sign in ends]
+
+
+def test_crf_carries_labels_back():
+    """One direction cannot know what follows; the CRF's path ends in it."""
+    X, y = told_at_the_end()
+    plain, model = (tagger(crf=crf, epochs=25).fit(X, y) for crf in (False, True))
+    assert plain.crf_ is None and plain.score(X, y) < 0.75 < 0.99 < model.score(X, y)
+    for labels, p in zip(y, model.predict_proba(X), strict=True):
+        assert p.dtype == np.float64 and np.allclose(p.sum(axis=1), 1)
+        assert (model.classes_[p.argmax(axis=1)] == labels).all()
+    again = pickle.loads(pickle.dumps(model))
+    assert_same_bits(again.predict_proba(X[:3]), model.predict_proba(X[:3]))
+    same = np.zeros((4, 3, 1))
+    assert model.predict(same).shape == (4, 3) and model.predict_proba(same).shape == (4, 3, 2)
+
+
+def test_crf_goes_on_with_the_network():
+    """Copies between calls of partial_fit keep the CRF that is trained and the one that decodes
+    the same."""
+    X, y = told_at_the_end()
+    model = tagger(crf=True, learning_rate=0.03).partial_fit(X, y)
+    first = model.crf_.transitions.data.copy()
+    for _ in range(15):
+        model.partial_fit(X, y)
+    assert np.abs(model.crf_.transitions.data - first).min() > 0.1
+    assert model.score(X, y) > 0.99
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"crf": "yes"}, "crf is 'yes', expected"),
+        ({"crf": True, "class_weight": "balanced"}, "class_weight is 'balanced', expected None"),
+    ],
+)
+def test_bad_crf(options, words):
+    model = tagger(**options)
+    with pytest.raises((TypeError, ValueError), match=words):
+        model.fit(*marked(N=4))
+    assert set(vars(model)) == set(model.get_params())
+
+
 LISTS, LABELS = marked(N=4)
 BAD = [
     ([*LABELS[:3], LABELS[3][:-1]], r"y\[3\] has shape \(\d+,\), expected \(\d+,\): one label"),

@@ -6,6 +6,7 @@ import numpy as np
 
 from ._checks import SEQUENCES, Array, as_integers, check_size, describe
 from ._dataset import pad
+from ._sampling import Sampling, until
 from ._sequential import Sequential
 
 
@@ -33,8 +34,6 @@ def generate(
     """
     if not isinstance(model, Sequential):
         raise TypeError(f"generate: model is {describe(model)}, expected a Sequential")
-    from ._sampling import Sampling, until  # where it is used: most never need it
-
     length = check_size("generate", "length", length, minimum=0)
     prompts, single = _read_prompts(prompt)
     if not prompts:

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "bindings/arguments.h"
+#include "bindings/initialised.h"
 #include "core/attention.h"
 
 namespace pyrnn::bindings {
@@ -58,3 +59,9 @@ struct NewMemoryGradient {
 };
 
 }  // namespace pyrnn::bindings
+
+namespace pybind11::detail {
+template <>
+struct type_caster<pyrnn::bindings::MemoryObject> : pyrnn::bindings::InitialisedCaster<pyrnn::bindings::MemoryObject> {
+};
+}  // namespace pybind11::detail

@@ -108,10 +108,7 @@ void require_plain(const Stack& stack) {
 }
 
 void check_same_stack(const Stack& stack, const Stack& other, const char* name) {
-  const StackShape &a = stack.shape, &b = other.shape;
-  require(stack.single == other.single && a.cell == b.cell && a.input == b.input && a.hidden == b.hidden &&
-              a.layers == b.layers && a.directions == b.directions && a.bias == b.bias && a.proj == b.proj &&
-              a.merge == b.merge && a.context == b.context && a.options == b.options,
+  require(stack.single == other.single && stack.shape == other.shape,
           std::string(name) + ": made by a Stack of another configuration, expected one of this Stack");
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/crf.h"
 
+#include <cmath>
+#include <limits>
 #include <vector>
 
 #include "core/crf_tables.h"
@@ -101,7 +103,8 @@ class Likelihood {
     const Index steps = of.lengths[row];
     T* d_emissions = gradients_.d_emissions + row * of.row_stride();
     std::fill_n(m.posterior, tables_.width(), T(0));
-    m.posterior[0] = gradients_.scale;
+    // Without any path the value is NaN, and so are the gradients.
+    m.posterior[0] = std::isnan(values_[row]) ? std::numeric_limits<T>::quiet_NaN() : gradients_.scale;
     for (Index t = steps; t > 0 && !interrupt_.requested(); --t) {
       k_.crf_backward({.from = tables_.from(t),
                        .to = tables_.to(t, steps),

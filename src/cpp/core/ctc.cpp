@@ -122,8 +122,9 @@ class CtcPass {
   void emit(const Member& m, Index row, Index t, Index states) noexcept {
     const T* x = logits_.logits + at(row, t);
     T* softmax = d_logits_ ? d_logits_ + at(row, t) : m.softmax;
-    const T log_sum = k_.scaled_softmax({.columns = logits_.of.columns, .scale = scale_[row], .x = x, .y = softmax});
-    for (Index s = 0; s < states; ++s) m.emissions[kMargin + s] = x[m.label[s]] - log_sum;
+    const auto [largest, log_sum] =
+        k_.scaled_softmax({.columns = logits_.of.columns, .scale = scale_[row], .x = x, .y = softmax});
+    for (Index s = 0; s < states; ++s) m.emissions[kMargin + s] = (x[m.label[s]] - largest) - log_sum;
   }
 
   void backward(Member m, Index row, Index steps, Index states, int rank) noexcept {

@@ -35,13 +35,18 @@ bool over_rows(const CtcLogits<T>& logits, double work, int threads, Interrupt::
   return !interrupt.requested();
 }
 
-// softmax(logits) of one step.
+// One step's logits.
 template <class T>
-void probabilities(const CtcLogits<T>& logits, Index row, Index t, std::vector<T>& p) {
-  const T* x = logits.logits + row * logits.of.row_stride() + t * logits.of.time_stride();
-  p.resize(static_cast<std::size_t>(logits.of.columns));
-  kernels::of_type<T>(active_kernels())
-      .structured.scaled_softmax({.columns = logits.of.columns, .scale = T(1), .x = x, .y = p.data()});
+const T* logits_at(const CtcLogits<T>& logits, Index row, Index t) {
+  return logits.logits + row * logits.of.row_stride() + t * logits.of.time_stride();
+}
+
+// Their softmax, in double: float would lose classes that are e^87 less probable.
+template <class T>
+void probabilities(const T* x, Index classes, std::vector<double>& p) {
+  p.assign(x, x + classes);
+  kernels::of_type<double>(active_kernels())
+      .structured.scaled_softmax({.columns = classes, .scale = 1.0, .x = p.data(), .y = p.data()});
 }
 
 // A prefix in the tree of all prefixes that were ever in the beam.
@@ -65,8 +70,7 @@ class Beam {
     prefixes_.push_back({0, 1.0, 0.0});
   }
 
-  template <class T>
-  void step(const std::vector<T>& p) {
+  void step(const std::vector<double>& p) {
     next_.clear();
     for (const Prefix& prefix : prefixes_)
       next_.push_back({prefix.node, prefix.total() * at(p, blank_), prefix.label * at(p, label_of(prefix))});
@@ -98,18 +102,14 @@ class Beam {
 
   static std::size_t index(Index i) { return static_cast<std::size_t>(i); }
   Index label_of(const Prefix& prefix) const { return nodes_[index(prefix.node)].label; }
-  template <class T>
-  static double at(const std::vector<T>& p, Index label) {
-    return label < 0 ? 0.0 : static_cast<double>(p[index(label)]);
-  }
+  static double at(const std::vector<double>& p, Index label) { return label < 0 ? 0.0 : p[index(label)]; }
   // Of all alignments of a prefix, those that one more `label` makes longer: after the same label only with a blank.
   double extendable(const Prefix& prefix, Index label) const {
     return label == label_of(prefix) ? prefix.blank : prefix.total();
   }
 
   // What the k-th prefix gains from its parent, where that is in the beam, too.
-  template <class T>
-  void join_parent(std::size_t k, const std::vector<T>& p) {
+  void join_parent(std::size_t k, const std::vector<double>& p) {
     const Node& node = nodes_[index(prefixes_[k].node)];
     const Index parent = node.parent < 0 ? -1 : slots_[index(node.parent)];
     if (parent < 0) return;
@@ -117,8 +117,7 @@ class Beam {
     inside_[index(parent * classes_ + node.label)] = 1;
   }
 
-  template <class T>
-  void extend(std::size_t k, const std::vector<T>& p) {
+  void extend(std::size_t k, const std::vector<double>& p) {
     for (Index label = 0; label < classes_; ++label) {
       if (label == blank_ || inside_[k * index(classes_) + index(label)]) continue;
       const double probability = extendable(prefixes_[k], label) * at(p, label);
@@ -180,13 +179,14 @@ bool ctc_greedy(const CtcLogits<T>& logits, CtcDecodings& decodings, int threads
   decodings.resize(static_cast<std::size_t>(of.rows));
   const double work = kWorkOfElement * static_cast<double>(of.rows * of.steps * of.columns);
   return over_rows(logits, work, threads, check, [&](Index row, Interrupt& interrupt, int rank) {
-    std::vector<T> p;
+    std::vector<double> p;
     CtcDecoded decoded{{}, 0.0};
     Index last = logits.blank;
     for (Index t = 0; t < of.lengths[row] && !interrupt.requested(); ++t) {
-      probabilities(logits, row, t, p);
-      const Index label = std::max_element(p.begin(), p.end()) - p.begin();
-      decoded.log_probability += std::log(static_cast<double>(p[static_cast<std::size_t>(label)]));
+      const T* x = logits_at(logits, row, t);
+      const Index label = std::max_element(x, x + of.columns) - x;
+      probabilities(x, of.columns, p);
+      decoded.log_probability += std::log(p[static_cast<std::size_t>(label)]);
       if (label != logits.blank && label != last) decoded.labels.push_back(label);
       last = label;
       interrupt.poll(rank, kWorkOfElement * static_cast<double>(of.columns));
@@ -202,10 +202,10 @@ bool ctc_beam(const CtcLogits<T>& logits, Index width, CtcDecodings& decodings, 
   const double step = kWorkOfElement * static_cast<double>(of.columns) * static_cast<double>(width);
   const double work = step * static_cast<double>(of.rows * of.steps);
   return over_rows(logits, work, threads, check, [&](Index row, Interrupt& interrupt, int rank) {
-    std::vector<T> p;
+    std::vector<double> p;
     Beam beam(width, of.columns, logits.blank);
     for (Index t = 0; t < of.lengths[row] && !interrupt.requested(); ++t) {
-      probabilities(logits, row, t, p);
+      probabilities(logits_at(logits, row, t), of.columns, p);
       beam.step(p);
       interrupt.poll(rank, step);
     }

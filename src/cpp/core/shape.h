@@ -36,6 +36,7 @@ struct StackShape {
   CellOptions options = {};
   Index context = 0;  // M: columns of the first layer's input that attention makes of the step before; 0: none
 
+  bool operator==(const StackShape&) const = default;
   bool is_lstm() const { return cell == Cell::lstm; }
   bool is_gru() const { return cell == Cell::gru || cell == Cell::gru_reset_before; }
   Index gates() const { return is_lstm() ? 4 - options.coupled_gates : is_gru() ? 3 : 1; }

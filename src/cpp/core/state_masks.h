@@ -94,7 +94,7 @@ class StateMasks {
     const auto stream = static_cast<std::uint64_t>(2 * kind + from.direction) << 32;
     kernels::DropoutRow<T> call =
         dropout_row_of<T>({p, key_->seed, key_->draw, stream + static_cast<std::uint64_t>(from.layer)});
-    if (kind != kDrop) call.scale = T(1);
+    if (kind != kDrop) call.scale = p < 1 ? T(1) : T(0);
     call.units = columns;
     for (Index j = rows.begin; j < rows.end; ++j) {
       T* mask = kind == kZoneC ? keep_c_ + j * width_.state : (kind == kZoneH ? keep_h_ : drop_) + j * width_.output;

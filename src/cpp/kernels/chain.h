@@ -33,12 +33,12 @@ PYRNN_INLINE void share_of_predecessors(const T* posterior, const T* sum, Index 
 }
 
 template <class T>
-T scaled_softmax(const ScaledSoftmax<T>& q) noexcept {
+LogSum<T> scaled_softmax(const ScaledSoftmax<T>& q) noexcept {
   const T largest = largest_of(q.x, q.columns), sum = shifted_exp(q.x, largest, q.columns, q.y);
   const Vec<T> factor = broadcast(q.scale) / sum;
   for_each_part<T>(q.columns, [&](Index i, auto part)
                                   __attribute__((always_inline)) { part.store(q.y + i, part.load(q.y + i) * factor); });
-  return largest + vlog(broadcast(sum))[0];
+  return {largest, vlog(broadcast(sum))[0]};
 }
 
 }  // namespace

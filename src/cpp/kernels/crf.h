@@ -66,7 +66,7 @@ T viterbi_step(const ViterbiStep<T>& q) noexcept {
     Bits<T> best{};
     for (Index i = 1; i < q.from; ++i) {
       const Vec<T> score = load(column + i * width) + q.before[i];
-      const Bits<T> better = score > most;
+      const Bits<T> better = (score > most) | ((score != score) & (most == most));  // a NaN is the best, and stays
       most = better ? score : most;
       best = better ? static_cast<Bit<T>>(i) - Bits<T>{} : best;
     }

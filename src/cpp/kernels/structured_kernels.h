@@ -86,6 +86,12 @@ struct ScaledSoftmax {
   T* y;        // [columns]
 };
 
+// log of the sum of exp(x) = largest + log_sum, apart: one number would be rounded as coarsely as `largest`.
+template <class T>
+struct LogSum {
+  T largest, log_sum;
+};
+
 template <class T>
 struct StructuredKernels {
   T (*crf_forward)(const CrfForward<T>&) noexcept;  // returns what was taken off alpha: the largest, 0 if that is -inf
@@ -93,7 +99,7 @@ struct StructuredKernels {
   T (*viterbi_step)(const ViterbiStep<T>&) noexcept;  // returns as crf_forward
   T (*ctc_forward)(const CtcForward<T>&) noexcept;  // returns as crf_forward
   void (*ctc_backward)(const CtcBackward<T>&) noexcept;
-  T (*scaled_softmax)(const ScaledSoftmax<T>&) noexcept;  // returns the log of the sum of exp(x)
+  LogSum<T> (*scaled_softmax)(const ScaledSoftmax<T>&) noexcept;
 };
 
 }  // namespace pyrnn::kernels

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from .._checks import Array, describe
+from .._checks import Array, check_flag, describe
+from .._crf import CRF
+from ..losses import Loss
 from ._base import PARAMETERS
 from ._classes import ClassEstimator
 from ._network import softmax
@@ -34,7 +36,11 @@ class SequenceTagger(ClassEstimator):
         )
     }
     class_weight : dict, "balanced" or None
-        Weights of the labels in the loss.
+        Weights of the labels in the loss; there are none with `crf`.
+    crf : bool
+        Labels are told of the whole sequence together: a CRF, trained with the network, adds how
+        well each follows the one before. `predict` gives its most probable labels (Viterbi),
+        `predict_proba` its marginals.
 
     Attributes
     ----------
@@ -42,6 +48,8 @@ class SequenceTagger(ClassEstimator):
         The labels, sorted; the columns of a table, or features of a step; the epochs so far.
     network_ : pyrnn.Sequential
         The network, which makes logits of every step of scaled sequences.
+    crf_ : pyrnn.CRF or None
+        The CRF on these logits.
     history_ : pyrnn.History
         Losses of all epochs.
 
@@ -55,13 +63,15 @@ class SequenceTagger(ClassEstimator):
     ['DET', 'NOUN', 'VERB', 'DET', 'NOUN']
     """
 
+    crf: bool = False
+
     def predict(self, X: Any) -> Any:
         """The labels of all steps: a list of arrays (T_i,), or (N, T) if X is an array."""
         return self._per_sample(self._decode, self._scores(X), X)
 
     def predict_proba(self, X: Any) -> Any:
         """The probability of each label at each step: a list of (T_i, C), or (N, T, C)."""
-        return self._per_sample(softmax, self._scores(X), X)
+        return self._per_sample(self._probabilities, self._scores(X), X)
 
     def score(self, X: Any, y: Any) -> float:
         """The share of all steps whose label is right."""
@@ -79,10 +89,35 @@ class SequenceTagger(ClassEstimator):
         tags.input_tags.two_d_array = False
         return tags
 
+    def _make(self, seed: int) -> None:
+        crf = check_flag(type(self).__name__, "crf", self.crf)
+        if crf and self.class_weight is not None:
+            raise ValueError(
+                f"{type(self).__name__}: class_weight is {describe(self.class_weight)}, expected "
+                "None with crf=True: a CRF weighs whole sequences"
+            )
+        self.crf_: CRF | None = CRF(self._outputs(), seed=seed) if crf else None
+        super()._make(seed)
+
+    def _loss(self) -> Loss:
+        return super()._loss() if self.crf_ is None else self.crf_
+
     def _decode(self, scores: Array) -> Array:
-        """The labels for scores (..., T, C) of a sequence: at each step the most likely one."""
-        labels: Array = self.classes_[scores.argmax(axis=-1)]
+        """The labels for scores (T, C) of a sequence: the most likely path, or one at each step."""
+        if self.crf_ is None:
+            numbers = scores.argmax(axis=-1)
+        else:
+            (numbers,) = self.crf_.decode(scores[:, None])
+        labels: Array = self.classes_[numbers]
         return labels
+
+    def _probabilities(self, scores: Array) -> Array:
+        """(T, C), which sum to 1 in float64."""
+        if self.crf_ is None:
+            return softmax(scores)
+        marginals = self.crf_.marginals(scores[:, None])[:, 0].astype(np.float64)
+        probabilities: Array = marginals / marginals.sum(axis=-1, keepdims=True)
+        return probabilities
 
     def _per_sample(self, function: Any, scores: Any, X: Any) -> Any:
         """A function of each sequence's scores; an array if X is one."""
