@@ -55,8 +55,10 @@ def test_runs(path, tmp_path):
     for package in needs(path):
         if fetch.cached(package) is None:
             pytest.skip(f"{package} is not there: python examples/fetch.py downloads it")
-    if re.search("sklearn|bag_of_words|pyrnn.estimators", path.read_text()):
-        pytest.importorskip("sklearn")
+    signs = {"sklearn": "sklearn|bag_of_words|pyrnn.estimators", "babel": "from babel"}
+    for package, sign in signs.items():
+        if re.search(sign, path.read_text()):
+            pytest.importorskip(package)
     command = [sys.executable, "-W", "error", str(path), "--quick"]
     env = os.environ | {"MPLBACKEND": "Agg", "HOME": str(tmp_path)}
     options = {"cwd": tmp_path, "env": env, "capture_output": True, "text": True, "timeout": 60}
