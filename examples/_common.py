@@ -44,13 +44,18 @@ class Vocabulary:
         return np.array([self._ids.get(word, 0) for word in text] or [0])
 
 
+def deviation(results):
+    """The sample standard deviation over the seeds, 0 of one seed."""
+    return float(np.std(results, ddof=1)) if len(results) > 1 else 0.0
+
+
 def report(args, *, task, model, metric, results, baseline, others=(), better="higher"):
     """Prints the mean over the seeds beside the baseline, and all of it as one line of JSON.
 
     `baseline` is (name, value) of what has to be beaten; `others` are further ones to compare with.
     Returns whether it is beaten.
     """
-    mean, spread = float(np.mean(results)), float(np.std(results))
+    mean, spread = float(np.mean(results)), deviation(results)
     beaten = bool(mean > baseline[1] if better == "higher" else mean < baseline[1])
     print(f"\n{task}: {metric}, {better} is better")
     print(f"  {model}: {mean:.4g} (seeds 0 to {len(results) - 1}, deviation {spread:.2g})")

@@ -1,17 +1,24 @@
-"""What the language models share: windows of a text, and the trigram model to beat."""
+"""What the language models share: the text, windows of it, and the trigram model to beat."""
+
+from pydoc_data.topics import topics
 
 import numpy as np
 
 
+def paragraphs():
+    """Those of the Python language reference, in their order, each once: it repeats itself."""
+    return list(dict.fromkeys("\n\n".join(topics[name] for name in sorted(topics)).split("\n\n")))
+
+
 def windows(ids, length, start=0):
-    """Inputs and targets (N, length): the text cut up, and the same one character later."""
+    """Inputs and targets (N, length): the text cut up, and the same one symbol later."""
     count = (len(ids) - start - 1) // length
     stop = start + count * length
     return ids[start:stop].reshape(count, length), ids[start + 1 : stop + 1].reshape(count, length)
 
 
 def trigram_bits(train, validation, test, num_chars, rounds=100):
-    """Bits per character of the test text under a mixture of trigram, bigram, unigram and uniform:
+    """Bits per symbol of the test text under a mixture of trigram, bigram, unigram and uniform:
     counts from the training text, weights from the validation text by EM (Jelinek & Mercer 1980).
     """
     triples = np.zeros((num_chars,) * 3)

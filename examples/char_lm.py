@@ -8,13 +8,12 @@ About a minute on two cores; `--quick` takes seconds, only to show that everythi
 
 import math
 import sys
-from pydoc_data.topics import topics
 
 import numpy as np
 
 import pyrnn
 from _common import options, report
-from _language import trigram_bits, windows
+from _language import paragraphs, trigram_bits, windows
 
 BITS = 1 / math.log(2)  # bits per nat
 LENGTH, TEST_LENGTH, BATCH, LEARNING_RATE = 64, 1000, 32, 4e-3
@@ -60,7 +59,7 @@ def main():
     args = parser.parse_args()
     if args.quick:
         args.epochs, args.hidden = 2, 32
-    text = "".join(topics[name] for name in sorted(topics))[: 60_000 if args.quick else None]
+    text = "\n\n".join(paragraphs())[: 60_000 if args.quick else None]
     chars = sorted(set(text))
     ids = np.array([chars.index(char) for char in text])
     parts = training, validation, test = np.split(ids, [len(ids) * 8 // 10, len(ids) * 9 // 10])

@@ -33,7 +33,7 @@ def words(number):
 
 
 def numbers(count, rng):
-    """(sources, targets) of different numbers, as many of four digits as of six."""
+    """(sources, targets) of different numbers of up to six digits, the longer the more often."""
     drawn = np.unique((10 ** rng.uniform(2, 6, 2 * count)).astype(int))
     drawn = rng.permutation(np.append(drawn, np.arange(100)))[:count].tolist()
     return [words(number) for number in drawn], [str(number) for number in drawn]

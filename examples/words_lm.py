@@ -7,22 +7,20 @@ units beat it only with a hidden layer behind them: ten numbers are few to choos
 """
 
 import re
-from pydoc_data.topics import topics
 
 import numpy as np
 
 import pyrnn
 from _common import Vocabulary, options, report, split
-from _language import trigram_bits, windows
+from _language import paragraphs, trigram_bits, windows
 
 STEPS, UNITS, PLACES = 20, 10, 32
 
 
 def load(count):
     """Words for training, validation and test: different paragraphs, each once, in their order."""
-    text = "\n\n".join(topics[name] for name in sorted(topics))
-    paragraphs = list(dict.fromkeys(text.split("\n\n")))[:count]
-    words = [re.findall(r"[a-z]+|\d+|[^\sa-z\d]", paragraph.lower()) for paragraph in paragraphs]
+    texts = paragraphs()[:count]
+    words = [re.findall(r"[a-z]+|\d+|[^\sa-z\d]", text.lower()) for text in texts]
     parts = split(len(words), 0.1, 0.1)
     return [[word for i in sorted(part) for word in words[i]] for part in parts]
 
