@@ -2,9 +2,8 @@
 
 Adding: two numbers of a long sequence are marked, the answer at the end is their sum; who always
 says 1 has a squared error of 0.167. Copy: three symbols of four, T steps of nothing, then they have
-to be repeated; who guesses has a loss of ln 4 = 1.386 (Hochreiter & Schmidhuber 1997); of 64
-possible sequences all are seen: copying is about memory over T steps, not new symbols. Sequences
-grow during training, up to T. The picture: how little of the gradient at the end comes back.
+to be repeated; who guesses has a loss of ln 4 = 1.386 (Hochreiter & Schmidhuber 1997); all the 64
+sequences are seen. They grow during training. The picture: how little of the gradient comes back.
 """
 
 from itertools import product
