@@ -193,8 +193,7 @@ class BackwardPass {
     }
     const Index row = p.walk.row(step) + rows.begin, previous = p.walk.previous_row(step) + rows.begin;
     const Index next = apart ? 0 : going_on(me, p, step).size();
-    const NormRows<T> norm{maps_,  p.forward_weights, p.saved.norm, p.saved.gates,
-                           panel_, k_.lanes,          row,          larger(0, rows.size())};
+    const NormRows<T> norm{maps_, p.forward_weights, p.saved.norm, p.saved.gates, panel_, k_.lanes, row, rows.size()};
     const kernels::StepBackward<T> s{
         .rows = rows.size(),
         .column_panel_begin = me.column_panels.begin,

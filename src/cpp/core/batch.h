@@ -66,4 +66,14 @@ class Walk {
   Segment steps_;
 };
 
+// Calls f(first, end) for the chunks of a weight gradient's sum among some steps, the last first: the order that makes
+// a sequence worked off in segments the same sum as the whole.
+template <class F>
+void for_each_chunk(Segment steps, Index batch_rows, F&& f) {
+  if (steps.begin == steps.end) return;
+  const Index chunk = chunk_steps(batch_rows);
+  for (Index first = (steps.end - 1) / chunk * chunk; first >= steps.begin; first -= chunk)
+    f(first, smaller(first + chunk, steps.end));
+}
+
 }  // namespace pyrnn

@@ -83,11 +83,9 @@ class DiagonalGradients {
   }
 
   void sum(const Member& me, const Walk& walk, const Piece& piece) {
-    const Segment steps = saved_.scope.steps;
-    const Index chunk = chunk_steps(batch_.rows());
-    if (steps.begin == steps.end) return;
-    for (Index first = (steps.end - 1) / chunk * chunk; first >= steps.begin && !interrupt_.requested(); first -= chunk)
-      sum_chunk(me, walk, piece, first, smaller(first + chunk, steps.end));
+    for_each_chunk(saved_.scope.steps, batch_.rows(), [&](Index first, Index end) {
+      if (!interrupt_.requested()) sum_chunk(me, walk, piece, first, end);
+    });
   }
 
   void sum_chunk(const Member& me, const Walk& walk, const Piece& piece, Index first, Index end) {

@@ -161,7 +161,7 @@ class ForwardPass {
   }
 
   NormRows<T> norm_rows(const Place& p, Index row, Range rows) const {
-    return {maps_, p.weights, p.buffers.norm, p.buffers.gates, gates_panel_, k_.lanes, row, larger(0, rows.size())};
+    return {maps_, p.weights, p.buffers.norm, p.buffers.gates, gates_panel_, k_.lanes, row, rows.size()};
   }
 
   void normalise_input(const Member& me, const Place& p, Index first, Index end) {
@@ -179,7 +179,7 @@ class ForwardPass {
       for (int i = 0; i < 1 + maps_.reset_before + (shape_.proj > 0) + masks_.any(); ++i) me.meet();
     } else {
       attend(p, step, rows, row, previous);
-      const kernels::StepForward<T> s{.rows = larger(0, rows.size()),
+      const kernels::StepForward<T> s{.rows = rows.size(),
                                       .panel_begin = me.panels.begin,
                                       .panel_end = me.panels.end,
                                       .descending = step % 2 == 1,

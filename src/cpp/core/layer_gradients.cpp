@@ -161,14 +161,15 @@ template <class T>
 void LayerGradients<T>::weight_gradient(const Member& me, const Walk& walk, const Piece& piece) {
   const Segment steps = saved_.scope.steps;
   if (steps.begin == steps.end) return;
-  const Index chunk = chunk_steps(batch_.rows()), all = piece.columns + 1, team = me.team->size();
+  const Index all = piece.columns + 1, team = me.team->size();
   constexpr Index kColumnsWorthTaking = 48;  // dG is read once for each piece
   const Index pieces = team == 1 ? 1 : smaller(team * kPiecesOfMember, larger(team, all / kColumnsWorthTaking));
   piece.queue->share(pieces, [&](Index n) {
     const Range columns = share_of(all, static_cast<int>(n), static_cast<int>(pieces));
     if (columns.empty()) return;
-    for (Index first = (steps.end - 1) / chunk * chunk; first >= steps.begin && !interrupt_.requested(); first -= chunk)
-      chunk_gradient(me, walk, piece, first, smaller(first + chunk, steps.end), columns);
+    for_each_chunk(steps, batch_.rows(), [&](Index first, Index end) {
+      if (!interrupt_.requested()) chunk_gradient(me, walk, piece, first, end, columns);
+    });
   });
 }
 

@@ -106,7 +106,7 @@ class StateMasks {
     }
   }
   void expect(Range rows, double p, Index width, T* keep) const {
-    std::fill_n(keep + rows.begin * width, larger(0, rows.size()) * width, static_cast<T>(1 - p));
+    std::fill_n(keep + rows.begin * width, rows.size() * width, static_cast<T>(1 - p));
   }
 
   const StackShape& shape_;
