@@ -1,8 +1,7 @@
-"""What the examples share: their options, their vocabularies, and the line with the result."""
+"""What the examples share: their options, the sets of data, and the line with the result."""
 
 import argparse
 import json
-from collections import Counter
 
 import numpy as np
 
@@ -27,33 +26,16 @@ def split(count, *shares, seed=0):
     return np.split(rows, np.cumsum([count - sum(sizes), *sizes])[:-1])
 
 
-class Vocabulary:
-    """Ids for the words that occur `least` times; 0 stands for every other word."""
-
-    def __init__(self, texts, least=2, size=None):
-        counts = Counter(word for text in texts for word in text)
-        words = [word for word, count in counts.most_common(size) if count >= least]
-        self.words = ["<unknown>", *words]
-        self._ids = {word: i for i, word in enumerate(self.words)}
-
-    def __len__(self):
-        return len(self.words)
-
-    def __call__(self, text):
-        """The ids of a list of words, one 0 for an empty text."""
-        return np.array([self._ids.get(word, 0) for word in text] or [0])
-
-
 def deviation(results):
     """The sample standard deviation over the seeds, 0 of one seed."""
     return float(np.std(results, ddof=1)) if len(results) > 1 else 0.0
 
 
-def report(args, *, task, model, metric, results, baseline, others=(), better="higher"):
+def report(args, *, task, model, metric, results, baseline, others=(), remark="", better="higher"):
     """Prints the mean over the seeds beside the baseline, and all of it as one line of JSON.
 
-    `baseline` is (name, value) of what has to be beaten; `others` are further ones to compare with.
-    Returns whether it is beaten.
+    `baseline` is (name, value) of what has to be beaten; `others` are further ones to compare with,
+    a `remark` is what else was measured. Returns whether it is beaten.
     """
     mean, spread = float(np.mean(results)), deviation(results)
     beaten = bool(mean > baseline[1] if better == "higher" else mean < baseline[1])
@@ -61,9 +43,11 @@ def report(args, *, task, model, metric, results, baseline, others=(), better="h
     print(f"  {model}: {mean:.4g} (seeds 0 to {len(results) - 1}, deviation {spread:.2g})")
     for name, value in (baseline, *others):
         print(f"  {name}: {value:.4g}")
+    print(f"  {remark}\n" * bool(remark), end="")
     print(f"{model} {'beats' if beaten else 'DOES NOT BEAT'} {baseline[0]}.")
     line = {"task": task, "model": model, "metric": metric, "better": better, "beaten": beaten}
     line |= {"results": [float(r) for r in results], "quick": args.quick}
     line |= {"baseline": list(baseline), "others": [list(other) for other in others]}
+    line |= {"remark": remark}
     print(json.dumps(line, default=float))
     return beaten

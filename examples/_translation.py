@@ -3,7 +3,6 @@
 import numpy as np
 
 import pyrnn
-from _common import Vocabulary
 
 
 def fit(model, training, validation, epochs, *, seed, rate=3e-3, callbacks=()):
@@ -15,17 +14,27 @@ def fit(model, training, validation, epochs, *, seed, rate=3e-3, callbacks=()):
     return trainer
 
 
-class Translator:
-    """A Seq2Seq with additive attention from texts to texts, which are lists of symbols.
+def target_vocabulary(texts, least=1):
+    """The vocabulary of what a Seq2Seq writes, with the ids that begin and end it."""
+    return pyrnn.Vocabulary.build(map(list, texts), min_count=least, specials=("<bos>", "<eos>"))
 
-    The last two ids of the target side, behind those of its vocabulary, are begin and end.
+
+def ends(vocabulary):
+    """The options `bos` and `eos` of a Seq2Seq that writes by such a vocabulary."""
+    return {"bos": vocabulary.id("<bos>"), "eos": vocabulary.id("<eos>")}
+
+
+class Translator:
+    """A Seq2Seq with additive attention from texts to texts: words in lists, or characters.
+
+    Symbols that occur less than `least` times in the texts are unknown.
     """
 
     def __init__(self, sources, targets, size, *, least=1, dropout=0.0, seed=0):
-        self.source, self.target = Vocabulary(sources, least), Vocabulary(targets, least)
-        begin, options = len(self.target), {"dropout": dropout, "seed": seed}
-        options |= {"bos": begin, "eos": begin + 1}
-        self.model = pyrnn.Seq2Seq(len(self.source), begin + 2, size // 2, size, **options)
+        self.source = pyrnn.Vocabulary.build(map(list, sources), min_count=least)
+        self.target = target_vocabulary(targets, least)
+        options = {"dropout": dropout, "seed": seed} | ends(self.target)
+        self.model = pyrnn.Seq2Seq(len(self.source), len(self.target), size // 2, size, **options)
         self._seed = seed
 
     def fit(self, training, validation, epochs, **options):
@@ -35,13 +44,14 @@ class Translator:
 
     def ids(self, pairs):
         """(sources, targets) as lists of arrays."""
-        sources, targets = pairs
-        return [self.source(text) for text in sources], [self.target(text) for text in targets]
+        texts = zip((self.source, self.target), pairs, strict=True)
+        return [[side.encode(list(text)) for text in given] for side, given in texts]
 
     def __call__(self, sources, **options):
         """What the model writes for each source; the options are those of `generate`."""
-        ids, _ = self.model.generate([self.source(text) for text in sources], **options)
-        return [[self.target.words[i] for i in row] for row in ids]
+        given = [self.source.encode(list(text)) for text in sources]
+        ids, _ = self.model.generate(given, **options)
+        return [self.target.decode(row) for row in ids]
 
     def exact(self, pairs):
         """Of how many sources, in %, the greedy translation is right from end to end."""
@@ -52,8 +62,8 @@ class Translator:
     def attention(self, source):
         """The translation of one source, and the weights (its symbols, the source's) behind it."""
         (written,), model = self([source]), self.model
-        encoded = model.encoder(self.source(source)[:, None])
-        y = model.target(np.array([[model.bos], *([i] for i in self.target(written)[:-1])]))
+        encoded = model.encoder(self.source.encode(list(source))[:, None])
+        y = model.target(np.append(model.bos, self.target.encode(written[:-1]))[:, None])
         given = encoded.memory, encoded.state
         return written, model.decoder(y, *given, return_weights=True)[-1][:, 0]
 

@@ -1,8 +1,9 @@
-"""What the examples on Turkish treebanks share: the sentences, and a tagger without context."""
+"""What the examples on Turkish treebanks share: sentences, taggers with and without context."""
 
 from collections import Counter, defaultdict
 
 import fetch
+import pyrnn
 
 
 def sentences():
@@ -14,6 +15,26 @@ def sentences():
     blocks = "\n\n".join(text.decode() for text in data).split("\n\n")
     rows = [[line.split("\t") for line in b.splitlines() if line[:1] not in "#"] for b in blocks]
     return [sentence for sentence in rows if sentence]
+
+
+def train(vectors, num_tags, loss, metric, training, validation, epochs, seed):
+    """The trainer of a tagger with the weights that were best on the validation data, by a metric.
+
+    Words become vectors, a bidirectional LSTM reads them and scores the tags of each.
+    """
+    model = pyrnn.Sequential(
+        vectors,
+        pyrnn.Dropout(0.4, seed=seed),
+        pyrnn.LSTM(64, 64, bidirectional=True, seed=seed),
+        pyrnn.Dropout(0.4, seed=seed),
+        pyrnn.Linear(128, num_tags, seed=seed),
+    )
+    trainer = pyrnn.Trainer(
+        model, loss, pyrnn.optim.Adam(3e-3), clip_norm=1.0, metrics=[metric], seed=seed
+    )
+    stop = pyrnn.EarlyStopping(metric.name, mode="max", patience=3)
+    trainer.fit(training, validation, epochs, callbacks=[stop], progress=False)
+    return trainer
 
 
 def most_frequent(known, tags, test, otherwise):

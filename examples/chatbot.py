@@ -56,8 +56,8 @@ def unigram(training, test, count):
 
 def answers(chatbot):
     """The replies to some utterances, by beam search and without unknown words."""
-    chatbot.model.output.bias[0] = -1e9
-    return chatbot([words(text) for text in TALK], max_length=30, method="beam")
+    said, unknown = [words(text) for text in TALK], chatbot.target.unknown
+    return chatbot(said, max_length=30, method="beam", suppress=unknown)
 
 
 def train(training, validation, epochs, seed):
@@ -79,8 +79,8 @@ def main():
         perplexities.append(np.exp(trainer.evaluate((said, replies))["loss"]))
         exchanged.append(np.exp(trainer.evaluate((others, replies))["loss"]))
         print(f"  seed {seed}: perplexity {perplexities[-1]:.2f}", flush=True)
-    unknown = np.mean(np.concatenate(replies) == 0)
-    print(f"{len(chatbot.target.words):,} words; {unknown:.0%} of the test's are others, as one")
+    unknown = np.mean(np.concatenate(replies) == chatbot.target.unknown)
+    print(f"{len(chatbot.target):,} words; {unknown:.0%} of the test's are others, as one")
     for text, reply in zip(TALK, answers(chatbot), strict=True):
         print(f"  > {text}\n    {' '.join(reply)}")
     report(

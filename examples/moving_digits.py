@@ -77,9 +77,9 @@ def main():
     from sklearn.datasets import load_digits
 
     args = options(__doc__, seeds=2, plot="moving_digits.png").parse_args()
-    digits, rng = load_digits(), np.random.default_rng(0)
+    digits, rng = load_digits(), np.random.default_rng(1)
     counts = (60, 30, 30) if args.quick else (6000, 500, 1000)
-    parts = split(len(digits.images), 0.15, 0.25)  # no image is in two of the sets
+    parts = split(len(digits.images), 0.15, 0.25, seed=1)  # no image is in two of the sets
     training, validation, test = [
         videos(digits.images[part] / 16, digits.target[part], count, rng)
         for part, count in zip(parts, counts, strict=True)

@@ -22,9 +22,15 @@ def train(rolls, validation, epochs, seed):
     loss, optimizer = pyrnn.losses.BCEWithLogits(), pyrnn.optim.Adam(3e-3)
     trainer = pyrnn.Trainer(model, loss, optimizer, clip_norm=1.0, seed=seed)
     stop = pyrnn.EarlyStopping(patience=2)
-    keys = [np.roll(roll, semitones, axis=1) for roll in rolls for semitones in range(-3, 4)]
+    keys = [key for roll in rolls for key in transposed(roll)]
     trainer.fit(next_steps(keys), next_steps(validation), epochs, callbacks=[stop], progress=False)
     return trainer
+
+
+def transposed(roll):
+    """The roll in seven keys; what leaves the range is silent."""
+    wider = np.pad(roll, ((0, 0), (3, 3)))
+    return [wider[:, k : k + PITCHES] for k in range(7)]
 
 
 def next_steps(rolls):

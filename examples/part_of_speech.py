@@ -10,31 +10,13 @@ import numpy as np
 import pyrnn
 from _common import options, report, split
 from _text import Spelled
-from _treebank import most_frequent, sentences
+from _treebank import most_frequent, sentences, train
 
 
 def load():
     """Sentences, as lists of words and lists of tags."""
     rows = sentences()
     return [[r[1] for r in s] for s in rows], [[r[3] for r in s] for s in rows]
-
-
-def train(vectors, training, validation, num_tags, epochs, seed):
-    """The trainer of a model with the weights that were best on the validation data."""
-    model = pyrnn.Sequential(
-        vectors,
-        pyrnn.Dropout(0.4, seed=seed),
-        pyrnn.LSTM(64, 64, bidirectional=True, seed=seed),
-        pyrnn.Dropout(0.4, seed=seed),
-        pyrnn.Linear(128, num_tags, seed=seed),
-    )
-    loss, optimizer = pyrnn.losses.CrossEntropy(), pyrnn.optim.Adam(3e-3)
-    trainer = pyrnn.Trainer(
-        model, loss, optimizer, clip_norm=1.0, metrics=[pyrnn.metrics.Accuracy()], seed=seed
-    )
-    stop = pyrnn.EarlyStopping("accuracy", mode="max", patience=3)
-    trainer.fit(training, validation, epochs, callbacks=[stop], progress=False)
-    return trainer
 
 
 def show(words, right, told):
@@ -57,7 +39,9 @@ def main():
         vectors = Spelled(known, 64, seed=seed)
         ids = vectors.ids(texts)
         data = [([ids[i] for i in part], [targets[i] for i in part]) for part in parts]
-        trainer = train(vectors, *data[:2], len(names), 2 if args.quick else 15, seed)
+        loss, metric = pyrnn.losses.CrossEntropy(), pyrnn.metrics.Accuracy()
+        epochs = 2 if args.quick else 15
+        trainer = train(vectors, len(names), loss, metric, *data[:2], epochs, seed)
         accuracies.append(100 * trainer.evaluate(data[2])["accuracy"])
         print(f"  seed {seed}: {accuracies[-1]:.2f} % right", flush=True)
     test, answers = [texts[i] for i in parts[2]], [tags[i] for i in parts[2]]

@@ -19,16 +19,15 @@ SOURCES = ("tweets", "movieReviewSnippets", "amazonReviewSnippets", "nytEditoria
 
 
 def load():
-    """Sentences as lists of words, and 1 for those that are rated positive."""
-    texts, ratings = [], []
+    """Sentences as lists of words, each once, and 1 for those that are rated positive."""
+    ratings = {}
     for source in SOURCES:
         inner = "*/hutto_ICWSM_2014.tar.gz", f"*/{source}_GroundTruth.txt"
         text = fetch.read("vaderSentiment", *inner).decode(errors="replace")
         for row in (line.split("\t", 2) for line in text.splitlines() if line.count("\t") > 1):
-            texts.append(words(html.unescape(row[2])))
-            ratings.append(float(row[1]))
-    clear = np.flatnonzero(np.abs(ratings) >= 0.5)
-    return [texts[i] for i in clear], (np.array(ratings)[clear] > 0).astype(int)
+            ratings.setdefault(tuple(words(html.unescape(row[2]))), float(row[1]))
+    clear = {text: rating for text, rating in ratings.items() if abs(rating) >= 0.5}
+    return [list(text) for text in clear], np.array([rating > 0 for rating in clear.values()], int)
 
 
 def load_lexicon():

@@ -9,7 +9,7 @@ import numpy as np
 
 import fetch
 import pyrnn
-from _common import Vocabulary, options, report, split
+from _common import options, report, split
 from _text import bag_of_words, words
 
 
@@ -46,8 +46,8 @@ def main():
     if args.quick:
         texts, labels = texts[:600], labels[:600]
     parts = split(len(texts), 0.15, 0.25)
-    vocabulary = Vocabulary([texts[i] for i in parts[0]])
-    ids = [vocabulary(text) for text in texts]
+    vocabulary = pyrnn.Vocabulary.build([texts[i] for i in parts[0]], min_count=2)
+    ids = [vocabulary.encode(text) for text in texts]
     training, validation, test = [([ids[i] for i in part], labels[part]) for part in parts]
     print(f"{len(texts):,} messages, {labels.mean():.1%} spam; {len(vocabulary):,} words")
     accuracies = []

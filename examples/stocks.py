@@ -5,19 +5,21 @@ other, so a GRU that reads ranges and returns can tell tomorrow's. The return it
 close before), by the same network from the same numbers, is said to be no more than noise: what
 always says 0 is hard to beat. Days from 1999 to 2018 are in the package arch. The network learns
 those before 2009 for 2009 to 2012, by which its settings are chosen, then those before 2013 for
-2013 to 2018, the test. A moving average, its decay chosen likewise, is a rival for volatility.
+2013 to 2018, the test. Rivals are a moving average, its decay chosen likewise, and least squares
+on the same 22 days of ranges and returns.
 """
 
 import gzip
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 import fetch
 from _common import options, report
 from pyrnn.estimators import Forecaster
 
 TRIED = [{"hidden_size": h, "epochs": n} for h in (8, 16, 32) for n in (2, 5, 10)]
-DECAYS = (0.6, 0.7, 0.8, 0.85, 0.9, 0.94, 0.97)
+DAYS, DECAYS = 22, (0.6, 0.7, 0.8, 0.85, 0.9, 0.94, 0.97)
 
 
 def load():
@@ -31,7 +33,7 @@ def load():
 
 def forecast(y, past, start, end, setting, seed):
     """Each day's y from `start` to `end`, told the day before by what learnt those before."""
-    model = Forecaster(lookback=22, relative=False, calibration=0, random_state=seed, **setting)
+    model = Forecaster(lookback=DAYS, relative=False, calibration=0, random_state=seed, **setting)
     model.fit(y[:start], past[:start])
     return model.backtest(y[:end], past[:end], start=start).forecasts[:, 0]
 
@@ -50,7 +52,7 @@ def rmse(forecasts, actual):
 
 
 def measured(args, y, past, bounds):
-    """The best model on validation days, its errors on test days and forecasts; the best EWMA."""
+    """The best model by validation days, its errors on test days, and the last forecasts."""
     begin, start, end = bounds
     tried = [{"hidden_size": 8, "epochs": 1}] if args.quick else TRIED
 
@@ -64,9 +66,23 @@ def measured(args, y, past, bounds):
         ahead = forecast(y, past, start, end, setting, seed)
         errors.append(rmse(ahead, y[start:end]))
         print(f"  {setting}, seed {seed}: error {errors[-1]:.4f}", flush=True)
+    return {"model": f"GRU, {setting['hidden_size']} units", "results": errors}, ahead
+
+
+def rivals(y, past, bounds):
+    """(name, error on test days) of what forecasts without a network."""
+    begin, start, end = bounds
+    windows = np.hstack([sliding_window_view(a[: end - 1], DAYS) for a in (y, past)])
+    rows = np.column_stack([np.ones(len(windows)), windows])  # of those before day 22, 23, ...
+    weights = np.linalg.lstsq(rows[: start - DAYS], y[DAYS:start], rcond=None)[0]
     decay = min(DECAYS, key=lambda d: rmse(ewma(y, d)[begin - 1 : start - 1], y[begin:start]))
-    mean = (f"EWMA, decay {decay}", rmse(ewma(y, decay)[start - 1 : end - 1], y[start:end]))
-    return f"GRU, {setting['hidden_size']} units", errors, ahead, mean
+    forecasts = {
+        "last value": y[start - 1 : end - 1],
+        f"mean of {DAYS} days": windows[start - DAYS :, :DAYS].mean(axis=1),
+        f"EWMA, decay {decay}": ewma(y, decay)[start - 1 : end - 1],
+        "least squares": rows[start - DAYS :] @ weights,
+    }
+    return [(name, rmse(ahead, y[start:end])) for name, ahead in forecasts.items()]
 
 
 def draw(ranges, forecasts, path):
@@ -88,31 +104,15 @@ def main():
     years, ranges, returns = (array[-2700 * args.quick :] for array in load())
     bounds = begin, start, end = *np.searchsorted(years, (2009, 2013)), len(years)
     print(f"{begin:,} days, {start - begin:,} of validation, {end - start:,} of test")
-    model, errors, ahead, mean = measured(args, ranges, returns, bounds)
+    result, ahead = measured(args, ranges, returns, bounds)
     draw(ranges[years == 2018], ahead[years[start:] == 2018], args.plot)
-    now, month = ranges[start:], np.convolve(ranges, np.ones(22) / 22)[start - 1 : end - 1]
-    report(
-        args,
-        task="volatility of the S&P 500, next day",
-        model=model,
-        metric="RMSE of the log range",
-        results=errors,
-        better="lower",
-        baseline=("last value", rmse(ranges[start - 1 : -1], now)),
-        others=[("mean of 22 days", rmse(month, now)), mean],
-    )
-    model, errors, _, mean = measured(args, returns, ranges, bounds)
-    now = returns[start:]
-    report(
-        args,
-        task="return of the S&P 500, next day",
-        model=model,
-        metric="RMSE in %",
-        results=errors,
-        better="lower",
-        baseline=("always 0", rmse(0, now)),
-        others=[("last value", rmse(returns[start - 1 : -1], now)), mean],
-    )
+    last, *others = rivals(ranges, returns, bounds)
+    result |= {"metric": "RMSE of the log range", "baseline": last, "others": others}
+    report(args, task="volatility of the S&P 500, next day", better="lower", **result)
+    result, _ = measured(args, returns, ranges, bounds)
+    zero, others = ("always 0", rmse(0, returns[start:])), rivals(returns, ranges, bounds)
+    result |= {"metric": "RMSE in %", "baseline": zero, "others": others}
+    report(args, task="return of the S&P 500, next day", better="lower", **result)
 
 
 if __name__ == "__main__":

@@ -95,7 +95,6 @@ def main():
         errors.append(error(result.forecasts, result.actual))
         covered.append(result.coverage.mean())
         print(f"  seed {seed}: error {errors[-1]:.2f}, {covered[-1]:.0%} inside the intervals")
-    print(f"intervals for {LEVEL:.0%} hold {np.mean(covered):.1%} of what came")
     seasonal, last = (
         error([naive_forecast(roots[:t], HORIZON, s) for t in result.origins], result.actual)
         for s in (11, 1)
@@ -111,6 +110,7 @@ def main():
         better="lower",
         baseline=("the same as 11 years before", seasonal),
         others=[("last value", last), ("linear AR(9)", linear)],
+        remark=f"the {LEVEL:.0%} intervals hold {np.mean(covered):.1%}",
     )
 
 

@@ -60,6 +60,7 @@ def row(name, result):
     form, data = EXAMPLES[name]
     mean, spread = np.mean(result["results"]), deviation(result["results"])
     label, value = result["baseline"]
+    others = [f"{name}: {other:.4g}" for name, other in result["others"]]
     cells = [
         form,
         f"[{result['task']}]({name}.py) ({data})",
@@ -68,7 +69,7 @@ def row(name, result):
         f"**{mean:#.4g}** ± {spread:.2g} ({len(result['results'])} seeds)",
         f"{label}: {value:.4g}",
         "yes" if result["beaten"] else "**no**",
-        "; ".join(f"{label}: {value:.4g}" for label, value in result["others"]) or "–",
+        "; ".join([*others, *filter(None, [result["remark"]])]) or "–",
     ]
     return f"| {' | '.join(cells)} |"
 

@@ -3,8 +3,9 @@
 The source is the language and the characters of a date in one of the four formats of the Unicode
 CLDR, as the package babel has them: "tr 4 Mart 2026 Çarşamba" becomes "2026-03-04". The tests are
 days that are in no other set, once in formats that the training has for this language, and once in
-the one of the four that is kept from it. Years of two digits are those from 1950 to 2049. The
-baseline copies the numbers, in the order that is most often right for the language.
+the one of the four that is kept from it, unless another reads the same that day. Years of two
+digits are those from 1950 to 2049. The baseline copies the numbers, in the order that is most often
+right for the language.
 """
 
 import datetime
@@ -36,9 +37,11 @@ def dates(days, rng, kept=False):
     for day in days:
         date = FIRST + datetime.timedelta(int(day))
         number, step = rng.integers(len(LANGUAGES)), 0 if kept else rng.integers(1, 4)
-        form = FORMATS[(number + step) % 4]  # each format is kept from every fourth language
-        sources.append(source(date, form, LANGUAGES[number]))
-        targets.append(date.isoformat())
+        texts = [source(date, form, LANGUAGES[number]) for form in FORMATS]
+        text = texts[(number + step) % 4]  # each format is kept from every fourth language
+        if not kept or texts.count(text) == 1:  # of 4 May 2026 the long format may be the medium
+            sources.append(text)
+            targets.append(date.isoformat())
     return sources, targets
 
 

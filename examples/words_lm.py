@@ -11,10 +11,10 @@ import re
 import numpy as np
 
 import pyrnn
-from _common import Vocabulary, options, report, split
+from _common import options, report, split
 from _language import paragraphs, trigram_bits, windows
 
-STEPS, UNITS, PLACES = 20, 10, 32
+NUM_WORDS, STEPS, UNITS, PLACES = 100, 20, 10, 32
 
 
 def load(count):
@@ -52,10 +52,10 @@ def train(num_words, training, validation, epochs, seed):
 def main():
     args = options(__doc__).parse_args()
     texts = load(200 if args.quick else None)
-    vocabulary = Vocabulary(texts[:1], size=99)
-    parts = [vocabulary(text) for text in texts]
+    vocabulary = pyrnn.Vocabulary.build(texts[:1], max_size=1 + NUM_WORDS)  # and the padding
+    parts = [vocabulary.encode(text) for text in texts]
     places = [windows(ids, (len(ids) - 1) // PLACES) for ids in parts]  # (32, T) of each part
-    unknown = np.mean(parts[0] == 0)
+    unknown = np.mean(parts[0] == vocabulary.unknown)
     print(f"{len(parts[0]):,} words to learn from, {unknown:.0%} outside the vocabulary")
     perplexities = []
     for seed in range(args.seeds):

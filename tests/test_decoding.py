@@ -40,9 +40,9 @@ def log_p(model, source, ids, ended):
     return sum(log_softmax[t, token] for t, token in enumerate(chosen))
 
 
-def exhaustive(model, source, max_length, alpha):
+def exhaustive(model, source, max_length, alpha, suppressed=None):
     """The best of all sequences: those that end in time, and those cut off at max_length."""
-    others, best = [token for token in range(W) if token != EOS], (-np.inf, None)
+    others, best = [token for token in range(W) if token not in (EOS, suppressed)], (-np.inf, None)
     for n in range(max_length + 1):
         for ids in itertools.product(others, repeat=n):
             count = min(n + 1, max_length)
@@ -63,6 +63,24 @@ def test_a_full_beam_is_exhaustive_search(name, alpha, rng):
             expected, best = exhaustive(model, source, max_length, alpha)
             assert ids == best
             assert abs(score - expected) < 1e-5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_suppressed_ids_are_never_written(name, rng):
+    """A full beam finds the best without them; scores remain those under the model."""
+    model, given = build(name), sources(name, rng)
+    free, _ = model.generate(given, max_length=3)
+    common = max(range(W), key=lambda token: (token != EOS) * sum(row.count(token) for row in free))
+    options = {"max_length": 3, "suppress": common}
+    for method in ("greedy", "beam", "sample"):
+        ids, scores = model.generate(given, method=method, beam_width=W**3, seed=0, **options)
+        assert any(common in row for row in free) and not any(common in row for row in ids)
+        for source, row, score in zip(given, ids, scores, strict=True):
+            assert abs(log_p(model, source, row, len(row) < 3) - score) < 1e-5
+            if method == "beam":
+                assert score == pytest.approx(exhaustive(model, source, 3, 0, common)[0], abs=1e-5)
+    ids, _ = model.generate(given, max_length=20, suppress=EOS)
+    assert [len(row) for row in ids] == [20] * len(given)
 
 
 def test_wider_beams_find_better_sequences():
@@ -175,6 +193,8 @@ def test_bad_values():
         ({"length_penalty": float("inf")}, ValueError, "length_penalty is inf"),
         ({"max_length": -1}, ValueError, "max_length is -1"),
         ({"method": "best"}, ValueError, "method is 'best'"),
+        ({"suppress": W}, ValueError, f"suppress holds {W}, expected ids in 0..{W - 1}"),
+        ({"suppress": range(W), "method": "beam"}, ValueError, f"suppress holds all {W} ids"),
         ({"method": "sample", "temperature": -1}, ValueError, "temperature is -1"),
         ({"method": "sample", "top_k": 0}, ValueError, "top_k is 0"),
         ({"method": "sample", "top_p": 2.0}, ValueError, "top_p is 2.0"),

@@ -80,7 +80,7 @@ def test_table_shows_the_kept_results():
 
 def test_table_says_what_is_not_beaten():
     result = {"task": "a", "model": "b", "metric": "c", "better": "lower", "results": [2.0, 4.0]}
-    result |= {"baseline": ["d", 2.5], "others": [], "beaten": False}
+    result |= {"baseline": ["d", 2.5], "others": [], "remark": "", "beaten": False}
     assert "| **3.000** ± 1.4 (2 seeds) | d: 2.5 | **no** | – |" in table.row("spam", result)
 
 

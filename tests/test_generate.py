@@ -105,6 +105,21 @@ def test_what_is_filtered_out_is_never_drawn():
     assert {int(choose(logits)[0]) for _ in range(200)} == {7, 8}
 
 
+def test_suppressed_ids_never_come():
+    """The others come as if the logits of these were -inf."""
+    prompts = [[1], [2, 3]]
+    free = pyrnn.generate(language_model(), prompts, 30, seed=0)
+    model, suppressed = language_model(), [int(free[0][0]), int(free[1][3])]
+    ids = pyrnn.generate(model, prompts, 30, suppress=suppressed, seed=0)
+    assert np.isin(free, suppressed).any() and not np.isin(ids, suppressed).any()
+    model[2].bias[suppressed] = np.float32(-1e30)
+    assert_same_bits(pyrnn.generate(model, prompts, 30, seed=0), ids)
+    assert_same_bits(
+        pyrnn.generate(language_model(), [1], 9, suppress=suppressed[0], temperature=0),
+        pyrnn.generate(language_model(), [1], 9, suppress=suppressed[:1], temperature=0),
+    )
+
+
 def test_bad_values():
     model = language_model()
     wrong = [
@@ -120,6 +135,10 @@ def test_bad_values():
         ({"prompt": [0.5]}, TypeError, "expected integers"),
         ({"prompt": [V]}, ValueError, "num_embeddings"),
         ({"stop": 0.5}, TypeError, "expected integers"),
+        ({"suppress": "x"}, TypeError, "expected integers"),
+        ({"suppress": [-1, 0]}, ValueError, "suppress holds -1"),
+        ({"suppress": V}, ValueError, f"suppress holds {V}"),
+        ({"suppress": range(V)}, ValueError, f"suppress holds all {V} ids"),
         ({"model": pyrnn.LSTM(2, 2, seed=0)}, TypeError, "expected a Sequential"),
     ]
     for change, error, message in wrong:

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from ._checks import Array
-from ._sampling import check_logits
+from ._sampling import check_logits, without
 
 Decoded = tuple[list[list[int]], Array]  # ids of each row, without eos, and scores (B,)
 
@@ -24,12 +24,13 @@ class Steps(Protocol):
 
 @dataclass(frozen=True)
 class Frame:
-    """How many rows there are, where they begin and end."""
+    """How many rows there are, where they begin and end, and which ids they never hold."""
 
     rows: int
     bos: int
     eos: int
     max_length: int
+    suppressed: Array
 
 
 def log_softmax(logits: Array) -> Array:
@@ -50,7 +51,7 @@ def follow(steps: Steps, choose: Callable[[Array], Array], frame: Frame) -> Deco
     running = np.ones(frame.rows, bool)
     for _ in range(frame.max_length):
         logits = steps.step(last)
-        last = choose(logits)
+        last = choose(without(logits, frame.suppressed))
         scores += np.where(running, log_softmax(logits)[np.arange(frame.rows), last], 0)
         running &= last != frame.eos
         for row in np.flatnonzero(running):
@@ -71,7 +72,7 @@ def beam_search(steps: Steps, frame: Frame, width: int, length_penalty: float) -
     beams = Beams(frame, width, length_penalty)
     last = np.full(frame.rows * width, frame.bos)
     for count in range(1, frame.max_length + 1):
-        log_p = log_softmax(steps.step(last))
+        log_p = without(log_softmax(steps.step(last)), frame.suppressed)
         parents, last = beams.extend(log_p, count)
         if not beams.running:
             break

@@ -6,7 +6,7 @@ import numpy as np
 
 from ._checks import SEQUENCES, Array, as_integers, check_size, describe
 from ._dataset import pad
-from ._sampling import Sampling, until
+from ._sampling import Sampling, read_ids, read_suppressed, until, without
 from ._sequential import Sequential
 
 
@@ -18,6 +18,7 @@ def generate(
     top_k: int | None = None,
     top_p: float | None = None,
     stop: Any = None,
+    suppress: Any = None,
     seed: int | None = None,
 ) -> Any:
     """Up to `length` ids that a next-id model adds to a prompt, each fed back to draw the next.
@@ -27,10 +28,12 @@ def generate(
     lengths, gives a list of such arrays. Id k+1 is drawn from softmax(logits_k / temperature);
     0 takes the most probable one. `top_k` keeps that many ids, `top_p` then the fewest whose
     probabilities add up to it. `stop` is an id, or several, that end a sequence and are no part of
-    it. A prompt's ids depend on `seed` and its place in the list, not on its neighbours.
+    it; `suppress` is an id, or several, that never come, such as that of unknown words. A prompt's
+    ids depend on `seed` and its place in the list, not on its neighbours.
 
     ValueError for an empty prompt, a negative temperature, top_k < 1, top_p outside (0, 1], ids
-    out of range, and for a model with a bidirectional layer or without logits of one step.
+    out of range, `suppress` with all ids, and for a model with a bidirectional layer or without
+    logits of one step.
     """
     if not isinstance(model, Sequential):
         raise TypeError(f"generate: model is {describe(model)}, expected a Sequential")
@@ -38,14 +41,15 @@ def generate(
     prompts, single = _read_prompts(prompt)
     if not prompts:
         return []
-    stops = as_integers("generate", "stop", np.atleast_1d([] if stop is None else stop).tolist())
+    stops = read_ids("generate", "stop", stop)
     choose = Sampling.of("generate", len(prompts), temperature, top_k, top_p, seed)
     stream = model.stream(len(prompts))
     logits, stream.state = _read(model, prompts)
+    suppressed = read_suppressed("generate", suppress, logits.shape[-1])
     drawn = np.zeros((length, len(prompts)), np.int64)
     running = np.ones(len(prompts), bool)
     for k in range(length):
-        drawn[k] = choose(logits)
+        drawn[k] = choose(without(logits, suppressed))
         running &= ~np.isin(drawn[k], stops)
         if k + 1 == length or not running.any():
             break

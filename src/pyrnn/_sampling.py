@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ._checks import Array, check_number, check_size, generator
+from ._checks import Array, as_integers, check_number, check_size, generator
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,31 @@ class Sampling:
             ranked[before >= self.top_p * ranked.sum(axis=-1, keepdims=True)] = 0
         np.put_along_axis(p, order, ranked, axis=-1)
         return p
+
+
+def read_ids(owner: str, name: str, value: Any) -> Array:
+    """An id, several, or None for none, as an array."""
+    return as_integers(owner, name, np.atleast_1d([] if value is None else value).tolist())
+
+
+def read_suppressed(owner: str, value: Any, count: int) -> Array:
+    """Which of `count` ids are never to be chosen; ValueError for others, and for all of them."""
+    ids = np.unique(read_ids(owner, "suppress", value))
+    if ids.size and not 0 <= ids[0] <= ids[-1] < count:
+        wrong = ids[0] if ids[0] < 0 else ids[-1]
+        raise ValueError(f"{owner}: suppress holds {wrong}, expected ids in 0..{count - 1}")
+    if ids.size == count:
+        raise ValueError(f"{owner}: suppress holds all {count} ids, expected one to be left")
+    return ids
+
+
+def without(logits: Array, suppressed: Array) -> Array:
+    """Logits (B, V), or their log softmax, by which no suppressed id is ever chosen."""
+    if not suppressed.size:
+        return logits
+    left = logits.copy()
+    left[:, suppressed] = -np.inf
+    return left
 
 
 def check_logits(logits: Array) -> None:

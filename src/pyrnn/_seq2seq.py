@@ -24,7 +24,7 @@ from ._encoder import Encoded, Encoder, Sizes, check_sides
 from ._linear import Linear
 from ._module import Additions, Module, Pullback, compute
 from ._recurrent import Recurrent
-from ._sampling import Sampling
+from ._sampling import Sampling, read_suppressed
 from ._seq2seq_steps import Seq2SeqSteps, mixed_inputs
 from ._target_ids import TargetIds
 
@@ -177,6 +177,7 @@ class Seq2Seq(Module):
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float | None = None,
+        suppress: Any = None,
         seed: int | None = None,
     ) -> Decoded:
         """(ids, scores): for each row a list of at most `max_length` ids, without eos.
@@ -189,9 +190,10 @@ class Seq2Seq(Module):
         - "sample": each id is drawn, with `temperature`, `top_k`, `top_p` and `seed` as in
           `pyrnn.generate`. A row depends on the seed and its place, not on its neighbours.
 
+        `suppress` is an id, or several, that are never written, such as that of unknown words.
         `scores` (B,) are the log-probabilities of the ids and eos under the model, or the beam's. A
         row that finds no eos in time is cut off. ValueError for beam_width < 1, length_penalty
-        outside 0..10.
+        outside 0..10, `suppress` with all ids or with one that there is not.
         """
         method = check_choice("Seq2Seq", "method", method, ("greedy", "beam", "sample"))
         beam_width = check_size("Seq2Seq", "beam_width", beam_width)
@@ -199,8 +201,9 @@ class Seq2Seq(Module):
         length_penalty = check_number("Seq2Seq", "length_penalty", length_penalty)
         if not 0 <= length_penalty <= 10:  # far above what is of use, and no power overflows
             raise ValueError(f"Seq2Seq: length_penalty is {length_penalty}, expected 0..10")
+        suppressed = read_suppressed("Seq2Seq", suppress, self.target_vocabulary)
         encoded = self.encoder(*self.encoder.read_list(source, lengths))
-        frame = Frame(encoded.rows, self.bos, self.eos, max_length)
+        frame = Frame(encoded.rows, self.bos, self.eos, max_length, suppressed)
         if method == "beam":
             steps = self._steps(encoded.repeated(beam_width, self.batch_first))
             return beam_search(steps, frame, beam_width, length_penalty)
