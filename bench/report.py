@@ -23,7 +23,7 @@ class Results:
         filled = {name: file for name, file in files.items() if file["families"]}
         self.machine = max(filled.values(), key=newest)["machine"] if filled else {}
         same = {n: f["families"] for n, f in filled.items() if f["machine"] == self.machine}
-        self.layers = later(same.get("layers", {}), same.get("peers", {}))
+        self.layers = same.get("layers", {}) | same.get("peers", {})  # best with peers beside it
         self.scaling = same.get("scaling", {})
         self.kernels = same.get("kernels", {}).get("kernels", {}).get("rows", [])
         self.pictures = sorted(p.name for p in Path(folder).glob("*.png"))
@@ -32,16 +32,6 @@ class Results:
 def newest(file):
     """When a file's last family was measured."""
     return max(family["when"] for family in file["families"].values())
-
-
-def later(alone, with_peers):
-    """Every family as it was measured last."""
-    newer = {
-        name: found
-        for name, found in with_peers.items()
-        if name not in alone or found["when"] >= alone[name]["when"]
-    }
-    return alone | newer
 
 
 def parts(results):
