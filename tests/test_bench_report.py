@@ -63,12 +63,14 @@ def report(folder, part="layers"):
     return page.read_text()
 
 
-@pytest.mark.parametrize(("alone", "shown"), [("2026-03-01", "3,000"), ("2026-01-01", "5,000")])
-def test_of_two_measurements_the_newer_is_shown(alone, shown, tmp_path):
-    family = "training-small-nets"
-    write(tmp_path / "layers.json", {family: [row(3e-3)]}, f"{alone} 00:00 UTC")
-    write(tmp_path / "peers.json", {family: [row(5e-3)]}, "2026-02-01 00:00 UTC")
-    assert f"| a case | {shown} |" in report(tmp_path)
+def test_of_two_measurements_the_one_with_peers_is_shown(tmp_path):
+    """A later one of pyrnn alone takes no peer out of the tables."""
+    for name, seconds, day in (("peers", 5e-3, 1), ("layers", 3e-3, 2)):
+        families = {"training-small-nets": [row(seconds)]}
+        families |= {"training-lstm": [row(3e-3)]} if name == "layers" else {}
+        write(tmp_path / f"{name}.json", families, f"2026-02-0{day} 00:00 UTC")
+    page = report(tmp_path)
+    assert page.count("| a case | 5,000 |") == page.count("| a case | 3,000 |") == 1
 
 
 def test_kernels_are_kept_with_their_machine(tmp_path):

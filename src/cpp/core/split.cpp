@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/split.h"
 
+#include <algorithm>
+
 namespace pyrnn {
 namespace {
 
@@ -26,7 +28,7 @@ int threads_worth(double work, int threads) { return work < kWorkForThreads ? 1 
 
 Split Split::plan(const StackShape& shape, const Batch& batch, Index lanes, std::size_t element_bytes, int threads) {
   const double weights = weights_of_stack(shape);
-  threads = threads_worth(weights * static_cast<double>(batch.packed_rows()), threads);
+  threads = threads_worth(weights * std::max(kWorkOfRead, static_cast<double>(batch.packed_rows())), threads);
   const double per_layer = weights / static_cast<double>(shape.layers * shape.directions);
   const Index enough_rows =
       per_layer * static_cast<double>(element_bytes) < kCacheBytes ? kRowsForTiles : kRowsForWeights;
