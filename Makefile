@@ -45,7 +45,7 @@ bench: $(VENV)/.with-bench $(PROBE)
 # By turns with torch, JAX, ONNX Runtime and OpenVINO: about 25 minutes, or only `FAMILY=stream`.
 bench-peers: $(VENV)/.with-peers $(PROBE)
 	$(BIN)/python bench/layers.py $(if $(FAMILY),--family $(FAMILY)) --json $(RESULTS)/peers.json
-	$(if $(FAMILY),,$(BIN)/python bench/scaling.py --study ragged --json $(RESULTS)/scaling.json)
+	$(if $(FAMILY),,$(BIN)/python bench/scaling.py --study ragged --json $(RESULTS)/peers.json)
 	$(MAKE) bench-report
 
 bench-report: $(VENV)/.with-bench

@@ -11,11 +11,15 @@ from pathlib import Path
 
 import layer_tables
 import scaling_tables
+from cases import FAMILIES
 from results import FOLDER, load
 
 
 class Results:
-    """All results files of one folder that belong to the machine of the newest of them."""
+    """All results files of one folder that belong to the machine of the newest of them.
+
+    What was measured with peers beside it comes before what was measured alone.
+    """
 
     def __init__(self, folder):
         names = ("layers", "peers", "scaling", "kernels")
@@ -23,8 +27,9 @@ class Results:
         filled = {name: file for name, file in files.items() if file["families"]}
         self.machine = max(filled.values(), key=newest)["machine"] if filled else {}
         same = {n: f["families"] for n, f in filled.items() if f["machine"] == self.machine}
-        self.layers = same.get("layers", {}) | same.get("peers", {})  # best with peers beside it
-        self.scaling = same.get("scaling", {})
+        measured = same.get("layers", {}) | same.get("scaling", {}) | same.get("peers", {})
+        self.layers = {name: found for name, found in measured.items() if name in FAMILIES}
+        self.scaling = {name: found for name, found in measured.items() if name not in FAMILIES}
         self.kernels = same.get("kernels", {}).get("kernels", {}).get("rows", [])
         self.pictures = sorted(p.name for p in Path(folder).glob("*.png"))
 
