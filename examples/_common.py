@@ -43,7 +43,8 @@ def report(args, *, task, model, metric, results, baseline, others=(), remark=""
     print(f"  {model}: {mean:.4g} (seeds 0 to {len(results) - 1}, deviation {spread:.2g})")
     for name, value in (baseline, *others):
         print(f"  {name}: {value:.4g}")
-    print(f"  {remark}\n" * bool(remark), end="")
+    if remark:
+        print(f"  {remark}")
     print(f"{model} {'beats' if beaten else 'DOES NOT BEAT'} {baseline[0]}.")
     line = {"task": task, "model": model, "metric": metric, "better": better, "beaten": beaten}
     line |= {"results": [float(r) for r in results], "quick": args.quick}

@@ -1,8 +1,11 @@
 """What the language models share: the text, windows of it, and the trigram model to beat."""
 
+import platform
 from pydoc_data.topics import topics
 
 import numpy as np
+
+EDITION = f"text of Python {platform.python_version()}"
 
 
 def paragraphs():

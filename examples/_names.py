@@ -18,7 +18,10 @@ def spans(tags):
 
 
 class NameF1(pyrnn.metrics.Metric):
-    """F1 of the names in the most probable tags that may follow each other."""
+    """F1 of the names in the most probable tags that may follow each other, time-major.
+
+    What a CRF has decoded comes as 1 for its tag and 0 for the others, and stays as it is.
+    """
 
     name = "f1_names"
 

@@ -17,7 +17,7 @@ def sentences():
     return [sentence for sentence in rows if sentence]
 
 
-def train(vectors, num_tags, loss, metric, training, validation, epochs, seed):
+def train(vectors, num_tags, loss, metric, training, validation, *, epochs, seed):
     """The trainer of a tagger with the weights that were best on the validation data, by a metric.
 
     Words become vectors, a bidirectional LSTM reads them and scores the tags of each.

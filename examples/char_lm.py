@@ -13,7 +13,7 @@ import numpy as np
 
 import pyrnn
 from _common import options, report
-from _language import paragraphs, trigram_bits, windows
+from _language import EDITION, paragraphs, trigram_bits, windows
 
 BITS = 1 / math.log(2)  # bits per nat
 LENGTH, TEST_LENGTH, BATCH, LEARNING_RATE = 64, 1000, 32, 4e-3
@@ -82,6 +82,7 @@ def main():
         metric="bits per character",
         results=bits,
         baseline=("interpolated trigram", baseline),
+        remark=EDITION,
         better="lower",
     )
     return 0 if beaten or args.quick else 1

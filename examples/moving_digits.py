@@ -77,7 +77,7 @@ def main():
     from sklearn.datasets import load_digits
 
     args = options(__doc__, seeds=2, plot="moving_digits.png").parse_args()
-    digits, rng = load_digits(), np.random.default_rng(1)
+    digits, rng = load_digits(), np.random.default_rng(1)  # not those the task was made by
     counts = (60, 30, 30) if args.quick else (6000, 500, 1000)
     parts = split(len(digits.images), 0.15, 0.25, seed=1)  # no image is in two of the sets
     training, validation, test = [

@@ -41,7 +41,7 @@ def main():
         data = [([ids[i] for i in part], [targets[i] for i in part]) for part in parts]
         loss, metric = pyrnn.losses.CrossEntropy(), pyrnn.metrics.Accuracy()
         epochs = 2 if args.quick else 15
-        trainer = train(vectors, len(names), loss, metric, *data[:2], epochs, seed)
+        trainer = train(vectors, len(names), loss, metric, *data[:2], epochs=epochs, seed=seed)
         accuracies.append(100 * trainer.evaluate(data[2])["accuracy"])
         print(f"  seed {seed}: {accuracies[-1]:.2f} % right", flush=True)
     test, answers = [texts[i] for i in parts[2]], [tags[i] for i in parts[2]]

@@ -63,7 +63,7 @@ def main():
         crf = pyrnn.CRF(len(TAGS), constraints=ALLOWED, seed=seed)
         loss = crf if name == "CRF" else pyrnn.losses.CrossEntropy()
         epochs = 2 if args.quick else 15
-        trainer = train(vectors, len(TAGS), loss, NameF1(), *data[:2], epochs, seed)
+        trainer = train(vectors, len(TAGS), loss, NameF1(), *data[:2], epochs=epochs, seed=seed)
         results[name].append(100 * trainer.evaluate(data[2])["f1_names"])
         print(f"  seed {seed}, {name}: F1 {results[name][-1]:.2f} %", flush=True)
         if name == "CRF":

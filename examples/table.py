@@ -59,8 +59,8 @@ def row(name, result):
     """A line of the table."""
     form, data = EXAMPLES[name]
     mean, spread = np.mean(result["results"]), deviation(result["results"])
+    others = [f"{label}: {value:.4g}" for label, value in result["others"]]
     label, value = result["baseline"]
-    others = [f"{name}: {other:.4g}" for name, other in result["others"]]
     cells = [
         form,
         f"[{result['task']}]({name}.py) ({data})",

@@ -32,14 +32,17 @@ def source(date, form, language):
 
 
 def dates(days, rng, kept=False):
-    """(sources, targets): each day in a language drawn by lot, and in a format not kept, or so."""
+    """(sources, targets): each day in a language drawn by lot, and in a format not kept.
+
+    Or in the one that is kept, without the days on which another reads the same.
+    """
     sources, targets = [], []
     for day in days:
         date = FIRST + datetime.timedelta(int(day))
         number, step = rng.integers(len(LANGUAGES)), 0 if kept else rng.integers(1, 4)
         texts = [source(date, form, LANGUAGES[number]) for form in FORMATS]
         text = texts[(number + step) % 4]  # each format is kept from every fourth language
-        if not kept or texts.count(text) == 1:  # of 4 May 2026 the long format may be the medium
+        if not kept or texts.count(text) == 1:
             sources.append(text)
             targets.append(date.isoformat())
     return sources, targets

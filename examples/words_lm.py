@@ -12,7 +12,7 @@ import numpy as np
 
 import pyrnn
 from _common import options, report, split
-from _language import paragraphs, trigram_bits, windows
+from _language import EDITION, paragraphs, trigram_bits, windows
 
 NUM_WORDS, STEPS, UNITS, PLACES = 100, 20, 10, 32
 
@@ -69,6 +69,7 @@ def main():
         metric="perplexity",
         results=perplexities,
         baseline=("interpolated trigram", 2 ** trigram_bits(*parts, len(vocabulary))),
+        remark=EDITION,
         better="lower",
     )
 

@@ -208,6 +208,16 @@ def test_bad_values():
 
 
 @pytest.mark.parametrize("method", ["greedy", "beam", "sample"])
+def test_nothing_left_to_write(method):
+    """The model gives all but one id the probability 0, and that one is suppressed."""
+    model = build("attention")
+    model.output.bias[...] = np.where(np.arange(W) == 2, 0, -np.inf).astype(np.float32)
+    assert model.generate([np.array([1])], method=method, max_length=3)[0] == [[2, 2, 2]]
+    with pytest.raises(FloatingPointError, match="all ids that suppress leaves"):
+        model.generate([np.array([1])], method=method, suppress=2)
+
+
+@pytest.mark.parametrize("method", ["greedy", "beam", "sample"])
 def test_logits_that_are_not_finite(method):
     model = build("attention")
     model.output.bias[...] = np.full(W, np.nan, np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ._checks import SEQUENCES, Array, as_integers, check_size, describe
 from ._dataset import pad
-from ._sampling import Sampling, read_ids, read_suppressed, until, without
+from ._sampling import Sampling, check_suppressed, read_ids, until, without
 from ._sequential import Sequential
 
 
@@ -42,10 +42,11 @@ def generate(
     if not prompts:
         return []
     stops = read_ids("generate", "stop", stop)
+    suppressed = read_ids("generate", "suppress", suppress)
     choose = Sampling.of("generate", len(prompts), temperature, top_k, top_p, seed)
     stream = model.stream(len(prompts))
     logits, stream.state = _read(model, prompts)
-    suppressed = read_suppressed("generate", suppress, logits.shape[-1])
+    check_suppressed("generate", suppressed, logits.shape[-1])
     drawn = np.zeros((length, len(prompts)), np.int64)
     running = np.ones(len(prompts), bool)
     for k in range(length):

@@ -70,23 +70,26 @@ def read_ids(owner: str, name: str, value: Any) -> Array:
     return as_integers(owner, name, np.atleast_1d([] if value is None else value).tolist())
 
 
-def read_suppressed(owner: str, value: Any, count: int) -> Array:
-    """Which of `count` ids are never to be chosen; ValueError for others, and for all of them."""
-    ids = np.unique(read_ids(owner, "suppress", value))
-    if ids.size and not 0 <= ids[0] <= ids[-1] < count:
-        wrong = ids[0] if ids[0] < 0 else ids[-1]
-        raise ValueError(f"{owner}: suppress holds {wrong}, expected ids in 0..{count - 1}")
-    if ids.size == count:
+def check_suppressed(owner: str, ids: Array, count: int) -> None:
+    """ValueError unless `ids`, which are never to be chosen, are some of `count`, but not all."""
+    wrong = ids[(ids < 0) | (ids >= count)]
+    if wrong.size:
+        raise ValueError(f"{owner}: suppress holds {wrong[0]}, expected ids in 0..{count - 1}")
+    if len(np.unique(ids)) == count:
         raise ValueError(f"{owner}: suppress holds all {count} ids, expected one to be left")
-    return ids
 
 
 def without(logits: Array, suppressed: Array) -> Array:
-    """Logits (B, V), or their log softmax, by which no suppressed id is ever chosen."""
+    """Logits (B, V), or their log softmax, by which no suppressed id is ever chosen.
+
+    FloatingPointError where the model gives every other id the probability 0.
+    """
     if not suppressed.size:
         return logits
     left = logits.copy()
     left[:, suppressed] = -np.inf
+    if np.isneginf(left.max(axis=-1)).any():
+        raise FloatingPointError("the model gives all ids that suppress leaves the logit -inf")
     return left
 
 

@@ -24,7 +24,7 @@ from ._encoder import Encoded, Encoder, Sizes, check_sides
 from ._linear import Linear
 from ._module import Additions, Module, Pullback, compute
 from ._recurrent import Recurrent
-from ._sampling import Sampling, read_suppressed
+from ._sampling import Sampling, check_suppressed, read_ids
 from ._seq2seq_steps import Seq2SeqSteps, mixed_inputs
 from ._target_ids import TargetIds
 
@@ -201,7 +201,8 @@ class Seq2Seq(Module):
         length_penalty = check_number("Seq2Seq", "length_penalty", length_penalty)
         if not 0 <= length_penalty <= 10:  # far above what is of use, and no power overflows
             raise ValueError(f"Seq2Seq: length_penalty is {length_penalty}, expected 0..10")
-        suppressed = read_suppressed("Seq2Seq", suppress, self.target_vocabulary)
+        suppressed = read_ids("Seq2Seq", "suppress", suppress)
+        check_suppressed("Seq2Seq", suppressed, self.target_vocabulary)
         encoded = self.encoder(*self.encoder.read_list(source, lengths))
         frame = Frame(encoded.rows, self.bos, self.eos, max_length, suppressed)
         if method == "beam":

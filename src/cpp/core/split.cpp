@@ -7,6 +7,7 @@ namespace pyrnn {
 namespace {
 
 constexpr double kWorkForThreads = 2e6;  // multiply-adds in a call from which waking the other threads pays
+constexpr double kWorkOfRead = 4;  // multiply-adds that take as long as reading a weight beyond the first-level cache
 constexpr double kWorkForBarrier = 1e5;  // multiply-adds in a step from which meeting after each step pays
 
 // Where the weights of a layer outgrow one core's cache, a member with rows of its own needs so many of them that
@@ -24,11 +25,15 @@ double weights_of_stack(const StackShape& shape) {
   return sum;
 }
 
+double work_of_rows(const StackShape& shape, double rows) {
+  return std::max(kWorkOfRead, rows) * weights_of_stack(shape);
+}
+
 int threads_worth(double work, int threads) { return work < kWorkForThreads ? 1 : threads; }
 
 Split Split::plan(const StackShape& shape, const Batch& batch, Index lanes, std::size_t element_bytes, int threads) {
   const double weights = weights_of_stack(shape);
-  threads = threads_worth(weights * std::max(kWorkOfRead, static_cast<double>(batch.packed_rows())), threads);
+  threads = threads_worth(work_of_rows(shape, static_cast<double>(batch.packed_rows())), threads);
   const double per_layer = weights / static_cast<double>(shape.layers * shape.directions);
   const Index enough_rows =
       per_layer * static_cast<double>(element_bytes) < kCacheBytes ? kRowsForTiles : kRowsForWeights;

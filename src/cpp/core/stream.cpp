@@ -21,7 +21,7 @@ Stream<T>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T
       state_row_(RowWidths<T>(shape, k_.lanes).state),
       output_row_(RowWidths<T>(shape, k_.lanes).output),
       panel_(gates_panel_stride(rows, k_.lanes)),
-      work_(std::max(kWorkOfRead, static_cast<double>(rows)) * weights_of_stack(shape)),
+      work_(work_of_rows(shape, static_cast<double>(rows))),
       threads_(shape.options.layer_norm ? 1 : threads_worth(work_, threads)),
       panels_together_(maps_.reset_before || shape.proj > 0 || shape.options.layer_norm),
       layers_(static_cast<std::size_t>(shape.layers)) {
