@@ -14,7 +14,7 @@ PYTHON_FILES = sorted(PYTHON.rglob("*.py"))
 # Who may import whom: a module imports only from the layers above it in this list.
 LAYERS = (
     {"_core"},
-    {"_checks", "_runtime"},
+    {"_checks", "_config", "_runtime"},
     {"_parameter"},
     {"_module"},
     {"*"},  # layers, losses, optimizers, initialisers

@@ -18,7 +18,6 @@ from ._checks import (
 )
 from ._decoder_steps import (
     DecoderSteps,
-    as_state,
     layers,
     query_additions,
     stacked,
@@ -35,6 +34,7 @@ from ._packing import PackedWeights
 from ._recurrent import Recurrent
 from ._rnn import RNN
 from ._runtime import num_threads
+from ._state import as_state
 
 LAYERS: dict[str, Any] = {"rnn_tanh": RNN, "lstm": LSTM, "gru": GRU}
 

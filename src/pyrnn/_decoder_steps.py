@@ -11,6 +11,7 @@ from ._inputs import Inputs, Sizes, read_inputs
 from ._module import Additions, add_arrays
 from ._recurrent import Recurrent
 from ._runtime import num_threads
+from ._state import as_state, map_state
 
 
 class Decoder(Sizes, Protocol):
@@ -59,11 +60,6 @@ def layers(
     return None if h is None else h[first:end], None if c is None else c[first:end]
 
 
-def as_state(h: Array | None, c: Array | None) -> Any:
-    """A state as a layer takes it: of an LSTM both, of others h."""
-    return h if c is None else (h, c)
-
-
 def upper_state(inputs: Inputs) -> Any:
     """The initial state of the layers above the first."""
     return as_state(*layers(inputs.h0, inputs.c0, 1, None))
@@ -71,9 +67,7 @@ def upper_state(inputs: Inputs) -> Any:
 
 def stacked(lower: Any, upper: Any) -> Any:
     """The state of two groups of layers as that of all."""
-    if isinstance(lower, tuple):
-        return tuple(np.concatenate(pair) for pair in zip(lower, upper, strict=True))
-    return np.concatenate([lower, upper])
+    return map_state(lambda *groups: np.concatenate(groups), lower, upper)
 
 
 def states_before(h: Array, h0: Array | None, axis: int) -> Array:

@@ -1,5 +1,6 @@
 """Encoder: what a decoder is told of its source, a sequence of ids or a vector of features."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +23,12 @@ from ._checks import (
     describe,
 )
 from ._dataset import pad
-from ._decoder_steps import as_state
 from ._dropout import Dropout
 from ._embedding import Embedding
 from ._mask import mask_of_lengths
 from ._module import Additions, Module, Pullback, compute
 from ._recurrent import Recurrent
+from ._state import as_state, map_state, parts_of
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,7 @@ class Encoded:
 
     def repeated(self, width: int, batch_first: bool) -> "Encoded":
         """Every row `width` times, one behind the other."""
-        h, c = self.state if isinstance(self.state, tuple) else (self.state, None)
-        state = as_state(np.repeat(h, width, 1), None if c is None else np.repeat(c, width, 1))
+        state = map_state(lambda a: np.repeat(a, width, axis=1), self.state)
         axis = 0 if batch_first else 1
         memory = None if self.memory is None else np.repeat(self.memory, width, axis)
         lengths = None if self.lengths is None else np.repeat(self.lengths, width)
@@ -125,8 +125,7 @@ class Encoder(Module):
         def backward(dmemory: Array | None, dstate: Any) -> tuple[None, Additions]:
             additions: Additions = []
             if bridge_back is not None:
-                dh, dc = dstate if isinstance(dstate, tuple) else (dstate, None)
-                dstate, additions = compute(bridge_back, dh, dc)
+                dstate, additions = compute(bridge_back, *parts_of(dstate))
                 dstate = self._parted(*dstate)
             (dx, _), more = compute(layers_back, dmemory, dstate)
             dx, _ = compute(drop_back, dx)
@@ -135,6 +134,9 @@ class Encoder(Module):
 
         encoded = Encoded(memory, lengths, state, rows)
         return encoded, Pullback(self, backward, self.parameters())
+
+    def forward_path(self) -> Iterator[Module]:
+        return (part for part in self.modules() if part is not self)
 
     @property
     def num_features(self) -> int:
@@ -169,8 +171,8 @@ class Encoder(Module):
         (h, c), back = self.bridge.vjp(source, source, need_dx=need_dx)
 
         def backward(dmemory: None, dstate: Any) -> tuple[Array | None, Additions]:
-            parts = dstate if isinstance(dstate, tuple) else (dstate, None)
-            da_db, additions = compute(back, *(None if d is None else _by_row(d) for d in parts))
+            rows = (None if d is None else _by_row(d) for d in parts_of(dstate))
+            da_db, additions = compute(back, *rows)
             given = [d for d in da_db if d is not None]
             return (sum(given[1:], given[0]) if given else None), additions
 
@@ -197,27 +199,29 @@ class Encoder(Module):
         self.source.check_ids(array)
         return array, lengths, rows
 
-    def _joined(self, state: Any) -> tuple[Array, Array | None]:
+    def _joined(self, state: Any) -> tuple[Any, Any]:
         """The states (L*2, B, H) of both directions side by side, (L, B, 2*H)."""
-        states = state if isinstance(state, tuple) else (state,)
-        L, (_, B, H) = self.sizes.layers, states[0].shape
-        both = [a.reshape(L, 2, B, H).swapaxes(1, 2).reshape(L, B, 2 * H) for a in states]
-        return both[0], both[1] if len(both) > 1 else None
+        L, H = self.sizes.layers, self.sizes.hidden
+
+        def joined(a: Array) -> Array:
+            return a.reshape(L, 2, -1, H).swapaxes(1, 2).reshape(L, -1, 2 * H)
+
+        return parts_of(map_state(joined, state))
 
     def _parted(self, dh: Array, dc: Array | None) -> Any:
         """The way back."""
-        L, B, both = dh.shape
+        L, H = self.sizes.layers, self.sizes.hidden
 
-        def part(a: Array) -> Array:
-            return a.reshape(L, B, 2, both // 2).swapaxes(1, 2).reshape(2 * L, B, both // 2)
+        def parted(a: Array) -> Array:
+            return a.reshape(L, -1, 2, H).swapaxes(1, 2).reshape(2 * L, -1, H)
 
-        return as_state(part(dh), None if dc is None else part(dc))
+        return map_state(parted, as_state(dh, dc))
 
     def _from_features(self, h: Array, c: Array | None) -> Any:
         """States (L, B, H) of (B, L*H)."""
         L, H = self.sizes.layers, self.sizes.hidden
-        arrays = [None if a is None else a.reshape(-1, L, H).swapaxes(0, 1) for a in (h, c)]
-        return as_state(*(None if a is None else as_contiguous(a) for a in arrays))
+        state = as_state(h, c)
+        return map_state(lambda a: as_contiguous(a.reshape(-1, L, H).swapaxes(0, 1)), state)
 
 
 def _by_row(state: Array) -> Array:

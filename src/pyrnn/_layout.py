@@ -1,43 +1,28 @@
 """What a model and a loss take, read off their parts."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from ._batches import Layout
 from ._description import CLASSES
 from ._embedding import Embedding
 from ._module import Module
-from ._seq2seq import Seq2Seq
-from ._sequential import Sequential
 from .losses import Loss
 
 
 def first_embedding(model: Module) -> Embedding | None:
     """The Embedding that the data enter the model by, if any."""
-    first = next(_leaves(model))
+    first = next(model.forward_path())
     return first if isinstance(first, Embedding) else None
 
 
 def works_along_time(model: Module) -> bool:
     """Whether x comes to a part that takes sequences, by way of parts that keep its axes."""
-    for part in _leaves(model):
+    for part in model.forward_path():
         if part.stateful or part.time_aware:
             return True
         if type(part) not in CLASSES.values():  # it may make a time axis of its own
             return False
     return False
-
-
-def _leaves(model: Module) -> Iterator[Module]:
-    """The parts of a model in the order in which x meets them."""
-    if isinstance(model, Sequential):
-        for part in model:
-            yield from _leaves(part)
-    elif isinstance(model, Seq2Seq):
-        yield from (part for part in model.encoder.modules() if part is not model.encoder)
-    else:
-        yield model
 
 
 def layout_of(model: Module, loss: Loss) -> Layout:

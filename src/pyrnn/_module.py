@@ -1,6 +1,5 @@
 """Module, the base of every layer, and Pullback, the backward half of every vjp."""
 
-import inspect
 import operator
 import threading
 from collections import deque
@@ -12,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ._checks import Array
+from ._config import as_json, constructor
 from ._parameter import Parameter
 
 Additions = list[Callable[[], object]]
@@ -73,6 +73,10 @@ class Module:
                 if isinstance(value, Parameter):
                     named.setdefault(id(value), (f"{prefix}.{name}" if prefix else name, value))
         return list(named.values())
+
+    def forward_path(self) -> Iterator["Module"]:
+        """The parts in the order in which x meets them, as far as it has its axes; self alone."""
+        yield self
 
     def parameters(self) -> list[Parameter]:
         """All parameters, those of the parts included, each once."""
@@ -142,7 +146,7 @@ class Module:
 
         Without `seed`, whose work is done once the module is made.
         """
-        return {name: _as_json(getattr(self, name)) for name in _constructor(type(self))}
+        return {name: as_json(getattr(self, name)) for name in constructor(type(self))}
 
     def save(self, path: Any) -> None:
         """Writes weights and configuration to one safetensors file, for `pyrnn.load(path)`.
@@ -155,7 +159,7 @@ class Module:
         save(self, path)
 
     def __repr__(self) -> str:
-        defaults = _constructor(type(self))
+        defaults = constructor(type(self))
         shown = (f"{k}={v!r}" for k, v in self.config().items() if v != defaults[k])
         return f"{type(self).__name__}({', '.join(shown)})"
 
@@ -234,17 +238,3 @@ def _walk(module: Module, prefix: str, seen: set[int]) -> Iterator[tuple[str, Mo
     parts = [(name, value) for name, value in vars(module).items() if isinstance(value, Module)]
     for name, part in parts:
         yield from _walk(part, f"{prefix}.{name}" if prefix else name, seen)
-
-
-def _constructor(cls: type[Module]) -> dict[str, Any]:
-    """The constructor's keywords with their defaults as JSON values, without `seed`."""
-    keywords = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    named = list(inspect.signature(cls.__init__).parameters.values())[1:]
-    return {p.name: _as_json(p.default) for p in named if p.kind in keywords and p.name != "seed"}
-
-
-def _as_json(value: Any) -> Any:
-    """A constructor's argument as JSON holds it: dtypes by name."""
-    if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
-        return np.dtype(value).name
-    return value

@@ -1,6 +1,6 @@
 """Seq2Seq: an encoder and a decoder of ids, with or without attention."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -160,6 +160,9 @@ class Seq2Seq(Module):
             return dsource, [*additions, *more, *of_target, *last]
 
         return logits, Pullback(self, backward, self.parameters())
+
+    def forward_path(self) -> Iterator[Module]:
+        return self.encoder.forward_path()
 
     def wanted(self, target: Any, target_lengths: Any = None) -> tuple[Array, Array]:
         """The ids (U + 1, B) that the logits are for, eos behind each target, and their lengths."""

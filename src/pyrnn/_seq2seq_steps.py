@@ -1,7 +1,5 @@
 """Seq2Seq, step by step: for decoding, and for training with scheduled sampling."""
 
-from typing import Any
-
 import numpy as np
 
 from ._attention_decoder import AttentionDecoder
@@ -11,6 +9,7 @@ from ._embedding import Embedding
 from ._encoder import Encoded
 from ._linear import Linear
 from ._recurrent import Recurrent
+from ._state import map_state
 
 
 class Seq2SeqSteps:
@@ -36,9 +35,7 @@ class Seq2SeqSteps:
 
     def take(self, rows: Array) -> None:
         """Goes on with these rows, which must attend to the same memory as those in their place."""
-        state: Any = self._steps.state
-        taken = [np.take(a, rows, axis=1) for a in (state if isinstance(state, tuple) else [state])]
-        self._steps.state = tuple(taken) if isinstance(state, tuple) else taken[0]
+        self._steps.state = map_state(lambda a: np.take(a, rows, axis=1), self._steps.state)
 
 
 def mixed_inputs(steps: Seq2SeqSteps, tokens: Array, replaced: Array) -> Array:

@@ -71,6 +71,9 @@ class Sequential(Module):
     def __iter__(self) -> Iterator[Module]:
         return (self[i] for i in range(self._count))
 
+    def forward_path(self) -> Iterator[Module]:
+        return (step for part in self for step in part.forward_path())
+
     def __call__(self, x: Any, state: Any = None, lengths: Any = None, mask: Any = None) -> Any:
         """(y, state): inference."""
         x, lengths, moved = self._move(x, lengths, mask)
