@@ -19,6 +19,9 @@ TAKEN = {
     "gru_reset_before": ("zoneout", "recurrent_dropout"),
     "lstm": tuple(VALUES),
 }
+# Members hold rows of their own, or share units.
+ROWS = {"input_size": 30, "hidden_size": 97, "T": 19, "B": 35}
+UNITS = {"input_size": 20, "hidden_size": 600, "T": 3, "B": 2}
 
 
 def chosen(names):

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+import pyrnn
+
 
 def tolerance(dtype, terms, backward=False):
     """The largest error that rounding explains, for results that sum `terms` products of order one.
@@ -53,3 +55,21 @@ def assert_same_bits(actual, expected, what=""):
         assert (a.dtype, a.shape) == (e.dtype, e.shape), what
         differ = a.view(np.uint8) != e.view(np.uint8)
         assert not differ.any(), f"{what} differs: {a[a != e][:3]} is not {e[a != e][:3]}"
+
+
+def assert_same_for_threads(compute, counts=(2, 3)):
+    """What `compute` returns with one thread, to the last bit, for any number of them."""
+    with pyrnn.threads(1):
+        expected = compute()
+    for n in counts:
+        with pyrnn.threads(n):
+            assert_same_bits(compute(), expected, f"{n} threads")
+
+
+def assert_stream_is_whole(problem, y, state):
+    """A stream's steps, then its run of the rest, are the whole sequence's y and state."""
+    stream = problem.layer.stream(batch_size=problem.x.shape[1])
+    stream.state = problem.state
+    steps = [stream.step(x_t) for x_t in problem.x[:4]]
+    assert_same_bits(np.concatenate([steps, stream.run(problem.x[4:])]), y, "stream")
+    assert_same_bits(stream.state, state)

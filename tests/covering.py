@@ -39,12 +39,17 @@ def pairwise(seed=0, **options):
 
 
 def covering_cases(seed=0):
-    """Cases of every cell, pairwise over the options, with sizes that fill no vector exactly."""
+    """Cases of every cell, pairwise over the options of the layers."""
+    return layer_cases(CELLS, lambda cell, **options: pairwise(seed, **options))
+
+
+def layer_cases(cells, settings):
+    """Cases of `settings(cell, **options)`, with sizes that fill no vector exactly."""
     sizes = ((5, 6, 4, 5), (3, 17, 9, 4), (33, 16, 2, 3), (1, 9, 1, 1))  # I, H, B, T
     cases = []
-    for cell in CELLS:
+    for cell in cells:
         own = {"projected": (False, True), "cells": (False, True)} if cell == "lstm" else {}
-        for row in pairwise(seed, sizes=sizes, **own, **OPTIONS):
+        for row in settings(cell, sizes=sizes, **own, **OPTIONS):
             row["merge"] = row["merge"] if row["bidirectional"] else "concat"
             keys = ("input_size", "hidden_size", "B", "T")
             row |= dict(zip(keys, row.pop("sizes"), strict=True))

@@ -7,7 +7,7 @@ import pytest
 
 import pyrnn
 from cases import CELLS, Case
-from compare import assert_same_bits
+from compare import assert_same_bits, assert_same_for_threads, assert_stream_is_whole
 
 DTYPES = ("float32", "float64")
 # Large enough that two threads are worth waking, with tails in every axis.
@@ -31,11 +31,7 @@ def everything(problem):
 def test_any_number_of_threads(cell, dtype, sizes, lengths, isa):
     options = {"num_layers": 2, "bidirectional": True, "lengths": lengths}
     problem = Case(cell, dtype=dtype, **options, **sizes).any_problem()
-    with pyrnn.threads(1):
-        expected = everything(problem)
-    for n in (2, 3, 4):
-        with pyrnn.threads(n):
-            assert_same_bits(everything(problem), expected, f"{n} threads")
+    assert_same_for_threads(lambda: everything(problem), (2, 3, 4))
 
 
 @each_cell
@@ -45,11 +41,7 @@ def test_threads_split_any_axis(cell, shape, isa):
     B, T, H = shape
     for options in ({}, {"num_layers": 2, "bidirectional": True, "lengths": "zeros"}):
         problem = Case(cell, H, H, T=T, B=B, dtype="float32", **options).any_problem()
-        with pyrnn.threads(1):
-            expected = everything(problem)
-        for n in (2, 3):
-            with pyrnn.threads(n):
-                assert_same_bits(everything(problem), expected, f"{n} threads")
+        assert_same_for_threads(lambda problem=problem: everything(problem))
 
 
 @each_cell
@@ -98,11 +90,7 @@ def test_whole_is_chunks_is_steps(cell, dtype, sizes, isa):
             chunks.append(out)
         assert_same_bits(np.concatenate(chunks), y, f"cuts {cuts}")
         assert_same_bits(carried, state)
-    stream = layer.stream(batch_size=x.shape[1])
-    stream.state = problem.state
-    steps = [stream.step(x_t) for x_t in x[:4]]
-    assert_same_bits(np.concatenate([steps, stream.run(x[4:])]), y, "stream")
-    assert_same_bits(stream.state, state)
+    assert_stream_is_whole(problem, y, state)
 
 
 @each_cell

@@ -5,12 +5,9 @@ import pytest
 
 import pyrnn
 from cases import Case
-from cell_options import ALONE_AND_ALL, SINGLE, TAKEN, VALUES, all_of
-from compare import assert_same_bits
+from cell_options import ALONE_AND_ALL, ROWS, SINGLE, TAKEN, UNITS, VALUES, all_of
+from compare import assert_same_bits, assert_same_for_threads, assert_stream_is_whole
 
-# Members hold rows of their own, or share units.
-ROWS = {"input_size": 30, "hidden_size": 97, "T": 19, "B": 35}
-UNITS = {"input_size": 20, "hidden_size": 600, "T": 3, "B": 2}
 SMALL = {"input_size": 5, "hidden_size": 19, "T": 9, "B": 13}
 OFF = {name: type(value)(0) for name, value in VALUES.items()} | {
     "peephole": True,
@@ -28,11 +25,7 @@ def test_any_number_of_threads(cell, sizes, lengths, isa):
     options = {"num_layers": 2, "bidirectional": True, "lengths": lengths, "dtype": "float32"}
     own = all_of(cell, but=() if sizes is ROWS else ("layer_norm",))  # which keeps to rows
     problem = Case(cell, options=own, cells=cell == "lstm", **options, **sizes).any_problem()
-    with pyrnn.threads(1):
-        expected = problem.inference(), problem.training()
-    for n in (2, 3):
-        with pyrnn.threads(n):
-            assert_same_bits((problem.inference(), problem.training()), expected, f"{n} threads")
+    assert_same_for_threads(lambda: (problem.inference(), problem.training()))
 
 
 @each_option
@@ -44,11 +37,7 @@ def test_whole_is_chunks_is_steps(cell, options, sizes, isa):
     first, carried = layer(x[:4], problem.state)
     second, carried = layer(x[4:], carried)
     assert_same_bits((np.concatenate([first, second]), carried), (y, state))
-    stream = layer.stream(batch_size=x.shape[1])
-    stream.state = problem.state
-    steps = [stream.step(x_t) for x_t in x[:4]]
-    assert_same_bits(np.concatenate([steps, stream.run(x[4:])]), y, "stream")
-    assert_same_bits(stream.state, state)
+    assert_stream_is_whole(problem, y, state)
 
 
 @each_cell

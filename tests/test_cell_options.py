@@ -3,32 +3,14 @@
 import pytest
 
 from cases import Case, check_against_twin
-from cell_options import ALONE_AND_ALL, TAKEN, all_of, combinations
-from covering import OPTIONS
+from cell_options import ALONE_AND_ALL, ROWS, TAKEN, UNITS, all_of, combinations
+from covering import layer_cases
 from test_gradients import check
-
-# Members hold rows of their own, or share units.
-ROWS = {"input_size": 30, "hidden_size": 97, "T": 19, "B": 35}
-UNITS = {"input_size": 20, "hidden_size": 600, "T": 3, "B": 2}
 
 each_option = pytest.mark.parametrize(("cell", "options"), ALONE_AND_ALL, ids=str)
 
 
-def settings():
-    """Cases of every cell, pairwise over its options and those of the layers."""
-    sizes, cases = ((5, 6, 4, 5), (3, 17, 9, 4), (33, 16, 2, 3), (1, 9, 1, 1)), []
-    for cell in TAKEN:
-        own = {"projected": (False, True), "cells": (False, True)} if cell == "lstm" else {}
-        for row in combinations(cell, sizes=sizes, **own, **OPTIONS):
-            row["merge"] = row["merge"] if row["bidirectional"] else "concat"
-            keys = ("input_size", "hidden_size", "B", "T")
-            row |= dict(zip(keys, row.pop("sizes"), strict=True))
-            row["proj_size"] = row["hidden_size"] // 2 if row.pop("projected", False) else 0
-            cases.append(Case(cell, seed=len(cases), **row))
-    return cases
-
-
-@pytest.mark.parametrize("case", settings(), ids=str)
+@pytest.mark.parametrize("case", layer_cases(TAKEN, combinations), ids=str)
 def test_equals_the_twin(case, isa):
     check_against_twin(case)
 

@@ -8,7 +8,7 @@ import pytest
 
 import pyrnn
 from cases import Case
-from compare import assert_close, assert_same_bits
+from compare import assert_close, assert_same_bits, assert_same_for_threads
 
 SIZES = {"input_size": 5, "hidden_size": 19, "T": 9, "B": 13}
 OPTIONS = {
@@ -44,11 +44,7 @@ def test_equal_the_twin(name, heads, isa):
 def test_same_bits_for_any_number_of_threads(name, dtype, isa):
     sizes = {} if name == "wide" else {"input_size": 70, "hidden_size": 97, "B": 35}
     problem = make(name, dtype=dtype, **sizes).any_problem()
-    with pyrnn.threads(1):
-        expected = problem.inference(), problem.training()
-    for n in (2, 3):
-        with pyrnn.threads(n):
-            assert_same_bits((problem.inference(), problem.training()), expected, f"{n} threads")
+    assert_same_for_threads(lambda: (problem.inference(), problem.training()))
 
 
 @each_option
