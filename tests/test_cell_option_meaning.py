@@ -169,4 +169,4 @@ def test_the_core_checks_again():
 
 
 def test_every_cell_has_options():
-    assert set(TAKEN) == set(pyrnn._options.GATES)
+    assert set(TAKEN) == set(pyrnn.layers._options.GATES)

@@ -11,26 +11,21 @@ CPP = ROOT / "src" / "cpp"
 PYTHON = ROOT / "src" / "pyrnn"
 CPP_FILES = sorted(p for p in CPP.rglob("*") if p.suffix in {".h", ".cpp"})
 PYTHON_FILES = sorted(PYTHON.rglob("*.py"))
-# Who may import whom: a module imports only from the layers above it in this list.
-LAYERS = (
-    {"_core"},
-    {"_checks", "_config", "_runtime"},
-    {"_parameter"},
-    {"_module"},
-    {"*"},  # layers, losses, optimizers, initialisers
-    {"_trainer"},
-    {"__init__"},
-)
-# Within the estimators, which may import all that pyrnn has; of pyrnn, nothing imports them.
-ESTIMATOR_LAYERS = (
-    {"_scaling"},
-    {"*"},  # reading, windows, networks
-    {"_base"},
-    {"_classes", "_forecasting"},
-    {"_backtest"},
-    {"_classifier", "_regressor", "_tagger", "_forecaster"},
-    {"__init__"},
-)
+# Who may import whom: a wing imports from those that it names, and from itself.
+WINGS = {
+    "_openmp": set(),
+    "_base": {"_core", "_files", "layers"},  # to save and to summarise, inside functions
+    "init": {"_base"},
+    "data": {"_base"},
+    "metrics": {"_core", "_base"},
+    "optim": {"_core", "_base"},
+    "losses": {"_core", "_base", "init"},
+    "layers": {"_core", "_base", "init"},
+    "seq2seq": {"_core", "_base", "init", "data", "layers"},
+    "_files": {"_base", "layers", "seq2seq", "losses"},
+    "training": {"_core", "_base", "data", "layers", "losses", "optim", "_files"},
+    "estimators": {"_base", "data", "layers", "losses", "optim", "training"},
+}
 
 
 def code(path):
@@ -126,36 +121,57 @@ def test_the_build_forbids_fast_math():
     assert "-ffp-contract=off" in text
 
 
-def rank(name, layers):
-    exact = [k for k, names in enumerate(layers) if name in names]
-    return exact[0] if exact else next(k for k, names in enumerate(layers) if "*" in names)
-
-
-def relative_imports(nodes):
-    """The modules of a folder that `from .a import b` and `from . import a` name."""
-    names = set()
-    for node in nodes:
-        if isinstance(node, ast.ImportFrom) and node.level == 1:
-            names |= {node.module} if node.module else {alias.name for alias in node.names}
-    return names
-
-
 def python_name(path):
     return str(path.relative_to(PYTHON))
 
 
+def module_name(path):
+    """The dotted name of a file inside the package; "" for the face."""
+    return (
+        ".".join(path.relative_to(PYTHON).with_suffix("").parts).removesuffix("__init__").strip(".")
+    )
+
+
+def relative_imports(path):
+    """The modules of the package that a file imports, wherever in it, by dotted name."""
+    names = {module_name(p) for p in PYTHON_FILES}
+    parents = path.relative_to(PYTHON).parent.parts
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = [*parents[: len(parents) + 1 - node.level], *(node.module or "").split(".")]
+            for alias in node.names:
+                whole = ".".join(filter(None, [*base, alias.name]))
+                yield whole if whole in names | {"_core"} else whole.rpartition(".")[0]
+
+
+def wing(name):
+    return name.partition(".")[0]
+
+
 @pytest.mark.parametrize("path", PYTHON_FILES, ids=python_name)
-def test_imports_go_down(path):
-    """Never back; only files and summaries, which know the classes, are imported where used."""
-    layers = LAYERS if path.parent == PYTHON else ESTIMATOR_LAYERS
-    tree = ast.parse(path.read_text())
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-    late = {id(node) for function in functions for node in ast.walk(function)}
-    at_import = relative_imports(node for node in ast.walk(tree) if id(node) not in late)
-    for name in at_import:
-        assert rank(name, layers) <= rank(path.stem, layers), f"{path.name} imports {name}"
-        assert name != "estimators"
-    assert relative_imports(ast.walk(tree)) - at_import <= {"_files", "_summary"}
+def test_imports_keep_to_the_wings(path):
+    here = wing(module_name(path))
+    if here:  # the face shows all of them
+        found = {wing(name) for name in relative_imports(path)}
+        assert found <= WINGS[here] | {here}
+
+
+def test_wings_go_down():
+    """The table has no circle, and names no neighbour that nobody visits."""
+    assert {wing(module_name(p)) for p in PYTHON_FILES} - {""} == set(WINGS)
+    assert not circles({n: below - {"_core", "_files", "layers"} for n, below in WINGS.items()})
+    for name, below in WINGS.items():
+        files = [p for p in PYTHON_FILES if wing(module_name(p)) == name]
+        assert below <= {wing(found) for path in files for found in relative_imports(path)}, name
+
+
+def circles(graph):
+    """What remains of a graph when what leads nowhere is taken away again and again."""
+    graph = dict(graph)
+    while ends := [name for name, targets in graph.items() if not targets & set(graph)]:
+        for name in ends:
+            del graph[name]
+    return graph
 
 
 def top_level_imports(path):
@@ -172,7 +188,7 @@ def top_level_imports(path):
 @pytest.mark.parametrize("path", PYTHON_FILES, ids=python_name)
 def test_heavy_packages_are_imported_where_used(path):
     heavy = {"safetensors", "tqdm", "matplotlib", "torch", "scipy"}
-    heavy |= {"sklearn", "joblib"} if path.parent == PYTHON else set()
+    heavy |= {"sklearn", "joblib"} if wing(module_name(path)) != "estimators" else set()
     assert not top_level_imports(path) & heavy
 
 

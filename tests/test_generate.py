@@ -5,7 +5,7 @@ import pytest
 
 import pyrnn
 from compare import assert_same_bits
-from pyrnn._sampling import Sampling
+from pyrnn.seq2seq._choice import Sampling
 
 V = 7
 

@@ -9,7 +9,7 @@ import pytest
 
 import pyrnn
 from compare import assert_same_bits, tolerance
-from pyrnn._clipping import clip_grad_value
+from pyrnn.optim._clipping import clip_grad_value
 from training import (
     Average,
     Halving,

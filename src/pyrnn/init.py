@@ -13,8 +13,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ._module import Module
-from ._parameter import Parameter
+from ._base.module import Module
+from ._base.parameter import Parameter
 
 __all__ = [
     "forget_gate_bias",

@@ -13,18 +13,12 @@ except ImportError as error:
         'pip install "pyrnn-cpu[sklearn]"'
     ) from error
 
-from ._backtest import Backtest
-from ._classifier import SequenceClassifier
-from ._forecaster import Forecaster
-from ._regressor import SequenceRegressor
-from ._series import naive_forecast
-from ._tagger import SequenceTagger
+from .._base.face import present as _present
+from ._backtest import Backtest as Backtest
+from ._classifier import SequenceClassifier as SequenceClassifier
+from ._forecaster import Forecaster as Forecaster
+from ._regressor import SequenceRegressor as SequenceRegressor
+from ._series import naive_forecast as naive_forecast
+from ._tagger import SequenceTagger as SequenceTagger
 
-__all__ = [
-    "Backtest",
-    "Forecaster",
-    "SequenceClassifier",
-    "SequenceRegressor",
-    "SequenceTagger",
-    "naive_forecast",
-]
+_present(globals())

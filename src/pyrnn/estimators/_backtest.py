@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from .._checks import Array
+from .._base.checks import Array
 from ._forecasting import Forecasting, actual
 from ._series import Form, Series
 

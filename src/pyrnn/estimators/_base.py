@@ -6,11 +6,11 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .._checks import Array, check_choice, check_flag, check_number
-from .._history import History
-from .._sequential import Sequential
-from .._trainer import Trainer
+from .._base.checks import Array, check_choice, check_flag, check_number
+from ..layers._sequential import Sequential
 from ..losses import Loss
+from ..training._history import History
+from ..training._trainer import Trainer
 from ._estimator import Estimator
 from ._network import build_network, inner_threads, make_trainer, train
 from ._reader import SequenceReader, Sequences

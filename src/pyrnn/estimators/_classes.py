@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import unique_labels
 
-from .._checks import Array
+from .._base.checks import Array
 from ..losses import CrossEntropy, Loss
 from ._base import SequenceEstimator
 

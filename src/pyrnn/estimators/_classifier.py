@@ -8,7 +8,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from .._checks import Array
+from .._base.checks import Array
 from ._base import PARAMETERS
 from ._classes import ClassEstimator
 from ._network import softmax

@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .._checks import Array, check_flag, check_size
+from .._base.checks import Array, check_flag, check_size
 from ._backtest import Backtest, rolling
 from ._forecasting import Forecasting
 from ._network import train

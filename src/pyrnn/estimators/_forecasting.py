@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .._checks import (
+from .._base.checks import (
     Array,
     check_choice,
     check_flag,
@@ -13,10 +13,10 @@ from .._checks import (
     check_probability,
     check_size,
 )
-from .._history import History
-from .._sequential import Sequential
-from .._trainer import Trainer
+from ..layers._sequential import Sequential
 from ..losses import Loss, Quantile
+from ..training._history import History
+from ..training._trainer import Trainer
 from ._conformal import margins
 from ._estimator import Estimator
 from ._network import LOSSES, build_network, inner_threads, make_trainer, train

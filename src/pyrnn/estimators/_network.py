@@ -8,21 +8,21 @@ import numpy as np
 from joblib.parallel import get_active_backend
 
 from .. import optim
-from .._checks import Array, check_choice, check_flag, check_probability, check_size
-from .._dropout import Dropout
-from .._early_stopping import EarlyStopping
-from .._embedding import Embedding
-from .._gru import GRU
-from .._last_step import LastStep
-from .._linear import Linear
-from .._lstm import LSTM
-from .._module import Module
-from .._pooling import MaxPool, MeanPool
-from .._rnn import RNN
-from .._runtime import num_threads, threads
-from .._sequential import Sequential
-from .._trainer import Trainer
+from .._base.checks import Array, check_choice, check_flag, check_probability, check_size
+from .._base.module import Module
+from .._base.runtime import num_threads, threads
+from ..layers._dropout import Dropout
+from ..layers._embedding import Embedding
+from ..layers._gru import GRU
+from ..layers._last_step import LastStep
+from ..layers._linear import Linear
+from ..layers._lstm import LSTM
+from ..layers._pooling import MaxPool, MeanPool
+from ..layers._rnn import RNN
+from ..layers._sequential import Sequential
 from ..losses import MAE, MSE, Huber, Loss
+from ..training._early_stopping import EarlyStopping
+from ..training._trainer import Trainer
 
 CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 LOSSES = {"mse": MSE, "mae": MAE, "huber": Huber}

@@ -7,9 +7,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from .._checks import Array, check_flag, check_size, describe
-from .._dataset import read_numbers
-from .._vocabulary import Vocabulary
+from .._base.checks import Array, check_flag, check_size, describe
+from ..data._dataset import read_numbers
+from ..data._vocabulary import Vocabulary
 from ._scaling import Scaling, as_float32, identity, standard
 
 Sequences = Array | list[Array]  # (N, T, F), or N arrays (T_i, F), or (T_i,) of ids

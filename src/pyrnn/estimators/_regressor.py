@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_array
 
-from .._checks import Array, check_choice
+from .._base.checks import Array, check_choice
 from ..losses import Loss
 from ._base import PARAMETERS, SequenceEstimator
 from ._network import LOSSES

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .._checks import Array
-from .._sequential import Sequential
+from .._base.checks import Array
+from ..layers._sequential import Sequential
 from ._series import Series
 from ._windows import Cutter
 

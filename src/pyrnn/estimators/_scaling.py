@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._checks import Array
+from .._base.checks import Array
 
 TO_DEVIATION = 1.349  # the quartiles of a normal distribution are so many deviations apart
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .._checks import Array, check_size, describe
-from .._dataset import read_numbers
+from .._base.checks import Array, check_size, describe
+from ..data._dataset import read_numbers
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from .._checks import Array, check_flag, describe
-from .._crf import CRF
+from .._base.checks import Array, check_flag, describe
 from ..losses import Loss
+from ..losses._crf import CRF
 from ._base import PARAMETERS
 from ._classes import ClassEstimator
 from ._network import softmax

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from .._checks import Array
+from .._base.checks import Array
 from ._scaling import as_float32
 from ._series import Series
 

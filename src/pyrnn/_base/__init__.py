@@ -1,0 +1,1 @@
+"""What every wing stands on: checks, parameters, modules, files of tensors."""

@@ -1,0 +1,36 @@
+"""Draws: which dropout mask comes next."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from .checks import MAX_INT64, check_size
+from .module import Module
+
+
+class Draws:
+    """The dropout masks of one module: a seed, and the number of the next draw."""
+
+    def __init__(self, seed: int, draw: int = 0) -> None:
+        self.seed = seed
+        self.draw = draw
+
+    def next(self, module: Module, rng: Any) -> int:
+        """The draw of a vjp: `rng`, or else the counter, which advances."""
+        if rng is not None:
+            return check_size(type(module).__name__, "rng", rng, minimum=0, maximum=MAX_INT64)
+        with module.lock:
+            draw, self.draw = self.draw, self.draw + 1
+        return draw
+
+    def state(self) -> dict[str, Any]:
+        """For `Module.extra_state`."""
+        return {"dropout_seed": self.seed, "dropout_draw": self.draw}
+
+    def load(self, module: Module, state: Mapping[str, Any]) -> None:
+        """For `Module.load_extra_state`."""
+        owner = type(module).__name__
+        seed, draw = (
+            check_size(owner, name, state[name], minimum=0, maximum=MAX_INT64)
+            for name in ("dropout_seed", "dropout_draw")
+        )
+        self.seed, self.draw = seed, draw

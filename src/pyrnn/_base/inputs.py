@@ -1,0 +1,153 @@
+"""The inputs of a recurrent layer: checked, and brought into the one form that the core takes."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from .checks import Array, as_floats, as_lengths, check_shape
+from .mask import Mask, read_mask
+
+
+class Sizes(Protocol):
+    """What has to be known of a layer."""
+
+    input_size: int
+    hidden_size: int
+    proj_size: int
+    num_layers: int
+    batch_first: bool
+    dtype: np.dtype[Any]
+
+    @property
+    def num_directions(self) -> int: ...
+    @property
+    def output_size(self) -> int: ...
+    @property
+    def state_names(self) -> tuple[str, ...]: ...
+
+
+@dataclass(slots=True)  # not frozen: that takes 2 us to fill
+class Inputs:
+    """One call's x, initial state and lengths; always batched."""
+
+    x: Array  # (T, B, I), or (B, T, I) with batch_first
+    h0: Array | None  # (L*D, B, H), or P for H with a projection
+    c0: Array | None  # (L*D, B, H)
+    lengths: Array | None
+    batch_first: bool
+    unbatched: bool  # x came as (T, I)
+    mask: Mask | None  # only if there are steps to move
+
+    @property
+    def batch(self) -> int:
+        """The number of rows."""
+        rows: int = self.x.shape[0 if self.batch_first else 1]
+        return rows
+
+    @property
+    def steps(self) -> int:
+        """T of the arrays."""
+        steps: int = self.x.shape[1 if self.batch_first else 0]
+        return steps
+
+    def to_core(self, sequence: Array) -> Array:
+        """A sequence in the caller's layout, as the core takes it."""
+        sequence = self.mask.gather(sequence) if self.mask else sequence
+        return sequence[:, None] if self.unbatched else sequence
+
+    def from_core(self, sequence: Array) -> Array:
+        """The way back."""
+        sequence = sequence[:, 0] if self.unbatched else sequence
+        return self.mask.scatter(sequence) if self.mask else sequence
+
+    def state_from_core(self, h: Array, c: Array | None) -> Any:
+        """A state as the caller sees it: h, or (h, c)."""
+        if self.unbatched:
+            h, c = h[:, 0], None if c is None else c[:, 0]
+        return h if c is None else (h, c)
+
+
+def read_inputs(layer: Sizes, x: Any, state: Any, lengths: Any, mask: Any) -> Inputs:
+    """Checks the arguments of a call; TypeError or ValueError for what does not fit."""
+    owner = type(layer).__name__
+    x = as_floats(owner, "x", x, layer.dtype)
+    if x.ndim not in (2, 3) or x.shape[-1] != layer.input_size:
+        size, axes = (
+            layer.input_size,
+            ("B, T", "batch, time") if layer.batch_first else ("T, B", "time, batch"),
+        )
+        raise ValueError(
+            f"{owner}: x has shape {x.shape}, expected ({axes[0]}, {size}) = "
+            f"({axes[1]}, input_size), or (T, {size}) for one sequence"
+        )
+    unbatched = x.ndim == 2
+    batch_first = layer.batch_first and not unbatched
+    plan = read_mask(owner, mask, lengths, x.shape[:-1], layer.batch_first)
+    if plan is not None:
+        lengths = plan.lengths
+        plan = None if plan.is_prefix else plan
+        x = plan.gather(x) if plan else x
+    x = x[:, None] if unbatched else x
+    batch, steps = x.shape[:2] if batch_first else x.shape[1::-1]
+    if mask is None and lengths is not None:
+        lengths = as_lengths(owner, lengths, batch, steps)
+    h0, c0 = read_state(layer, state, batch, unbatched=unbatched)
+    return Inputs(x, h0, c0, lengths, batch_first, unbatched, plan)
+
+
+def read_gradient(
+    layer: Sizes, inputs: Inputs, name: str, gradient: Any, shape: tuple[int, ...]
+) -> Array | None:
+    """The gradient of an output of that name and shape, for the core: "dy" of y."""
+    if gradient is None:
+        return None
+    owner = type(layer).__name__
+    gradient = as_floats(owner, name, gradient, layer.dtype)
+    check_shape(owner, name, gradient, shape, f"the shape of {name.removeprefix('d')}")
+    return inputs.to_core(gradient)
+
+
+def read_state(
+    layer: Sizes, state: Any, batch: int, *, unbatched: bool = False, gradient: bool = False
+) -> tuple[Array | None, Array | None]:
+    """(h, c) of a state, or of its gradient, of which parts may be None (zero)."""
+    if state is None:
+        return None, None
+    owner = type(layer).__name__
+    name = "dstate" if gradient else "state"
+    if layer.state_names == ("h0",):
+        return _read_state_array(
+            layer, "dstate" if gradient else "h0", state, batch, unbatched
+        ), None
+    if not isinstance(state, tuple):
+        raise TypeError(
+            f"{owner}: {name} is of type {type(state).__name__}, expected a tuple (h, c)"
+        )
+    if len(state) != 2:
+        raise ValueError(f"{owner}: {name} has {len(state)} entries, expected the two of (h, c)")
+    names = ("dstate[0]", "dstate[1]") if gradient else layer.state_names
+    h, c = (
+        None
+        if gradient and array is None
+        else _read_state_array(layer, part, array, batch, unbatched)
+        for part, array in zip(names, state, strict=True)
+    )
+    return h, c
+
+
+def _read_state_array(layer: Sizes, name: str, value: Any, batch: int, unbatched: bool) -> Array:
+    """One array of a state, (L*D, B, width) or, for one sequence, (L*D, width)."""
+    owner = type(layer).__name__
+    array = as_floats(owner, name, value, layer.dtype)
+    is_c = name in ("c0", "dstate[1]")
+    width = layer.hidden_size if is_c else layer.output_size
+    meaning = "hidden_size" if is_c or not layer.proj_size else "proj_size"
+    rows = layer.num_layers * layer.num_directions
+    if unbatched:
+        shape: tuple[int, ...] = (rows, width)
+        check_shape(owner, name, array, shape, f"(num_layers*num_directions, {meaning})")
+        return array[:, None]
+    shape = (rows, batch, width)
+    check_shape(owner, name, array, shape, f"(num_layers*num_directions, batch, {meaning})")
+    return array

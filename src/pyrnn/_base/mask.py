@@ -1,0 +1,63 @@
+"""Masks of any pattern: each row's real steps moved to its front, and back."""
+
+from typing import Any
+
+import numpy as np
+
+from .checks import Array, as_lengths, as_plain_array, check_shape
+
+
+class Mask:
+    """Where the real steps of a batch stand.
+
+    `mask` is bool, True = real, of `shape`: (T, B), (B, T) with batch_first, or (T,) for one
+    sequence. `lengths` (B,) counts each row's real steps; `is_prefix` tells that all stand at the
+    front already.
+    """
+
+    def __init__(self, owner: str, mask: Any, shape: tuple[int, ...], batch_first: bool) -> None:
+        array = np.array(as_plain_array(owner, "mask", mask, "of bools"))
+        if array.dtype != np.bool_:
+            raise TypeError(f"{owner}: mask has dtype {array.dtype}, expected bool")
+        single = len(shape) == 1
+        swapped = batch_first and not single
+        meaning = "(batch, time)" if swapped else "(time, batch)"
+        check_shape(owner, "mask", array, shape, "(time,)" if single else meaning)
+        real = array[:, None] if single else array.T if swapped else array  # (T, B)
+        self.lengths: Array = real.sum(axis=0, dtype=np.int64)
+        t, b = np.nonzero(real)
+        k = np.cumsum(real, axis=0)[t, b] - 1  # the step's place among its row's real steps
+        self.is_prefix = bool((k == t).all())
+        self._given = (t,) if single else (b, t) if swapped else (t, b)
+        self._front = (k,) if single else (b, k) if swapped else (k, b)
+
+    def gather(self, sequence: Array) -> Array:
+        """Real steps to the front of each row, zeros behind: what `lengths` describes."""
+        front = np.zeros(sequence.shape, sequence.dtype)
+        front[self._front] = sequence[self._given]
+        return front
+
+    def scatter(self, sequence: Array) -> Array:
+        """The way back; zeros where the mask is False."""
+        given = np.zeros(sequence.shape, sequence.dtype)
+        given[self._given] = sequence[self._front]
+        return given
+
+
+def read_mask(
+    owner: str, mask: Any, lengths: Any, shape: tuple[int, ...], batch_first: bool
+) -> Mask | None:
+    """The mask of a call, if there is one; ValueError if there are lengths too."""
+    if mask is None:
+        return None
+    if lengths is not None:
+        raise ValueError(f"{owner}: lengths and mask are both given, expected one of them")
+    return Mask(owner, mask, shape, batch_first)
+
+
+def mask_of_lengths(owner: str, lengths: Any, shape: tuple[int, ...], batch_first: bool) -> Array:
+    """True where a step is real: (T, B), (B, T) with batch_first, or (T,) for one sequence."""
+    single = len(shape) == 1
+    B, T = (1, *shape) if single else shape if batch_first else shape[::-1]
+    real = np.arange(T) < as_lengths(owner, lengths, B, T)[:, None]
+    return real[0] if single else real if batch_first else real.T

@@ -1,0 +1,240 @@
+"""Module, the base of every layer, and Pullback, the backward half of every vjp."""
+
+import operator
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .checks import Array
+from .config import as_json, constructor
+from .parameter import Parameter
+
+Additions = list[Callable[[], object]]
+
+
+class Module:
+    """A part of a network: holds Parameters and Modules as attributes, in the order of assignment.
+
+    A subclass assigns its parts in `__init__` and defines `__call__` (inference) and `vjp`
+    (training: the output and a pullback). Lists of parts are not searched. What the class
+    attributes say about `__call__` and `vjp`, Sequential relies on:
+
+    - `stateful`: take `state, lengths, mask`, return `(y, state)`; have `batch_first`.
+    - `time_aware`: take `lengths`; have `batch_first`.
+    - `random`: vjp takes `rng`.
+    - `drops_time`: the output has no time axis.
+
+    Trainer relies on `takes_target`: take `target, target_lengths`, sequences of their own lengths,
+    and have `wanted(target, target_lengths)`, the classes and lengths that the output is compared
+    with.
+    """
+
+    stateful: ClassVar[bool] = False
+    time_aware: ClassVar[bool] = False
+    random: ClassVar[bool] = False
+    takes_target: ClassVar[bool] = False
+    drops_time: bool = False
+    _not_pickled: ClassVar[frozenset[str]] = frozenset({"lock"})
+
+    lock: threading.Lock  # held while something is added to .grad
+    dtype: np.dtype[Any]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> "Module":
+        module = super().__new__(cls)
+        module.lock = threading.Lock()
+        return module
+
+    def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Inference: nothing is saved and nothing is dropped."""
+        raise NotImplementedError(f"{type(self).__name__} does not define __call__")
+
+    def vjp(self, x: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """Training: the output and a pullback, which sends a gradient back and adds to .grad."""
+        raise NotImplementedError(f"{type(self).__name__} does not define vjp")
+
+    def named_modules(self) -> Iterator[tuple[str, "Module"]]:
+        """(dotted name, module) of self ("") and all parts, depth first, each once."""
+        return _walk(self, "", set())
+
+    def modules(self) -> Iterator["Module"]:
+        """Self and all parts, depth first, each once."""
+        return (module for _, module in self.named_modules())
+
+    def named_parameters(self) -> list[tuple[str, Parameter]]:
+        """(dotted name, parameter), names as torch's; a shared parameter once."""
+        named: dict[int, tuple[str, Parameter]] = {}
+        for prefix, module in self.named_modules():
+            for name, value in vars(module).items():
+                if isinstance(value, Parameter):
+                    named.setdefault(id(value), (f"{prefix}.{name}" if prefix else name, value))
+        return list(named.values())
+
+    def forward_path(self) -> Iterator["Module"]:
+        """The parts in the order in which x meets them, as far as it has its axes; self alone."""
+        yield self
+
+    def parameters(self) -> list[Parameter]:
+        """All parameters, those of the parts included, each once."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def num_parameters(self) -> int:
+        """The number of trained elements; what is shared counts once."""
+        return sum(parameter.size for parameter in self.parameters())
+
+    def summary(self, x: Any) -> str:
+        """Prints, and returns, a table of layers, output shapes and numbers of parameters.
+
+        `x` is an input, or its shape as a tuple, such as (T, B, F), or (T, B) for ids. A parameter
+        that is shared counts in the first row that has it. Errors as those of a call on x.
+        """
+        from ..layers._summary import summary
+
+        text = summary(self, x)
+        print(text)
+        return text
+
+    def zero_grad(self) -> None:
+        """Sets every gradient to zero."""
+        for parameter in self.parameters():
+            parameter.zero_grad()
+
+    def state_dict(self) -> dict[str, Array]:
+        """{name: copy of the values}; the names and shapes are torch's."""
+        return {name: parameter.data.copy() for name, parameter in self.named_parameters()}
+
+    def load_state_dict(self, mapping: Mapping[str, Any]) -> None:
+        """Writes every parameter from arrays (a torch `state_dict` works as it is).
+
+        Floats of another width are cast. ValueError lists all missing, unexpected and misshaped
+        names at once; then no parameter has changed.
+        """
+        named = dict(self.named_parameters())
+        problems = [f"missing {name!r}" for name in named if name not in mapping]
+        problems += [f"unexpected {name!r}" for name in mapping if name not in named]
+        arrays = {name: np.asarray(mapping[name]) for name in named if name in mapping}
+        for name, array in arrays.items():
+            expected = named[name]
+            if array.shape != expected.shape or array.dtype.kind != "f":
+                problems.append(
+                    f"{name!r} is {array.dtype} of shape {array.shape}, "
+                    f"expected {expected.dtype} of shape {expected.shape}"
+                )
+        if problems:
+            raise ValueError(f"{type(self).__name__}.load_state_dict: {'; '.join(problems)}")
+        for name, array in arrays.items():
+            named[name][...] = array
+
+    def extra_state(self) -> dict[str, Any]:
+        """What a checkpoint keeps beside the parameters: JSON values, of this module alone."""
+        return {}
+
+    def load_extra_state(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `extra_state` returned; ValueError if it does not fit."""
+        if set(state) != set(self.extra_state()):
+            raise ValueError(
+                f"{type(self).__name__}: extra state has the keys {sorted(state)}, "
+                f"expected {sorted(self.extra_state())}"
+            )
+
+    def config(self) -> dict[str, Any]:
+        """The constructor's keywords as JSON values, read from the attributes of the same name.
+
+        Without `seed`, whose work is done once the module is made.
+        """
+        return {name: as_json(getattr(self, name)) for name in constructor(type(self))}
+
+    def save(self, path: Any) -> None:
+        """Writes weights and configuration to one safetensors file, for `pyrnn.load(path)`.
+
+        Atomic: after a crash the path holds the whole old file or the whole new one.
+        OSError with the path if it cannot be written; TypeError if a part is not pyrnn's own.
+        """
+        from .._files.load import save
+
+        save(self, path)
+
+    def __repr__(self) -> str:
+        defaults = constructor(type(self))
+        shown = (f"{k}={v!r}" for k, v in self.config().items() if v != defaults[k])
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if k not in self._not_pickled}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+
+
+class Pullback:
+    """The backward pass that belongs to one forward pass of `module`; called once.
+
+    `backward(*cotangents)` returns the result and the additions to .grad: calls without arguments
+    that only add, best C functions (`partial(gradients.add_into, grads)`). They run last, under
+    the locks of the module and its parts: an error or an interrupt before leaves .grad as it was,
+    and after bad arguments the pullback may be called again. A call after one of `parameters` was
+    written, and a second call, are RuntimeErrors.
+    """
+
+    def __init__(
+        self,
+        module: Module,
+        backward: Callable[..., tuple[Any, Additions]],
+        parameters: Sequence[Parameter] = (),
+    ) -> None:
+        self.module = module
+        self.parameters = parameters
+        self._versions = [parameter.version for parameter in parameters]
+        self._backward: Callable[..., tuple[Any, Additions]] | None = backward
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Sends a gradient back, and adds to the parameters' .grad."""
+        result, additions = self.compute(*args, **kwargs)
+        with ExitStack() as stack:
+            for lock in sorted({module.lock for module in self.module.modules()}, key=id):
+                stack.enter_context(lock)
+            deque(map(operator.call, additions), maxlen=0)  # in C: no signal handler between two
+        return result
+
+    def compute(self, *args: Any, **kwargs: Any) -> tuple[Any, Additions]:
+        """The result, and the additions that are still to be made: for modules made of modules."""
+        name = type(self.module).__name__
+        backward, self._backward = self._backward, None
+        if backward is None:
+            raise RuntimeError(f"{name}: this pullback has been used; a new one comes from vjp")
+        try:
+            if self._versions != [parameter.version for parameter in self.parameters]:
+                raise RuntimeError(
+                    f"{name}: a parameter was written after the vjp of this pullback"
+                )
+            return backward(*args, **kwargs)
+        except BaseException:
+            self._backward = backward
+            raise
+
+
+def compute(pullback: Any, *cotangents: Any) -> tuple[Any, Additions]:
+    """A part's backward pass, nothing added yet; a pullback of another kind adds by itself."""
+    if isinstance(pullback, Pullback):
+        return pullback.compute(*cotangents)
+    return pullback(*cotangents), []
+
+
+def add_arrays(parameters: Sequence[Parameter], arrays: Sequence[Array]) -> Additions:
+    """The additions `p.grad += array`, for a backward function."""
+    return [partial(np.add, p.grad, a, p.grad) for p, a in zip(parameters, arrays, strict=True)]
+
+
+def _walk(module: Module, prefix: str, seen: set[int]) -> Iterator[tuple[str, Module]]:
+    """Depth first over a module's parts."""
+    if id(module) in seen:
+        return
+    seen.add(id(module))
+    yield prefix, module
+    parts = [(name, value) for name, value in vars(module).items() if isinstance(value, Module)]
+    for name, part in parts:
+        yield from _walk(part, f"{prefix}.{name}" if prefix else name, seen)

@@ -1,0 +1,31 @@
+"""The cache of packed weights: made again when a parameter was written or the kernels changed."""
+
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from .parameter import Parameter
+from .runtime import active_isa
+
+P = TypeVar("P")
+
+
+class PackedWeights(Generic[P]):
+    """Weights in the kernels' layout, with the versions and the instruction set they belong to.
+
+    A module keeps one as an attribute that pickle and deepcopy leave empty.
+    """
+
+    def __init__(self) -> None:
+        self._kept: tuple[tuple[object, ...], P] | None = None
+
+    def get(self, parameters: Sequence[Parameter], pack: Callable[[], P]) -> P:
+        """What `pack()` made of these parameters as they are now."""
+        # The key is taken first: what is written while `pack` reads makes the next call pack again.
+        key = (active_isa(), *(parameter.version for parameter in parameters))
+        kept = self._kept  # one read, since another thread may replace it
+        if kept is None or kept[0] != key:
+            kept = self._kept = key, pack()
+        return kept[1]
+
+    def __getstate__(self) -> dict[str, None]:
+        return {"_kept": None}

@@ -1,0 +1,150 @@
+"""Parameter: an array that is trained, and its gradient."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from .checks import Array, as_contiguous, as_floats, check_dtype, describe, is_filled_from_file
+
+_versions = itertools.count(1)  # one count for all: no two contents share a version
+
+
+class Parameter:
+    """A trained array of float32 or float64, and the gradient that pullbacks add into.
+
+    `array` is copied. `p[...] = value` is how to write it: `data` is read-only. Every write
+    raises `version` (for reading only), on which packed weights are cached and by which a pullback
+    notices that its weights have changed. pickle and deepcopy keep the values, not the gradient.
+    """
+
+    def __init__(self, array: Any) -> None:
+        self._take(np.array(as_floats("Parameter", "array", array, None), order="C"))
+
+    @classmethod
+    def zeros(cls, shape: tuple[int, ...], dtype: Any) -> "Parameter":
+        """A parameter of zeros: what modules make, after `check_memory`."""
+        parameter, dtype = cls.__new__(cls), check_dtype("Parameter", dtype)
+        if is_filled_from_file(math.prod(shape)):
+            parameter._take(np.broadcast_to(dtype.type(0), shape))
+        else:
+            parameter._take(np.zeros(shape, dtype))
+        return parameter
+
+    @property
+    def hollow(self) -> bool:
+        """Whether this is a place for weights from a file, without memory; writes are ignored."""
+        return not self._array.flags.writeable
+
+    def fill(self, array: Array) -> None:
+        """Takes over a copy of weights from a file, of this shape and dtype."""
+        self._take(np.array(array, order="C"))
+
+    def _take(self, array: Array) -> None:
+        """Makes `array` (C order, not shared) the content."""
+        self._array = array
+        self._view = array.view()
+        self._view.flags.writeable = False
+        # Takes memory when first written.
+        self._grad = self._view if self.hollow else np.zeros(array.shape, array.dtype)
+        self.version = next(_versions)
+
+    @property
+    def data(self) -> Array:
+        """The values, as a read-only view that later writes show through."""
+        return self._view
+
+    @property
+    def grad(self) -> Array:
+        """The gradient, an array of the same shape and dtype; zeros at first."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        array = as_floats("Parameter", "grad", value, self.dtype)
+        if array.shape != self.shape:
+            raise ValueError(f"Parameter: grad has shape {array.shape}, expected {self.shape}")
+        self._grad = array if array.flags.writeable else array.copy()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape, as numpy's."""
+        return self._array.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64."""
+        return self._array.dtype
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self._array.size
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._array.ndim
+
+    @contextmanager
+    def writing(self) -> Iterator[Array]:
+        """`with p.writing() as array:` gives the array itself to write in place."""
+        try:
+            yield self._array
+        finally:
+            self.version = next(_versions)
+
+    def zero_grad(self) -> None:
+        """grad = 0."""
+        self._grad[...] = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        """A copy of some of the values, as numpy's indexing selects them."""
+        return self._array[key].copy()
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Writes all or some values: `p[...] = value`, `p[H:2 * H] = 1.0`.
+
+        Shapes broadcast as numpy's. TypeError unless the values are real numbers, ValueError if
+        the shape does not fit.
+        """
+        special = isinstance(value, np.ndarray) and type(value) is not np.ndarray
+        if special and isinstance(value, np.ma.MaskedArray):
+            raise TypeError("Parameter: value is a masked array, expected a plain one")
+        array = np.asarray(value)
+        if not np.can_cast(array.dtype, self.dtype, casting="same_kind"):
+            came = f"has dtype {array.dtype}" if array.ndim else f"is {describe(value)}"
+            raise TypeError(f"Parameter: value {came}, expected real numbers for {self.dtype}")
+        if self.hollow:
+            return
+        with self.writing() as target:
+            try:
+                target[key] = array
+            except ValueError as error:
+                raise ValueError(f"Parameter of shape {self.shape}: {error}") from None
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if copy:
+            return np.array(self._view, dtype=dtype, copy=True)
+        return np.asarray(self._view, dtype=dtype) if copy is None else self._without_copy(dtype)
+
+    def _without_copy(self, dtype: Any) -> Array:
+        """The view, for np.asarray(p, dtype, copy=False)."""
+        if dtype is not None and np.dtype(dtype) != self.dtype:
+            raise ValueError(f"Parameter: {self.dtype} becomes {np.dtype(dtype)} only by a copy")
+        return self._view
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __repr__(self) -> str:
+        return f"Parameter({np.array2string(self._array, separator=', ', prefix='Parameter(')})"
+
+    def __getstate__(self) -> Array:
+        return self._array
+
+    def __setstate__(self, state: Any) -> None:
+        self._take(as_contiguous(np.array(state, order="C")))

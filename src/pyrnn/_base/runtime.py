@@ -1,0 +1,100 @@
+"""Instruction sets, the number of threads, the workspace limit: what a whole process shares."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import numpy as np
+
+from .. import _core
+from .checks import check_size
+
+MAX_THREADS = 1024
+
+available_isas = _core.available_isas
+active_isa = _core.active_isa
+
+
+def _set_isa_from_environment() -> None:
+    """PYRNN_ISA forces an instruction set; a name that is unknown or cannot run is a ValueError."""
+    name = os.environ.get("PYRNN_ISA")
+    if name:
+        try:
+            _core._set_isa(name)
+        except ValueError as error:
+            raise ValueError(f"PYRNN_ISA: {error}") from None
+
+
+def _threads_from_environment() -> int:
+    """PYRNN_NUM_THREADS, or what the affinity mask and the cgroup quota leave."""
+    text = os.environ.get("PYRNN_NUM_THREADS", "").strip()
+    if not text:
+        return min(_core.default_num_threads(), MAX_THREADS)
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_THREADS):
+        raise ValueError(f"PYRNN_NUM_THREADS is {text!r}, expected an integer in 1..{MAX_THREADS}")
+    return int(text)
+
+
+_set_isa_from_environment()
+_default_threads = _threads_from_environment()
+_threads_here: ContextVar[int | None] = ContextVar("pyrnn_threads", default=None)
+
+
+def num_threads() -> int:
+    """The most threads that a call made here and now may use."""
+    return _threads_here.get() or _default_threads
+
+
+def get_num_threads() -> int:
+    """The most threads that a call made here and now may use; small work takes fewer."""
+    return num_threads()
+
+
+def set_num_threads(n: int) -> None:
+    """Sets the process's most threads per call, 1..1024; `with threads(n)` goes before it.
+
+    The default is PYRNN_NUM_THREADS, or what the affinity mask and the cgroup quota leave.
+    Results do not depend on it. TypeError or ValueError for anything but such an integer.
+    """
+    global _default_threads
+    _default_threads = check_size("set_num_threads", "n", n, maximum=MAX_THREADS)
+
+
+@contextmanager
+def threads(n: int) -> Iterator[None]:
+    """`with pyrnn.threads(n):` bounds the threads of the calls inside, in this context only.
+
+    A ContextVar: other threads and tasks are not affected. Errors as `set_num_threads`.
+    """
+    token = _threads_here.set(check_size("threads", "n", n, maximum=MAX_THREADS))
+    try:
+        yield
+    finally:
+        _threads_here.reset(token)
+
+
+def set_workspace_limit(bytes: int) -> None:
+    """Sets how many bytes of scratch memory each thread keeps between calls (256 MiB at first).
+
+    TypeError or ValueError unless it is an integer >= 0.
+    """
+    limit = check_size("set_workspace_limit", "bytes", bytes, minimum=0, maximum=2**62)
+    _core.set_workspace_limit(limit)
+
+
+def show_config() -> None:
+    """Prints version, instruction sets, threads, compiler, and the versions of Python and numpy."""
+    build = _core.build_info()
+    lines = {
+        "pyrnn": build["version"],
+        "instruction set": f"{active_isa()} (this CPU can run {', '.join(available_isas())})",
+        "threads": str(num_threads()),
+        "workspace limit": f"{_core.workspace_limit() / 2**20:g} MiB per thread",
+        "compiler": f"{build['compiler']}, {build['build_type']}",
+        "Python": sys.version.split()[0],
+        "numpy": np.__version__,
+    }
+    for name, value in lines.items():
+        print(f"{name + ':':17}{value}")

@@ -1,0 +1,90 @@
+"""Targets of losses and metrics: which elements are real, and the checks of their values.
+
+A target holds class numbers or floats. What `lengths` calls padding is never read.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .checks import Array, as_floats, as_integers, as_lengths
+
+Bools = NDArray[np.bool_]
+
+
+def real_elements(owner: str, shape: tuple[int, ...], lengths: Any, batch_first: bool) -> Bools:
+    """True where a target of this shape has a real time step; all of them without lengths."""
+    real = np.ones(shape, bool)
+    if lengths is None:
+        return real
+    if len(shape) < 2:
+        raise ValueError(f"{owner}: lengths need a target of (time, batch, ...), got {shape}")
+    B, T = shape[:2] if batch_first else shape[1::-1]
+    steps: Bools = np.arange(T)[:, None] < as_lengths(owner, lengths, B, T)
+    steps = steps.T if batch_first else steps
+    real &= steps.reshape(steps.shape + (1,) * (len(shape) - 2))
+    return real
+
+
+def class_target(owner: str, y_shape: tuple[int, ...], target: Any) -> Array:
+    """Class numbers (...) for y (..., C), as int64."""
+    classes = as_integers(owner, "target", target)
+    if not y_shape or y_shape[-1] == 0:
+        raise ValueError(f"{owner}: y has shape {y_shape}, expected (..., C) with C >= 1")
+    if classes.shape != y_shape[:-1]:
+        raise ValueError(
+            f"{owner}: target has shape {classes.shape}, expected {y_shape[:-1]} for "
+            f"logits of shape {y_shape}"
+        )
+    return classes
+
+
+def check_classes(owner: str, target: Array, real: Bools, C: int, ignore_index: int) -> Bools:
+    """`real` without what is `ignore_index`; ValueError for a class that there is not."""
+    real = real & (target != ignore_index)
+    wrong = real & ((target < 0) | (target >= C))
+    if wrong.any():
+        raise ValueError(
+            f"{owner}: {first_wrong(target, wrong)}, expected 0 <= target < {C} "
+            f"classes, or ignore_index {ignore_index}"
+        )
+    return real
+
+
+def float_target(owner: str, y_shape: tuple[int, ...], dtype: Any, target: Any) -> Array:
+    """A target of y's shape and dtype; it may lack y's last axis when that has size 1."""
+    values = as_floats(owner, "target", target, dtype)
+    if values.shape != y_shape and (*values.shape, 1) != y_shape:
+        raise ValueError(
+            f"{owner}: target has shape {values.shape}, expected {y_shape}, the shape of y"
+        )
+    return values.reshape(y_shape)
+
+
+def check_finite(
+    owner: str, target: Array, real: Bools, low: float = -math.inf, high: float = math.inf
+) -> None:
+    """ValueError for a real target that is not finite, or not in low..high."""
+    wrong = real & ~((target >= low) & (target <= high) & np.isfinite(target))
+    if wrong.any():
+        expected = "a finite number" if low == -math.inf else f"{low:g} <= target <= {high:g}"
+        raise ValueError(f"{owner}: {first_wrong(target, wrong)}, expected {expected}")
+
+
+def first_wrong(array: Array, wrong: Bools, name: str = "target") -> str:
+    """'target[3, 0] is 12' for the first wrong element."""
+    index = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
+    return f"{name}[{', '.join(str(int(i)) for i in index)}] is {array[index]}"
+
+
+def sum_in_order(terms: Array, start: float = 0.0) -> float:
+    """start + the terms in float64, one after the other in memory order.
+
+    More zeros between them change no bit, and neither does a cut into several sums.
+    """
+    chain = np.empty(terms.size + 1)
+    chain[0], chain[1:] = start, terms.reshape(-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.cumsum(chain)[-1])

@@ -1,0 +1,122 @@
+"""Files of named arrays: safetensors, with a JSON object of pyrnn's own in the metadata."""
+
+import errno
+import json
+import os
+import stat
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .. import _core
+from .atomic_write import atomic_write
+from .checks import Array
+
+FORMAT = 1
+KEY = "pyrnn"  # of the metadata
+DTYPES: dict[str, np.dtype[Any]] = {
+    "F32": np.dtype("<f4"),
+    "F64": np.dtype("<f8"),
+    "I64": np.dtype("<i8"),
+}
+FOREIGN = {
+    b"PK\x03\x04": "a zip archive (.pt, .npz, .keras)",
+    b"\x89HDF": "an HDF5 file",
+    b"\x80": "a pickle",
+}
+
+
+def write_tensors(path: Any, tensors: Mapping[str, Array], description: Mapping[str, Any]) -> None:
+    """Writes arrays (in C order, as safetensors' writer needs them) and a description as JSON.
+
+    The path holds the whole old file or the whole new one, whatever happens. OSError with the path
+    if it cannot be written; TypeError for an array of a dtype that could not be read again.
+    """
+    from safetensors.numpy import save as to_bytes
+
+    for name, array in tensors.items():
+        if array.dtype not in DTYPES.values():
+            raise TypeError(f"{name!r} is {array.dtype}, expected float32, float64 or int64")
+    head = {"format": FORMAT, "version": _core.build_info()["version"]}
+    metadata = {KEY: json.dumps({**head, **description})}
+    atomic_write(path, to_bytes(dict(tensors), metadata=metadata))
+
+
+def read_tensors(path: str) -> tuple[dict[str, Array], dict[str, Any]]:
+    """What write_tensors wrote. OSError if the file cannot be read; ValueError if it is no such
+    file, damaged, or from a newer pyrnn. Nothing in it is executed."""
+    data = _read(path)
+    arrays = _arrays(_unpack(data))
+    return arrays, _description(data)
+
+
+def _read(path: str) -> bytes:
+    """The content of a regular file."""
+    if not stat.S_ISREG(os.stat(path).st_mode):  # to open a pipe would wait for a writer
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _unpack(data: bytes) -> list[tuple[str, dict[str, Any]]]:
+    """Names and contents; the safetensors package checks header, offsets and sizes."""
+    from safetensors import SafetensorError, deserialize
+
+    for magic, description in FOREIGN.items():
+        if data.startswith(magic) and data[8:9] != b"{":
+            raise ValueError(f"expected a file that pyrnn saved; this looks like {description}")
+    try:
+        stored: list[tuple[str, dict[str, Any]]] = deserialize(data)  # type: ignore[no-untyped-call]
+    except SafetensorError as error:
+        raise ValueError(f"no safetensors file, or a damaged one: {error}") from error
+    return stored
+
+
+def _arrays(stored: list[tuple[str, dict[str, Any]]]) -> dict[str, Array]:
+    """The tensors as arrays by name."""
+    arrays = {}
+    for name, content in stored:
+        if content["dtype"] not in DTYPES:
+            raise ValueError(
+                f"tensor {name!r} is {content['dtype']}, expected one of {', '.join(DTYPES)}"
+            )
+        array = np.frombuffer(content["data"], DTYPES[content["dtype"]])
+        arrays[name] = array.reshape(content["shape"])
+    return arrays
+
+
+def _description(data: bytes) -> dict[str, Any]:
+    """The object in the metadata; ValueError if there is none that this version reads."""
+    header = _parse(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    metadata = header.get("__metadata__") or {}
+    if KEY not in metadata:
+        raise ValueError(
+            "holds weights, but no configuration of pyrnn; make the module yourself and call "
+            "module.load_state_dict(safetensors.numpy.load_file(path))"
+        )
+    description = _parse(metadata[KEY])
+    found = description.get("format")
+    if type(found) is not int or found < 1:
+        raise ValueError(f"format is {found!r}, expected a number of this or an older format")
+    if found > FORMAT:
+        raise ValueError(
+            f"format {found} was written by pyrnn {description.get('version')}, this pyrnn "
+            f"reads up to format {FORMAT}: upgrade with pip install --upgrade pyrnn-cpu"
+        )
+    return description
+
+
+def _parse(text: str | bytes) -> dict[str, Any]:
+    """A JSON object; names that come twice are refused."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) != len(pairs):
+            raise ValueError("a name comes twice in the header")
+        return result
+
+    value = json.loads(text, object_pairs_hook=unique)
+    if not isinstance(value, dict):
+        raise ValueError(f"the header holds a {type(value).__name__}, expected an object")
+    return value

@@ -1,0 +1,1 @@
+"""Files of models: what describes a module, and what makes it again."""

@@ -1,0 +1,150 @@
+"""A module's description as JSON values, for files, and the way back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any
+
+from .._base.checks import Array, filled_from_file
+from .._base.module import Module
+from .._base.parameter import Parameter
+from ..layers._activations import ReLU, Sigmoid, Softmax, Tanh
+from ..layers._dropout import Dropout
+from ..layers._embedding import Embedding
+from ..layers._gru import GRU
+from ..layers._last_step import LastStep
+from ..layers._layer_norm import LayerNorm
+from ..layers._linear import Linear
+from ..layers._lstm import LSTM
+from ..layers._pooling import MaxPool, MeanPool, SumPool
+from ..layers._rnn import RNN
+from ..layers._sequential import Sequential
+from ..losses._crf import CRF
+from ..seq2seq._attention import Attention
+from ..seq2seq._attention_decoder import AttentionDecoder
+from ..seq2seq._seq2seq import Seq2Seq
+
+# The only classes that a file can name.
+CLASSES: dict[str, type[Module]] = {
+    cls.__name__: cls
+    for cls in (
+        *(RNN, LSTM, GRU, Linear, Embedding, LayerNorm, Dropout, CRF),
+        *(LastStep, MaxPool, MeanPool, SumPool),
+        *(Tanh, ReLU, Sigmoid, Softmax, Sequential),
+        *(Attention, AttentionDecoder, Seq2Seq),
+    )
+}
+
+# Their parts follow from their own configuration.
+WHOLE: tuple[type[Module], ...] = (Attention, AttentionDecoder, Seq2Seq)
+
+
+def describe(module: Module, name: str, seen: dict[int, str]) -> dict[str, Any]:
+    """A module's class and configuration as JSON values; one met before by its name."""
+    if id(module) in seen:
+        return {"shared": seen[id(module)]}
+    seen[id(module)] = name
+    cls = type(module).__name__
+    own = CLASSES.get(cls) is type(module)
+    if own and isinstance(module, Sequential):
+        parts = [describe(part, join(name, str(i)), seen) for i, part in enumerate(module)]
+        return {"class": cls, "parts": parts}
+    made_of_parts = any(isinstance(value, Module) for value in vars(module).values())
+    if not own or (made_of_parts and not isinstance(module, WHOLE)):
+        raise TypeError(
+            f"save: {cls} is not a module of pyrnn alone, which is all that a file can describe; "
+            "write state_dict() with safetensors.numpy.save_file instead"
+        )
+    return {"class": cls, "config": module.config()}
+
+
+@dataclass
+class Rebuild:
+    """Makes the described modules one by one, each no larger than what is stored for it."""
+
+    tensors: dict[str, Array]
+    ties: dict[str, Any]  # name of a shared parameter -> the name it is stored under
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    modules: dict[str, Module] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)  # stored elements by module name
+    largest: int = 0  # elements of a tensor
+
+    def __post_init__(self) -> None:
+        for name, stored in self.ties.items():
+            if not isinstance(stored, str) or stored not in self.tensors or name in self.tensors:
+                raise ValueError(f"ties {name!r} to {stored!r}, expected the name of a tensor")
+        self.largest = max((tensor.size for tensor in self.tensors.values()), default=0)
+        for name, stored in ({name: name for name in self.tensors} | self.ties).items():
+            owner = name.rpartition(".")[0]
+            self.sizes[owner] = self.sizes.get(owner, 0) + self.tensors[stored].size
+
+    def module(self, tree: Any, name: str) -> Module:
+        """The module of that name, with its weights."""
+        if not isinstance(tree, dict):
+            raise ValueError(f"module {name!r} is described by {tree!r}, expected an object")
+        if "shared" in tree and tree["shared"] in self.modules:
+            return self.modules[tree["shared"]]
+        cls = CLASSES.get(str(tree.get("class")))
+        if cls is None:
+            known = ", ".join(sorted(CLASSES))
+            raise ValueError(f"module {name!r} is a {tree.get('class')!r}, expected one of {known}")
+        module = self._sequential(tree, name) if cls is Sequential else self._leaf(cls, tree, name)
+        self.modules[name] = module
+        return module
+
+    def check_complete(self) -> None:
+        """ValueError for what was stored and not asked for."""
+        unused = sorted((set(self.tensors) | set(self.ties)) - set(self.parameters))
+        if unused:
+            raise ValueError(f"its configuration has no place for {', '.join(unused[:5])}")
+
+    def _sequential(self, tree: dict[str, Any], name: str) -> Module:
+        """A Sequential of described parts."""
+        parts = tree.get("parts")
+        if not isinstance(parts, list):
+            raise ValueError(f"module {name!r} has parts {parts!r}, expected a list")
+        return Sequential(*(self.module(part, join(name, str(i))) for i, part in enumerate(parts)))
+
+    def _leaf(self, cls: type[Module], tree: dict[str, Any], name: str) -> Module:
+        """A module that its configuration describes; its weights come from the stored tensors."""
+        with filled_from_file(self._stored_below(name), self.largest):
+            module = cls(**mapping(tree, "config"))
+        for own, parameter in module.named_parameters():
+            full = join(name, own)
+            tied = full in self.ties
+            stored = self.parameters.get(self.ties[full]) if tied else self.tensors.get(full)
+            if stored is None:
+                raise ValueError(f"tensor {full!r} is missing")
+            if stored.shape != parameter.shape or stored.dtype != parameter.dtype:
+                raise ValueError(
+                    f"{full!r} is stored as {stored.dtype} of shape {stored.shape}, its "
+                    f"configuration says {parameter.dtype} of shape {parameter.shape}"
+                )
+            if isinstance(stored, Parameter):
+                *parts, last = own.split(".")
+                setattr(reduce(getattr, parts, module), last, stored)
+                self.parameters[full] = stored
+            else:
+                parameter.fill(stored)
+                self.parameters[full] = parameter
+        return module
+
+    def _stored_below(self, name: str) -> int:
+        """The elements that are stored for a module and its parts."""
+        below = (
+            owner for owner in self.sizes if f"{owner}.".startswith(f"{name}." if name else "")
+        )
+        return sum(self.sizes[owner] for owner in below)
+
+
+def join(prefix: str, name: str) -> str:
+    """A dotted name."""
+    return f"{prefix}.{name}" if prefix else name
+
+
+def mapping(description: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """An entry that has to be a JSON object."""
+    value = description.get(name, {})
+    if not isinstance(value, dict):
+        raise ValueError(f"entry {name!r} is of type {type(value).__name__}, expected an object")
+    return value

@@ -1,0 +1,20 @@
+"""Layers: parts of a network, from the recurrent ones to Sequential, which joins them."""
+
+from ._activations import ReLU as ReLU
+from ._activations import Sigmoid as Sigmoid
+from ._activations import Softmax as Softmax
+from ._activations import Tanh as Tanh
+from ._dropout import Dropout as Dropout
+from ._embedding import Embedding as Embedding
+from ._gru import GRU as GRU
+from ._last_step import LastStep as LastStep
+from ._layer_norm import LayerNorm as LayerNorm
+from ._linear import Linear as Linear
+from ._lstm import LSTM as LSTM
+from ._pooling import MaxPool as MaxPool
+from ._pooling import MeanPool as MeanPool
+from ._pooling import SumPool as SumPool
+from ._rnn import RNN as RNN
+from ._sequential import Sequential as Sequential
+from ._stream import SequentialStream as SequentialStream
+from ._stream import Stream as Stream

@@ -1,0 +1,89 @@
+"""Tanh, ReLU, Sigmoid and Softmax as modules."""
+
+from typing import Any, ClassVar
+
+from .. import _core
+from .._base.checks import Array, as_floats, check_shape
+from .._base.module import Additions, Module, Pullback
+from .._base.runtime import num_threads
+
+
+class _Activation(Module):
+    """What the activations share: x of float32 or float64, y and dx of the same shape.
+
+    `y = module(x)`; `y, pullback = module.vjp(x)`; `dx = pullback(dy)`. y is kept until the
+    pullback has run and must not be written before.
+    """
+
+    def __call__(self, x: Any) -> Array:
+        """f(x)."""
+        return self._forward(as_floats(type(self).__name__, "x", x, None))
+
+    def vjp(self, x: Any, *, need_dx: bool = True) -> tuple[Array, Pullback]:
+        """f(x), and a pullback: `dx = pullback(dy)`, None if not `need_dx`."""
+        y = self(x)
+
+        def backward(dy: Any) -> tuple[Array | None, Additions]:
+            owner = type(self).__name__
+            dy = as_floats(owner, "dy", dy, y.dtype)
+            check_shape(owner, "dy", dy, y.shape, "the shape of y")
+            return (self._backward(y, dy) if need_dx else None), []
+
+        return y, Pullback(self, backward)
+
+    def _forward(self, x: Array) -> Array:
+        raise NotImplementedError
+
+    def _backward(self, y: Array, dy: Array) -> Array:
+        raise NotImplementedError
+
+
+class _Elementwise(_Activation):
+    """An activation that the core knows by name."""
+
+    core_name: ClassVar[str]
+
+    def _forward(self, x: Array) -> Array:
+        return _core.activation_forward(self.core_name, x, num_threads())
+
+    def _backward(self, y: Array, dy: Array) -> Array:
+        return _core.activation_backward(self.core_name, y, dy, num_threads())
+
+
+class Tanh(_Elementwise):
+    """y = tanh(x), dx = (1 - y^2) dy, for x of any shape."""
+
+    core_name = "tanh"
+
+
+class ReLU(_Elementwise):
+    """y = max(x, 0), dx = dy where y > 0 and else 0, for x of any shape."""
+
+    core_name = "relu"
+
+
+class Sigmoid(_Elementwise):
+    """y = 1 / (1 + exp(-x)), dx = y (1 - y) dy, for x of any shape."""
+
+    core_name = "sigmoid"
+
+
+class Softmax(_Activation):
+    """y = exp(x - max x) / sum exp(x - max x) over the last axis, for x (..., C).
+
+    dx = y (dy - sum(dy y)). For training a classifier leave it out: CrossEntropy takes logits.
+    ValueError for x without axes.
+    """
+
+    def _forward(self, x: Array) -> Array:
+        if x.ndim == 0:
+            raise ValueError("Softmax: x has shape (), expected (..., C)")
+        return _core.softmax_forward(_rows(x), num_threads()).reshape(x.shape)
+
+    def _backward(self, y: Array, dy: Array) -> Array:
+        return _core.softmax_backward(_rows(y), _rows(dy), num_threads()).reshape(y.shape)
+
+
+def _rows(array: Array) -> Array:
+    """(..., C) as (N, C)."""
+    return array.reshape(array.size // max(array.shape[-1], 1), array.shape[-1])

@@ -1,0 +1,97 @@
+"""Embedding: a trained vector for every id."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from .. import _core
+from .._base.checks import (
+    Array,
+    as_floats,
+    as_integers,
+    check_dtype,
+    check_memory,
+    check_shape,
+    check_size,
+    generator,
+)
+from .._base.module import Additions, Module, Pullback
+from .._base.parameter import Parameter
+from .._base.runtime import num_threads
+
+
+class Embedding(Module):
+    """y[..., :] = weight[x[...]], for integer x of any shape and y (*x.shape, embedding_dim).
+
+    `weight` (num_embeddings, embedding_dim) is drawn from N(0, 1), as in torch.nn.Embedding. The
+    row `padding_idx` (negative: counted from the end) starts at zero and gets no gradient.
+
+    `y = embedding(x)`; `y, pullback = embedding.vjp(x)`; `pullback(dy)` adds the rows of dy into
+    the gradient and returns None, for ids have none.
+    TypeError unless x holds integers, ValueError for an id outside 0 <= id < num_embeddings.
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        *,
+        padding_idx: int | None = None,
+        dtype: Any = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        self.num_embeddings = N = check_size("Embedding", "num_embeddings", num_embeddings)
+        self.embedding_dim = check_size("Embedding", "embedding_dim", embedding_dim)
+        self.padding_idx: int | None = None
+        if padding_idx is not None:
+            index = check_size("Embedding", "padding_idx", padding_idx, minimum=-N, maximum=N - 1)
+            self.padding_idx = index % N
+        self.dtype = check_dtype("Embedding", dtype)
+        rng = generator("Embedding", seed)
+        check_memory("Embedding", N * self.embedding_dim, self.dtype)
+        self.weight = Parameter.zeros((N, self.embedding_dim), self.dtype)
+        self.weight[...] = rng.standard_normal(self.weight.shape)
+        if self.padding_idx is not None:
+            self.weight[self.padding_idx] = 0.0
+
+    def __call__(self, x: Any) -> Array:
+        """The rows of `weight` that x names."""
+        return self._forward(as_integers("Embedding", "x", x))
+
+    def vjp(self, x: Any, *, need_dx: bool = True) -> tuple[Array, Pullback]:
+        """y, and a pullback of dy; it returns None, whatever `need_dx` says."""
+        ids = as_integers("Embedding", "x", x).copy()  # checked once: later writes must not matter
+        y = self._forward(ids)
+
+        def backward(dy: Any) -> tuple[None, Additions]:
+            dy = as_floats("Embedding", "dy", dy, self.dtype)
+            check_shape("Embedding", "dy", dy, (*ids.shape, self.embedding_dim), "the shape of y")
+            rows, flat = dy.reshape(-1, self.embedding_dim), ids.reshape(-1)
+            if self.padding_idx is not None:
+                kept = np.flatnonzero(flat != self.padding_idx)
+                rows, flat = rows[kept], flat[kept]
+            return None, [partial(_core.embedding_backward, self.weight.grad, flat, rows)]
+
+        return y, Pullback(self, backward, [self.weight])
+
+    def _forward(self, ids: Array) -> Array:
+        """Looks up; the core checks the range, and an error is told in the shape of x."""
+        try:
+            rows = _core.embedding_forward(self.weight.data, ids.reshape(-1), num_threads())
+        except IndexError:  # the core's
+            self.check_ids(ids)
+            raise
+        return rows.reshape(*ids.shape, self.embedding_dim)
+
+    def check_ids(self, ids: Array) -> None:
+        """ValueError that names the first id out of range and its position."""
+        wrong = (ids < 0) | (ids >= self.num_embeddings)
+        if not wrong.any():
+            return
+        where = np.unravel_index(int(np.argmax(wrong)), ids.shape)
+        position = ", ".join(str(int(index)) for index in where)
+        raise ValueError(
+            f"Embedding: x[{position}] is {ids[where]}, "
+            f"expected 0 <= id < {self.num_embeddings} = num_embeddings"
+        )

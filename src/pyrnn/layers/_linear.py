@@ -1,0 +1,112 @@
+"""Linear: a dense layer on the last axis."""
+
+from typing import Any
+
+import numpy as np
+
+from .. import _core, init
+from .._base.checks import (
+    Array,
+    as_floats,
+    check_dtype,
+    check_flag,
+    check_memory,
+    check_shape,
+    check_size,
+    generator,
+)
+from .._base.module import Additions, Module, Pullback, add_arrays
+from .._base.packing import PackedWeights
+from .._base.parameter import Parameter
+from .._base.runtime import num_threads
+
+
+class Linear(Module):
+    """y = x W^T + b, for x (..., in_features) and y (..., out_features).
+
+    Parameters as torch.nn.Linear: `weight` (out_features, in_features) and `bias` (out_features,),
+    both drawn from U(-k, k) with k = 1/sqrt(in_features). The leading axes may be any, or none.
+
+    `y = linear(x)`; `y, pullback = linear.vjp(x, need_dx=True)`; `dx = pullback(dy)` adds dy^T x
+    and the sum of dy into the gradients. x is kept, not copied, until the pullback has run.
+    TypeError for an x of another dtype, ValueError for one of another last axis.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        bias: bool = True,
+        dtype: Any = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        self.in_features = check_size("Linear", "in_features", in_features)
+        self.out_features = check_size("Linear", "out_features", out_features)
+        self.dtype = check_dtype("Linear", dtype)
+        rng = generator("Linear", seed)
+        check_memory("Linear", self.in_features * self.out_features, self.dtype)
+        self.weight = Parameter.zeros((self.out_features, self.in_features), self.dtype)
+        self.bias: Parameter | None = None
+        if check_flag("Linear", "bias", bias):
+            self.bias = Parameter.zeros((self.out_features,), self.dtype)
+        for parameter in self.parameters():
+            init.uniform(parameter, self.in_features**-0.5, generator=rng)
+        self._packed: PackedWeights[_core.PackedLinear] = PackedWeights()
+
+    def __call__(self, x: Any) -> Array:
+        """y = x W^T + b."""
+        return self._forward(self._check(x))
+
+    def vjp(self, x: Any, *, need_dx: bool = True) -> tuple[Array, Pullback]:
+        """y, and a pullback: `dx = pullback(dy)`, None if not `need_dx`."""
+        x = self._check(x)
+        y = self._forward(x)
+
+        def backward(dy: Any) -> tuple[Array | None, Additions]:
+            dy = as_floats("Linear", "dy", dy, self.dtype)
+            check_shape("Linear", "dy", dy, y_shape, "the shape of y")
+            dx, *gradients = _core.linear_backward(
+                self._rows(x, self.in_features), self.weight.data,
+                self._rows(dy, self.out_features), need_dx, self.bias is not None, num_threads(),
+            )  # fmt: skip
+            additions = add_arrays(parameters, [g for g in gradients if g is not None])
+            return (None if dx is None else dx.reshape(x.shape)), additions
+
+        y_shape, parameters = y.shape, self.parameters()
+        return y, Pullback(self, backward, parameters)
+
+    def config(self) -> dict[str, Any]:
+        """The constructor's keywords; `bias` names a parameter here, so it is told apart."""
+        attributes = ("in_features", "out_features")
+        config: dict[str, Any] = {name: getattr(self, name) for name in attributes}
+        return config | {"bias": self.bias is not None, "dtype": self.dtype.name}
+
+    def _check(self, x: Any) -> Array:
+        """x as the core takes it, its last axis checked."""
+        array = as_floats("Linear", "x", x, self.dtype)
+        if array.shape[-1:] != (self.in_features,):
+            raise ValueError(
+                f"Linear: x has shape {array.shape}, expected (..., {self.in_features}) = "
+                "(..., in_features)"
+            )
+        return array
+
+    def _forward(self, x: Array) -> Array:
+        """One product over all rows, with weights that were packed once."""
+        y = _core.linear_forward(self.packed(), self._rows(x, self.in_features), num_threads())
+        return y.reshape(*x.shape[:-1], self.out_features)
+
+    def packed(self) -> _core.PackedLinear:
+        """The weights for the core, packed anew when one was written."""
+        return self._packed.get(self.parameters(), self._pack)
+
+    def _pack(self) -> _core.PackedLinear:
+        """The weights in the kernels' layout."""
+        bias = None if self.bias is None else self.bias.data
+        return _core.linear_pack(self.weight.data, bias, num_threads())
+
+    @staticmethod
+    def _rows(array: Array, features: int) -> Array:
+        """The leading axes as one."""
+        return array.reshape(-1, features)

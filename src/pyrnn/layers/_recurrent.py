@@ -1,0 +1,248 @@
+"""Recurrent: what RNN, LSTM and GRU share; a subclass adds its equation and its own options."""
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from functools import cached_property, partial
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import _core, init
+from .._base.checks import (
+    check_dtype,
+    check_flag,
+    check_memory,
+    check_probability,
+    check_size,
+    generator,
+)
+from .._base.draws import Draws
+from .._base.inputs import read_gradient, read_inputs, read_state
+from .._base.module import Additions, Module, Pullback
+from .._base.packing import PackedWeights
+from .._base.parameter import Parameter
+from .._base.runtime import num_threads
+from . import _options
+from ._stream import Stream
+
+
+class Recurrent(Module):
+    """A stack of recurrent layers in one or both directions; use RNN, LSTM or GRU."""
+
+    stateful: ClassVar[bool] = True
+    random: ClassVar[bool] = True
+    state_names: ClassVar[tuple[str, ...]] = ("h0",)
+    _not_pickled: ClassVar[frozenset[str]] = Module._not_pickled | {"_stack"}
+
+    def __init__(self, cell: str, options: _options.Options) -> None:
+        owner = type(self).__name__
+        self.cell = cell
+        self.input_size = check_size(owner, "input_size", options.input_size, minimum=0)
+        self.hidden_size = check_size(owner, "hidden_size", options.hidden_size)
+        layers, most = options.num_layers, _options.MAX_LAYERS
+        self.num_layers = check_size(owner, "num_layers", layers, maximum=most)
+        self.bias = check_flag(owner, "bias", options.bias)
+        self.batch_first = check_flag(owner, "batch_first", options.batch_first)
+        self.dropout = check_probability(owner, "dropout", options.dropout)
+        self.bidirectional = check_flag(owner, "bidirectional", options.bidirectional)
+        self.merge = _options.check_merge(owner, options.merge, self.bidirectional)
+        self.recompute_every: _options.Every = _options.check_every(owner, options.recompute_every)
+        self.zoneout = check_probability(owner, "zoneout", options.zoneout)
+        rate = options.recurrent_dropout
+        self.recurrent_dropout = check_probability(owner, "recurrent_dropout", rate)
+        self.layer_norm = check_flag(owner, "layer_norm", options.layer_norm)
+        self.dtype = check_dtype(owner, options.dtype)
+        self.proj_size = _options.check_projection(owner, options.proj_size, self.hidden_size)
+        if self.dropout and self.num_layers == 1:
+            message = f"{owner}: dropout={self.dropout} acts between layers, and there is only one"
+            warnings.warn(message, stacklevel=3)
+        self._make_parameters(generator(owner, options.seed))
+
+    def _make_parameters(self, rng: "np.random.Generator") -> None:
+        """Weights and biases from U(-1/sqrt(H), 1/sqrt(H)), as torch's."""
+        elements = sum(math.prod(shape) for _, shape in self._shapes())
+        check_memory(type(self).__name__, elements, self.dtype)
+        self._draws = Draws(int(rng.integers(2**63)))
+        for name, shape in self._shapes():
+            parameter = Parameter.zeros(shape, self.dtype)
+            if name.startswith("weight_ln"):
+                init.ones(parameter)
+            elif not name.startswith("bias_ln"):
+                init.uniform(parameter, 1 / math.sqrt(self.hidden_size), generator=rng)
+            setattr(self, name, parameter)
+        self._names = [name for name, _ in self._shapes()]
+        self._packing: PackedWeights[_core.Packed] = PackedWeights()
+
+    def _shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """(name, shape) of every parameter, in torch's order, which is the core's too."""
+        rows = self._gates * self.hidden_size
+        for layer in range(self.num_layers):
+            width = self.num_features if layer else self.input_size
+            for direction in ("", "_reverse")[: self.num_directions]:
+                suffix = f"l{layer}{direction}"
+                yield f"weight_ih_{suffix}", (rows, width)
+                yield f"weight_hh_{suffix}", (rows, self.output_size)
+                if self.bias:
+                    yield f"bias_ih_{suffix}", (rows,)
+                    yield f"bias_hh_{suffix}", (rows,)
+                if self.proj_size:
+                    yield f"weight_hr_{suffix}", (self.proj_size, self.hidden_size)
+                for name, size in self._vectors():
+                    yield f"{name}_{suffix}", (size,)
+
+    @property
+    def _gates(self) -> int:
+        """How many blocks of hidden_size rows W_ih and W_hh have."""
+        return _options.GATES[self.cell]
+
+    def _vectors(self) -> Iterator[tuple[str, int]]:
+        """(name, size) of the parameters of one layer and direction that act unit by unit."""
+        if self.layer_norm:
+            yield "weight_ln_ih", self._gates * self.hidden_size
+            yield "weight_ln_hh", self._gates * self.hidden_size
+
+    def _cell_options(self) -> dict[str, Any]:
+        """What the core has to know of the options of the cell."""
+        names = "zoneout", "recurrent_dropout", "layer_norm"
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def num_directions(self) -> int:
+        """2 if bidirectional, else 1."""
+        return 1 + self.bidirectional
+
+    @property
+    def output_size(self) -> int:
+        """The width of h in one direction: proj_size, or hidden_size without a projection."""
+        return self.proj_size or self.hidden_size
+
+    @property
+    def num_features(self) -> int:
+        """The width of y: that of h, times the directions if they are not merged."""
+        return self.output_size * (self.num_directions if self.merge == "concat" else 1)
+
+    def __call__(
+        self,
+        x: Any,
+        state: Any = None,
+        lengths: Any = None,
+        mask: Any = None,
+        *,
+        return_cells: bool = False,
+    ) -> Any:
+        """(y, state), or (y, state, cells): inference. The class says what goes in and out."""
+        inputs = read_inputs(self, x, state, lengths, mask)
+        return_cells = self._check_return_cells(return_cells)
+        given = (inputs.x, inputs.h0, inputs.c0, inputs.lengths, inputs.batch_first, return_cells)
+        y, hn, cn, cells = self._stack.forward(self._packed(), *given, num_threads())
+        outputs = inputs.from_core(y), inputs.state_from_core(hn, cn)
+        return outputs if cells is None else (*outputs, inputs.from_core(cells))
+
+    def vjp(
+        self,
+        x: Any,
+        state: Any = None,
+        lengths: Any = None,
+        mask: Any = None,
+        *,
+        return_cells: bool = False,
+        need_dx: bool = True,
+        rng: int | None = None,
+        recompute_every: int | str | None = None,
+    ) -> tuple[Any, Pullback]:
+        """((y, state), pullback): the forward pass of training, with all dropout and zoneout.
+
+        `dx, dstate = pullback(dy=None, dstate=None)` goes back through time: shapes as those of
+        x, state and y; None stands for zero; dx is None with need_dx=False. It adds into every
+        parameter's .grad; after Ctrl-C in a pullback .grad is as before, and a new vjp is needed.
+        `rng` numbers the dropout masks; without it the module counts. x is referenced, not
+        copied: leave it as it is until the pullback was called.
+
+        With return_cells, ((y, state, cells), pullback) and `pullback(dy, dstate, dcells)`.
+        `recompute_every`, a number of steps or "sqrt", replaces the layer's own for this call;
+        None leaves that in force, more steps than x has keep all activations.
+        """
+        inputs = read_inputs(self, x, state, lengths, mask)
+        need_dx = check_flag(type(self).__name__, "need_dx", need_dx)
+        return_cells = self._check_return_cells(return_cells)
+        every = _options.check_every(type(self).__name__, recompute_every) or self.recompute_every
+        draw = self._draws.next(self, rng)
+        given = (inputs.x, inputs.h0, inputs.c0, inputs.lengths, inputs.batch_first, return_cells)
+        steps = _options.steps_between(every, inputs.steps)
+        training = (self._draws.seed, draw, steps, num_threads())
+        weights = self.weights()
+        y, hn, cn, cells, saved = self._stack.forward_train(self._packed(), *given, *training)
+        outputs: tuple[Any, ...] = inputs.from_core(y), inputs.state_from_core(hn, cn)
+        if cells is not None:
+            outputs = (*outputs, inputs.from_core(cells))
+        shapes = [a.shape for a in outputs[::2]]  # of y, and of cells; the state may be read anew
+
+        def backward(
+            dy: Any = None, dstate: Any = None, dcells: Any = None
+        ) -> tuple[Any, Additions]:
+            dy = read_gradient(self, inputs, "dy", dy, shapes[0])
+            if dcells is not None and not return_cells:
+                raise ValueError(
+                    f"{type(self).__name__}: dcells is given, expected None: "
+                    "vjp was called without return_cells=True"
+                )
+            dcells = read_gradient(self, inputs, "dcells", dcells, shapes[-1])
+            dhn, dcn = read_state(
+                self, dstate, inputs.batch, unbatched=inputs.unbatched, gradient=True
+            )
+            arrays = [parameter.data for parameter in weights]
+            dx, dh0, dc0, gradients = self._stack.backward(
+                saved, arrays, dy, dhn, dcn, dcells, need_dx, num_threads()
+            )
+            add = partial(gradients.add_into, [parameter.grad for parameter in weights])
+            dx = inputs.from_core(dx) if dx is not None else None
+            return (dx, inputs.state_from_core(dh0, dc0)), [add]
+
+        return outputs, Pullback(self, backward, weights)
+
+    def stream(self, batch_size: int = 1) -> Stream:
+        """Inference step by step on a snapshot of the weights; ValueError if bidirectional."""
+        if self.bidirectional:
+            raise ValueError(
+                f"{type(self).__name__}: stream: bidirectional is True, expected False: "
+                "the reverse direction starts at the end"
+            )
+        return Stream(self, self._stack, self._packed(), batch_size)
+
+    def extra_state(self) -> dict[str, Any]:
+        """The dropout seed and the number of the next mask."""
+        return self._draws.state()
+
+    def load_extra_state(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `extra_state` returned; ValueError if it does not fit."""
+        super().load_extra_state(state)
+        self._draws.load(self, state)
+
+    @cached_property
+    def _stack(self) -> _core.Stack:
+        """The core's description of this layer."""
+        kind = self.cell, self.dtype.name
+        sizes = self.input_size, self.hidden_size, self.num_layers
+        options = self.bidirectional, self.bias, self.proj_size, self.dropout, self.merge
+        return _core.Stack(*(kind + sizes + options), **self._cell_options())
+
+    def _check_return_cells(self, value: Any) -> bool:
+        """The flag, False for layers without cells."""
+        owner = type(self).__name__
+        if check_flag(owner, "return_cells", value) and self.cell != "lstm":
+            raise ValueError(f"{owner}: return_cells is True, expected False: only an LSTM has c")
+        return bool(value)
+
+    def weights(self) -> list[Parameter]:
+        """The parameters in the core's order."""
+        return [getattr(self, name) for name in self._names]
+
+    def _packed(self) -> _core.Packed:
+        """The weights in the kernels' layout, packed anew when one was written."""
+        weights = self.weights()
+
+        def pack() -> _core.Packed:
+            return self._stack.pack([parameter.data for parameter in weights], num_threads())
+
+        return self._packing.get(weights, pack)

@@ -1,0 +1,239 @@
+"""Sequential: modules one after the other."""
+
+import copy
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .._base.checks import as_floats, as_integers, check_flag, check_shape, check_size, describe
+from .._base.mask import Mask, mask_of_lengths, read_mask
+from .._base.module import Additions, Module, Pullback, compute
+from ._activations import ReLU, Sigmoid, Softmax, Tanh
+from ._dropout import Dropout
+from ._last_step import LastStep
+from ._layer_norm import LayerNorm
+from ._recurrent import Recurrent
+from ._stream import SequentialStream
+
+KEEPS_FEATURES = (Dropout, LayerNorm, ReLU, Sigmoid, Softmax, Tanh)
+
+
+class Sequential(Module):
+    """Modules one after the other: each takes the output of the one before.
+
+    `y, state = model(x, state=None, lengths=None, mask=None)` and
+    `(y, state), pullback = model.vjp(x, ...)`, `dx, dstate = pullback(dy=None, dstate=None)`.
+    state is a tuple with one entry per recurrent layer, those of inner Sequentials included; `()`
+    if there is none; an entry, or all of it, may be None (zero). Recurrent and time-aware modules
+    get `lengths`; a mask moves each row's real steps to its front before the first module and back
+    behind the last. `model[i]`, `len(model)` and iteration give the modules; parameters are named
+    "0.weight_ih_l0" as torch's.
+
+    TypeError for what is no Module. ValueError for no modules, for modules that disagree in
+    batch_first or dtype, for a time axis needed after LastStep or a pool, and for a LastStep whose
+    `bidirectional` is not that of the recurrent layer in front.
+    """
+
+    stateful: ClassVar[bool] = True
+    random: ClassVar[bool] = True
+
+    def __init__(self, *modules: Module) -> None:
+        if not modules:
+            raise ValueError("Sequential: no modules were given, expected at least one")
+        for i, module in enumerate(modules):
+            if not isinstance(module, Module):
+                raise TypeError(f"Sequential: module {i} is {describe(module)}, expected a Module")
+            setattr(self, str(i), module)
+        self._count = len(modules)
+        self.batch_first: bool = self._agreed("batch_first", False)
+        self.dtype = self._agreed("dtype", np.dtype(np.float32))
+        self.num_states = sum(_num_states(part) for part in self)
+        self.drops_time = any(part.drops_time for part in self)
+        self._check_time_axis()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, i: int) -> Module:
+        part: Module = getattr(self, str(range(self._count)[i]))
+        return part
+
+    def __iter__(self) -> Iterator[Module]:
+        return (self[i] for i in range(self._count))
+
+    def forward_path(self) -> Iterator[Module]:
+        return (step for part in self for step in part.forward_path())
+
+    def __call__(self, x: Any, state: Any = None, lengths: Any = None, mask: Any = None) -> Any:
+        """(y, state): inference."""
+        x, lengths, moved = self._move(x, lengths, mask)
+        states: list[Any] = []
+        for part, entry in zip(self, self._split("state", state), strict=True):
+            if part.stateful:
+                x, new = part(x, entry, lengths)
+                states += _entries(part, new)
+            else:
+                x = part(x, lengths=lengths) if part.time_aware else part(x)
+        return (moved.scatter(x) if moved and not self.drops_time else x), tuple(states)
+
+    def vjp(
+        self,
+        x: Any,
+        state: Any = None,
+        lengths: Any = None,
+        mask: Any = None,
+        *,
+        need_dx: bool = True,
+        rng: int | None = None,
+    ) -> tuple[Any, Pullback]:
+        """((y, state), pullback): training; `rng` numbers the masks of every dropout.
+
+        After an error or an interrupt in the pullback .grad is as before, but a new vjp is needed:
+        some modules have given up what they saved.
+        """
+        x, lengths, moved = self._move(x, lengths, mask)
+        need_dx = check_flag("Sequential", "need_dx", need_dx)
+        states: list[Any] = []
+        pullbacks: list[tuple[Module, Any]] = []
+        for part, entry in zip(self, self._split("state", state), strict=True):
+            options: dict[str, Any] = {"need_dx": need_dx}
+            options |= {"rng": rng} if part.random else {}
+            options |= {"lengths": lengths} if part.stateful or part.time_aware else {}
+            if part.stateful:
+                (x, new), pullback = part.vjp(x, entry, **options)
+                states += _entries(part, new)
+            else:
+                x, pullback = part.vjp(x, **options)
+            pullbacks.append((part, pullback))
+            need_dx = need_dx or bool(part.parameters())
+        moved_y = None if self.drops_time else moved
+        y = moved_y.scatter(x) if moved_y else x
+
+        def backward(dy: Any = None, dstate: Any = None) -> tuple[Any, Additions]:
+            if moved_y and dy is not None:
+                dy = as_floats("Sequential", "dy", dy, y.dtype)
+                check_shape("Sequential", "dy", dy, y.shape, "the shape of y")
+                dy = moved_y.gather(dy)
+            dx, dstates, additions = self._backward(pullbacks, dy, dstate)
+            dx = moved.scatter(dx) if moved and dx is not None else dx
+            return (dx, dstates), additions
+
+        return (y, tuple(states)), Pullback(self, backward, self.parameters())
+
+    def stream(self, batch_size: int = 1) -> SequentialStream:
+        """Inference step by step on a snapshot of the weights.
+
+        ValueError if a layer is bidirectional; TypeError if a part needs whole sequences.
+        """
+        batch_size = check_size("Sequential.stream", "batch_size", batch_size)
+        streamed = [part for part in self if not isinstance(part, Dropout | LastStep)]
+        steps = [_stream_of(part, batch_size) for part in streamed]
+        return SequentialStream(steps, batch_size, self.batch_first)
+
+    def __repr__(self) -> str:
+        return f"Sequential({', '.join(map(repr, self))})"
+
+    def _backward(
+        self, pullbacks: list[tuple[Module, Any]], dy: Any, dstate: Any
+    ) -> tuple[Any, tuple[Any, ...], Additions]:
+        """Back through all parts; what they add to .grad is left to be done at the end."""
+        dx, additions = dy, Additions()
+        dstates: list[Any] = []
+        entries = self._split("dstate", dstate)
+        for (part, pullback), entry in zip(reversed(pullbacks), reversed(entries), strict=True):
+            if part.stateful:
+                (dx, new), more = compute(pullback, dx, entry)
+                dstates[:0] = _entries(part, new)
+            elif dx is not None:
+                dx, more = compute(pullback, dx)
+            else:  # no gradient came this far
+                continue
+            additions += more
+        return dx, tuple(dstates), additions
+
+    def _move(self, x: Any, lengths: Any, mask: Any) -> tuple[Any, Any, Mask | None]:
+        """x, lengths and mask, with each row's real steps at its front and zeros behind.
+
+        Lengths are a mask, too: what stands behind them must not reach the parts that know of no
+        time, such as a Linear in front, and their weights.
+        """
+        if mask is None and lengths is None:
+            return x, None, None
+        is_ids = np.asarray(x).dtype.kind in "iu"
+        read = as_integers if is_ids else partial(as_floats, dtype=self.dtype)
+        x = read("Sequential", "x", x)
+        shape = x.shape if is_ids else x.shape[:-1]
+        if len(shape) not in (1, 2):
+            raise ValueError(f"Sequential: x has shape {x.shape}, expected a batch or one sequence")
+        if mask is None:
+            mask, lengths = mask_of_lengths("Sequential", lengths, shape, self.batch_first), None
+        moved = read_mask("Sequential", mask, lengths, shape, self.batch_first)
+        assert moved is not None
+        return moved.gather(x), moved.lengths, moved
+
+    def _split(self, name: str, value: Any) -> list[Any]:
+        """A state, or its gradient, as what each part takes of it."""
+        counts = [_num_states(part) for part in self]
+        if value is None:
+            return [None] * len(counts)
+        if not isinstance(value, tuple):
+            raise TypeError(f"Sequential: {name} is {describe(value)}, expected a tuple")
+        if len(value) != sum(counts):
+            raise ValueError(
+                f"Sequential: {name} has {len(value)} entries, "
+                f"expected {sum(counts)}, one per recurrent layer"
+            )
+        rest, entries = iter(value), []
+        for part, count in zip(self, counts, strict=True):
+            taken = tuple(islice(rest, count))
+            entries.append(taken if isinstance(part, Sequential) else taken[0] if count else None)
+        return entries
+
+    def _agreed(self, name: str, default: Any) -> Any:
+        """An attribute that all parts that have it must share."""
+        parts = [m for m in self.modules() if not isinstance(m, Sequential) and hasattr(m, name)]
+        values = {getattr(part, name) for part in parts}
+        if len(values) > 1:
+            listed = ", ".join(f"{type(part).__name__} {getattr(part, name)}" for part in parts)
+            raise ValueError(f"Sequential: the modules disagree in {name}: {listed}")
+        return values.pop() if values else default
+
+    def _check_time_axis(self) -> None:
+        """Refuses what needs a time axis that is gone, or a LastStep with the wrong directions."""
+        front: Recurrent | None = None  # the layer whose features arrive here
+        dropper: Module | None = None  # the part that has taken the time axis away
+        for i, part in enumerate(self):
+            if dropper and (part.time_aware or _num_states(part)):
+                raise ValueError(
+                    f"Sequential: module {i} ({type(part).__name__}) needs the time axis, "
+                    f"which a {type(dropper).__name__} in front has taken away"
+                )
+            if isinstance(part, LastStep) and front:
+                part.check_front(f"Sequential: module {i} (LastStep)", front)
+            dropper = part if part.drops_time else dropper
+            if not isinstance(part, KEEPS_FEATURES):
+                front = part if isinstance(part, Recurrent) else None
+
+
+def _num_states(part: Module) -> int:
+    """How many entries of the state belong to a part."""
+    return part.num_states if isinstance(part, Sequential) else int(part.stateful)
+
+
+def _entries(part: Module, state: Any) -> list[Any]:
+    """The entries that a part's state makes in the whole state."""
+    return list(state) if isinstance(part, Sequential) else [state]
+
+
+def _stream_of(part: Module, batch_size: int) -> Any:
+    """A part's own stream, or a copy of a module that works on each step by itself."""
+    if isinstance(part, Recurrent | Sequential):
+        return part.stream(batch_size)
+    if part.stateful or part.time_aware:
+        raise TypeError(
+            f"Sequential: {type(part).__name__} needs whole sequences: it has no stream"
+        )
+    return copy.deepcopy(part)

@@ -1,0 +1,219 @@
+"""Streams: inference one step at a time, on a snapshot of the weights."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import _core
+from .._base.checks import Array, as_contiguous, as_floats, check_shape, check_size, describe
+from .._base.inputs import Sizes, read_state
+from .._base.runtime import num_threads
+
+
+class Stream(_core.Stream):
+    """What a recurrent layer computes, step by step or chunk by chunk, with the same bits.
+
+    Made by `layer.stream(batch_size=1)`: starts from the zero state, and keeps the weights that
+    the layer had then. Long steps (500,000 weights and more at batch_size 1: an LSTM of
+    256 units, an RNN of 512) are shared among as many threads as were set then. One stream belongs
+    to one thread at a time: a second call during a call is a RuntimeError. `step` is one C call,
+    which turns to `_checked_step` with what it cannot read.
+    """
+
+    __slots__ = ("_layer", "_owner", "batch_size")
+
+    def __init__(
+        self, layer: Sizes, stack: _core.Stack, packed: _core.Packed, batch_size: int
+    ) -> None:
+        self._owner = f"{type(layer).__name__}.stream"
+        self.batch_size = check_size(self._owner, "batch_size", batch_size)
+        self._layer = layer
+        super().__init__(stack, packed, self.batch_size, num_threads())
+
+    def run(self, x: Any) -> Array:
+        """y (T, B, H) of a chunk x (T, B, I), or in the layer's batch_first layout.
+
+        For batch_size 1 also x (T, I), then y is (T, H). Chunks may have any length, 0 included.
+        """
+        layer, owner = self._layer, self._owner
+        x = as_floats(owner, "x", x, layer.dtype)
+        single = x.ndim == 2 and self.batch_size == 1
+        swapped = layer.batch_first and not single
+        x = x[:, None] if single else x
+        if swapped:
+            expected = (self.batch_size, *x.shape[1:2], layer.input_size)
+            check_shape(owner, "x", x, expected, "(batch, time, input_size)")
+            x = as_contiguous(x.swapaxes(0, 1))
+        else:
+            expected = (*x.shape[:1], self.batch_size, layer.input_size)
+            check_shape(owner, "x", x, expected, "(time, batch, input_size)")
+        y = self._run(x, num_threads())
+        if single:
+            return y[:, 0]
+        return as_contiguous(y.swapaxes(0, 1)) if swapped else y
+
+    @property
+    def state(self) -> Any:
+        """The state after the last step: a copy, h (L, B, H), or (h, c) of an LSTM."""
+        h, c = self._get_state()
+        return h if c is None else (h, c)
+
+    @state.setter
+    def state(self, state: Any) -> None:
+        h, c = read_state(self._layer, state, self.batch_size)
+        if h is None:
+            self.reset()
+        else:
+            self._set_state(h, c)
+
+    def _checked_step(self, x_t: Any, out: Array | None) -> Array:
+        """A step whose arrays are checked in words, and copied where the core cannot read them."""
+        layer, owner = self._layer, self._owner
+        x = as_floats(owner, "x", x_t, layer.dtype)
+        single = x.ndim == 1 and self.batch_size == 1
+        x = x[None] if single else x
+        check_shape(owner, "x", x, (self.batch_size, layer.input_size), "(batch, input_size)")
+        y_shape = (layer.output_size,) if single else (self.batch_size, layer.output_size)
+        if out is not None:
+            check_out(owner, out, y_shape, layer.dtype)
+        y = super()._checked_step(x, None)
+        return deliver(y[0] if single else y, out)
+
+
+class SequentialStream:
+    """What a Sequential computes, step by step; made by `model.stream(batch_size=1)`.
+
+    Recurrent layers carry their state. Other modules work on each step by itself, as copies with
+    the weights of that time. Dropout and LastStep pass on what they get: a step's y is the output
+    of the sequence that ended there.
+    """
+
+    def __init__(self, parts: Sequence[Any], batch_size: int, batch_first: bool) -> None:
+        self.batch_size = batch_size
+        self._batch_first = batch_first
+        self._busy = threading.Lock()
+        self._streams = [p for p in parts if isinstance(p, Stream | SequentialStream)]
+        stateful = [isinstance(p, Stream | SequentialStream) for p in parts]
+        both = list(zip(parts, stateful, strict=True))
+        self._steps: list[Callable[[Any], Any]] = [p.step if s else p for p, s in both]
+        self._runs: list[Callable[[Any], Any]] = [p.run if s else p for p, s in both]
+
+    def step(self, x_t: Any, out: Array | None = None) -> Array:
+        """y (B, F) of x_t (B, I), or of integer x_t (B,) in front of an Embedding.
+
+        For batch_size 1 the batch axis may be left out; then y has none. `out` as in Stream. After
+        an error, of whatever part, every state is as it was.
+        """
+        y: Array = self._call(self._step, x_t, out)
+        return y
+
+    def run(self, x: Any) -> Array:
+        """y (T, B, F) of a chunk x (T, B, I) or (T, B) of ids; batch first if the model is."""
+        y: Array = self._call(self._run, x)
+        return y
+
+    @property
+    def state(self) -> tuple[Any, ...]:
+        """A tuple with the state of every recurrent layer, copies."""
+        states: tuple[Any, ...] = self._call(self._get_states)
+        return states
+
+    @state.setter
+    def state(self, state: Any) -> None:
+        self._call(self._set_states, state)
+
+    def reset(self) -> None:
+        """Every recurrent layer back to the zero state."""
+        self.state = None
+
+    def _call(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """work(*arguments), one call at a time and all or nothing."""
+        if not self._busy.acquire(blocking=False):
+            raise RuntimeError(
+                "Sequential.stream: another thread is in a call on this stream, "
+                "expected one call at a time"
+            )
+        try:
+            before = self._get_states()
+            try:
+                return work(*arguments)
+            except BaseException:
+                self._set_states(before)
+                raise
+        finally:
+            self._busy.release()
+
+    def _step(self, x_t: Any, out: Array | None) -> Array:
+        if out is not None:  # a wrong kind before the step; a wrong shape when y's is known
+            check_writeable("Sequential.stream", out)
+        x, single = self._with_batch(x_t, steps=0, axis=0)
+        for step in self._steps:
+            x = step(x)
+        y: Array = x[0] if single else x
+        if out is not None:
+            check_out("Sequential.stream", out, y.shape, y.dtype)
+        return deliver(y, out)
+
+    def _run(self, x: Any) -> Array:
+        axis = 0 if self._batch_first else 1
+        x, single = self._with_batch(x, steps=1, axis=axis)
+        for run in self._runs:
+            x = run(x)
+        y: Array = x
+        return y.squeeze(axis) if single else y
+
+    def _get_states(self) -> tuple[Any, ...]:
+        states: list[Any] = []
+        for stream in self._streams:
+            states += stream.state if isinstance(stream, SequentialStream) else [stream.state]
+        return tuple(states)
+
+    def _set_states(self, state: Any) -> None:
+        count = len(self._get_states())
+        rest = [None] * count if state is None else state
+        if not isinstance(rest, tuple | list) or len(rest) != count:
+            raise ValueError(f"Sequential.stream: state is {state!r}, expected a tuple of {count}")
+        rest = list(rest)
+        for stream in self._streams:
+            if isinstance(stream, SequentialStream):
+                n = len(stream.state)
+                stream.state, rest = tuple(rest[:n]), rest[n:]
+            else:
+                stream.state = rest.pop(0)
+
+    def _with_batch(self, x: Any, steps: int, axis: int) -> tuple[Any, bool]:
+        """x with its batch axis, and whether it had none; integers have no feature axis."""
+        array = np.asarray(x)
+        features = 0 if array.dtype.kind in "iu" else 1
+        if self.batch_size != 1 or array.ndim != steps + features:
+            return x, False
+        if isinstance(x, np.ndarray):
+            return (x[None] if axis == 0 else x[:, None]), True
+        return ([x] if axis == 0 else [[row] for row in x]), True
+
+
+def check_out(owner: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """An array that can receive y."""
+    check_writeable(owner, out)
+    if out.dtype != dtype:
+        raise TypeError(f"{owner}: out has dtype {out.dtype}, expected {dtype}")
+    check_shape(owner, "out", out, shape, "the shape of y")
+
+
+def check_writeable(owner: str, out: Any) -> None:
+    """An array that can receive something."""
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"{owner}: out is {describe(out)}, expected an array")
+    if not (out.flags.writeable and out.flags.c_contiguous and out.flags.aligned):
+        came = "misaligned or not contiguous" if out.flags.writeable else "read-only"
+        raise ValueError(f"{owner}: out is {came}, expected an array that the core can write")
+
+
+def deliver(y: Array, out: Array | None) -> Array:
+    """y itself, or out with y in it."""
+    if out is None:
+        return y
+    out[...] = y
+    return out

@@ -1,0 +1,78 @@
+"""The table that Module.summary prints: layers, output shapes, numbers of parameters."""
+
+from collections.abc import Iterator
+from inspect import signature
+from typing import Any
+
+import numpy as np
+
+from .._base.checks import as_plain_array, check_size
+from .._base.module import Module
+from .._base.parameter import Parameter
+from ._embedding import Embedding
+from ._sequential import Sequential
+
+Row = tuple[str, str, str]
+
+
+def summary(module: Module, x: Any) -> str:
+    """One row for each part that `module` runs on x, or on zeros of the shape x; and the total."""
+    if module.takes_target or _required(module) > 1:
+        name = type(module).__name__
+        raise ValueError(f"{name}.summary: {name} takes more than x, expected a module of x alone")
+    rows: list[Row] = [("layer", "output shape", "parameters")]
+    _, parts = _run(module, _read(module, x), "", set())
+    rows += parts
+    rows.append(("total", "", f"{module.num_parameters():,}"))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = [f"{a:{widths[0]}}  {b:{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
+    rule = "-" * len(lines[0])
+    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+
+def _required(module: Module) -> int:
+    """The number of arguments that a call cannot do without."""
+    parameters = signature(module.__call__).parameters.values()
+    return sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
+
+
+def _read(module: Module, x: Any) -> Any:
+    """The input itself, or zeros of its shape: ids for an Embedding in front."""
+    owner = f"{type(module).__name__}.summary"
+    if not isinstance(x, tuple):
+        return as_plain_array(owner, "x", x, "or a tuple with its shape")
+    shape = tuple(check_size(owner, f"x[{i}]", size) for i, size in enumerate(x))
+    first = module
+    while isinstance(first, Sequential):
+        first = first[0]
+    dtype = next((p.dtype for p in module.parameters()), np.dtype(np.float32))
+    return np.zeros(shape, np.int64 if isinstance(first, Embedding) else dtype)
+
+
+def _run(module: Module, x: Any, name: str, seen: set[int]) -> tuple[Any, list[Row]]:
+    """The module's output, and its parts' rows; what is shared counts where it comes first."""
+    if isinstance(module, Sequential):
+        rows: list[Row] = []
+        for i, part in enumerate(module):
+            x, more = _run(part, x, f"{name}.{i}" if name else str(i), seen)
+            rows += more
+        return x, rows
+    out = module(x)
+    y = out[0] if module.stateful else out
+    return y, list(_rows_of(module, str(np.shape(y)), name, seen))
+
+
+def _rows_of(module: Module, shape: str, name: str, seen: set[int]) -> Iterator[Row]:
+    """A module's row, and those of the parts that it runs itself: their outputs are unseen."""
+    for own, part in module.named_modules():
+        full = ".".join(filter(None, (name, own)))
+        new = {id(p): p for p in vars(part).values() if isinstance(p, Parameter)}
+        count = sum(parameter.size for key, parameter in new.items() if key not in seen)
+        seen.update(new)
+        shown = type(part).__name__ if _is_composed(part) else repr(part)
+        yield f"{full}  {shown}".lstrip(), shape if part is module else "", f"{count:,}"
+
+
+def _is_composed(module: Module) -> bool:
+    """Whether a module has parts, which have rows of their own."""
+    return any(isinstance(value, Module) for value in vars(module).values())

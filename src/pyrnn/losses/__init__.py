@@ -1,0 +1,26 @@
+"""Losses: the mean over the real elements, and its gradient.
+
+    value = loss(y, target, lengths)
+    value, pullback = loss.vjp(y, target, lengths)
+    dy = pullback()            # d value / d y; pullback(dloss) multiplies it by dloss
+
+Real is what `lengths` does not call padding (and no CrossEntropy target is `ignore_index`). What is
+not real is never read and has gradient 0. With nothing real the loss is 0.0 and the gradient zero,
+where torch has NaN. Targets that are NaN or infinite are refused: what is missing has to be said by
+`lengths` or `ignore_index`. The terms are added in float64, one after the other in memory order, so
+that more or less padding gives the same bits.
+"""
+
+from .._base.face import present as _present
+from ._classes import BCEWithLogits as BCEWithLogits
+from ._classes import CrossEntropy as CrossEntropy
+from ._ctc import CTC as CTC
+from ._loss import Loss as Loss
+from ._loss import LossPullback as LossPullback
+from ._regression import MAE as MAE
+from ._regression import MSE as MSE
+from ._regression import GaussianNLL as GaussianNLL
+from ._regression import Huber as Huber
+from ._regression import Quantile as Quantile
+
+_present(globals())

@@ -1,0 +1,138 @@
+"""Constraints of a CRF: which tag may follow which, begin a sequence, end one."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .._base.checks import Array, as_plain_array, describe
+from .._base.targets import Bools
+
+
+def bio_constraints(tag_names: Sequence[str]) -> Bools:
+    """The transitions that the BIO scheme allows, for `CRF(constraints=...)`: (K+1, K+1) of bools.
+
+    `tag_names` are "O" and, for each type of span, "B-type" (begins one), "I-type" (goes on with
+    it) and for BIOES also "E-type" (ends it) and "S-type" (a span of one step). I and E follow
+    only B or I of their type. Where a type has an E, only I and E of it follow its B and I, which
+    cannot end the sequence. Ramshaw & Marcus 1995. ValueError for a name of another form or one
+    that comes twice.
+    """
+    tags = [_parse(i, name) for i, name in enumerate(_as_names(tag_names))]
+    ending = {kind for part, kind in tags if part == "E"}
+    K = len(tags)
+    allowed = np.ones((K + 1, K + 1), bool)
+    allowed[K, :K] = [part not in "IE" for part, _ in tags]
+    for i, (part, kind) in enumerate(tags):
+        opened = part in "BI"
+        must_go_on = opened and kind in ending
+        for j, (next_part, next_kind) in enumerate(tags):
+            goes_on = next_part in "IE"
+            allowed[i, j] = opened and kind == next_kind if goes_on else not must_go_on
+        allowed[i, K] = not must_go_on
+    return allowed
+
+
+class Constraints:
+    """`allowed[i, j]`: tag j may follow tag i; [K, j]: begin; [i, K]: end. None allows all.
+
+    TypeError for what is no array of bools, ValueError for another shape than (K, K) or
+    (K+1, K+1), and if there is no path at all.
+    """
+
+    def __init__(self, owner: str, given: Any, num_tags: int) -> None:
+        self.allowed = None if given is None else _as_mask(owner, given, num_tags)
+        if self.allowed is not None and not _has_path(self.allowed):
+            raise ValueError(
+                f"{owner}: constraints leave no path from a tag that may begin a sequence to one "
+                "that may end it"
+            )
+
+    def apply(self, transitions: Array, start: Array, end: Array) -> tuple[Array, Array, Array]:
+        """The scores, with -inf for what is not allowed."""
+        if self.allowed is None:
+            return transitions, start, end
+        none = transitions.dtype.type(-np.inf)
+        allowed, K = self.allowed, len(start)
+        return (
+            np.where(allowed[:K, :K], transitions, none),
+            np.where(allowed[K, :K], start, none),
+            np.where(allowed[:K, K], end, none),
+        )
+
+    def check_paths(self, owner: str, tags: Array, real: Bools) -> None:
+        """ValueError for tags (T, B) that break the constraints where they are real."""
+        if self.allowed is None or not real.any():
+            return
+        outside = len(self.allowed) - 1
+        tags = np.pad(np.where(real, tags, outside), ((1, 1), (0, 0)), constant_values=outside)
+        before, now = tags[:-1], tags[1:]
+        wrong = ~self.allowed[before, now] & ((before != outside) | (now != outside))
+        if wrong.any():
+            row, step = (int(i) for i in np.argwhere(wrong.T)[0])
+            i, j = int(before[step, row]), int(now[step, row])
+            broken = f"tag {j} may not follow tag {i}"
+            if outside in (i, j):
+                broken = f"tag {min(i, j)} may not {'begin' if i == outside else 'end'} a sequence"
+            raise ValueError(
+                f"{owner}: target of row {row} breaks the constraints at step "
+                f"{step - (j == outside)}: {broken}"
+            )
+
+    def as_lists(self) -> list[list[bool]] | None:
+        """What the constructor takes, as JSON values."""
+        return None if self.allowed is None else self.allowed.tolist()
+
+
+def _as_mask(owner: str, given: Any, num_tags: int) -> Bools:
+    """A copy of a mask, (K+1, K+1)."""
+    mask = as_plain_array(owner, "constraints", given, "of bools")
+    if mask.dtype != bool:
+        raise TypeError(f"{owner}: constraints have dtype {mask.dtype}, expected bools")
+    K = num_tags
+    if mask.shape not in ((K, K), (K + 1, K + 1)):
+        raise ValueError(
+            f"{owner}: constraints have shape {mask.shape}, expected {(K, K)} = (num_tags, "
+            f"num_tags), or {(K + 1, K + 1)} with beginning and end"
+        )
+    allowed = np.ones((K + 1, K + 1), bool)
+    allowed[: len(mask), : len(mask)] = mask
+    return allowed
+
+
+def _has_path(allowed: Bools) -> bool:
+    """Whether a tag that may end a sequence is reached from one that may begin it."""
+    K = len(allowed) - 1
+    reached, fresh = np.zeros(K, bool), allowed[K, :K]
+    while fresh.any():
+        reached = reached | fresh
+        fresh = allowed[:K, :K][fresh].any(axis=0) & ~reached
+    return bool((reached & allowed[:K, K]).any())
+
+
+def _as_names(tag_names: Any) -> list[Any]:
+    """The names, each once."""
+    if isinstance(tag_names, str) or not isinstance(tag_names, Sequence):
+        raise TypeError(f"bio_constraints: tag_names is {describe(tag_names)}, expected a list")
+    names = list(tag_names)
+    if not names:
+        raise ValueError("bio_constraints: tag_names is empty, expected at least one name")
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
+        raise ValueError(f"bio_constraints: tag_names holds {repeated[0]!r} twice")
+    return names
+
+
+def _parse(position: int, name: Any) -> tuple[str, str]:
+    """("B", "PER") of "B-PER", ("O", "") of "O"."""
+    if not isinstance(name, str):
+        raise TypeError(
+            f"bio_constraints: tag_names[{position}] is {describe(name)}, expected a string"
+        )
+    part, dash, kind = name.partition("-")
+    if name != "O" and not (part in ("B", "I", "E", "S") and dash and kind):
+        raise ValueError(
+            f"bio_constraints: tag_names[{position}] is {name!r}, expected 'O' or B, I, E or S "
+            "with a type, such as 'B-PER'"
+        )
+    return part, kind

@@ -1,0 +1,227 @@
+"""CRF: a linear-chain conditional random field, the loss of a tagger and its decoder."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import _core, init
+from .._base.checks import (
+    Array,
+    as_floats,
+    as_lengths,
+    check_choice,
+    check_dtype,
+    check_flag,
+    check_memory,
+    check_size,
+    generator,
+)
+from .._base.module import Additions, Module, Pullback, add_arrays
+from .._base.parameter import Parameter
+from .._base.runtime import num_threads
+from .._base.targets import Bools, class_target, first_wrong, sum_in_order
+from ._constraints import Constraints
+from ._loss import Loss
+
+
+class CRF(Module, Loss):
+    """p(tags | emissions) = exp(score(tags)) / sum over all paths of exp(score(path)), with
+
+    score(tags) = start[tags[0]] + sum over t of emissions[t, tags[t]]
+                  + sum over t of transitions[tags[t-1], tags[t]] + end[tags[T-1]]
+
+    Lafferty et al. 2001. Parameters as pytorch-crf's, drawn from U(-0.1, 0.1): `transitions` (K, K)
+    from a tag to the next, `start_transitions` and `end_transitions` (K,).
+
+    As a loss it is -log p of the target: `crf(emissions, target, lengths)` and
+    `value, pullback = crf.vjp(...)`, whose pullback returns the gradient of the emissions and adds
+    into .grad. `reduction="token_mean"` divides the sum over all sequences by the number of real
+    steps, "mean" by the number of sequences that have any. emissions are (T, B, K), or (B, T, K)
+    with `batch_first`, target is the same without K. `Trainer(model, crf, optimizer)` trains the
+    CRF with the model, in the model's layout; its metrics see the tags that `decode` gives.
+    Averaged weights want the parameters of both: `EMA([*model.parameters(), *crf.parameters()])`.
+
+    `constraints` says which transitions there are: a mask (K, K) of bools, True where the second
+    tag may follow the first, or (K+1, K+1), whose last row says which tags may begin a sequence
+    and whose last column which may end it; see `bio_constraints`. Others have the score -inf
+    whatever the parameters are. ValueError for constraints that allow no path at all, and for a
+    target that breaks them. A row without steps has log-likelihood 0; what stands behind the
+    lengths is never looked at. A NaN in real emissions makes the results of its row NaN.
+    """
+
+    integer_target = True
+    whole_sequences: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        num_tags: int,
+        *,
+        constraints: Any = None,
+        reduction: str = "token_mean",
+        batch_first: bool = False,
+        dtype: Any = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        self.num_tags = check_size("CRF", "num_tags", num_tags)
+        self.reduction = check_choice("CRF", "reduction", reduction, ("token_mean", "mean"))
+        self.batch_first = check_flag("CRF", "batch_first", batch_first)
+        self.dtype = check_dtype("CRF", dtype)
+        rng = generator("CRF", seed)
+        check_memory("CRF", self.num_tags * (self.num_tags + 2), self.dtype)
+        self.constraints = Constraints("CRF", constraints, self.num_tags)
+        self.transitions = Parameter.zeros((self.num_tags, self.num_tags), self.dtype)
+        self.start_transitions = Parameter.zeros((self.num_tags,), self.dtype)
+        self.end_transitions = Parameter.zeros((self.num_tags,), self.dtype)
+        for parameter in self.parameters():
+            init.uniform(parameter, 0.1, generator=rng)
+
+    def __call__(self, emissions: Any, target: Any, lengths: Any = None) -> float:
+        """The mean of -log p(target | emissions)."""
+        emissions, lengths = self._read(emissions, lengths)
+        target, real = self._check(emissions.shape, None, target, lengths)
+        nll = _core.crf_likelihood(
+            emissions, lengths, *self._scores(), target, self.batch_first, num_threads()
+        )
+        return self._mean(nll, self.total_weight(target, real))
+
+    def vjp(  # type: ignore[override]
+        self, emissions: Any, target: Any, lengths: Any = None
+    ) -> tuple[float, Pullback]:
+        """The mean, and a pullback: `d_emissions = pullback(dloss=1.0)`."""
+        emissions, lengths = self._read(emissions, lengths)
+        target, real = self._check(emissions.shape, None, target, lengths)
+        total = self.total_weight(target, real)
+        scale = 1.0 / total if total else 0.0
+        nll, *gradients = _core.crf_gradients(
+            emissions, lengths, *self._scores(), target, scale, self.batch_first, num_threads()
+        )
+
+        def backward(dloss: float = 1.0) -> tuple[Array, Additions]:
+            d_emissions, *d_parameters = gradients
+            if dloss != 1.0:
+                for array in gradients:
+                    _core.scale_in_place(array, float(dloss), num_threads())
+            return d_emissions, add_arrays(parameters, d_parameters)
+
+        parameters = self.parameters()
+        return self._mean(nll, total), Pullback(self, backward, parameters)
+
+    def log_likelihood(self, emissions: Any, target: Any, lengths: Any = None) -> Array:
+        """log p(target | emissions) of each sequence (B,), in float64."""
+        emissions, lengths = self._read(emissions, lengths)
+        target, _ = self._check(emissions.shape, None, target, lengths)
+        return -_core.crf_likelihood(
+            emissions, lengths, *self._scores(), target, self.batch_first, num_threads()
+        )
+
+    def decode(self, emissions: Any, lengths: Any = None, *, return_scores: bool = False) -> Any:
+        """The most probable tags of each sequence (Viterbi): a list of B int64 arrays (T_i,).
+
+        With `return_scores` also the scores of these paths (B,), in float64. Of equal paths the one
+        with the lower last tag, then the one before, and so on. ValueError for a sequence to which
+        constraints and emissions of -inf leave no path.
+        """
+        flag = check_flag("CRF.decode", "return_scores", return_scores)
+        emissions, lengths = self._read(emissions, lengths)
+        paths, scores = self._viterbi(emissions, lengths)
+        tags = [path[:length] for path, length in zip(paths, lengths, strict=True)]
+        return (tags, scores) if flag else tags
+
+    def marginals(self, emissions: Any, lengths: Any = None) -> Array:
+        """The probability of each tag at each step, summed over all paths: as emissions, in their
+        layout; 0 behind the lengths. Errors as `decode`."""
+        emissions, lengths = self._read(emissions, lengths)
+        log_sums, marginals, *_ = _core.crf_gradients(
+            emissions, lengths, *self._scores(), None, 1.0, self.batch_first, num_threads()
+        )
+        self._check_paths(log_sums)
+        return marginals
+
+    def metric_input(self, y: Any, lengths: Any = None) -> Array:
+        """What metrics see of the emissions: 1 for the decoded tag of each real step, else 0."""
+        emissions, lengths = self._read(y, lengths)
+        paths, _ = self._viterbi(emissions, lengths)
+        tags = paths if self.batch_first else paths.T
+        chosen: Array = tags[..., None] == np.arange(self.num_tags)
+        return chosen.astype(self.dtype)
+
+    def check_target(self, y_shape: tuple[int, ...], dtype: Any, target: Any) -> Array:
+        self._check_emissions(y_shape)
+        return class_target("CRF", y_shape, target)
+
+    def check_values(self, y_shape: tuple[int, ...], target: Array, real: Bools) -> Bools:
+        wrong = real & ((target < 0) | (target >= self.num_tags))
+        if wrong.any():
+            raise ValueError(
+                f"CRF: {first_wrong(target, wrong)}, expected 0 <= target < {self.num_tags} tags"
+            )
+        axis = 1 if self.batch_first else 0
+        self.constraints.check_paths("CRF", target.swapaxes(0, axis), real.swapaxes(0, axis))
+        return real
+
+    def total_weight(self, target: Array, real: Bools) -> float:
+        if self.reduction == "token_mean":
+            return float(np.count_nonzero(real))
+        return float(np.count_nonzero(real.any(axis=1 if self.batch_first else 0)))
+
+    def config(self) -> dict[str, Any]:
+        """The constructor's keywords; `constraints` as nested lists."""
+        return {
+            "num_tags": self.num_tags,
+            "constraints": self.constraints.as_lists(),
+            "reduction": self.reduction,
+            "batch_first": self.batch_first,
+            "dtype": self.dtype.name,
+        }
+
+    def _read(self, emissions: Any, lengths: Any) -> tuple[Array, Array]:
+        """Emissions and lengths as the core takes them."""
+        emissions = as_floats("CRF", "emissions", emissions, self.dtype)
+        self._check_emissions(emissions.shape)
+        B, T = emissions.shape[:2] if self.batch_first else emissions.shape[1::-1]
+        known = lengths is not None
+        return emissions, as_lengths("CRF", lengths, B, T) if known else np.full(B, T)
+
+    def _check_emissions(self, shape: tuple[int, ...]) -> None:
+        """ValueError unless emissions have this shape."""
+        if len(shape) != 3 or shape[-1] != self.num_tags:
+            layout = "B, T" if self.batch_first else "T, B"
+            raise ValueError(
+                f"CRF: emissions have shape {shape}, expected ({layout}, {self.num_tags}) = "
+                f"({layout}, num_tags)"
+            )
+
+    def _scores(self) -> tuple[Array, Array, Array]:
+        """(transitions, start, end) with -inf where the constraints forbid them."""
+        return self.constraints.apply(
+            self.transitions.data, self.start_transitions.data, self.end_transitions.data
+        )
+
+    def _viterbi(self, emissions: Array, lengths: Array) -> tuple[Array, Array]:
+        """(paths (B, T), their scores (B,))."""
+        paths, scores = _core.crf_viterbi(
+            emissions, lengths, *self._scores(), self.batch_first, num_threads()
+        )
+        self._check_paths(scores)
+        return paths, scores
+
+    def _check_paths(self, log_weights: Array) -> None:
+        """ValueError for a row whose best path, or all paths together, weigh exp(-inf)."""
+        rows = np.flatnonzero(log_weights == -np.inf)
+        if rows.size:
+            raise ValueError(
+                f"CRF: row {rows[0]} has no path: its emissions and the constraints give all of "
+                "them the score -inf"
+            )
+
+    def _mean(self, nll: Array, total: float) -> float:
+        """The sum over the sequences by what it is divided by."""
+        return sum_in_order(nll) / total if total else 0.0
+
+    def __repr__(self) -> str:
+        shown = {k: v for k, v in self.config().items() if k != "constraints"}
+        if self.constraints.allowed is not None:
+            shown["constraints"] = (
+                f"mask of {np.count_nonzero(~self.constraints.allowed)} forbidden"
+            )
+        return f"CRF({', '.join(f'{k}={v}' for k, v in shown.items())})"

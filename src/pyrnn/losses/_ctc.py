@@ -1,0 +1,218 @@
+"""CTC: the loss of labels without an alignment, and its decoders."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import _core
+from .._base.checks import (
+    SEQUENCES,
+    Array,
+    as_floats,
+    as_integers,
+    as_lengths,
+    check_choice,
+    check_flag,
+    check_shape,
+    check_size,
+)
+from .._base.runtime import num_threads
+from .._base.targets import sum_in_order
+from ._loss import Loss, LossPullback
+
+Labels = tuple[Array, float]  # a labelling and its log-probability
+
+
+class CTC(Loss):
+    """-log of the probability that softmax(y) gives to all alignments of the target's labels.
+
+    Graves et al. 2006. y are logits (T, B, C), or (B, T, C) with `batch_first`; class `blank` says
+    that no label is emitted. An alignment has one class for each of a row's steps; without its
+    repetitions, then without its blanks, it is the target. Hence a target needs as many steps as it
+    has labels, and one more between two equal ones.
+
+    `loss(y, target, lengths, target_lengths)`; target is a list of B sequences of labels, each of
+    its own length, or an array (B, S), whose rows have S labels, or the first `target_lengths`.
+    `reduction="mean"` divides each row's loss by its number of labels (at least 1), then takes the
+    mean over the rows, as torch.nn.CTCLoss; "sequence_mean" is the mean of the rows' losses.
+
+    With a Trainer targets are a list of arrays, or an array whose rows have S labels each, and the
+    model's output has x's time axis; metrics that compare y with targets step by step do not fit.
+
+    ValueError for labels that are `blank` or outside [0, C), and for a target that needs more
+    steps than its row has; with `zero_infinity` such a row, and one whose logits of -inf leave no
+    alignment, has loss 0 and gradient 0. Sums over alignments are made in y's dtype, their
+    logarithms taken off step by step and added in float64.
+    """
+
+    integer_target = True
+    ragged_target: ClassVar[bool] = True
+    whole_sequences: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        blank: int = 0,
+        *,
+        reduction: str = "mean",
+        zero_infinity: bool = False,
+        batch_first: bool = False,
+    ) -> None:
+        super().__init__(batch_first=batch_first)
+        self.blank = check_size("CTC", "blank", blank, minimum=0)
+        self.reduction = check_choice("CTC", "reduction", reduction, ("mean", "sequence_mean"))
+        self.zero_infinity = check_flag("CTC", "zero_infinity", zero_infinity)
+
+    def __call__(
+        self, y: Any, target: Any, lengths: Any = None, target_lengths: Any = None
+    ) -> float:
+        """The mean over the sequences."""
+        return self._run(y, target, lengths, target_lengths, need_gradient=False)[0]
+
+    def vjp(
+        self, y: Any, target: Any, lengths: Any = None, target_lengths: Any = None
+    ) -> tuple[float, LossPullback]:
+        """The mean, and a pullback: `dy = pullback(dloss=1.0)`."""
+        value, dy = self._run(y, target, lengths, target_lengths, need_gradient=True)
+        assert dy is not None
+        return value, LossPullback("CTC", dy)
+
+    def count(self, y_shape: tuple[int, ...], target: Any, lengths: Any = None) -> int:
+        """The number of sequences; checks as a call."""
+        lengths = _read_lengths("CTC", y_shape, lengths, self.batch_first)
+        self._read_target(y_shape, target, lengths, None)
+        return len(lengths)
+
+    def batch_weight(self, y_shape: tuple[int, ...], target: Any, lengths: Any = None) -> float:
+        return float(self.count(y_shape, target, lengths))
+
+    def _run(
+        self, y: Any, target: Any, lengths: Any, target_lengths: Any, *, need_gradient: bool
+    ) -> tuple[float, Array | None]:
+        """The mean, and where it is needed its gradient."""
+        y = as_floats("CTC", "y", y, None)
+        lengths = _read_lengths("CTC", y.shape, lengths, self.batch_first)
+        labels, counts = self._read_target(y.shape, target, lengths, target_lengths)
+        weights = np.full(len(lengths), 1.0 / max(1, len(lengths)))
+        if self.reduction == "mean":
+            weights /= np.maximum(counts, 1)
+        losses, dy = _core.ctc_loss(
+            y, lengths, labels, counts, weights.astype(y.dtype), self.blank, self.zero_infinity,
+            need_gradient, self.batch_first, num_threads(),
+        )  # fmt: skip
+        with np.errstate(invalid="ignore"):
+            return sum_in_order(losses * weights), dy
+
+    def _read_target(
+        self, y_shape: tuple[int, ...], target: Any, lengths: Array, target_lengths: Any
+    ) -> tuple[Array, Array]:
+        """Labels (B, S), 0 behind each row's own, and their numbers (B,); everything checked."""
+        C = y_shape[-1]
+        if self.blank >= C:
+            raise ValueError(f"CTC: blank is {self.blank}, expected less than {C} classes")
+        labels, counts = _as_labels(target, target_lengths, len(lengths))
+        real = np.arange(labels.shape[1]) < counts[:, None]
+        labels = np.where(real, labels, 0)
+        wrong = np.argwhere(real & ((labels < 0) | (labels >= C) | (labels == self.blank)))
+        if wrong.size:
+            row, s = (int(i) for i in wrong[0])
+            raise ValueError(
+                f"CTC: target[{row}][{s}] is {labels[row, s]}, expected 0 <= label < {C} classes, "
+                f"not the blank {self.blank}"
+            )
+        if not self.zero_infinity:
+            _check_steps(labels, counts, lengths, real)
+        return labels, counts
+
+
+def ctc_greedy(
+    logits: Any, lengths: Any = None, *, blank: int = 0, batch_first: bool = False
+) -> list[Labels]:
+    """(labels, log-probability) for each row: those of the most probable single alignment.
+
+    logits are (T, B, C), or (B, T, C) with `batch_first`; labels an int64 array. The probability is
+    that of this alignment alone. Of equal classes the first. TypeError or ValueError for what does
+    not fit.
+    """
+    rows = _decode("ctc_greedy", logits, lengths, blank, 0, batch_first)
+    return [row[0] for row in rows]
+
+
+def ctc_beam(
+    logits: Any,
+    lengths: Any = None,
+    *,
+    beam_width: int,
+    blank: int = 0,
+    batch_first: bool = False,
+) -> list[list[Labels]]:
+    """Prefix beam search: for each row up to `beam_width` of (labels, log-probability), best first.
+
+    Hannun et al. 2014. The probability is the sum over the alignments that stayed in the beam,
+    which is exact where the beam holds all prefixes. Inputs as `ctc_greedy`; ValueError unless
+    beam_width >= 1.
+    """
+    beam_width = check_size("ctc_beam", "beam_width", beam_width)
+    return _decode("ctc_beam", logits, lengths, blank, beam_width, batch_first)
+
+
+def _decode(
+    owner: str, logits: Any, lengths: Any, blank: Any, beam_width: int, batch_first: Any
+) -> list[list[Labels]]:
+    """Checks, and the core's decoder."""
+    batch_first = check_flag(owner, "batch_first", batch_first)
+    logits = as_floats(owner, "logits", logits, None)
+    lengths = _read_lengths(owner, logits.shape, lengths, batch_first)
+    blank = check_size(owner, "blank", blank, minimum=0, maximum=logits.shape[-1] - 1)
+    return _core.ctc_decode(logits, lengths, blank, beam_width, batch_first, num_threads())
+
+
+def _read_lengths(owner: str, shape: tuple[int, ...], lengths: Any, batch_first: bool) -> Array:
+    """The lengths (B,) of logits of this shape."""
+    if len(shape) != 3 or shape[-1] == 0:
+        layout = "(B, T, C)" if batch_first else "(T, B, C)"
+        raise ValueError(f"{owner}: logits have shape {shape}, expected {layout} with C >= 1")
+    B, T = shape[:2] if batch_first else shape[1::-1]
+    return np.full(B, T) if lengths is None else as_lengths(owner, lengths, B, T)
+
+
+def _as_labels(target: Any, target_lengths: Any, B: int) -> tuple[Array, Array]:
+    """Labels (B, S) and their numbers (B,) of a ragged list or an array."""
+    if isinstance(target, SEQUENCES) and target_lengths is None:
+        rows = [as_integers("CTC", f"target[{i}]", row) for i, row in enumerate(target)]
+        wrong = [i for i, row in enumerate(rows) if row.ndim != 1]
+        if wrong or len(rows) != B:
+            came = f"target[{wrong[0]}] of shape {rows[wrong[0]].shape}" if wrong else len(rows)
+            raise ValueError(f"CTC: target holds {came}, expected {B} sequences of labels")
+        counts = np.array([len(row) for row in rows], np.int64)
+        labels = np.zeros((B, int(counts.max(initial=0))), np.int64)
+        for to, row in zip(labels, rows, strict=True):
+            to[: len(row)] = row
+        return labels, counts
+    labels = as_integers("CTC", "target", target)
+    if labels.ndim != 2:
+        raise ValueError(f"CTC: target has shape {labels.shape}, expected ({B}, S)")
+    S = labels.shape[1]
+    check_shape("CTC", "target", labels, (B, S), "(batch, labels)")
+    if target_lengths is None:
+        return labels, np.full(B, S)
+    counts = as_integers("CTC", "target_lengths", target_lengths).copy()
+    check_shape("CTC", "target_lengths", counts, (B,), "(batch,)")
+    outside = np.flatnonzero((counts < 0) | (counts > S))
+    if outside.size:
+        raise ValueError(
+            f"CTC: target_lengths[{outside[0]}] is {counts[outside[0]]}, expected 0 to {S} labels"
+        )
+    return labels, counts
+
+
+def _check_steps(labels: Array, counts: Array, lengths: Array, real: Array) -> None:
+    """ValueError for a row with too few steps for its labels."""
+    repeats = (real[:, 1:] & (labels[:, 1:] == labels[:, :-1])).sum(axis=1)
+    short = np.flatnonzero(counts + repeats > lengths)
+    if short.size:
+        row = int(short[0])
+        raise ValueError(
+            f"CTC: target[{row}] has {counts[row]} labels, {repeats[row]} of them equal to the one "
+            f"before, which need {counts[row] + repeats[row]} steps; row {row} has {lengths[row]} "
+            "(zero_infinity=True leaves such rows out)"
+        )

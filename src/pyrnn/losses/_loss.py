@@ -1,0 +1,128 @@
+"""Loss, the base of all losses, and what its vjp returns."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import _core
+from .._base.checks import Array, as_floats, check_flag
+from .._base.runtime import num_threads
+from .._base.targets import Bools, check_finite, float_target, real_elements, sum_in_order
+
+
+class LossPullback:
+    """dy of one loss, handed out once."""
+
+    def __init__(self, owner: str, dy: Array) -> None:
+        self._owner = owner
+        self._dy: Array | None = dy
+
+    def __call__(self, dloss: float = 1.0) -> Array:
+        """dloss * d loss / d y. RuntimeError the second time."""
+        dy, self._dy = self._dy, None
+        if dy is None:
+            raise RuntimeError(f"{self._owner}: this pullback was called before; call vjp again")
+        if dloss != 1.0:
+            _core.scale_in_place(dy, float(dloss), num_threads())
+        return dy
+
+
+class Loss:
+    """Base of the losses: checks, what is real, the mean.
+
+    y has dtype float32 or float64; it is (T, B, ...), or (B, T, ...) with `batch_first`, when
+    `lengths` (B,) is given, and of any shape otherwise. TypeError or ValueError for what does not
+    fit. A subclass writes `check_target`, `check_values` and `terms`.
+    """
+
+    integer_target = False  # whether targets are class numbers; else they have y's dtype
+    ragged_target: ClassVar[bool] = False  # whether targets have lengths of their own, not x's
+    whole_sequences: ClassVar[bool] = False  # whether no sequence may be cut into pieces
+
+    def __init__(self, *, batch_first: bool = False) -> None:
+        self.batch_first = check_flag(type(self).__name__, "batch_first", batch_first)
+
+    def __call__(self, y: Any, target: Any, lengths: Any = None) -> float:
+        """The mean over the real elements."""
+        return self._evaluate(y, target, lengths)[0]
+
+    def vjp(self, y: Any, target: Any, lengths: Any = None) -> tuple[float, LossPullback]:
+        """The mean, and a pullback: `dy = pullback(dloss=1.0)`."""
+        value, dy = self._evaluate(y, target, lengths)
+        return value, LossPullback(type(self).__name__, dy)
+
+    def count(self, y_shape: tuple[int, ...], target: Any, lengths: Any = None) -> int:
+        """The number of real elements.
+
+        Checks `target` and `lengths` against the shape of y, with the errors of a call.
+        """
+        return int(np.count_nonzero(self._check_alone(y_shape, target, lengths)[1]))
+
+    def batch_weight(self, y_shape: tuple[int, ...], target: Any, lengths: Any = None) -> float:
+        """What the loss is divided by: this batch's weight in a mean over batches.
+
+        The number of real elements, or with class weights the sum of theirs. Checks as `count`.
+        """
+        return float(self.total_weight(*self._check_alone(y_shape, target, lengths)))
+
+    def metric_input(self, y: Any, lengths: Any = None) -> Any:
+        """What metrics are given for the model's output y: y itself, unless the loss decodes it."""
+        return y
+
+    def check_target(self, y_shape: tuple[int, ...], dtype: Any, target: Any) -> Array:
+        """The target as the core takes it, its shape checked against y's."""
+        raise NotImplementedError
+
+    def check_values(self, y_shape: tuple[int, ...], target: Array, real: Bools) -> Bools:
+        """Checks the real targets' values; returns `real` less the elements to be ignored."""
+        raise NotImplementedError
+
+    def total_weight(self, target: Array, real: Bools) -> float:
+        """What the sum over the real elements is divided by."""
+        return float(np.count_nonzero(real))
+
+    def terms(self, y: Array, target: Array, real: Bools, scale: float) -> tuple[Array, Array]:
+        """(scale * the loss of each element, scale * its derivative), 0 where not real."""
+        raise NotImplementedError
+
+    def _evaluate(self, y: Any, target: Any, lengths: Any) -> tuple[float, Array]:
+        """The mean and its gradient."""
+        y = as_floats(type(self).__name__, "y", y, None)
+        target, real = self._check(y.shape, y.dtype, target, lengths)
+        total = self.total_weight(target, real)
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite y: NaN is the answer
+            losses, dy = self.terms(y, target, real, 1.0 / total if total else 0.0)
+        return sum_in_order(losses), dy.reshape(y.shape)
+
+    def _check_alone(
+        self, y_shape: tuple[int, ...], target: Any, lengths: Any
+    ) -> tuple[Array, Bools]:
+        """`_check` where there is no y yet."""
+        dtype = None if self.integer_target else np.asarray(target).dtype
+        return self._check(y_shape, dtype, target, lengths)
+
+    def _check(
+        self, y_shape: tuple[int, ...], dtype: Any, target: Any, lengths: Any
+    ) -> tuple[Array, Bools]:
+        """The target and which of its elements are real, everything checked."""
+        target = self.check_target(y_shape, dtype, target)
+        real = real_elements(type(self).__name__, target.shape, lengths, self.batch_first)
+        return target, self.check_values(y_shape, target, real)
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({options})"
+
+
+class ElementLoss(Loss):
+    """A loss that compares y with a target of the same shape and dtype, element by element.
+
+    The target may lack y's last axis when that has size 1.
+    """
+
+    def check_target(self, y_shape: tuple[int, ...], dtype: Any, target: Any) -> Array:
+        return float_target(type(self).__name__, y_shape, dtype, target)
+
+    def check_values(self, y_shape: tuple[int, ...], target: Array, real: Bools) -> Bools:
+        check_finite(type(self).__name__, target, real)
+        return real

@@ -1,0 +1,18 @@
+"""Metrics: accumulated over batches, exact, padding never counts.
+
+metric = pyrnn.metrics.F1("macro")
+for ...: metric.update(y, target, lengths)
+metric.name, metric.value           # "f1_macro", a float; NaN before the first batch
+metric.reset()
+"""
+
+from .._base.face import present as _present
+from ._classes import F1 as F1
+from ._classes import Accuracy as Accuracy
+from ._classes import Perplexity as Perplexity
+from ._metric import Metric as Metric
+from ._regression import MAE as MAE
+from ._regression import MASE as MASE
+from ._regression import RMSE as RMSE
+
+_present(globals())

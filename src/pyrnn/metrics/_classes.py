@@ -1,0 +1,160 @@
+"""Metrics of classifiers and language models: Accuracy, F1 and Perplexity."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import _core
+from .._base.checks import MAX_INT64, Array, as_integers, as_plain_array, check_choice, check_size
+from .._base.runtime import num_threads
+from .._base.targets import Bools, check_classes, class_target, sum_in_order
+from ._metric import Metric, ratio
+
+
+class _ClassMetric(Metric):
+    """A metric of the predicted class.
+
+    y (..., C) with C >= 2 are scores for class numbers target (...): the largest is predicted, the
+    first of equals. y of the target's own shape, or with a last axis of 1 more, are logits of class
+    1: it is predicted where y > 0. A target may be floats if they are whole (0.0 and 1.0, as
+    BCEWithLogits takes them). Targets that are `ignore_index` do not count; where y has a NaN no
+    class is predicted.
+    """
+
+    def __init__(self, *, ignore_index: int = -100, batch_first: bool = False) -> None:
+        self.ignore_index = check_size(
+            type(self).__name__, "ignore_index", ignore_index, minimum=-(2**63), maximum=MAX_INT64
+        )
+        super().__init__(batch_first=batch_first)
+
+    def add(self, y: Array, target: Any, lengths: Any) -> None:
+        owner = type(self).__name__
+        classes = _as_classes(owner, target)
+        if y.shape in (classes.shape, (*classes.shape, 1)):
+            C, predicted = 2, np.where(np.isnan(y), -1, y > 0).reshape(classes.shape)
+        else:
+            class_target(owner, y.shape, classes)
+            C = y.shape[-1]
+            predicted = np.where(np.isnan(y).any(axis=-1), -1, y.argmax(axis=-1))
+        real = self.real(classes, lengths)
+        real = check_classes(owner, classes, real, C, self.ignore_index)
+        self.add_classes(predicted[real], classes[real], C)
+
+    def add_classes(self, predicted: Array, classes: Array, C: int) -> None:
+        """Adds the real elements, predicted and true; C is the number of classes."""
+        raise NotImplementedError
+
+
+class Accuracy(_ClassMetric):
+    """The share of targets whose class is predicted.
+
+    y (..., C) scores for class numbers target (...), or logits of class 1 in the target's shape.
+    TypeError or ValueError for targets that are no classes of y and for shapes that do not fit.
+    """
+
+    name = "accuracy"
+
+    def reset(self) -> None:
+        self.right, self.count = 0, 0
+
+    @property
+    def value(self) -> float:
+        return ratio(self.right, self.count)
+
+    def add_classes(self, predicted: Array, classes: Array, C: int) -> None:
+        self.right += int(np.count_nonzero(predicted == classes))
+        self.count += classes.size
+
+
+class F1(_ClassMetric):
+    """2 * precision * recall / (precision + recall) = tp / (tp + (fp + fn) / 2).
+
+    van Rijsbergen 1979; as scikit-learn's f1_score. average="binary": of class 1 of two; "macro":
+    the mean over the classes that occur, predicted or true; "micro": of all classes' counts
+    together. 0 where no element is a true positive, NaN where there is nothing to count. Inputs
+    and errors as Accuracy's; ValueError for "binary" with more than two classes, and for a number
+    of classes that changes.
+    """
+
+    def __init__(
+        self, average: str = "binary", *, ignore_index: int = -100, batch_first: bool = False
+    ) -> None:
+        self.average = check_choice("F1", "average", average, ("binary", "macro", "micro"))
+        self.name = "f1" if average == "binary" else f"f1_{average}"
+        super().__init__(ignore_index=ignore_index, batch_first=batch_first)
+
+    def reset(self) -> None:
+        self.true_positives = self.predicted = self.true = np.zeros(0, np.int64)
+
+    @property
+    def value(self) -> float:
+        tp, either = self.true_positives, self.predicted + self.true  # fp + fn + 2 tp
+        if self.average == "micro":
+            return ratio(2 * int(tp.sum()), int(either.sum()))
+        if self.average == "binary":
+            return ratio(2 * tp[1], either[1]) if tp.size else math.nan
+        occurring = either > 0
+        scores = 2 * tp[occurring] / either[occurring]
+        return ratio(math.fsum(scores), scores.size)
+
+    def add_classes(self, predicted: Array, classes: Array, C: int) -> None:
+        if self.average == "binary" and C != 2:
+            raise ValueError(f"F1: y has {C} classes, expected 2 for average 'binary'")
+        if self.true.size not in (0, C):
+            raise ValueError(f"F1: y has {C} classes, those before had {self.true.size}")
+        some = predicted[predicted >= 0]
+        counted = [
+            np.bincount(of, minlength=C) for of in (classes[predicted == classes], some, classes)
+        ]
+        if self.true.size:
+            counted[0] += self.true_positives
+            counted[1] += self.predicted
+            counted[2] += self.true
+        self.true_positives, self.predicted, self.true = counted
+
+
+class Perplexity(Metric):
+    """exp(mean of -log softmax(y)[target]): logits y (..., C), class numbers target (...).
+
+    Jelinek et al. 1977. Targets that are `ignore_index` do not count. TypeError unless targets are
+    integers, ValueError for one outside [0, C) and for shapes that do not fit.
+    """
+
+    name = "perplexity"
+
+    def __init__(self, *, ignore_index: int = -100, batch_first: bool = False) -> None:
+        self.ignore_index = check_size(
+            "Perplexity", "ignore_index", ignore_index, minimum=-(2**63), maximum=MAX_INT64
+        )
+        super().__init__(batch_first=batch_first)
+
+    def reset(self) -> None:
+        self.total, self.count = 0.0, 0
+
+    @property
+    def value(self) -> float:
+        with np.errstate(over="ignore"):
+            return float(np.exp(np.float64(ratio(self.total, self.count))))
+
+    def add(self, y: Array, target: Any, lengths: Any) -> None:
+        classes = class_target("Perplexity", y.shape, target)
+        real = self.real(classes, lengths)
+        real = check_classes("Perplexity", classes, real, y.shape[-1], self.ignore_index)
+        self.total = sum_in_order(_nll(y[real], classes[real]), self.total)
+        self.count += int(np.count_nonzero(real))
+
+
+def _nll(rows: Array, classes: Array) -> Array:
+    """-log softmax(rows)[classes] of each row."""
+    ones = np.ones(len(rows), rows.dtype)
+    return _core.cross_entropy(np.ascontiguousarray(rows), classes, ones, None, num_threads())[0]
+
+
+def _as_classes(owner: str, target: Any) -> Array:
+    """Class numbers as int64; whole floats are taken for them."""
+    array = as_plain_array(owner, "target", target, "of integers")
+    if array.dtype.kind != "f":
+        return as_integers(owner, "target", target)
+    whole: Bools = np.isfinite(array) & (np.trunc(array) == array) & (np.abs(array) < 2**53)
+    return np.where(whole, array, -1).astype(np.int64)  # -1 is no class: an error where real

@@ -1,0 +1,65 @@
+"""Metric, the base of all metrics."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .._base.checks import Array, as_floats, check_flag
+from .._base.targets import Bools, check_finite, float_target, real_elements
+
+
+class Metric:
+    """Base of the metrics: takes batches, knows the value over all of them.
+
+    `update(y, target, lengths=None)` adds a batch, `value` is the metric over all batches since the
+    start or `reset()`, NaN before the first; `name` is a word for tables. y and target are as a
+    loss takes them: (T, B, ...), or (B, T, ...) with `batch_first`, when `lengths` (B,) is given.
+    Padding is never read and never counts. Counts are integers and sums float64, added one after
+    the other, so that a cut into other batches of the same order changes no bit.
+
+    A subclass writes `name`, `reset`, `value` and `add`.
+    """
+
+    name = ""
+    ragged_target: ClassVar[bool] = False  # whether it takes targets of lengths of their own
+
+    def __init__(self, *, batch_first: bool = False) -> None:
+        self.batch_first = check_flag(type(self).__name__, "batch_first", batch_first)
+        self.reset()
+
+    @property
+    def value(self) -> float:
+        """The metric over all batches so far, NaN if there is nothing yet."""
+        raise NotImplementedError
+
+    def reset(self) -> None:
+        """Forgets all batches."""
+        raise NotImplementedError
+
+    def update(self, y: Any, target: Any, lengths: Any = None) -> None:
+        """Adds a batch; TypeError or ValueError, with nothing added, for what does not fit."""
+        self.add(as_floats(type(self).__name__, "y", y, None), target, lengths)
+
+    def add(self, y: Array, target: Any, lengths: Any) -> None:
+        """Adds a batch whose y is an array of floats."""
+        raise NotImplementedError
+
+    def real(self, target: Array, lengths: Any) -> Bools:
+        """True where the target is no padding."""
+        return real_elements(type(self).__name__, target.shape, lengths, self.batch_first)
+
+    def read_floats(self, y: Array, target: Any, lengths: Any) -> tuple[Array, Bools]:
+        """A checked target of y's shape, and which of its elements are real."""
+        target = float_target(type(self).__name__, y.shape, y.dtype, target)
+        real = self.real(target, lengths)
+        check_finite(type(self).__name__, target, real)
+        return target, real
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name} = {self.value:g})"
+
+
+def ratio(total: float, count: float) -> float:
+    """total / count; NaN for 0 / 0, infinite for more over nothing."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.float64(total) / np.float64(count))

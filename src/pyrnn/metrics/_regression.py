@@ -1,0 +1,133 @@
+"""Metrics of regressions and forecasts: MAE, RMSE and MASE."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .._base.checks import Array, as_floats, check_size
+from .._base.targets import Bools, check_finite, sum_in_order
+from ._metric import Metric, ratio
+
+
+class _ErrorMetric(Metric):
+    """A mean over the elements of something of y - target.
+
+    y and target are floats of one shape; the target may lack y's last axis when that has size 1.
+    """
+
+    def reset(self) -> None:
+        self.total, self.count = 0.0, 0
+
+    def add(self, y: Array, target: Any, lengths: Any) -> None:
+        target, real = self.read_floats(y, target, lengths)
+        self.add_errors(y, target, real)
+
+    def add_errors(self, y: Array, target: Array, real: Bools) -> None:
+        """Adds the real elements."""
+        with np.errstate(over="ignore", invalid="ignore"):  # an infinite y: that is the answer
+            error = np.subtract(y[real], target[real], dtype=np.float64)
+            self.total = sum_in_order(self.of_error(error), self.total)
+        self.count += error.size
+
+    def of_error(self, error: Array) -> Array:
+        """What is summed, of errors in float64."""
+        return np.abs(error)
+
+
+class MAE(_ErrorMetric):
+    """The mean of |y - target|. TypeError or ValueError for targets that do not fit y or are not
+    finite."""
+
+    name = "mae"
+
+    @property
+    def value(self) -> float:
+        return ratio(self.total, self.count)
+
+
+class RMSE(_ErrorMetric):
+    """The root of the mean of (y - target)^2. Errors as MAE's."""
+
+    name = "rmse"
+
+    def of_error(self, error: Array) -> Array:
+        return np.square(error)
+
+    @property
+    def value(self) -> float:
+        return math.sqrt(ratio(self.total, self.count))
+
+
+class MASE(_ErrorMetric):
+    """The mean of |y - target| over the mean of |s_t - s_{t-m}|, m the seasonality.
+
+    Hyndman & Koehler 2006: 1 is as good as to repeat what was one season ago. The series s is
+    `train`, the data that the model was trained on: (T,), or (N, T) with the sample first, or a
+    list of such series (T,), each of more than m steps. Without `train` the targets themselves are
+    the series: they need a time axis, (T, B, ...) or (B, T, ...) with `batch_first`, and steps
+    behind the m-th. NaN before there is a difference of the series, infinite if all are 0.
+
+    ValueError for a series of m steps or fewer, or one that is not finite; else errors as MAE's.
+    """
+
+    name = "mase"
+
+    def __init__(
+        self, seasonality: int = 1, *, train: Any = None, batch_first: bool = False
+    ) -> None:
+        self.seasonality = check_size("MASE", "seasonality", seasonality)
+        self._train = None if train is None else self._of_train(train)
+        super().__init__(batch_first=batch_first)
+
+    def reset(self) -> None:
+        super().reset()
+        self.naive_total, self.naive_count = self._train or (0.0, 0)
+
+    @property
+    def needs_time(self) -> bool:
+        """Whether the targets must have a time axis."""
+        return self._train is None
+
+    @property
+    def value(self) -> float:
+        naive = ratio(self.naive_total, self.naive_count)
+        return ratio(ratio(self.total, self.count), naive)
+
+    def add_errors(self, y: Array, target: Array, real: Bools) -> None:
+        if self._train is None:
+            if target.ndim < 2:
+                raise ValueError(
+                    f"MASE: target has shape {target.shape}, expected a time axis, "
+                    "(time, batch, ...), or the argument train"
+                )
+            self._add_naive(*((target, real) if self.batch_first else (_swap(target), _swap(real))))
+        super().add_errors(y, target, real)
+
+    def _add_naive(self, series: Array, real: Bools) -> None:
+        """Adds the differences over a season of series (N, T, ...); padding is behind."""
+        m, pairs = self.seasonality, real[:, self.seasonality :]
+        terms = np.subtract(series[:, m:][pairs], series[:, :-m][pairs], dtype=np.float64)
+        self.naive_total = sum_in_order(np.abs(terms), self.naive_total)
+        self.naive_count += terms.size
+
+    def _of_train(self, train: Any) -> tuple[float, int]:
+        """(the sum of the differences over a season, their number)."""
+        self.naive_total, self.naive_count = 0.0, 0
+        several = isinstance(train, list) and any(np.ndim(series) for series in train)
+        for series in train if several else [train]:
+            array = as_floats("MASE", "train", series, None)
+            if array.ndim not in (1, 2) or array.shape[-1] <= self.seasonality:
+                raise ValueError(
+                    f"MASE: train has a series of shape {array.shape}, expected (T,) or (N, T) "
+                    f"with more than {self.seasonality} = seasonality steps"
+                )
+            real = np.ones(array.shape, bool)
+            check_finite("MASE", array, real)
+            self._add_naive(np.atleast_2d(array), np.atleast_2d(real))
+        return self.naive_total, self.naive_count
+
+
+def _swap(array: Array) -> Array:
+    """(T, B, ...) as (B, T, ...)."""
+    return array.swapaxes(0, 1)

@@ -1,0 +1,27 @@
+"""Optimizers, with torch's equations and defaults, averaged weights, schedules and clipping.
+
+An optimizer has no parameters of its own: `step` is told which to update, and keeps what it
+remembers of each by name. Its `groups` give some parameters other options. A new one subclasses
+Optimizer (see there). A schedule multiplies the learning rates of an optimizer; EMA keeps an
+average of the weights.
+"""
+
+from .._base.face import present as _present
+from ._adam import Adam as Adam
+from ._adam import AdamW as AdamW
+from ._adam import NAdam as NAdam
+from ._clipping import clip_grad_norm as clip_grad_norm
+from ._clipping import clip_grad_value as clip_grad_value
+from ._ema import EMA as EMA
+from ._on_plateau import OnPlateau as OnPlateau
+from ._optimizer import Optimizer as Optimizer
+from ._root_mean_square import Adagrad as Adagrad
+from ._root_mean_square import RMSprop as RMSprop
+from ._schedule import Schedule as Schedule
+from ._schedules import Cosine as Cosine
+from ._schedules import OneCycle as OneCycle
+from ._schedules import Step as Step
+from ._schedules import Warmup as Warmup
+from ._sgd import SGD as SGD
+
+_present(globals())

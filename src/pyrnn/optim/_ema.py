@@ -1,0 +1,104 @@
+"""EMA: an exponential moving average of the weights."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from .._base.checks import Array, check_probability, check_size
+from .._base.parameter import Parameter
+from ._optimizer import Parameters, named_parameters
+
+
+class EMA:
+    """average = decay * average + (1 - decay) * weights, at every `update()`.
+
+    Polyak & Juditsky 1992 for the idea; torch.optim.swa_utils.AveragedModel with
+    get_ema_multi_avg_fn: the first update copies the weights. `parameters` is a Module or
+    Parameters, whose number, order and shapes stay.
+
+        ema = pyrnn.optim.EMA(model.parameters(), decay=0.999)
+        ...; optimizer.step(model); ema.update()
+        with ema.applied():
+            model(x)            # with the averages
+
+    ValueError unless 0 <= decay <= 1.
+    """
+
+    def __init__(self, parameters: Parameters, decay: float = 0.999) -> None:
+        self.decay = check_probability("EMA", "decay", decay)
+        self.updates = 0
+        self._parameters = dict(named_parameters("EMA", parameters))
+        self._averages = {name: p.data.copy() for name, p in self._parameters.items()}
+        self._applied = False
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """What is averaged."""
+        return list(self._parameters.values())
+
+    def update(self) -> None:
+        """Takes the weights, as they are now, into the averages; RuntimeError inside `applied`."""
+        self._refuse_if_applied("update")
+        for name, average in self._averages.items():
+            weights = self._parameters[name].data
+            if self.updates:
+                difference = weights - average
+                difference *= average.dtype.type(1.0 - self.decay)
+                average += difference
+            else:
+                average[...] = weights
+        self.updates += 1
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Inside, the parameters hold the averages; behind it, what they held before.
+
+        What is written to them inside is lost. RuntimeError for one inside another.
+        """
+        self._refuse_if_applied("applied")
+        kept = {name: parameter.data.copy() for name, parameter in self._parameters.items()}
+        self._applied = True
+        try:
+            self._write(self._averages)
+            yield
+        finally:
+            self._write(kept)
+            self._applied = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Copies: {"decay": float, "updates": int, "averages": {name: array}}."""
+        averages = {name: array.copy() for name, array in self._averages.items()}
+        return {"decay": self.decay, "updates": self.updates, "averages": averages}
+
+    def load_state_dict(self, mapping: Mapping[str, Any]) -> None:
+        """Takes over a copy of what `state_dict` returned; ValueError, with nothing changed, if
+        its averages are of other parameters."""
+        expected = {name: (a.shape, a.dtype) for name, a in self._averages.items()}
+        averages: dict[str, Array] = {
+            name: np.array(array, order="C")
+            for name, array in (mapping.get("averages") or {}).items()
+        }
+        found = {name: (a.shape, a.dtype) for name, a in averages.items()}
+        if found != expected:
+            wrong = sorted(n for n in found | expected if found.get(n) != expected.get(n))
+            raise ValueError(
+                f"EMA: the averages of {wrong[:5]} are not those of the parameters: "
+                f"{found.get(wrong[0])} came, expected {expected.get(wrong[0])}"
+            )
+        decay = check_probability("EMA", "decay", mapping.get("decay"))
+        self.updates = check_size("EMA", "updates", mapping.get("updates"), minimum=0)
+        self.decay, self._averages = decay, averages
+
+    def _write(self, arrays: Mapping[str, Array]) -> None:
+        """Writes all parameters."""
+        for name, array in arrays.items():
+            self._parameters[name][...] = array
+
+    def _refuse_if_applied(self, name: str) -> None:
+        if self._applied:
+            raise RuntimeError(f"EMA: {name} was called inside `with ema.applied()`")
+
+    def __repr__(self) -> str:
+        return f"EMA(decay={self.decay}, {len(self._averages)} parameters, {self.updates} updates)"

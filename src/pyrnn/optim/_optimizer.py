@@ -1,0 +1,243 @@
+"""Optimizer: the base of all, which walks the parameters and keeps a state for each."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .._base.checks import Array, check_number, describe
+from .._base.module import Module
+from .._base.parameter import Parameter
+
+State = dict[str, Array]
+Options = dict[str, Any]
+Parameters = Module | Iterable[Parameter]
+Groups = Sequence[Mapping[str, Any]]
+
+
+class Optimizer:
+    """Base of all optimizers: walks the parameters, keeps a step count and arrays for each.
+
+    `groups` gives some parameters options of their own, as torch's parameter groups:
+    `Adam(1e-3, groups=[{"params": model[0], "lr": 1e-4}, {"params": biases, "eps": 1e-6}])`.
+    "params" is a Module, a Parameter or several; what a group does not name, and every parameter
+    in no group, has the constructor's options. TypeError or ValueError for a group without
+    "params", an option that there is not or is out of range, and a parameter in two groups.
+
+    A subclass hands its constructor's keywords, `lr` among them, to `super().__init__`, and writes
+    `init_one` and `update_one`, which are told the options of the parameter's group. Of the
+    options `lr` may change later: a schedule sets `optimizer.lrs` between steps.
+    """
+
+    def __init__(self, *, groups: Groups | None = None, **options: Any) -> None:
+        options["lr"] = self.check("lr", options["lr"])
+        self.groups: list[Options] = [options]  # the options of each; the first is of all others
+        self._members: list[list[Parameter]] = []  # of the groups behind the first
+        for position, group in enumerate(groups or ()):
+            self._add_group(f"groups[{position}]", group)
+        self._group_numbers()  # no parameter is in two
+        self._steps: dict[str, int] = {}
+        self._states: dict[str, State] = {}
+
+    @property
+    def options(self) -> Options:
+        """The constructor's options: those of the parameters in no group."""
+        return self.groups[0]
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the parameters in no group, finite and >= 0."""
+        return self.lrs[0]
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        self.lrs = [value, *self.lrs[1:]]
+
+    @property
+    def lrs(self) -> list[float]:
+        """The learning rate of each group; the first is `lr`."""
+        return [float(options["lr"]) for options in self.groups]
+
+    @lrs.setter
+    def lrs(self, values: Sequence[float]) -> None:
+        checked = [self.check("lr", value) for value in values]
+        for options, value in zip(self.groups, checked, strict=True):
+            options["lr"] = value
+
+    def init_one(self, parameter: Parameter, options: Options) -> State:
+        """The arrays that the first step needs for one parameter, by name."""
+        raise NotImplementedError
+
+    def update_one(
+        self, array: Array, grad: Array, state: State, step: int, options: Options
+    ) -> None:
+        """Updates one parameter's array and its state in place; `step` counts from 1."""
+        raise NotImplementedError
+
+    def step(self, parameters: Parameters) -> None:
+        """Updates every parameter from its `.grad`.
+
+        `parameters` is a Module (remembered by its parameters' names) or a list of Parameters
+        (remembered by position: pass the same list each time). Gradients are taken as they are,
+        NaN included; `clip_grad_norm` refuses such. ValueError if a parameter's shape or dtype is
+        not the one remembered, or a group's parameter is not among them; then, and if memory runs
+        out, nothing has changed.
+        """
+        named = named_parameters(type(self).__name__, parameters)
+        options = self._options_of(named)
+        new = {n: self.init_one(p, options[n]) for n, p in named if n not in self._states}
+        for name, parameter in named:
+            if name not in new:
+                self._check_state(name, parameter)
+        self._states.update(new)
+        for name, parameter in named:
+            step, state = self._steps.get(name, 0) + 1, self._states[name]
+            with parameter.writing() as array:
+                self.update_one(array, parameter.grad, state, step, options[name])
+            self._steps[name] = step
+
+    def state_dict(self) -> dict[str, Any]:
+        """Copies: {"class": name, "options": keywords, "groups": [the options of each group behind
+        the first], "steps": {name: int}, "state": {name: {key: array}}}."""
+        state = {
+            name: {key: array.copy() for key, array in self._states[name].items()}
+            for name in self._steps
+        }
+        first, *groups = (dict(options) for options in self.groups)
+        own = {"class": type(self).__name__, "options": first, "groups": groups}
+        return own | {"steps": dict(self._steps), "state": state}
+
+    def load_state_dict(self, mapping: Mapping[str, Any]) -> None:
+        """Takes over a copy of what `state_dict` returned; which parameters are in which group is
+        not part of it. ValueError, with nothing changed, if it comes from another class, has
+        another number of groups, lacks an array or its numbers are out of range."""
+        owner = type(self).__name__
+        if mapping.get("class") != owner:
+            raise ValueError(f"{owner}: the state is of {mapping.get('class')!r}, expected {owner}")
+        options, steps, state = (mapping.get(key) or {} for key in ("options", "steps", "state"))
+        groups = [options, *(mapping.get("groups") or ())]
+        for found in groups:
+            if set(found) != set(self.options):
+                raise ValueError(
+                    f"{owner}: options are {sorted(found)}, expected {sorted(self.options)}"
+                )
+        if len(groups) != len(self.groups):
+            raise ValueError(
+                f"{owner}: the state has {len(groups) - 1} groups, expected {len(self._members)}"
+            )
+        if set(steps) != set(state):
+            raise ValueError(f"{owner}: steps and state do not name the same parameters")
+        states = {
+            name: {key: np.array(array, order="C") for key, array in arrays.items()}
+            for name, arrays in state.items()
+        }
+        checked = [type(self)(**found).options for found in groups]  # by the constructor
+        self._check_keys(states, checked)
+        self.groups = checked
+        self._steps, self._states = {name: int(count) for name, count in steps.items()}, states
+
+    def check(self, name: str, value: Any, *, below: float = math.inf) -> float:
+        """An option that is a number >= 0 and < `below`."""
+        number = check_number(type(self).__name__, name, value)
+        if not 0 <= number < below:
+            high = f" < {below:g}" if below < math.inf else ""
+            raise ValueError(
+                f"{type(self).__name__}: {name} is {number}, "
+                f"expected a finite number, 0 <= {name}{high}"
+            )
+        return number
+
+    def _add_group(self, name: str, group: Any) -> None:
+        """Reads one group, with the constructor's options for what it does not say."""
+        owner = type(self).__name__
+        if not isinstance(group, Mapping):
+            raise TypeError(f"{owner}: {name} is {describe(group)}, expected a dict with 'params'")
+        own = dict(group)
+        if "params" not in own:
+            raise ValueError(f"{owner}: {name} has the keys {sorted(own)}, expected 'params'")
+        members = own.pop("params")
+        unknown = sorted(set(own) - set(self.options))
+        if unknown:
+            raise ValueError(
+                f"{owner}: {name} has the options {unknown}, expected some of "
+                f"{sorted(self.options)}"
+            )
+        try:
+            self.groups.append(type(self)(**(self.options | own)).options)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{owner}: {name}: {error}") from None
+        members = [members] if isinstance(members, Parameter) else members
+        self._members.append([p for _, p in named_parameters(f"{owner}: {name}", members)])
+
+    def _group_numbers(self) -> dict[int, int]:
+        """{id of a parameter: its group}, for those that are in one."""
+        numbers: dict[int, int] = {}
+        for number, members in enumerate(self._members, 1):
+            for parameter in members:
+                other = numbers.setdefault(id(parameter), number)
+                if other != number:
+                    raise ValueError(
+                        f"{type(self).__name__}: groups[{number - 1}] holds a parameter of shape "
+                        f"{parameter.shape} that is in groups[{other - 1}] too"
+                    )
+        return numbers
+
+    def _options_of(self, named: list[tuple[str, Parameter]]) -> dict[str, Options]:
+        """The options of each parameter by its name."""
+        numbers = self._group_numbers()
+        missing = numbers.keys() - {id(parameter) for _, parameter in named}
+        if missing:
+            number = numbers[missing.pop()]
+            raise ValueError(
+                f"{type(self).__name__}: groups[{number - 1}] holds a parameter that is not among "
+                "those to be updated: make the groups from the parameters of this model"
+            )
+        return {name: self.groups[numbers.get(id(p), 0)] for name, p in named}
+
+    def _check_keys(self, states: Mapping[str, State], groups: Sequence[Options]) -> None:
+        """ValueError unless every state has the arrays that the options of some group ask for."""
+        probe = Parameter.zeros((0,), np.float32)
+        expected = [sorted(self.init_one(probe, options)) for options in groups]
+        for name, state in states.items():
+            if sorted(state) not in expected:
+                raise ValueError(
+                    f"{type(self).__name__}: the state of {name!r} has the arrays "
+                    f"{sorted(state)}, expected {' or '.join(map(str, expected))}"
+                )
+
+    def _check_state(self, name: str, parameter: Parameter) -> None:
+        """ValueError unless the arrays kept under this name are the parameter's, or numbers."""
+        for key, array in self._states[name].items():
+            if array.shape and (array.shape, array.dtype) != (parameter.shape, parameter.dtype):
+                raise ValueError(
+                    f"{type(self).__name__}: parameter {name!r} is {parameter.dtype} of shape "
+                    f"{parameter.shape}, but its {key} is {array.dtype} of shape {array.shape}: "
+                    "use one optimizer per model"
+                )
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{key}={value!r}" for key, value in self.options.items())
+        groups = f", {len(self._members)} groups" if self._members else ""
+        return f"{type(self).__name__}({options}{groups})"
+
+
+def named_parameters(owner: str, parameters: Parameters) -> list[tuple[str, Parameter]]:
+    """The parameters with a name each: a Module's own names, or the positions in a list."""
+    if isinstance(parameters, Module):
+        return parameters.named_parameters()
+    named = [(str(position), parameter) for position, parameter in enumerate(parameters)]
+    for position, parameter in named:
+        if not isinstance(parameter, Parameter):
+            raise TypeError(
+                f"{owner}: parameters[{position}] is a {type(parameter).__name__}, "
+                "expected a Parameter"
+            )
+    if len({id(parameter) for _, parameter in named}) < len(named):
+        raise ValueError(f"{owner}: parameters holds one Parameter twice")
+    return named
+
+
+def zeros_like(parameter: Parameter) -> Array:
+    """Zeros in the parameter's shape and dtype."""
+    return np.zeros(parameter.shape, parameter.dtype)

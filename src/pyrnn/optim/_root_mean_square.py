@@ -1,0 +1,96 @@
+"""Optimizers that divide by the root of the squared gradients: RMSprop and Adagrad."""
+
+import numpy as np
+
+from .. import _core
+from .._base.checks import Array
+from .._base.parameter import Parameter
+from .._base.runtime import num_threads
+from ._optimizer import Groups, Optimizer, Options, State, zeros_like
+
+
+class RMSprop(Optimizer):
+    """RMSprop (Tieleman & Hinton 2012; torch.optim.RMSprop, not centred).
+
+    g += weight_decay * p;  s = alpha*s + (1-alpha)*g^2;  d = g / (sqrt(s) + eps);
+    with momentum b = momentum*b + d and p -= lr * b, else p -= lr * d.
+
+    ValueError for a number that is negative or not finite, or alpha >= 1. `groups`: see Optimizer.
+    """
+
+    def __init__(
+        self,
+        lr: float = 1e-2,
+        *,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        groups: Groups | None = None,
+    ) -> None:
+        super().__init__(
+            lr=lr,
+            alpha=self.check("alpha", alpha, below=1),
+            eps=self.check("eps", eps),
+            momentum=self.check("momentum", momentum),
+            weight_decay=self.check("weight_decay", weight_decay),
+            groups=groups,
+        )
+
+    def init_one(self, parameter: Parameter, options: Options) -> State:
+        names = ["square_avg", "momentum_buffer"] if options["momentum"] else ["square_avg"]
+        return {name: zeros_like(parameter) for name in names}
+
+    def update_one(
+        self, array: Array, grad: Array, state: State, step: int, options: Options
+    ) -> None:
+        o, buffer = options, state.get("momentum_buffer")
+        _core.rmsprop_step(
+            array, grad, state["square_avg"], buffer, o["lr"], o["alpha"], 1 - o["alpha"],
+            o["eps"], o["momentum"], o["weight_decay"], num_threads(),
+        )  # fmt: skip
+
+
+class Adagrad(Optimizer):
+    """Adagrad (Duchi et al. 2011; torch.optim.Adagrad).
+
+    g += weight_decay * p;  s += g^2, from initial_accumulator_value;
+    p -= lr / (1 + (t-1) * lr_decay) * g / (sqrt(s) + eps), step t from 1.
+
+    ValueError for a number that is negative or not finite. `groups`: see Optimizer.
+    """
+
+    def __init__(
+        self,
+        lr: float = 1e-2,
+        *,
+        lr_decay: float = 0.0,
+        weight_decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10,
+        groups: Groups | None = None,
+    ) -> None:
+        super().__init__(
+            lr=lr,
+            lr_decay=self.check("lr_decay", lr_decay),
+            weight_decay=self.check("weight_decay", weight_decay),
+            initial_accumulator_value=self.check(
+                "initial_accumulator_value", initial_accumulator_value
+            ),
+            eps=self.check("eps", eps),
+            groups=groups,
+        )
+
+    def init_one(self, parameter: Parameter, options: Options) -> State:
+        start = options["initial_accumulator_value"]
+        return {"sum": np.full(parameter.shape, start, parameter.dtype)}
+
+    def update_one(
+        self, array: Array, grad: Array, state: State, step: int, options: Options
+    ) -> None:
+        lr = options["lr"] / (1 + (step - 1) * options["lr_decay"])
+        alpha = square_rate = 1.0  # RMSprop's equation with a plain sum
+        _core.rmsprop_step(
+            array, grad, state["sum"], None, lr, alpha, square_rate, options["eps"], 0.0,
+            options["weight_decay"], num_threads(),
+        )  # fmt: skip

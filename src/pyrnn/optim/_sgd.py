@@ -1,0 +1,51 @@
+"""SGD, with momentum."""
+
+from .. import _core
+from .._base.checks import Array, check_flag
+from .._base.parameter import Parameter
+from .._base.runtime import num_threads
+from ._optimizer import Groups, Optimizer, Options, State, zeros_like
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent (torch.optim.SGD).
+
+    g += weight_decay * p;  b = g at the first step, then momentum * b + (1 - dampening) * g;
+    d = g + momentum * b with Nesterov, else b (g without momentum);  p -= lr * d.
+
+    ValueError for a number that is negative or not finite, and for Nesterov without momentum or
+    with dampening. `groups`: see Optimizer.
+    """
+
+    def __init__(
+        self,
+        lr: float = 1e-3,
+        *,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+        groups: Groups | None = None,
+    ) -> None:
+        if nesterov and (momentum == 0 or dampening != 0):
+            raise ValueError("SGD: nesterov needs momentum > 0 and dampening = 0")
+        super().__init__(
+            lr=lr,
+            momentum=self.check("momentum", momentum),
+            dampening=self.check("dampening", dampening),
+            nesterov=check_flag("SGD", "nesterov", nesterov),
+            weight_decay=self.check("weight_decay", weight_decay),
+            groups=groups,
+        )
+
+    def init_one(self, parameter: Parameter, options: Options) -> State:
+        return {"momentum_buffer": zeros_like(parameter)} if options["momentum"] else {}
+
+    def update_one(
+        self, array: Array, grad: Array, state: State, step: int, options: Options
+    ) -> None:
+        o, buffer = options, state.get("momentum_buffer")
+        _core.sgd_step(
+            array, grad, buffer, o["lr"], o["momentum"], o["dampening"], o["nesterov"],
+            o["weight_decay"], step == 1, num_threads(),
+        )  # fmt: skip

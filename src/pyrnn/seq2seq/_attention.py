@@ -1,0 +1,246 @@
+"""Attention: for each query, a weighted mean of the steps of a memory."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import _core, init
+from .._base.checks import (
+    Array,
+    as_contiguous,
+    as_floats,
+    as_lengths,
+    check_choice,
+    check_dtype,
+    check_flag,
+    check_memory,
+    check_shape,
+    check_size,
+    generator,
+)
+from .._base.mask import Mask, mask_of_lengths, read_mask
+from .._base.module import Additions, Module, Pullback, add_arrays, compute
+from .._base.parameter import Parameter
+from .._base.runtime import num_threads
+from ..layers._linear import Linear
+
+SCORES = ("additive", "multiplicative", "dot")
+
+
+@dataclass(frozen=True)
+class Attended:
+    """A memory, checked, with its keys; `core` is what the core takes of it."""
+
+    core: _core.Memory
+    mask: Mask | None
+    batch_first: bool
+    back: Any  # the pullback of the keys, None in inference and where the memory is its own keys
+
+    def memory_gradient(self, d_keys: Array, d_values: Array) -> tuple[Array, Additions]:
+        """The gradient of the memory from those of keys and values."""
+        d_memory, additions = (d_keys, []) if self.back is None else compute(self.back, d_keys)
+        d_memory = d_values + d_memory
+        return (self.mask.scatter(d_memory) if self.mask else d_memory), additions
+
+    def to_caller(self, weights: Array) -> Array:
+        """Weights (..., S) at the memory's own places."""
+        return self._moved(weights, back=True)
+
+    def from_caller(self, weights: Array) -> Array:
+        """The way back."""
+        return self._moved(weights, back=False)
+
+    def _moved(self, weights: Array, *, back: bool) -> Array:
+        if self.mask is None or self.mask.is_prefix:
+            return weights
+        axes = (0, 2, 1) if self.batch_first else (2, 1, 0)
+        move = self.mask.scatter if back else self.mask.gather
+        return as_contiguous(move(weights.transpose(axes)).transpose(axes))
+
+
+class Attention(Module):
+    """For each query q, the mean of a memory's steps m_s under the weights softmax(e), with
+
+        e_s = v . tanh(W_q q + W_m m_s + b)    score="additive" (Bahdanau et al. 2015)
+        e_s = q . W m_s                        score="multiplicative" (Luong et al. 2015, "general")
+        e_s = q . m_s                          score="dot", for query_size = memory_size
+
+    `scale=True` divides the products by sqrt(query_size) (Vaswani et al. 2017). Parameters:
+    `query.weight` (A, Q), `key.weight` (A, M), `key.bias` (A), `v` (A) with A = attention_size,
+    by default query_size; or `key.weight` (Q, M); or none. All are drawn as a Linear's.
+
+    `context, weights = attention(queries, memory, lengths=None, mask=None)`: queries (T, B, Q),
+    memory (S, B, M), context (T, B, M), weights (T, B, S); with `batch_first` B and T, or S, change
+    places; one sequence goes without B. `lengths` (B,) or `mask` (S, B), True = real, tell which
+    steps of the memory there are; what the others hold never matters, their weight is 0. A row of
+    which nothing is real has context 0 and weights 0, and sends no gradient back.
+
+    `(context, weights), pullback = attention.vjp(...)`,
+    `dqueries, dmemory = pullback(dcontext=None, dweights=None)`. Every query counts: what is behind
+    the end of ragged queries must be finite, and its gradient 0. TypeError and ValueError as usual.
+    """
+
+    def __init__(
+        self,
+        query_size: int,
+        memory_size: int,
+        *,
+        score: str = "additive",
+        attention_size: int | None = None,
+        scale: bool = False,
+        batch_first: bool = False,
+        dtype: Any = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        self.query_size = Q = check_size("Attention", "query_size", query_size)
+        self.memory_size = M = check_size("Attention", "memory_size", memory_size)
+        self.score = check_choice("Attention", "score", score, SCORES)
+        self.scale = check_flag("Attention", "scale", scale)
+        self.batch_first = check_flag("Attention", "batch_first", batch_first)
+        self.dtype = check_dtype("Attention", dtype)
+        self.attention_size = attention_size
+        self._check_score()
+        rng = generator("Attention", seed)
+        seeds = [int(s) for s in rng.integers(2**63, size=3)]
+        self.query: Linear | None = None
+        self.key: Linear | None = None
+        self.v: Parameter | None = None
+        if score == "additive":
+            A = (
+                Q
+                if attention_size is None
+                else check_size("Attention", "attention_size", attention_size)
+            )
+            check_memory("Attention", A * (Q + M), self.dtype)
+            self.query = Linear(Q, A, bias=False, dtype=self.dtype, seed=seeds[0])
+            self.key = Linear(M, A, dtype=self.dtype, seed=seeds[1])
+            self.v = Parameter.zeros((A,), self.dtype)
+            init.uniform(self.v, A**-0.5, generator=np.random.default_rng(seeds[2]))
+        elif score == "multiplicative":
+            self.key = Linear(M, Q, bias=False, dtype=self.dtype, seed=seeds[1])
+
+    def __call__(self, queries: Any, memory: Any, lengths: Any = None, mask: Any = None) -> Any:
+        """(context, weights): inference."""
+        queries, memory, mask, unbatched = self._read(queries, memory, mask)
+        attended = self.attend_to(memory, lengths, mask)
+        projected = queries if self.query is None else self.query(queries)
+        context, weights = _core.attention_forward(attended.core, projected, num_threads())
+        return self._outputs(context, attended.to_caller(weights), unbatched)
+
+    def vjp(
+        self,
+        queries: Any,
+        memory: Any,
+        lengths: Any = None,
+        mask: Any = None,
+        *,
+        need_dx: bool = True,
+    ) -> tuple[Any, Pullback]:
+        """((context, weights), pullback): training; without need_dx the pullback gives Nones."""
+        queries, memory, mask, unbatched = self._read(queries, memory, mask)
+        attended = self.attend_to(memory, lengths, mask, training=True)
+        projected, query_back = (queries, None) if self.query is None else self.query.vjp(queries)
+        context, weights = _core.attention_forward(attended.core, projected, num_threads())
+        outputs = self._outputs(context, attended.to_caller(weights), unbatched)
+        shapes = [array.shape for array in outputs]
+
+        def backward(dcontext: Any = None, dweights: Any = None) -> tuple[Any, Additions]:
+            if dcontext is None:
+                dcontext = np.zeros(shapes[0], self.dtype)
+            dcontext = self._gradient("dcontext", dcontext, shapes[0], unbatched)
+            if dweights is not None:
+                dweights = self._gradient("dweights", dweights, shapes[1], unbatched)
+                dweights = attended.from_caller(dweights)
+            dqueries, dkeys, dvalues, dv = _core.attention_backward(
+                attended.core, projected, weights, dcontext, dweights, num_threads()
+            )
+            dmemory, additions = attended.memory_gradient(dkeys, dvalues)
+            if query_back is not None:
+                dqueries, more = compute(query_back, dqueries)
+                additions += more
+            additions += [] if self.v is None or dv is None else add_arrays([self.v], [dv])
+            if not need_dx:
+                return (None, None), additions
+            return self._outputs(dqueries, dmemory, unbatched), additions
+
+        return outputs, Pullback(self, backward, self.parameters())
+
+    def attend_to(
+        self, memory: Array, lengths: Any, mask: Any, *, training: bool = False
+    ) -> Attended:
+        """A memory (S, B, M) with its keys, for any number of queries."""
+        shape = memory.shape[:-1]
+        B = shape[0] if self.batch_first else shape[1]
+        moved = None
+        if lengths is not None and mask is None:
+            mask, lengths = mask_of_lengths("Attention", lengths, shape, self.batch_first), None
+        moved = read_mask("Attention", mask, lengths, shape, self.batch_first)
+        if moved is not None:  # a copy without what stands in the padding, which may be NaN
+            memory = moved.gather(memory)
+        S = shape[1] if self.batch_first else shape[0]
+        ends = as_lengths("Attention", np.full(B, S) if moved is None else moved.lengths, B, S)
+        keys, back = memory, None
+        if self.key is not None:
+            keys, back = self.key.vjp(memory) if training else (self.key(memory), None)
+        v = None if self.v is None else self.v.data
+        scale = 1 / math.sqrt(self.query_size) if self.scale else 1.0
+        core = _core.Memory(keys, memory, ends, v, scale, self.batch_first)
+        return Attended(core, moved, self.batch_first, back)
+
+    def _check_score(self) -> None:
+        """ValueError for options that the score has no use for."""
+        Q, M = self.query_size, self.memory_size
+        if self.score == "dot" and Q != M:
+            raise ValueError(f"Attention: memory_size is {M}, expected {Q} = query_size for 'dot'")
+        if self.score != "additive" and self.attention_size is not None:
+            raise ValueError(
+                f"Attention: attention_size is {self.attention_size}, expected None for "
+                f"{self.score!r}"
+            )
+        if self.score == "additive" and self.scale:
+            raise ValueError("Attention: scale is True, expected False for 'additive'")
+
+    def _read(self, queries: Any, memory: Any, mask: Any) -> tuple[Array, Array, Any, bool]:
+        """All with the axis of the batch, and whether they came without."""
+        queries = as_floats("Attention", "queries", queries, self.dtype)
+        unbatched = queries.ndim == 2
+        axis = 0 if self.batch_first else 1
+        if unbatched:
+            queries = np.expand_dims(queries, axis)
+            mask = None if mask is None else np.expand_dims(mask, axis)
+        axes = "(B, T" if self.batch_first else "(T, B"
+        if queries.ndim != 3 or queries.shape[2] != self.query_size:
+            raise ValueError(
+                f"Attention: queries has shape {queries.shape}, expected {axes}, "
+                f"{self.query_size}) with query_size, or (T, {self.query_size})"
+            )
+        memory = self.read_memory(memory, queries.shape[axis], unbatched)
+        return queries, memory, mask, unbatched
+
+    def read_memory(self, memory: Any, batch: int, unbatched: bool) -> Array:
+        """A memory of so many rows, its shape checked."""
+        array: Array = as_floats("Attention", "memory", memory, self.dtype)
+        axis = 0 if self.batch_first else 1
+        if unbatched and array.ndim == 2:
+            array = np.expand_dims(array, axis)
+        if array.ndim != 3 or array.shape[axis] != batch or array.shape[2] != self.memory_size:
+            sizes = f"({batch}, S" if self.batch_first else f"(S, {batch}"
+            raise ValueError(
+                f"Attention: memory has shape {array.shape}, expected {sizes}, "
+                f"{self.memory_size}): the batch of the queries, and memory_size"
+            )
+        return array
+
+    def _outputs(self, first: Array, second: Array, unbatched: bool) -> tuple[Array, Array]:
+        """Both without the axis of the batch if the queries came without."""
+        axis = 0 if self.batch_first else 1
+        return (first.squeeze(axis), second.squeeze(axis)) if unbatched else (first, second)
+
+    def _gradient(self, name: str, value: Any, shape: tuple[int, ...], unbatched: bool) -> Array:
+        """The gradient of an output, with the axis of the batch."""
+        array = as_floats("Attention", name, value, self.dtype)
+        check_shape("Attention", name, array, shape, f"the shape of {name[1:]}")
+        axis = 0 if self.batch_first else 1
+        return array if not unbatched else as_contiguous(np.expand_dims(array, axis))

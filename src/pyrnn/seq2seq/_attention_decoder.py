@@ -1,0 +1,250 @@
+"""AttentionDecoder: recurrent layers that attend to a memory before each step."""
+
+from functools import cached_property, partial
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import _core
+from .._base.checks import (
+    Array,
+    as_contiguous,
+    as_floats,
+    check_choice,
+    check_flag,
+    check_size,
+    generator,
+)
+from .._base.inputs import Inputs, read_gradient, read_inputs, read_state
+from .._base.module import Additions, Module, Pullback, compute
+from .._base.packing import PackedWeights
+from .._base.runtime import num_threads
+from .._base.state import as_state
+from ..layers._dropout import Dropout
+from ..layers._gru import GRU
+from ..layers._lstm import LSTM
+from ..layers._options import MAX_LAYERS
+from ..layers._recurrent import Recurrent
+from ..layers._rnn import RNN
+from ._attention import Attended, Attention
+from ._decoder_steps import (
+    DecoderSteps,
+    layers,
+    query_additions,
+    stacked,
+    states_before,
+    upper_state,
+)
+
+LAYERS: dict[str, Any] = {"rnn_tanh": RNN, "lstm": LSTM, "gru": GRU}
+
+
+class AttentionDecoder(Module):
+    """Recurrent layers, the first of which attends to a memory before each step:
+
+        context_t = attention of h^1_{t-1} over the memory           (Bahdanau et al. 2015)
+        h^1_t     = cell([x_t; context_t], h^1_{t-1})
+        h^l_t     = cell([h^1_t; context_t] or h^{l-1}_t, h^l_{t-1})     for the layers above
+        y_t       = [h^L_t; context_t]
+
+    The first layer's state asks, as in Wu et al. 2016, so that the layers above go through all
+    steps at once. `cell` is "rnn_tanh", "lstm" or "gru"; `score`, `attention_size` and `scale` are
+    Attention's. `bottom`, `above` and `attention` hold the parameters, named "bottom.weight_ih_l0"
+    (G*H, I + M) and so on; `dropout` acts between layers.
+
+    `y, state = decoder(x, memory, state=None, lengths=None, memory_lengths=None,
+    memory_mask=None)`: x (T, B, I), memory (S, B, M), y (T, B, H + M), state as that of one cell
+    with all layers; with `batch_first` B and T, or S, change places. `return_weights=True` adds the
+    attention's weights (T, B, S). `lengths` are those of x.
+
+    `(y, state), pullback = decoder.vjp(...)`, `dx, dmemory, dstate = pullback(dy, dstate)`. All
+    steps run in C++, forward and back through time. `decoder.steps(memory, state)` goes step by
+    step, with the same bits. Padding, of x or of the memory, never matters.
+    """
+
+    random = True
+    proj_size = 0  # these three as a Recurrent has them
+    num_directions = 1
+    _not_pickled: ClassVar[frozenset[str]] = Module._not_pickled | {"_stack"}
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        memory_size: int,
+        *,
+        cell: str = "gru",
+        num_layers: int = 1,
+        score: str = "additive",
+        attention_size: int | None = None,
+        scale: bool = False,
+        dropout: float = 0.0,
+        batch_first: bool = False,
+        dtype: Any = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        owner = "AttentionDecoder"
+        self.input_size = check_size(owner, "input_size", input_size, minimum=0)
+        self.hidden_size = check_size(owner, "hidden_size", hidden_size)
+        self.memory_size = check_size(owner, "memory_size", memory_size)
+        self.cell = check_choice(owner, "cell", cell, tuple(LAYERS))
+        self.num_layers = check_size(owner, "num_layers", num_layers, maximum=MAX_LAYERS)
+        self.score, self.attention_size, self.scale = score, attention_size, scale
+        seeds = [int(s) for s in generator(owner, seed).integers(2**63, size=4)]
+        options: dict[str, Any] = {"batch_first": batch_first, "dtype": dtype}
+        inputs = self.input_size + self.memory_size
+        self.bottom = LAYERS[cell](inputs, self.hidden_size, seed=seeds[0], **options)
+        self.batch_first, self.dtype = self.bottom.batch_first, self.bottom.dtype
+        self.state_names = self.bottom.state_names
+        self.attention = Attention(
+            self.hidden_size, self.memory_size, score=score, attention_size=attention_size,
+            scale=scale, seed=seeds[1], **options,
+        )  # fmt: skip
+        self.drop = Dropout(dropout, batch_first=batch_first, seed=seeds[2])
+        self.dropout = self.drop.p
+        self.above: Recurrent | None = None
+        if self.num_layers > 1:
+            options |= {"num_layers": self.num_layers - 1, "seed": seeds[3]}
+            options |= {"dropout": dropout} if self.num_layers > 2 else {}
+            self.above = LAYERS[cell](self.num_features, self.hidden_size, **options)
+        self._packing: PackedWeights[_core.Packed] = PackedWeights()
+
+    @property
+    def num_features(self) -> int:
+        """The width of y: that of h and of the context."""
+        return self.hidden_size + self.memory_size
+
+    @property
+    def output_size(self) -> int:
+        """The width of h."""
+        return self.hidden_size
+
+    def __call__(
+        self,
+        x: Any,
+        memory: Any,
+        state: Any = None,
+        lengths: Any = None,
+        memory_lengths: Any = None,
+        memory_mask: Any = None,
+        *,
+        return_weights: bool = False,
+    ) -> Any:
+        """(y, state), or (y, state, weights): inference."""
+        inputs, memory = self._read(x, memory, state, lengths)
+        attended = self.attention.attend_to(memory, memory_lengths, memory_mask)
+        y, state, weights = self.run(inputs, attended)
+        if not check_flag("AttentionDecoder", "return_weights", return_weights):
+            return y, state
+        return y, state, attended.to_caller(weights)
+
+    def run(self, inputs: Inputs, attended: Attended) -> tuple[Array, Any, Array]:
+        """y, state and weights of checked arguments."""
+        h, hn, cn, contexts, weights = self._stack.attend(*self._given(inputs, attended))
+        y, state = np.concatenate([h, contexts], axis=-1), as_state(hn, cn)
+        if self.above is not None:
+            top, upper = self.above(y, upper_state(inputs), inputs.lengths)
+            y, state = np.concatenate([top, contexts], axis=-1), stacked(state, upper)
+        return y, state, weights
+
+    def vjp(
+        self,
+        x: Any,
+        memory: Any,
+        state: Any = None,
+        lengths: Any = None,
+        memory_lengths: Any = None,
+        memory_mask: Any = None,
+        *,
+        need_dx: bool = True,
+        rng: int | None = None,
+    ) -> tuple[Any, Pullback]:
+        """((y, state), pullback): training; `rng` numbers the masks of the dropout."""
+        inputs, memory = self._read(x, memory, state, lengths)
+        attended = self.attention.attend_to(memory, memory_lengths, memory_mask, training=True)
+        given = self._given(inputs, attended)
+        h, hn, cn, contexts, _, saved = self._stack.attend_train(*given)
+        y, state = np.concatenate([h, contexts], axis=-1), as_state(hn, cn)
+        backs: tuple[Any, ...] = ()
+        if self.above is not None:
+            dropped, drop_back = self.drop.vjp(y, rng=rng)
+            given = dropped, upper_state(inputs), inputs.lengths
+            (top, upper), above_back = self.above.vjp(*given, rng=rng)
+            y, state = np.concatenate([top, contexts], axis=-1), stacked(state, upper)
+            backs = above_back, drop_back
+        shape = y.shape
+
+        def backward(dy: Any = None, dstate: Any = None) -> tuple[Any, Additions]:
+            dy = read_gradient(self, inputs, "dy", dy, shape)
+            ends = read_state(self, dstate, inputs.batch, gradient=True)
+            dh, dcontexts, upper, additions = self._backward_above(backs, dy, ends)
+            weights, query = self.bottom.weights(), self.attention.query
+            w_query = None if query is None else query.weight.data
+            dx, dh0, dc0, dqueries, dkeys, dvalues, dv, gradients = self._stack.attend_backward(
+                saved, [p.data for p in weights], w_query, dh, dcontexts,
+                *layers(*ends, 0, 1), need_dx, num_threads(),
+            )  # fmt: skip
+            additions += [partial(gradients.add_into, [p.grad for p in weights])]
+            before = states_before(h, layers(inputs.h0, None, 0, 1)[0], int(self.batch_first))
+            additions += query_additions(self.attention, before, dqueries, dv)
+            dmemory, more = attended.memory_gradient(dkeys, dvalues)
+            dstate = stacked(as_state(dh0, dc0), upper) if backs else as_state(dh0, dc0)
+            return (dx, dmemory, dstate), additions + more
+
+        return (y, state), Pullback(self, backward, self.parameters())
+
+    def steps(
+        self, memory: Any, state: Any = None, memory_lengths: Any = None, memory_mask: Any = None
+    ) -> DecoderSteps:
+        """Inference step by step, from a state."""
+        memory = as_floats("AttentionDecoder", "memory", memory, self.dtype)
+        batch = memory.shape[0 if self.batch_first else 1] if memory.ndim == 3 else 0
+        memory = self.attention.read_memory(memory, batch, False)
+        attended = self.attention.attend_to(memory, memory_lengths, memory_mask)
+        return DecoderSteps(self, attended, batch, state)
+
+    def _backward_above(
+        self, backs: tuple[Any, ...], dy: Array | None, ends: tuple[Array | None, Array | None]
+    ) -> tuple[Array | None, Array | None, Any, Additions]:
+        """dh and dcontexts of the bottom layer, and the layers' above dstate."""
+        dh, dcontexts = (None, None) if dy is None else self._halves(dy)
+        if not backs:
+            return dh, dcontexts, None, []
+        above_back, drop_back = backs
+        dh_above, dc_above = layers(*ends, 1, None)
+        dstate = (dh_above, dc_above) if self.cell == "lstm" else dh_above
+        (dlower, upper), additions = compute(above_back, dh, dstate)
+        dlower, more = compute(drop_back, dlower)
+        dh, below = self._halves(dlower)
+        dcontexts = below if dcontexts is None else dcontexts + below
+        return dh, dcontexts, upper, additions + more
+
+    def _halves(self, y: Array) -> tuple[Array, Array]:
+        """What belongs to h, and to the context."""
+        H = self.hidden_size
+        return as_contiguous(y[..., :H]), as_contiguous(y[..., H:])
+
+    def _read(self, x: Any, memory: Any, state: Any, lengths: Any) -> tuple[Inputs, Array]:
+        """The checked arguments; always batched."""
+        if np.ndim(x) != 3:
+            raise ValueError(f"AttentionDecoder: x has {np.ndim(x)} axes, expected three")
+        inputs = read_inputs(self, x, state, lengths, None)
+        return inputs, self.attention.read_memory(memory, inputs.batch, False)
+
+    def _given(self, inputs: Inputs, attended: Attended) -> tuple[Any, ...]:
+        """What both forward passes of the core take."""
+        weights, query = self.bottom.weights(), self.attention.query
+        packed = self._packing.get(
+            weights, lambda: self._stack.pack([p.data for p in weights], num_threads())
+        )
+        w_query = None if query is None else query.packed()
+        state = layers(inputs.h0, inputs.c0, 0, 1)
+        given = inputs.x, *state, inputs.lengths, inputs.batch_first, num_threads()
+        return packed, attended.core, w_query, *given
+
+    @cached_property
+    def _stack(self) -> _core.Stack:
+        """The core's description of the layer that attends."""
+        sizes = self.input_size, self.hidden_size
+        stack = _core.Stack(self.cell, self.dtype.name, *sizes, 1, False, True, 0, 0.0, "concat")
+        return stack.attending(self.memory_size)

@@ -1,0 +1,84 @@
+"""generate: the continuation of a sequence of ids, drawn id by id from a language model."""
+
+from typing import Any
+
+import numpy as np
+
+from .._base.checks import SEQUENCES, Array, as_integers, check_size, describe
+from ..data._dataset import pad
+from ..layers._sequential import Sequential
+from ._choice import Sampling, check_suppressed, read_ids, until, without
+
+
+def generate(
+    model: Sequential,
+    prompt: Any,
+    length: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    stop: Any = None,
+    suppress: Any = None,
+    seed: int | None = None,
+) -> Any:
+    """Up to `length` ids that a next-id model adds to a prompt, each fed back to draw the next.
+
+    `model` is a Sequential whose last output are logits over the ids that it takes, such as
+    Embedding, LSTM, Linear. `prompt` (T,) gives an array of the new ids; a list of prompts, of any
+    lengths, gives a list of such arrays. Id k+1 is drawn from softmax(logits_k / temperature);
+    0 takes the most probable one. `top_k` keeps that many ids, `top_p` then the fewest whose
+    probabilities add up to it. `stop` is an id, or several, that end a sequence and are no part of
+    it; `suppress` is an id, or several, that never come, such as that of unknown words. A prompt's
+    ids depend on `seed` and its place in the list, not on its neighbours.
+
+    ValueError for an empty prompt, a negative temperature, top_k < 1, top_p outside (0, 1], ids
+    out of range, `suppress` with all ids, and for a model with a bidirectional layer or without
+    logits of one step.
+    """
+    if not isinstance(model, Sequential):
+        raise TypeError(f"generate: model is {describe(model)}, expected a Sequential")
+    length = check_size("generate", "length", length, minimum=0)
+    prompts, single = _read_prompts(prompt)
+    if not prompts:
+        return []
+    stops = read_ids("generate", "stop", stop)
+    suppressed = read_ids("generate", "suppress", suppress)
+    choose = Sampling.of("generate", len(prompts), temperature, top_k, top_p, seed)
+    stream = model.stream(len(prompts))
+    logits, stream.state = _read(model, prompts)
+    check_suppressed("generate", suppressed, logits.shape[-1])
+    drawn = np.zeros((length, len(prompts)), np.int64)
+    running = np.ones(len(prompts), bool)
+    for k in range(length):
+        drawn[k] = choose(without(logits, suppressed))
+        running &= ~np.isin(drawn[k], stops)
+        if k + 1 == length or not running.any():
+            break
+        logits = stream.step(drawn[k])
+    results = [until(row, stops) for row in drawn.T]
+    return results[0] if single else results
+
+
+def _read_prompts(prompt: Any) -> tuple[list[Array], bool]:
+    """The prompts, and whether there came one alone."""
+    nested = isinstance(prompt, SEQUENCES) and any(np.ndim(entry) for entry in prompt)
+    listed = list(prompt) if nested or np.ndim(prompt) == 2 else [prompt]
+    prompts = [as_integers("generate", "prompt", entry) for entry in listed]
+    for i, ids in enumerate(prompts):
+        if ids.ndim != 1 or len(ids) == 0:
+            where = f"prompt[{i}]" if len(listed) > 1 else "prompt"
+            raise ValueError(f"generate: {where} has shape {ids.shape}, expected (T,) with T >= 1")
+    return prompts, not (nested or np.ndim(prompt) == 2)
+
+
+def _read(model: Sequential, prompts: list[Array]) -> tuple[Array, Any]:
+    """The logits (B, V) behind each prompt's last id, and the state there."""
+    lengths = np.array([len(ids) for ids in prompts])
+    x = pad(prompts, int(lengths.max()), np.int64)
+    y, state = model(x if model.batch_first else x.T, lengths=lengths)
+    if not model.drops_time and y.ndim == 3:
+        rows = np.arange(len(prompts))
+        y = y[rows, lengths - 1] if model.batch_first else y[lengths - 1, rows]
+    if y.ndim != 2:
+        raise ValueError(f"generate: the model's output has shape {y.shape}, expected logits")
+    return y, state

@@ -1,0 +1,249 @@
+"""Seq2Seq: an encoder and a decoder of ids, with or without attention."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .._base.checks import (
+    Array,
+    as_contiguous,
+    check_choice,
+    check_flag,
+    check_number,
+    check_probability,
+    check_size,
+    generator,
+)
+from .._base.draws import Draws
+from .._base.module import Additions, Module, Pullback, compute
+from ..layers._dropout import Dropout
+from ..layers._embedding import Embedding
+from ..layers._linear import Linear
+from ..layers._recurrent import Recurrent
+from ._attention_decoder import LAYERS, AttentionDecoder
+from ._choice import Sampling, check_suppressed, read_ids
+from ._encoder import Encoded, Encoder, Sizes, check_sides
+from ._search import Decoded, Frame, beam_search, follow
+from ._seq2seq_steps import Seq2SeqSteps, mixed_inputs
+from ._target_ids import TargetIds
+
+
+class Seq2Seq(Module):
+    """An encoder that reads a source, and a decoder that writes a target of its own length.
+
+        memory, state = encoder(source)          embedding, recurrent layers, bridge
+        y_t           = decoder(target_{t-1}, state, memory)     target_{-1} = bos
+        logits_t      = W y_t + b                of target_t, and of eos behind the last
+
+    Sutskever et al. 2014; with `attention`, an AttentionDecoder, Bahdanau et al. 2015. The source
+    are ids below `source_vocabulary`, or with `feature_size` vectors (B, F) that the decoder starts
+    from (captions: Vinyals et al. 2015), without attention. Targets are ids below
+    `target_vocabulary`, without `bos` and `eos`, which are added here and may be one id. `cell`,
+    `num_layers`, `hidden_size` are those of both sides; a `bidirectional` encoder's final states,
+    and features, go through a Bridge. `attention` is a score of Attention, or None. `dropout` acts
+    on both embeddings, between layers and in front of the last product.
+
+    - `logits = model(source, target, lengths=None, target_lengths=None)`: source (S, B), target
+      (U, B), logits (U + 1, B, V), of which `wanted(target, target_lengths)` are the classes; with
+      `batch_first` B comes first. Teacher forcing: y_t sees the true ids before.
+    - `logits, pullback = model.vjp(...)`; `dsource = pullback(dlogits)`, None for ids. With
+      `scheduled_sampling` = p (Bengio et al. 2015), which may be changed at any time, each id that
+      the decoder reads is with probability p the one that it held most probable there, a constant.
+    - `ids, scores = model.generate(source, lengths)`: greedily, by beam search or sampling.
+    - `Trainer(model, CrossEntropy(), ...).fit((sources, targets))` takes lists of ids.
+    """
+
+    time_aware: ClassVar[bool] = True
+    random: ClassVar[bool] = True
+    takes_target: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        source_vocabulary: int | None,
+        target_vocabulary: int,
+        embedding_size: int,
+        hidden_size: int,
+        *,
+        feature_size: int | None = None,
+        cell: str = "gru",
+        num_layers: int = 1,
+        bidirectional: bool = True,
+        attention: str | None = "additive",
+        attention_size: int | None = None,
+        dropout: float = 0.0,
+        bos: int = 1,
+        eos: int = 2,
+        scheduled_sampling: float = 0.0,
+        batch_first: bool = False,
+        dtype: Any = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        self.target_vocabulary = V = check_size("Seq2Seq", "target_vocabulary", target_vocabulary)
+        self.embedding_size = E = check_size("Seq2Seq", "embedding_size", embedding_size)
+        self.hidden_size = H = check_size("Seq2Seq", "hidden_size", hidden_size)
+        self.cell = check_choice("Seq2Seq", "cell", cell, tuple(LAYERS))
+        self.num_layers = check_size("Seq2Seq", "num_layers", num_layers)
+        self.bidirectional = check_flag("Seq2Seq", "bidirectional", bidirectional)
+        self.dropout = check_probability("Seq2Seq", "dropout", dropout)
+        self.bos = check_size("Seq2Seq", "bos", bos, minimum=0, maximum=V - 1)
+        self.eos = check_size("Seq2Seq", "eos", eos, minimum=0, maximum=V - 1)
+        self.scheduled_sampling = scheduled_sampling
+        self.source_vocabulary, self.feature_size = source_vocabulary, feature_size
+        self.attention, self.attention_size = attention, attention_size
+        check_sides(source_vocabulary, feature_size, attention, attention_size)
+        seeds = [int(s) for s in generator("Seq2Seq", seed).integers(2**63, size=7)]
+        options: dict[str, Any] = {"batch_first": batch_first, "dtype": dtype}
+        source = source_vocabulary, feature_size
+        sizes = Sizes(*source, E, H, cell, num_layers, bidirectional, self.dropout)
+        self.encoder = Encoder(sizes, seed=seeds[0], **options)
+        self.batch_first, self.dtype = self.encoder.batch_first, self.encoder.dtype
+        self.target = Embedding(V, E, dtype=dtype, seed=seeds[1])
+        self.drop_target = Dropout(dropout, batch_first=batch_first, seed=seeds[2])
+        options |= {"num_layers": num_layers, "seed": seeds[3]}
+        options |= {"dropout": dropout} if num_layers > 1 else {}
+        self.decoder: AttentionDecoder | Recurrent
+        if attention is None:
+            self.decoder = LAYERS[cell](E, H, **options)
+        else:
+            options |= {"cell": cell, "score": attention, "attention_size": attention_size}
+            self.decoder = AttentionDecoder(E, H, self.encoder.num_features, **options)
+        self.drop_output = Dropout(dropout, batch_first=batch_first, seed=seeds[4])
+        self.output = Linear(self.decoder.num_features, V, dtype=dtype, seed=seeds[5])
+        self._draws = Draws(seeds[6])
+
+    def __call__(
+        self, source: Any, target: Any = None, lengths: Any = None, target_lengths: Any = None
+    ) -> Array:
+        """The logits under teacher forcing: inference."""
+        encoded = self.encoder(source, lengths)
+        tokens, ends = self._targets.inputs(target, target_lengths, encoded.rows)
+        x = self.target(tokens)
+        if isinstance(self.decoder, AttentionDecoder):
+            y, _ = self.decoder(x, encoded.memory, encoded.state, ends, encoded.lengths)
+        else:
+            y, _ = self.decoder(x, encoded.state, ends)
+        return self.output(y)
+
+    def vjp(
+        self,
+        source: Any,
+        target: Any = None,
+        lengths: Any = None,
+        target_lengths: Any = None,
+        *,
+        need_dx: bool = True,
+        rng: int | None = None,
+    ) -> tuple[Array, Pullback]:
+        """(logits, pullback): training; `rng` numbers all that is random."""
+        encoded, encoder_back = self.encoder.vjp(source, lengths, need_dx=need_dx, rng=rng)
+        tokens, ends = self._targets.inputs(target, target_lengths, encoded.rows)
+        if self.scheduled_sampling:
+            tokens = self._mixed(source, lengths, tokens, rng)
+        x, target_back = self.target.vjp(tokens)
+        x, drop_back = self.drop_target.vjp(x, rng=rng)
+        attends = isinstance(self.decoder, AttentionDecoder)
+        given: tuple[Any, ...] = (encoded.state, ends)
+        given = (encoded.memory, *given, encoded.lengths) if attends else given
+        (y, _), decoder_back = self.decoder.vjp(x, *given, rng=rng)
+        y, drop_output_back = self.drop_output.vjp(y, rng=rng)
+        logits, output_back = self.output.vjp(y)
+
+        def backward(dlogits: Any) -> tuple[Any, Additions]:
+            dy, additions = compute(output_back, dlogits)
+            dy, _ = compute(drop_output_back, dy)
+            (dx, *dencoded), more = compute(decoder_back, dy)
+            dx, _ = compute(drop_back, dx)
+            _, of_target = compute(target_back, dx)
+            dmemory, dstate = dencoded if attends else (None, *dencoded)
+            dsource, last = compute(encoder_back, dmemory, dstate)
+            return dsource, [*additions, *more, *of_target, *last]
+
+        return logits, Pullback(self, backward, self.parameters())
+
+    def forward_path(self) -> Iterator[Module]:
+        return self.encoder.forward_path()
+
+    def wanted(self, target: Any, target_lengths: Any = None) -> tuple[Array, Array]:
+        """The ids (U + 1, B) that the logits are for, eos behind each target, and their lengths."""
+        return self._targets.wanted(target, target_lengths)
+
+    def generate(
+        self,
+        source: Any,
+        lengths: Any = None,
+        *,
+        max_length: int = 100,
+        method: str = "greedy",
+        beam_width: int = 5,
+        length_penalty: float = 0.0,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        suppress: Any = None,
+        seed: int | None = None,
+    ) -> Decoded:
+        """(ids, scores): for each row a list of at most `max_length` ids, without eos.
+
+        The source is as in a call, or a list of arrays of ids. `method` is
+
+        - "greedy": always the most probable id.
+        - "beam": the best of `beam_width` beams. A sequence of n ids, eos included, has the score
+          log p / ((5 + n) / 6)**length_penalty (Wu et al. 2016); one beam is greedy.
+        - "sample": each id is drawn, with `temperature`, `top_k`, `top_p` and `seed` as in
+          `pyrnn.generate`. A row depends on the seed and its place, not on its neighbours.
+
+        `suppress` is an id, or several, that are never written, such as that of unknown words.
+        `scores` (B,) are the log-probabilities of the ids and eos under the model, or the beam's. A
+        row that finds no eos in time is cut off. ValueError for beam_width < 1, length_penalty
+        outside 0..10, `suppress` with all ids or with one that there is not.
+        """
+        method = check_choice("Seq2Seq", "method", method, ("greedy", "beam", "sample"))
+        beam_width = check_size("Seq2Seq", "beam_width", beam_width)
+        max_length = check_size("Seq2Seq", "max_length", max_length, minimum=0)
+        length_penalty = check_number("Seq2Seq", "length_penalty", length_penalty)
+        if not 0 <= length_penalty <= 10:  # far above what is of use, and no power overflows
+            raise ValueError(f"Seq2Seq: length_penalty is {length_penalty}, expected 0..10")
+        suppressed = read_ids("Seq2Seq", "suppress", suppress)
+        check_suppressed("Seq2Seq", suppressed, self.target_vocabulary)
+        encoded = self.encoder(*self.encoder.read_list(source, lengths))
+        frame = Frame(encoded.rows, self.bos, self.eos, max_length, suppressed)
+        if method == "beam":
+            steps = self._steps(encoded.repeated(beam_width, self.batch_first))
+            return beam_search(steps, frame, beam_width, length_penalty)
+        temperature = 0.0 if method == "greedy" else temperature
+        choose = Sampling.of("Seq2Seq", encoded.rows, temperature, top_k, top_p, seed)
+        return follow(self._steps(encoded), choose, frame)
+
+    @property
+    def scheduled_sampling(self) -> float:
+        """How probably the decoder reads an id of its own in training."""
+        return self._scheduled_sampling
+
+    @scheduled_sampling.setter
+    def scheduled_sampling(self, p: float) -> None:
+        self._scheduled_sampling = check_probability("Seq2Seq", "scheduled_sampling", p)
+
+    def extra_state(self) -> dict[str, Any]:
+        """Seed and count of scheduled sampling."""
+        return self._draws.state()
+
+    def load_extra_state(self, state: Mapping[str, Any]) -> None:
+        """Takes back seed and count."""
+        super().load_extra_state(state)
+        self._draws.load(self, state)
+
+    def _steps(self, encoded: Encoded) -> Seq2SeqSteps:
+        return Seq2SeqSteps(self.target, self.decoder, self.output, encoded)
+
+    def _mixed(self, source: Any, lengths: Any, tokens: Array, rng: int | None) -> Array:
+        """The decoder's inputs under scheduled sampling, in their layout."""
+        draw = np.random.default_rng([self._draws.seed, self._draws.next(self, rng)])
+        by_step = tokens.T if self.batch_first else tokens
+        replaced = draw.random(by_step.shape) < self.scheduled_sampling
+        mixed = mixed_inputs(self._steps(self.encoder(source, lengths)), by_step, replaced)
+        return as_contiguous(mixed.T) if self.batch_first else mixed
+
+    @property
+    def _targets(self) -> TargetIds:
+        return TargetIds(self.target_vocabulary, self.bos, self.eos, self.batch_first)

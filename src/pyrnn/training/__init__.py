@@ -1,0 +1,6 @@
+"""Training: Trainer and the parts that it is made of."""
+
+from ._callbacks import Callback as Callback
+from ._early_stopping import EarlyStopping as EarlyStopping
+from ._history import History as History
+from ._trainer import Trainer as Trainer

@@ -1,0 +1,223 @@
+"""Samples of a dataset, cut into batches in the layout that a model takes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .._base.checks import Array, as_contiguous, as_integers, check_shape
+from ..data._dataset import SequenceDataset, check_alike, pad, read_numbers
+
+Target = Array | list[Array]  # ragged targets, with lengths of their own, are a list
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the model and the loss take."""
+
+    dtype: np.dtype[Any]
+    batch_first: bool
+    integer_x: bool
+    integer_target: bool
+    ragged_target: bool
+    own_targets: bool = False  # targets are sequences of their own lengths, not x's
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples, or some of their steps, in the model's layout; zeros behind the lengths, which are
+    None where all rows are equally long. `steps` counts real time steps. Targets of their own
+    lengths have `target_lengths`."""
+
+    x: Array
+    target: Target | None
+    lengths: Array | None
+    steps: int
+    target_lengths: Array | None = None
+
+
+class Samples:
+    """A dataset as batches.
+
+    Each sample of x has a time axis, (T,) of ids or (T, F) of numbers, or none, (F,). x is cast
+    batch by batch, so a memory-mapped array is never read whole. `per_step` tells whether
+    targets have x's time axis, as the model's output has, unless they are ragged; who has seen the
+    output sets it, and until then batches have no targets. `name` begins the messages.
+    """
+
+    def __init__(self, name: str, dataset: SequenceDataset, layout: Layout) -> None:
+        self.name, self.dataset, self.layout = name, dataset, layout
+        if len(dataset) < 1:
+            raise ValueError(f"{name} has no samples, expected N >= 1")
+        self.arrays = dataset.arrays
+        self._padded_steps = dataset.padded_steps
+        if layout.own_targets and type(dataset) is SequenceDataset and dataset.x_array is not None:
+            self.arrays = dataset.x_array, None, dataset.given_lengths  # targets are read apart
+        x = self.arrays[0][0] if self.arrays else dataset[0][0]
+        self._first = read_numbers(f"{name} x[0]", x)
+        ids = layout.integer_x and self._first.dtype.kind in "iu"
+        self._x_dtype = np.dtype(np.int64) if ids else layout.dtype
+        self.has_time = self._first.ndim >= (1 if ids else 2)
+        self.lengths = self._read_lengths()
+        self.per_step: bool | None = None
+
+    def __len__(self) -> int:
+        """N, the number of samples."""
+        return len(self.dataset)
+
+    def steps(self, rows: Any = slice(None)) -> int:
+        """The number of steps of the longest of some samples, 1 without a time axis."""
+        if not self.has_time:
+            return 1
+        if self.lengths is None:
+            return len(self._first)
+        return int(self.lengths[rows].max(initial=0))
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """The shape of the first sample of x."""
+        return self._first.shape
+
+    @property
+    def total_steps(self) -> int:
+        """The number of real time steps of all samples."""
+        return len(self) * self.steps() if self.lengths is None else int(self.lengths.sum())
+
+    def batch(self, rows: Array, start: int = 0, stop: int | None = None) -> Batch:
+        """The steps from `start` to `stop` of some samples, or all up to the longest one's end."""
+        width = self.steps(rows)
+        steps = slice(start, width if stop is None else min(stop, width))
+        width = steps.stop - steps.start
+        lengths = None
+        if self.lengths is not None:
+            lengths = np.clip(self.lengths[rows] - start, 0, width)
+        x, target = self._take_arrays(rows, steps) if self.arrays else self._take(rows, steps)
+        target_lengths = None
+        if self.layout.own_targets:
+            target, target_lengths = self._own_targets(rows)
+        if lengths is not None:
+            x[np.arange(width) >= lengths[:, None]] = 0
+        real = len(rows) * width if lengths is None else int(lengths.sum())
+        lengths = None if lengths is None or lengths.min() == width else lengths
+        return Batch(self.to_layout(x), target, lengths, real, target_lengths)
+
+    def pieces(self, rows: Array, steps: int | None = None) -> Iterator[Batch]:
+        """Some samples as one batch, or in pieces of so many steps, one after the other."""
+        width = max(1, self.steps(rows))
+        size = steps or width
+        for start in range(0, width, size):
+            yield self.batch(rows, start, start + size)
+
+    def to_layout(self, array: Array) -> Array:
+        """(B, T, ...) as the model's layout has it, or back; unchanged if x has no time axis."""
+        if self.has_time and not self.layout.batch_first:
+            return as_contiguous(array.swapaxes(0, 1))
+        return as_contiguous(array)
+
+    def _read_lengths(self) -> Array | None:
+        """The lengths, checked; None if padded arrays came without."""
+        if self.arrays is None:
+            if not self.has_time:
+                raise ValueError(
+                    f"{self.name} x[0] has shape {self._first.shape}, expected (steps, features)"
+                )
+            lengths = as_integers(self.name, "lengths", self.dataset.lengths)
+            check_shape(self.name, "lengths", lengths, (len(self),), "(samples,)")
+            if lengths.min() < 0:
+                raise ValueError(f"{self.name}: lengths has {lengths.min()}, expected length >= 0")
+            return lengths
+        x, _, given = self.arrays
+        if given is not None and not self.has_time:
+            raise ValueError(f"{self.name} has lengths, but x of shape {x.shape} has no time axis")
+        return given
+
+    def _take_arrays(self, rows: Array, steps: slice) -> tuple[Array, Target | None]:
+        """Steps of some samples from padded arrays; indexing by rows makes a copy."""
+        assert self.arrays is not None
+        x, target, _ = self.arrays
+        target = None if self.per_step is None else target
+        key = (rows, steps) if self.has_time else (rows,)
+        if target is not None and self.layout.ragged_target:
+            return np.asarray(x[key], self._x_dtype), list(self._as_target(target[rows]))
+        if target is not None:
+            if self.per_step and target.shape[1:2] != x.shape[1:2]:
+                raise ValueError(
+                    f"{self.name} target has shape {target.shape}, expected {x.shape[:2]} and "
+                    "perhaps more axes: one for each step of x"
+                )
+            target = self._as_target(target[key if self.per_step else (rows,)])
+        return np.asarray(x[key], self._x_dtype), target
+
+    def _take(self, rows: Array, steps: slice) -> tuple[Array, Target | None]:
+        """Steps of some samples, one by one, padded with zeros."""
+        assert self.lengths is not None
+        xs, targets = [], []
+        for i in (int(row) for row in rows):
+            x, target = self.dataset[i]
+            x = read_numbers(f"{self.name} x[{i}]", x)
+            check_alike(f"{self.name} x[{i}]", x, self._first)
+            if self._x_dtype == np.int64 and x.size and x.dtype.kind not in "iu":
+                raise TypeError(f"{self.name} x[{i}] is {x.dtype}, expected integers like x[0]")
+            if len(x) != self.lengths[i]:
+                raise ValueError(
+                    f"{self.name} x[{i}] has {len(x)} steps, expected {self.lengths[i]}, its length"
+                )
+            xs.append(x[steps])
+            if target is not None and self.per_step is not None:
+                targets.append(self._sample_target(i, target, len(x), steps))
+        width = steps.stop - steps.start
+        padded = pad(xs, width, self._x_dtype)
+        if not targets:
+            return padded, None
+        if self.layout.ragged_target:
+            return padded, [self._as_target(labels) for labels in targets]
+        shapes = {target.shape[1 if self.per_step else 0 :] for target in targets}
+        if len(shapes) > 1:
+            raise ValueError(
+                f"{self.name} targets have the shapes {sorted(shapes)}, expected equal ones"
+                + ("" if self.per_step else ": the model's output is one per sequence")
+            )
+        dtype = np.result_type(*targets)
+        rows_of = pad(targets, width, dtype) if self.per_step else np.stack(targets)
+        return padded, self._as_target(rows_of)
+
+    def _own_targets(self, rows: Array) -> tuple[Array | None, Array | None]:
+        """Targets (B, U) of their own lengths, and these; None if the dataset has none."""
+        targets = []
+        for i in (int(row) for row in rows):
+            target = self.dataset[i][1]
+            if target is None:
+                return None, None
+            array = read_numbers(f"{self.name} target[{i}]", target)
+            if array.ndim != 1:
+                raise ValueError(
+                    f"{self.name} target[{i}] has shape {array.shape}, expected (steps,)"
+                )
+            targets.append(array if array.size else array.astype(np.int64))
+        lengths = np.array([len(target) for target in targets], np.int64)
+        padded = pad(targets, int(lengths.max(initial=0)), np.result_type(*targets))
+        return self._as_target(padded), lengths
+
+    def _sample_target(self, i: int, target: Any, length: int, steps: slice) -> Array:
+        """One sample's target, or those of some of its steps."""
+        array = read_numbers(f"{self.name} target[{i}]", target)
+        if self.layout.ragged_target and array.size == 0:  # an empty list has no dtype of its own
+            return array.astype(np.int64)
+        if self.layout.ragged_target or not self.per_step:
+            return array
+        if array.ndim and len(array) == self._padded_steps:
+            array = array[:length]
+        if array.ndim == 0 or len(array) != length:
+            raise ValueError(
+                f"{self.name} target[{i}] has shape {array.shape}, "
+                f"expected ({length}, ...): one for each step of x[{i}]"
+            )
+        return array[steps]
+
+    def _as_target(self, target: Array) -> Array:
+        """Class numbers as int64, everything else in the model's dtype."""
+        if self.layout.integer_target:
+            return as_integers(self.name, "target", target)
+        values: Array = target.astype(self.layout.dtype, copy=False)
+        return values

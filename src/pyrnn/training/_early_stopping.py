@@ -1,0 +1,90 @@
+"""EarlyStopping: ends training that no longer improves, and keeps the best weights."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from .._base.checks import Array, check_choice, check_flag, check_number, check_size
+from ._callbacks import Callback
+
+
+class EarlyStopping(Callback):
+    """Stops when `monitor` has not improved for `patience` epochs (Prechelt 1998).
+
+    `monitor` is "loss", "val_loss" or the name of a metric, all as in the history; better is
+    smaller by more than `min_delta` with mode="min", larger with "max". NaN is never better.
+    With `restore_best` the model ends with the weights of the best epoch, also if no epoch was the
+    last in vain: with `ema`, the averaged weights, which the validation measured.
+    `best_value` and `best_epoch` (from 1) tell which it was.
+
+    TypeError or ValueError for what does not fit; at the start of a fit, for a monitor that it
+    does not measure.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        *,
+        patience: int = 5,
+        min_delta: float = 0.0,
+        mode: str = "min",
+        restore_best: bool = True,
+    ) -> None:
+        if not isinstance(monitor, str):
+            raise TypeError(
+                f"EarlyStopping: monitor is {monitor!r}, expected the name of a measure"
+            )
+        self.monitor = monitor
+        self.patience = check_size("EarlyStopping", "patience", patience)
+        self.min_delta = check_number("EarlyStopping", "min_delta", min_delta)
+        if not self.min_delta >= 0:
+            raise ValueError(f"EarlyStopping: min_delta is {min_delta}, expected a number >= 0")
+        self.mode = check_choice("EarlyStopping", "mode", mode, ("min", "max"))
+        self.restore_best = check_flag("EarlyStopping", "restore_best", restore_best)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Nothing seen yet."""
+        self.best_value, self.best_epoch, self._waited = math.nan, 0, 0
+        self._weights: dict[str, Array] = {}
+
+    def on_fit_start(self, trainer: Any) -> None:
+        self._forget()
+        if self.monitor not in trainer.measures:
+            raise ValueError(
+                f"EarlyStopping: monitor is {self.monitor!r}, this fit measures "
+                f"{', '.join(trainer.measures)}"
+            )
+
+    def on_epoch_end(self, trainer: Any) -> None:
+        value = trainer.history.last(self.monitor)
+        if self._is_better(value):
+            self.best_value, self.best_epoch, self._waited = value, len(trainer.history), 0
+            if self.restore_best:
+                with trainer.averaged_weights():
+                    self._weights = trainer.trained.state_dict()
+            return
+        self._waited += 1
+        if self._waited >= self.patience:
+            trainer.stop()
+
+    def on_fit_end(self, trainer: Any) -> None:
+        if self._weights:
+            trainer.trained.load_state_dict(self._weights)
+
+    def _is_better(self, value: float) -> bool:
+        """Whether a value beats the best one by more than min_delta."""
+        if math.isnan(self.best_value) or math.isnan(value):
+            return not math.isnan(value)
+        gain = self.best_value - value if self.mode == "min" else value - self.best_value
+        return gain > self.min_delta
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best epoch with its weights, and for how long there was no better one."""
+        best = {"value": self.best_value, "epoch": self.best_epoch, "waited": self._waited}
+        return {**best, "weights": self._weights}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` returned."""
+        self.best_value, self.best_epoch = float(state["value"]), int(state["epoch"])
+        self._waited, self._weights = int(state["waited"]), dict(state["weights"])

@@ -1,0 +1,179 @@
+"""The training loop: epochs, batches, validation, checkpoints."""
+
+import math
+import os
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from .._base.checks import Array
+from ._batches import Samples
+from ._callbacks import Callback, call
+from ._checkpoint import Parts, read_checkpoint, write_checkpoint
+from ._epoch_order import epoch_batches
+from ._history import History
+from ._objective import Mean, Objective
+from ._progress import Progress
+from ._updates import Updates
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a fit does; all checked."""
+
+    train: Samples
+    held_out: Samples | None
+    epochs: int
+    batch_size: int
+    shuffle: bool
+    bucket: bool
+    tbptt: int | None
+    progress: bool
+    callbacks: tuple[Callback, ...]
+    checkpoint: str | None
+    checkpoint_every: int | None
+
+
+@dataclass
+class Loop:
+    """A fit on its way. `parts` is all that a checkpoint keeps; `trainer` is for callbacks."""
+
+    plan: Plan
+    objective: Objective
+    updates: Updates
+    history: History
+    progress: Progress
+    parts: Parts
+    trainer: Any
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a resumed fit must have in common with the one that it carries on."""
+        plan = self.plan
+        return {
+            "batch_size": plan.batch_size,
+            "shuffle": plan.shuffle,
+            "bucket": plan.bucket,
+            "tbptt": plan.tbptt,
+            "accumulate": self.updates.accumulate,
+            "number of samples": len(plan.train),
+            "number of time steps": plan.train.total_steps,
+        }
+
+    def resume(self) -> None:
+        """Goes to where the checkpoint was written, if there is one."""
+        if self.plan.checkpoint is not None and os.path.exists(self.plan.checkpoint):
+            read_checkpoint(self.plan.checkpoint, self.parts, self.settings)
+
+    def run(self) -> None:
+        """Trains to the end of the last epoch, or of one in which the fit was stopped."""
+        last = self.progress.first_epoch + self.plan.epochs
+        # An epoch that was stopped in its middle is finished, also by the fit that resumes it.
+        while len(self.history) < last and (
+            self.progress.epoch.batches or not self.progress.stopped
+        ):
+            self._run_epoch()
+        self._call("on_fit_end")
+
+    def _run_epoch(self) -> None:
+        """One pass over the training data, or the rest of it; then validation and records."""
+        from tqdm import tqdm
+
+        batches, epoch = self._batches(), self.progress.epoch
+        self._call("on_epoch_start")
+        start = time.perf_counter() - epoch.seconds
+        with tqdm(
+            total=len(batches),
+            initial=epoch.batches,
+            desc=f"epoch {len(self.history) + 1}",
+            unit="batch",
+            disable=not self.plan.progress,
+        ) as bar:
+            for rows in batches[epoch.batches :]:
+                loss = self._train_batch(rows)
+                epoch.batches += 1
+                epoch.seconds = time.perf_counter() - start
+                bar.set_postfix_str(self._text(), refresh=False)
+                bar.update()
+                self._call("on_batch_end", loss)
+                self._write_within_epoch(len(batches))
+            self.updates.step()
+            epoch.seconds = time.perf_counter() - start
+            measured = self._validate()
+            if measured:
+                bar.set_postfix_str(f"{self._text()}, {_text_of(measured)}")
+        self._finish_epoch(measured)
+
+    def _batches(self) -> list[Array]:
+        """The rows of each batch of the epoch."""
+        plan, train = self.plan, self.plan.train
+        return epoch_batches(
+            self.progress.generator,
+            len(train),
+            train.lengths,
+            plan.batch_size,
+            plan.shuffle,
+            plan.bucket,
+        )
+
+    def _train_batch(self, rows: Array) -> float:
+        """One batch, whole or, with tbptt, piece by piece with the state carried on; its loss."""
+        epoch, mean, state = self.progress.epoch, Mean(), None
+        for batch in self.plan.train.pieces(rows, self.plan.tbptt):
+            result = self.objective.forward(self.plan.train, batch, state)
+            if not math.isfinite(result.loss):
+                raise FloatingPointError(
+                    f"Trainer: the loss is {result.loss} in epoch {len(self.history) + 1}; the "
+                    "parameters are those before this batch (try a smaller learning rate, or "
+                    "clip_norm)"
+                )
+            self.updates.add(result)
+            mean.add(result.loss, result.weight)
+            epoch.loss.add(result.loss, result.weight)
+            epoch.tokens += batch.steps
+            state = result.state
+        return mean.value
+
+    def _validate(self) -> dict[str, float]:
+        """The loss and the metrics on the held-out data, if there are such."""
+        if self.plan.held_out is None:
+            return {}
+        with self.updates.averaged_weights():
+            return self.objective.evaluate(
+                self.plan.held_out, self.plan.batch_size, self.plan.tbptt
+            )
+
+    def _finish_epoch(self, measured: dict[str, float]) -> None:
+        """Records the epoch, steps the schedules, calls back, writes the checkpoint."""
+        epoch = self.progress.epoch
+        val_loss = measured.pop("loss", math.nan)
+        self.history.append(epoch.loss.value, val_loss, epoch.seconds, epoch.tokens, measured)
+        self.progress.finish_epoch()
+        for schedule in self.updates.schedules:
+            if schedule.per == "epoch":
+                schedule.step(epoch.loss.value if self.plan.held_out is None else val_loss)
+        self._call("on_epoch_end")
+        self._write()
+
+    def _write_within_epoch(self, count: int) -> None:
+        """A checkpoint behind every so many batches; behind the last one the epoch's follows."""
+        every, done = self.plan.checkpoint_every, self.progress.epoch.batches
+        if every is not None and done % every == 0 and done < count:
+            self._write()
+
+    def _write(self) -> None:
+        if self.plan.checkpoint is not None:
+            write_checkpoint(self.plan.checkpoint, self.parts, self.settings)
+
+    def _call(self, name: str, *args: Any) -> None:
+        call(self.plan.callbacks, name, self.trainer, *args)
+
+    def _text(self) -> str:
+        """Loss and speed so far, for the progress bar."""
+        epoch = self.progress.epoch
+        return f"loss {epoch.loss.value:.4f}, {epoch.tokens / epoch.seconds:,.0f} tokens/s"
+
+
+def _text_of(measured: dict[str, float]) -> str:
+    """What the validation measured, for the progress bar."""
+    return ", ".join(f"val_{name} {value:.4f}" for name, value in measured.items())

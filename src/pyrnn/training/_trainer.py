@@ -1,0 +1,229 @@
+"""Trainer: training, evaluation and prediction in batches."""
+
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from .._base.checks import check_flag, check_size, generator
+from .._base.module import Module
+from ..data._dataset import SequenceDataset, as_dataset
+from ..losses import Loss
+from ..optim import Optimizer
+from ._arguments import (
+    EMA,
+    SCHEDULE,
+    check_belonging,
+    check_clipping,
+    check_parts,
+    checked,
+    checked_callbacks,
+    checked_metrics,
+)
+from ._batches import Samples
+from ._callbacks import Callback, call
+from ._checkpoint import ModelState, Parts, check_place
+from ._history import History
+from ._loop import Loop, Plan
+from ._objective import Objective
+from ._progress import Progress
+from ._trained import trained_module
+from ._updates import Updates
+
+
+class Trainer:
+    """Trains a model on sequences.
+
+    Data are `(x, target)` or `(x, target, lengths)` with the sample first, whatever the model's
+    layout: x (N, T, F) or (N, T) ids, without time (N, F) or (N,) ids; target one per sequence,
+    (N,) or (N, F), when the model's output for a batch is (B, F), and one per step, (N, T) or
+    (N, T, F), when it is (T, B, F) or (B, T, F). Ragged data are lists of N arrays, x of (T_i, F)
+    or (T_i,) ids, a target per step likewise; or a `SequenceDataset`. x is cast to the model's
+    dtype (integers stay ids if the model has an Embedding), so is a target that is no class number.
+    The padding behind `lengths` is never looked at; before it x must be finite.
+
+    - `clip_norm` bounds the global norm of the gradients (`pyrnn.optim.clip_grad_norm`),
+      `clip_value` each of their elements; at most one of them.
+    - `accumulate` batches make one step: their gradients' mean over all real elements.
+    - `schedule` is a schedule of `pyrnn.optim`, or a list of them. One that watches a measure gets
+      the validation loss, or the training loss without validation.
+    - `metrics`, of `pyrnn.metrics`, are measured on the validation data and by `evaluate`.
+    - `ema`, averaged weights of `pyrnn.optim`, follow every step and are what the validation
+      measures; `with ema.applied():` puts them into the model behind the fit.
+    - `seed` fixes the order of the batches.
+
+    A loss with parameters of its own (`CRF`) is trained, clipped and kept in checkpoints with the
+    model; `trained` is the module of both, and the model where the loss has none. CTC takes targets
+    of lengths of their own: a list of arrays of labels.
+
+    Model, optimizer, the order's generator and `history` carry on from one `fit` to the next: two
+    calls of 5 epochs are one call of 10. TypeError or ValueError for what does not fit.
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        loss: Loss,
+        optimizer: Optimizer,
+        *,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        accumulate: int = 1,
+        schedule: Any = None,
+        metrics: Sequence[Any] = (),
+        ema: Any = None,
+        seed: int | None = None,
+    ) -> None:
+        check_parts(model, loss, optimizer)
+        check_clipping(clip_norm, clip_value)
+        schedules = list(schedule) if isinstance(schedule, list | tuple) else [schedule]
+        schedules = checked("schedule", [s for s in schedules if s is not None], SCHEDULE)
+        ema = None if ema is None else checked("ema", [ema], EMA)[0]
+        self.model = model
+        self.trained = trained_module(model, loss)
+        check_belonging(self.trained, optimizer, schedules, ema)
+        self.optimizer = optimizer
+        self.history = History()
+        self._generator = generator("Trainer", seed)
+        self._objective = Objective(model, loss, checked_metrics(metrics))
+        self._updates = Updates(
+            self.trained,
+            optimizer,
+            accumulate=check_size("Trainer", "accumulate", accumulate),
+            clip_norm=clip_norm,
+            clip_value=clip_value,
+            schedules=schedules,
+            ema=ema,
+        )
+        self._progress = Progress(self._generator, 0)
+        self._validates = False
+
+    def fit(
+        self,
+        train: Any,
+        validation: Any = None,
+        epochs: int = 1,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        progress: bool = True,
+        *,
+        bucket: bool = True,
+        tbptt: int | None = None,
+        callbacks: Sequence[Callback] = (),
+        checkpoint: Any = None,
+        checkpoint_every: int | None = None,
+        resume: bool = False,
+    ) -> History:
+        """Trains for `epochs` passes over `train`; returns the history of all epochs so far.
+
+        A progress bar shows the mean loss and the real time steps per second; after each epoch
+        the loss and the metrics on `validation` join it. The last, smaller batch counts too.
+
+        - `bucket`: with `shuffle`, samples of about one length share a batch.
+        - `tbptt=k`: truncated BPTT. Every batch is cut into pieces of k steps, each followed by a
+          step of the optimizer; the state is carried on, its gradient is not. Memory is O(k), and
+          with k = T all is as without (Williams & Peng 1990). Not for bidirectional models. The
+          validation is cut likewise, and metrics see the pieces.
+        - `callbacks`: see `Callback`; `EarlyStopping` is one.
+        - `checkpoint`: a file that holds, behind every epoch and every `checkpoint_every` batches,
+          all that training goes on from; always a whole version. `resume=True` carries on from it
+          if it exists: the same call in a new process, with the same model, data and settings,
+          gives the same bits as if nothing had come between. `epochs` counts from the beginning of
+          the fit that was interrupted.
+
+        All data are checked before the first step: TypeError or ValueError for what is empty,
+        misshaped, out of the classes' range or not finite; ValueError for a checkpoint that is
+        damaged or of another training. FloatingPointError if the loss becomes NaN or infinite, or,
+        with clipping, a gradient: that batch has then changed nothing. After any error, and after
+        Ctrl-C, the model is usable and `history` has the whole epochs.
+        """
+        if tbptt is not None:
+            tbptt = check_size("Trainer", "tbptt", tbptt)
+        if checkpoint_every is not None:
+            check_size("Trainer", "checkpoint_every", checkpoint_every)
+        if checkpoint is not None:
+            check_place(checkpoint := os.fsdecode(checkpoint))
+        elif resume or checkpoint_every is not None:
+            raise ValueError("Trainer: checkpoint is None, expected the path of a file")
+        plan = Plan(
+            train=self._samples("train", train, tbptt),
+            held_out=None if validation is None else self._samples("validation", validation, tbptt),
+            epochs=check_size("Trainer", "epochs", epochs, minimum=0),
+            batch_size=check_size("Trainer", "batch_size", batch_size),
+            shuffle=check_flag("Trainer", "shuffle", shuffle),
+            bucket=check_flag("Trainer", "bucket", bucket),
+            tbptt=tbptt,
+            progress=check_flag("Trainer", "progress", progress),
+            callbacks=checked_callbacks(callbacks),
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+        )
+        self._run(plan, resume=check_flag("Trainer", "resume", resume))
+        return self.history
+
+    def stop(self) -> None:
+        """Ends the fit behind the current epoch; for callbacks."""
+        self._progress.stopped = True
+
+    @property
+    def measures(self) -> list[str]:
+        """What the running fit adds to its history behind each epoch, by name."""
+        held_out = ["val_loss", *(metric.name for metric in self._objective.metrics)]
+        return ["loss", *(held_out if self._validates else [])]
+
+    def averaged_weights(self) -> AbstractContextManager[Any]:
+        """Within, the model has the weights that `ema` averaged; its own without `ema`."""
+        return self._updates.averaged_weights()
+
+    def evaluate(self, data: Any, batch_size: int = 32) -> dict[str, float]:
+        """{"loss": the mean over the real elements of all data}, and each metric by its name.
+
+        With the model's own weights, not the averaged ones. Errors as `fit`.
+        """
+        batch_size = check_size("Trainer", "batch_size", batch_size)
+        return self._objective.evaluate(self._samples("data", data), batch_size)
+
+    def predict(self, x: Any, batch_size: int = 32, lengths: Any = None) -> Any:
+        """The model's outputs for x, sample first: (N, T, F), or (N, F) for one per sequence.
+
+        Behind the lengths they are 0; ragged x gives a list of arrays (T_i, F).
+        """
+        batch_size = check_size("Trainer", "batch_size", batch_size)
+        data = x if isinstance(x, SequenceDataset) else (x, None, lengths)
+        name = "Trainer: predict"
+        return self._objective.predict(name, as_dataset(name, data), batch_size)
+
+    def _run(self, plan: Plan, *, resume: bool) -> None:
+        """Trains by a plan, from the beginning or from its checkpoint."""
+        self._updates.forget()
+        self._validates = plan.held_out is not None
+        self._progress = Progress(self._generator, len(self.history))
+        call(plan.callbacks, "on_fit_start", self)
+        parts = self._parts(plan.callbacks)
+        loop = Loop(plan, self._objective, self._updates, self.history, self._progress, parts, self)
+        if resume:
+            loop.resume()
+        loop.run()
+
+    def _parts(self, callbacks: Sequence[Callback]) -> Parts:
+        """All that training goes on from, for checkpoints."""
+        parts: dict[str, Any] = {
+            "model": ModelState(self.trained),
+            "optimizer": self.optimizer,
+            "updates": self._updates,
+            "progress": self._progress,
+            "history": self.history,
+        }
+        for i, schedule in enumerate(self._updates.schedules):
+            parts[f"schedule {i}"] = schedule
+        if self._updates.ema is not None:
+            parts["ema"] = self._updates.ema
+        for i, callback in enumerate(callbacks):
+            if type(callback).state_dict is not Callback.state_dict:
+                parts[f"callback {i}"] = callback
+        return parts
+
+    def _samples(self, name: str, data: Any, tbptt: int | None = None) -> Samples:
+        """Data that fit model and loss."""
+        name = f"Trainer: {name}"
+        return self._objective.samples(name, as_dataset(name, data), tbptt)

@@ -1,0 +1,95 @@
+"""Updates: from the gradients of batches to new weights."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+
+from .. import _core
+from .._base.module import Module
+from .._base.runtime import num_threads
+from ..optim._clipping import clip_grad_norm, clip_grad_value
+from ..optim._optimizer import Optimizer
+from ._objective import ForwardPass
+
+
+class Updates:
+    """Gathers the gradients of `accumulate` backward passes, clips them, and takes a step.
+
+    `.grad` holds the mean over the real elements gathered so far, so that several small batches
+    give the step of a large one. Schedules that count steps, and averaged weights, follow.
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        optimizer: Optimizer,
+        *,
+        accumulate: int,
+        clip_norm: float | None,
+        clip_value: float | None,
+        schedules: Sequence[Any],
+        ema: Any,
+    ) -> None:
+        self.model, self.optimizer, self.accumulate = model, optimizer, accumulate
+        self.clip_norm, self.clip_value = clip_norm, clip_value
+        self.schedules, self.ema = schedules, ema
+        self.forget()
+
+    def forget(self) -> None:
+        """Drops what was gathered."""
+        self._gathered, self._weight = 0, 0.0
+        self.model.zero_grad()
+
+    def add(self, result: ForwardPass) -> None:
+        """Takes one batch's gradient in, and a step if it was the last of those to gather."""
+        if self._gathered == 0:
+            self.model.zero_grad()
+        weight = self._weight + result.weight
+        share = result.weight / weight if self._weight else 1.0
+        if share < 1:
+            for parameter in self.model.parameters():
+                _core.scale_in_place(parameter.grad, 1 - share, num_threads())
+        result.backward(share)
+        self._gathered, self._weight = self._gathered + 1, weight
+        if self._gathered == self.accumulate:
+            self.step()
+
+    def step(self) -> None:
+        """Takes a step with what was gathered, if anything was."""
+        if self._gathered == 0:
+            return
+        if self.clip_norm is not None:
+            clip_grad_norm(self.model, self.clip_norm)
+        if self.clip_value is not None:
+            clip_grad_value(self.model, self.clip_value)
+        self.optimizer.step(self.model)
+        self._gathered, self._weight = 0, 0.0
+        for schedule in self.schedules:
+            if schedule.per == "step":
+                schedule.step()
+        if self.ema is not None:
+            self.ema.update()
+
+    def averaged_weights(self) -> AbstractContextManager[Any]:
+        """Within, the model has the averaged weights, if there are such."""
+        context: AbstractContextManager[Any] = (
+            nullcontext() if self.ema is None else self.ema.applied()
+        )
+        return context
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was gathered since the last step."""
+        named = self.model.named_parameters() if self._gathered else []
+        gradients = {name: parameter.grad.copy() for name, parameter in named}
+        return {"gathered": self._gathered, "weight": self._weight, "gradients": gradients}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` returned."""
+        gathered, weight = int(state["gathered"]), float(state["weight"])
+        named = self.model.named_parameters() if gathered else []
+        gradients = [state["gradients"][name] for name, _ in named]
+        for (_, parameter), gradient in zip(named, gradients, strict=True):
+            parameter.grad = np.array(gradient)
+        self._gathered, self._weight = gathered, weight
