@@ -2,6 +2,7 @@
 
 import ast
 import re
+import warnings
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ PYTHON_FILES = sorted(PYTHON.rglob("*.py"))
 # Who may import whom: a wing imports from those that it names, and from itself.
 WINGS = {
     "_openmp": set(),
-    "_base": {"_core", "_files", "layers"},  # to save and to summarise, inside functions
+    "_base": {"_core"},
     "init": {"_base"},
     "data": {"_base"},
     "metrics": {"_core", "_base"},
@@ -22,8 +23,8 @@ WINGS = {
     "losses": {"_core", "_base", "init"},
     "layers": {"_core", "_base", "init"},
     "seq2seq": {"_core", "_base", "init", "data", "layers"},
-    "_files": {"_base", "layers", "seq2seq", "losses"},
-    "training": {"_core", "_base", "data", "layers", "losses", "optim", "_files"},
+    "_files": {"_base"},
+    "training": {"_core", "_base", "data", "losses", "optim", "_files"},
     "estimators": {"_base", "data", "layers", "losses", "optim", "training"},
 }
 
@@ -159,10 +160,16 @@ def test_imports_keep_to_the_wings(path):
 def test_wings_go_down():
     """The table has no circle, and names no neighbour that nobody visits."""
     assert {wing(module_name(p)) for p in PYTHON_FILES} - {""} == set(WINGS)
-    assert not circles({n: below - {"_core", "_files", "layers"} for n, below in WINGS.items()})
+    assert not circles({name: below - {"_core"} for name, below in WINGS.items()})
     for name, below in WINGS.items():
         files = [p for p in PYTHON_FILES if wing(module_name(p)) == name]
         assert below <= {wing(found) for path in files for found in relative_imports(path)}, name
+
+
+def test_no_import_is_circular():
+    """Not even one inside a function."""
+    graph = {module_name(p): set(relative_imports(p)) - {"_core"} for p in PYTHON_FILES}
+    assert not circles(graph)
 
 
 def circles(graph):
@@ -200,10 +207,15 @@ def test_python_never_loops_over_time(path):
             assert not re.fullmatch(r"range\((T|steps|len\(x\)|x\.shape\[\d\])\)", text), text
 
 
+@pytest.mark.filterwarnings("default:.* has .* lines:UserWarning")
 @pytest.mark.parametrize("path", [*CPP_FILES, *PYTHON_FILES], ids=lambda p: p.name)
 def test_files_and_functions_stay_readable(path):
-    lines = path.read_text().splitlines()
-    assert len(lines) <= (250 if path.suffix == ".py" else 300)
+    """Long files are places to look; cutting an idea in two to fit is worse."""
+    count = len(path.read_text().splitlines())
+    look, most = (250, 400) if path.suffix == ".py" else (300, 450)
+    if count > look:
+        warnings.warn(f"{path.relative_to(ROOT)} has {count} lines", stacklevel=1)
+    assert count <= most
     if path.suffix == ".py":
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef):
@@ -213,4 +225,4 @@ def test_files_and_functions_stay_readable(path):
 
 def test_test_files_stay_readable():
     for path in (ROOT / "tests").glob("*.py"):
-        assert len(path.read_text().splitlines()) <= 250, path.name
+        assert len(path.read_text().splitlines()) <= 400, path.name

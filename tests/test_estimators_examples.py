@@ -10,7 +10,7 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from pyrnn import estimators
 
-CLASSES = [getattr(estimators, name) for name in estimators.__all__]
+CLASSES = [value for name, value in vars(estimators).items() if name[0].isupper()]
 SHOWN = [cls for cls in CLASSES if ">>>" in (cls.__doc__ or "")]
 README = Path(__file__).parent.parent / "README.md"
 

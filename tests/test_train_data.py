@@ -212,3 +212,27 @@ def test_dataset_of_its_own():
         assert_same_bits(dataset[i], (x[i], target[i]))
     with pytest.raises(ValueError, match=r"SequenceDataset: x\[1\]"):
         pyrnn.SequenceDataset([np.ones((2, 2)), np.ones((3, 1))])
+
+
+class Pointwise(pyrnn.Module):
+    """A user's own part that keeps the axes of x, as Linear does."""
+
+    def __init__(self):
+        self.linear = pyrnn.Linear(3, 2, seed=0)
+
+    def __call__(self, x):
+        return self.linear(x)
+
+    def vjp(self, x, *, need_dx=True):
+        return self.linear.vjp(x, need_dx=need_dx)
+
+
+@pytest.mark.parametrize("front", [Pointwise, lambda: pyrnn.Linear(3, 2, seed=0)])
+@pytest.mark.parametrize("pool", [[], [pyrnn.LastStep()]])
+def test_data_without_time_are_refused_whoever_wrote_the_front(front, pool):
+    """Else the batch would be taken as time, and each answer would depend on its neighbours."""
+    x, target = np.zeros((10, 3), np.float32), np.arange(10) % 2
+    parts = [front(), pyrnn.GRU(2, 4, seed=1), *pool, pyrnn.Linear(4, 2, seed=2)]
+    trainer = make_trainer(pyrnn.Sequential(*parts), loss=pyrnn.losses.CrossEntropy())
+    with pytest.raises(ValueError, match=r"expected \(steps, features\)"):
+        trainer.fit((x, target), progress=False)

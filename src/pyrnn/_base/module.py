@@ -1,5 +1,6 @@
 """Module, the base of every layer, and Pullback, the backward half of every vjp."""
 
+import copy
 import operator
 import threading
 from collections import deque
@@ -13,11 +14,21 @@ import numpy as np
 from .checks import Array
 from .config import as_json, constructor
 from .parameter import Parameter
+from .summary import Summarised
+from .tensor_file import write_tensors
 
 Additions = list[Callable[[], object]]
 
+STORABLE: dict[str, type["Module"]] = {}  # by name: the only classes that a file can name
 
-class Module:
+
+def storable(cls: Any) -> Any:
+    """A class of pyrnn's own, which files may name."""
+    STORABLE[cls.__name__] = cls
+    return cls
+
+
+class Module(Summarised):
     """A part of a network: holds Parameters and Modules as attributes, in the order of assignment.
 
     A subclass assigns its parts in `__init__` and defines `__call__` (inference) and `vjp`
@@ -27,9 +38,12 @@ class Module:
     - `stateful`: take `state, lengths, mask`, return `(y, state)`; have `batch_first`.
     - `time_aware`: take `lengths`; have `batch_first`.
     - `random`: vjp takes `rng`.
-    - `drops_time`: the output has no time axis.
+    - `drops_time`: the output has no time axis. `makes_time`: it has one that x has not.
+    - `keeps_features`: the output has the features of x, each at its place.
 
-    Trainer relies on `takes_target`: take `target, target_lengths`, sequences of their own lengths,
+    Files rely on `made_of_parts` (iterating gives the parts that make it again) and
+    `parts_from_config` (the constructor makes them); data on `takes_ids`: x is integers. Trainer
+    relies on `takes_target`: take `target, target_lengths`, sequences of their own lengths,
     and have `wanted(target, target_lengths)`, the classes and lengths that the output is compared
     with.
     """
@@ -38,7 +52,12 @@ class Module:
     time_aware: ClassVar[bool] = False
     random: ClassVar[bool] = False
     takes_target: ClassVar[bool] = False
+    takes_ids: ClassVar[bool] = False
     drops_time: bool = False
+    makes_time: bool = False
+    keeps_features: ClassVar[bool] = False
+    made_of_parts: ClassVar[bool] = False
+    parts_from_config: ClassVar[bool] = False
     _not_pickled: ClassVar[frozenset[str]] = frozenset({"lock"})
 
     lock: threading.Lock  # held while something is added to .grad
@@ -78,6 +97,26 @@ class Module:
         """The parts in the order in which x meets them, as far as it has its axes; self alone."""
         yield self
 
+    @property
+    def num_states(self) -> int:
+        """How many entries a state of a Sequential has for this module."""
+        return int(self.stateful)
+
+    def check_front(self, owner: str, layer: "Module") -> None:
+        """ValueError if this does not fit the recurrent layer whose features arrive here."""
+
+    def check_ids(self, ids: Array) -> None:
+        """ValueError for ids out of range, of a module that takes some."""
+
+    def step_part(self, batch_size: int) -> Any:
+        """What a stream of a Sequential runs for this module: a stream, a copy that works on each
+        step by itself, or None where a step passes as it is."""
+        if self.stateful or self.time_aware:
+            raise TypeError(
+                f"Sequential: {type(self).__name__} needs whole sequences: it has no stream"
+            )
+        return copy.deepcopy(self)
+
     def parameters(self) -> list[Parameter]:
         """All parameters, those of the parts included, each once."""
         return [parameter for _, parameter in self.named_parameters()]
@@ -85,18 +124,6 @@ class Module:
     def num_parameters(self) -> int:
         """The number of trained elements; what is shared counts once."""
         return sum(parameter.size for parameter in self.parameters())
-
-    def summary(self, x: Any) -> str:
-        """Prints, and returns, a table of layers, output shapes and numbers of parameters.
-
-        `x` is an input, or its shape as a tuple, such as (T, B, F), or (T, B) for ids. A parameter
-        that is shared counts in the first row that has it. Errors as those of a call on x.
-        """
-        from ..layers._summary import summary
-
-        text = summary(self, x)
-        print(text)
-        return text
 
     def zero_grad(self) -> None:
         """Sets every gradient to zero."""
@@ -154,9 +181,40 @@ class Module:
         Atomic: after a crash the path holds the whole old file or the whole new one.
         OSError with the path if it cannot be written; TypeError if a part is not pyrnn's own.
         """
-        from .._files.load import save
+        names: dict[int, str] = {}  # of the parameters
+        ties: dict[str, str] = {}
+        tensors: dict[str, Array] = {}
+        for prefix, part in self.named_modules():
+            for own, parameter in vars(part).items():
+                if isinstance(parameter, Parameter):
+                    name = f"{prefix}.{own}" if prefix else own
+                    stored = names.setdefault(id(parameter), name)
+                    if stored == name:
+                        tensors[name] = np.array(parameter.data, order="C")
+                    else:
+                        ties[name] = stored
+        extra = {name: m.extra_state() for name, m in self.named_modules() if m.extra_state()}
+        description = {"model": self._describe("", {}), "ties": ties, "extra_state": extra}
+        write_tensors(path, tensors, description)
 
-        save(self, path)
+    def _describe(self, name: str, seen: dict[int, str]) -> dict[str, Any]:
+        """Class and configuration as JSON values; a module met before by its name."""
+        if id(self) in seen:
+            return {"shared": seen[id(self)]}
+        seen[id(self)] = name
+        cls = type(self)
+        has_parts = any(isinstance(value, Module) for value in vars(self).values())
+        if STORABLE.get(cls.__name__) is not cls or (
+            has_parts and not (cls.parts_from_config or cls.made_of_parts)
+        ):
+            raise TypeError(
+                f"save: {cls.__name__} is not a module of pyrnn alone, which is all that a file "
+                "can describe; write state_dict() with safetensors.numpy.save_file instead"
+            )
+        return self._description(name, seen)
+
+    def _description(self, name: str, seen: dict[int, str]) -> dict[str, Any]:
+        return {"class": type(self).__name__, "config": self.config()}
 
     def __repr__(self) -> str:
         defaults = constructor(type(self))

@@ -4,31 +4,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from .._base.checks import Array
 from .._base.module import Module
-from .._base.parameter import Parameter
-from .._base.tensor_file import read_tensors, write_tensors
-from .rebuild import Rebuild, describe, join, mapping
-
-
-def save(module: Module, path: Any) -> None:
-    """Writes a module for `load`; see Module.save."""
-    names: dict[int, str] = {}  # of the parameters
-    ties: dict[str, str] = {}
-    tensors: dict[str, Array] = {}
-    model = describe(module, "", {})
-    for prefix, part in module.named_modules():
-        for own, parameter in vars(part).items():
-            if isinstance(parameter, Parameter):
-                name = join(prefix, own)
-                stored = names.setdefault(id(parameter), name)
-                if stored == name:
-                    tensors[name] = np.array(parameter.data, order="C")  # as the writer needs it
-                else:
-                    ties[name] = stored
-    write_tensors(path, tensors, {"model": model, "ties": ties, "extra_state": extra_state(module)})
+from .._base.tensor_file import read_tensors
+from .rebuild import Rebuild, mapping
 
 
 def load(path: Any) -> Module:

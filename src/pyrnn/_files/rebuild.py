@@ -6,56 +6,8 @@ from functools import reduce
 from typing import Any
 
 from .._base.checks import Array, filled_from_file
-from .._base.module import Module
+from .._base.module import STORABLE, Module
 from .._base.parameter import Parameter
-from ..layers._activations import ReLU, Sigmoid, Softmax, Tanh
-from ..layers._dropout import Dropout
-from ..layers._embedding import Embedding
-from ..layers._gru import GRU
-from ..layers._last_step import LastStep
-from ..layers._layer_norm import LayerNorm
-from ..layers._linear import Linear
-from ..layers._lstm import LSTM
-from ..layers._pooling import MaxPool, MeanPool, SumPool
-from ..layers._rnn import RNN
-from ..layers._sequential import Sequential
-from ..losses._crf import CRF
-from ..seq2seq._attention import Attention
-from ..seq2seq._attention_decoder import AttentionDecoder
-from ..seq2seq._seq2seq import Seq2Seq
-
-# The only classes that a file can name.
-CLASSES: dict[str, type[Module]] = {
-    cls.__name__: cls
-    for cls in (
-        *(RNN, LSTM, GRU, Linear, Embedding, LayerNorm, Dropout, CRF),
-        *(LastStep, MaxPool, MeanPool, SumPool),
-        *(Tanh, ReLU, Sigmoid, Softmax, Sequential),
-        *(Attention, AttentionDecoder, Seq2Seq),
-    )
-}
-
-# Their parts follow from their own configuration.
-WHOLE: tuple[type[Module], ...] = (Attention, AttentionDecoder, Seq2Seq)
-
-
-def describe(module: Module, name: str, seen: dict[int, str]) -> dict[str, Any]:
-    """A module's class and configuration as JSON values; one met before by its name."""
-    if id(module) in seen:
-        return {"shared": seen[id(module)]}
-    seen[id(module)] = name
-    cls = type(module).__name__
-    own = CLASSES.get(cls) is type(module)
-    if own and isinstance(module, Sequential):
-        parts = [describe(part, join(name, str(i)), seen) for i, part in enumerate(module)]
-        return {"class": cls, "parts": parts}
-    made_of_parts = any(isinstance(value, Module) for value in vars(module).values())
-    if not own or (made_of_parts and not isinstance(module, WHOLE)):
-        raise TypeError(
-            f"save: {cls} is not a module of pyrnn alone, which is all that a file can describe; "
-            "write state_dict() with safetensors.numpy.save_file instead"
-        )
-    return {"class": cls, "config": module.config()}
 
 
 @dataclass
@@ -84,11 +36,11 @@ class Rebuild:
             raise ValueError(f"module {name!r} is described by {tree!r}, expected an object")
         if "shared" in tree and tree["shared"] in self.modules:
             return self.modules[tree["shared"]]
-        cls = CLASSES.get(str(tree.get("class")))
+        cls = STORABLE.get(str(tree.get("class")))
         if cls is None:
-            known = ", ".join(sorted(CLASSES))
+            known = ", ".join(sorted(STORABLE))
             raise ValueError(f"module {name!r} is a {tree.get('class')!r}, expected one of {known}")
-        module = self._sequential(tree, name) if cls is Sequential else self._leaf(cls, tree, name)
+        module = self._sequential(tree, name) if cls.made_of_parts else self._leaf(cls, tree, name)
         self.modules[name] = module
         return module
 
@@ -103,7 +55,11 @@ class Rebuild:
         parts = tree.get("parts")
         if not isinstance(parts, list):
             raise ValueError(f"module {name!r} has parts {parts!r}, expected a list")
-        return Sequential(*(self.module(part, join(name, str(i))) for i, part in enumerate(parts)))
+        cls: Any = STORABLE[str(tree["class"])]
+        sequential: Module = cls(
+            *(self.module(part, join(name, str(i))) for i, part in enumerate(parts))
+        )
+        return sequential
 
     def _leaf(self, cls: type[Module], tree: dict[str, Any], name: str) -> Module:
         """A module that its configuration describes; its weights come from the stored tensors."""

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from .. import _core
 from .._base.checks import Array, as_floats, check_shape
-from .._base.module import Additions, Module, Pullback
+from .._base.module import Additions, Module, Pullback, storable
 from .._base.runtime import num_threads
 
 
@@ -14,6 +14,8 @@ class _Activation(Module):
     `y = module(x)`; `y, pullback = module.vjp(x)`; `dx = pullback(dy)`. y is kept until the
     pullback has run and must not be written before.
     """
+
+    keeps_features = True
 
     def __call__(self, x: Any) -> Array:
         """f(x)."""
@@ -50,24 +52,28 @@ class _Elementwise(_Activation):
         return _core.activation_backward(self.core_name, y, dy, num_threads())
 
 
+@storable
 class Tanh(_Elementwise):
     """y = tanh(x), dx = (1 - y^2) dy, for x of any shape."""
 
     core_name = "tanh"
 
 
+@storable
 class ReLU(_Elementwise):
     """y = max(x, 0), dx = dy where y > 0 and else 0, for x of any shape."""
 
     core_name = "relu"
 
 
+@storable
 class Sigmoid(_Elementwise):
     """y = 1 / (1 + exp(-x)), dx = y (1 - y) dy, for x of any shape."""
 
     core_name = "sigmoid"
 
 
+@storable
 class Softmax(_Activation):
     """y = exp(x - max x) / sum exp(x - max x) over the last axis, for x (..., C).
 

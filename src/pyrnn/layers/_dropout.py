@@ -15,10 +15,11 @@ from .._base.checks import (
     generator,
 )
 from .._base.draws import Draws
-from .._base.module import Additions, Module, Pullback
+from .._base.module import Additions, Module, Pullback, storable
 from .._base.runtime import num_threads
 
 
+@storable
 class Dropout(Module):
     """Training: y = x * m / (1 - p), with m = 0 at probability p, else 1. Inference: y = x.
 
@@ -31,6 +32,7 @@ class Dropout(Module):
     """
 
     random = True
+    keeps_features = True
 
     def __init__(
         self, p: float = 0.5, *, batch_first: bool = False, seed: int | None = None
@@ -57,6 +59,9 @@ class Dropout(Module):
             return (self._drop(dy, key) if need_dx else None), []
 
         return self._drop(x, key), Pullback(self, backward)
+
+    def step_part(self, batch_size: int) -> None:
+        """None: nothing is dropped in inference."""
 
     def extra_state(self) -> dict[str, Any]:
         """The seed and the count of draws."""

@@ -16,11 +16,12 @@ from .._base.checks import (
     check_size,
     generator,
 )
-from .._base.module import Additions, Module, Pullback
+from .._base.module import Additions, Module, Pullback, storable
 from .._base.parameter import Parameter
 from .._base.runtime import num_threads
 
 
+@storable
 class Embedding(Module):
     """y[..., :] = weight[x[...]], for integer x of any shape and y (*x.shape, embedding_dim).
 
@@ -31,6 +32,8 @@ class Embedding(Module):
     the gradient and returns None, for ids have none.
     TypeError unless x holds integers, ValueError for an id outside 0 <= id < num_embeddings.
     """
+
+    takes_ids = True
 
     def __init__(
         self,

@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 
 from .._base.checks import check_flag
+from .._base.module import storable
 from ._options import Options
 from ._recurrent import Recurrent
 
 
+@storable
 class GRU(Recurrent):
     """Gated recurrent unit.
 

@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 
 from .._base.checks import Array, check_flag
+from .._base.module import storable
 from ._over_time import Back, OverTime
 
 
+@storable
 class LastStep(OverTime):
     """The final output of each direction: y (B, F) of x (T, B, F), (F,) of x (T, F).
 
@@ -27,17 +29,20 @@ class LastStep(OverTime):
 
     def check_front(self, owner: str, layer: Any) -> None:
         """ValueError if this does not fit the recurrent layer in front."""
-        name = type(layer).__name__
-        if layer.merge != "concat":
+        name, both = type(layer).__name__, getattr(layer, "bidirectional", self.bidirectional)
+        if getattr(layer, "merge", "concat") != "concat":
             raise ValueError(
                 f"{owner} cannot tell the directions of the {name} in front apart: "
                 f"merge={layer.merge!r}, expected 'concat'; its state holds both final outputs"
             )
-        if self.bidirectional != layer.bidirectional:
+        if self.bidirectional != both:
             raise ValueError(
                 f"{owner} has bidirectional={self.bidirectional}, "
-                f"expected {layer.bidirectional} as the {name} in front"
+                f"expected {both} as the {name} in front"
             )
+
+    def step_part(self, batch_size: int) -> None:
+        """None: a step of a stream is the last one so far."""
 
     def take(self, x: Array, ends: Array, batch_first: bool) -> tuple[Array, Back]:
         shape, features, rows = x.shape, x.shape[2], np.flatnonzero(ends)

@@ -16,11 +16,12 @@ from .._base.checks import (
     check_shape,
     check_size,
 )
-from .._base.module import Additions, Module, Pullback, add_arrays
+from .._base.module import Additions, Module, Pullback, add_arrays, storable
 from .._base.parameter import Parameter
 from .._base.runtime import num_threads
 
 
+@storable
 class LayerNorm(Module):
     """y = (x - mean) / sqrt(variance + eps) * weight + bias, over the last axes.
 
@@ -32,6 +33,8 @@ class LayerNorm(Module):
     `y = norm(x)`; `y, pullback = norm.vjp(x)`; `dx = pullback(dy)`. x is kept, not copied, until
     the pullback has run. TypeError for an x of another dtype, ValueError for other last axes.
     """
+
+    keeps_features = True
 
     def __init__(
         self,

@@ -15,12 +15,13 @@ from .._base.checks import (
     check_size,
     generator,
 )
-from .._base.module import Additions, Module, Pullback, add_arrays
+from .._base.module import Additions, Module, Pullback, add_arrays, storable
 from .._base.packing import PackedWeights
 from .._base.parameter import Parameter
 from .._base.runtime import num_threads
 
 
+@storable
 class Linear(Module):
     """y = x W^T + b, for x (..., in_features) and y (..., out_features).
 

@@ -7,10 +7,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .._base.checks import check_flag, check_number, check_probability
+from .._base.module import storable
 from ._options import Options
 from ._recurrent import Recurrent
 
 
+@storable
 class LSTM(Recurrent):
     """Long short-term memory.
 

@@ -4,10 +4,12 @@ import numpy as np
 
 from .. import _core
 from .._base.checks import Array
+from .._base.module import storable
 from .._base.runtime import num_threads
 from ._over_time import Back, OverTime
 
 
+@storable
 class SumPool(OverTime):
     """y = sum over a row's steps, added in their order: (B, F) of x (T, B, F), (F,) of x (T, F).
 
@@ -25,6 +27,7 @@ class SumPool(OverTime):
         return _core.time_sum(x, ends, batch_first, num_threads()), back
 
 
+@storable
 class MeanPool(SumPool):
     """y = (sum over a row's steps) / (their number): (B, F) of x (T, B, F), (F,) of x (T, F).
 
@@ -37,6 +40,7 @@ class MeanPool(SumPool):
         return y / counts, lambda dy: sum_back(dy / counts)
 
 
+@storable
 class MaxPool(OverTime):
     """y = the largest of a row's steps, for each feature: (B, F) of x (T, B, F), (F,) of x (T, F).
 

@@ -23,7 +23,7 @@ from .._base.module import Additions, Module, Pullback
 from .._base.packing import PackedWeights
 from .._base.parameter import Parameter
 from .._base.runtime import num_threads
-from . import _options
+from . import _options as _options
 from ._stream import Stream
 
 
@@ -200,6 +200,10 @@ class Recurrent(Module):
             return (dx, inputs.state_from_core(dh0, dc0)), [add]
 
         return outputs, Pullback(self, backward, weights)
+
+    def step_part(self, batch_size: int) -> Stream:
+        """Its stream."""
+        return self.stream(batch_size)
 
     def stream(self, batch_size: int = 1) -> Stream:
         """Inference step by step on a snapshot of the weights; ValueError if bidirectional."""

@@ -5,12 +5,14 @@ from typing import Any
 import numpy as np
 
 from .._base.checks import check_choice
+from .._base.module import storable
 from ._options import Options
 from ._recurrent import Recurrent
 
 NONLINEARITIES = ("tanh", "relu")
 
 
+@storable
 class RNN(Recurrent):
     """h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), or max(0, .) with nonlinearity="relu".
 

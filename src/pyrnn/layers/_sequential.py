@@ -1,6 +1,5 @@
 """Sequential: modules one after the other."""
 
-import copy
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
@@ -10,17 +9,11 @@ import numpy as np
 
 from .._base.checks import as_floats, as_integers, check_flag, check_shape, check_size, describe
 from .._base.mask import Mask, mask_of_lengths, read_mask
-from .._base.module import Additions, Module, Pullback, compute
-from ._activations import ReLU, Sigmoid, Softmax, Tanh
-from ._dropout import Dropout
-from ._last_step import LastStep
-from ._layer_norm import LayerNorm
-from ._recurrent import Recurrent
+from .._base.module import Additions, Module, Pullback, compute, storable
 from ._stream import SequentialStream
 
-KEEPS_FEATURES = (Dropout, LayerNorm, ReLU, Sigmoid, Softmax, Tanh)
 
-
+@storable
 class Sequential(Module):
     """Modules one after the other: each takes the output of the one before.
 
@@ -39,6 +32,7 @@ class Sequential(Module):
 
     stateful: ClassVar[bool] = True
     random: ClassVar[bool] = True
+    made_of_parts: ClassVar[bool] = True
 
     def __init__(self, *modules: Module) -> None:
         if not modules:
@@ -50,7 +44,6 @@ class Sequential(Module):
         self._count = len(modules)
         self.batch_first: bool = self._agreed("batch_first", False)
         self.dtype = self._agreed("dtype", np.dtype(np.float32))
-        self.num_states = sum(_num_states(part) for part in self)
         self.drops_time = any(part.drops_time for part in self)
         self._check_time_axis()
 
@@ -63,6 +56,11 @@ class Sequential(Module):
 
     def __iter__(self) -> Iterator[Module]:
         return (self[i] for i in range(self._count))
+
+    @property
+    def num_states(self) -> int:
+        """The number of recurrent layers."""
+        return sum(part.num_states for part in self)
 
     def forward_path(self) -> Iterator[Module]:
         return (step for part in self for step in part.forward_path())
@@ -123,15 +121,23 @@ class Sequential(Module):
 
         return (y, tuple(states)), Pullback(self, backward, self.parameters())
 
+    def _description(self, name: str, seen: dict[int, str]) -> dict[str, Any]:
+        parts = [p._describe(f"{name}.{i}" if name else str(i), seen) for i, p in enumerate(self)]
+        return {"class": "Sequential", "parts": parts}
+
     def stream(self, batch_size: int = 1) -> SequentialStream:
         """Inference step by step on a snapshot of the weights.
 
         ValueError if a layer is bidirectional; TypeError if a part needs whole sequences.
         """
         batch_size = check_size("Sequential.stream", "batch_size", batch_size)
-        streamed = [part for part in self if not isinstance(part, Dropout | LastStep)]
-        steps = [_stream_of(part, batch_size) for part in streamed]
-        return SequentialStream(steps, batch_size, self.batch_first)
+        steps = (part.step_part(batch_size) for part in self)
+        passed = [step for step in steps if step is not None]
+        return SequentialStream(passed, batch_size, self.batch_first)
+
+    def step_part(self, batch_size: int) -> SequentialStream:
+        """Its stream."""
+        return self.stream(batch_size)
 
     def __repr__(self) -> str:
         return f"Sequential({', '.join(map(repr, self))})"
@@ -176,7 +182,7 @@ class Sequential(Module):
 
     def _split(self, name: str, value: Any) -> list[Any]:
         """A state, or its gradient, as what each part takes of it."""
-        counts = [_num_states(part) for part in self]
+        counts = [part.num_states for part in self]
         if value is None:
             return [None] * len(counts)
         if not isinstance(value, tuple):
@@ -189,12 +195,12 @@ class Sequential(Module):
         rest, entries = iter(value), []
         for part, count in zip(self, counts, strict=True):
             taken = tuple(islice(rest, count))
-            entries.append(taken if isinstance(part, Sequential) else taken[0] if count else None)
+            entries.append(taken if part.made_of_parts else taken[0] if count else None)
         return entries
 
     def _agreed(self, name: str, default: Any) -> Any:
         """An attribute that all parts that have it must share."""
-        parts = [m for m in self.modules() if not isinstance(m, Sequential) and hasattr(m, name)]
+        parts = [m for m in self.modules() if not m.made_of_parts and hasattr(m, name)]
         values = {getattr(part, name) for part in parts}
         if len(values) > 1:
             listed = ", ".join(f"{type(part).__name__} {getattr(part, name)}" for part in parts)
@@ -203,37 +209,21 @@ class Sequential(Module):
 
     def _check_time_axis(self) -> None:
         """Refuses what needs a time axis that is gone, or a LastStep with the wrong directions."""
-        front: Recurrent | None = None  # the layer whose features arrive here
+        front: Module | None = None  # the recurrent layer whose features arrive here
         dropper: Module | None = None  # the part that has taken the time axis away
         for i, part in enumerate(self):
-            if dropper and (part.time_aware or _num_states(part)):
+            if dropper and (part.time_aware or part.num_states):
                 raise ValueError(
                     f"Sequential: module {i} ({type(part).__name__}) needs the time axis, "
                     f"which a {type(dropper).__name__} in front has taken away"
                 )
-            if isinstance(part, LastStep) and front:
-                part.check_front(f"Sequential: module {i} (LastStep)", front)
+            if front:
+                part.check_front(f"Sequential: module {i} ({type(part).__name__})", front)
             dropper = part if part.drops_time else dropper
-            if not isinstance(part, KEEPS_FEATURES):
-                front = part if isinstance(part, Recurrent) else None
-
-
-def _num_states(part: Module) -> int:
-    """How many entries of the state belong to a part."""
-    return part.num_states if isinstance(part, Sequential) else int(part.stateful)
+            if not part.keeps_features:
+                front = part if part.stateful and not part.made_of_parts else None
 
 
 def _entries(part: Module, state: Any) -> list[Any]:
     """The entries that a part's state makes in the whole state."""
-    return list(state) if isinstance(part, Sequential) else [state]
-
-
-def _stream_of(part: Module, batch_size: int) -> Any:
-    """A part's own stream, or a copy of a module that works on each step by itself."""
-    if isinstance(part, Recurrent | Sequential):
-        return part.stream(batch_size)
-    if part.stateful or part.time_aware:
-        raise TypeError(
-            f"Sequential: {type(part).__name__} needs whole sequences: it has no stream"
-        )
-    return copy.deepcopy(part)
+    return list(state) if part.made_of_parts else [state]

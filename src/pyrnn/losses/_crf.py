@@ -16,7 +16,7 @@ from .._base.checks import (
     check_size,
     generator,
 )
-from .._base.module import Additions, Module, Pullback, add_arrays
+from .._base.module import Additions, Module, Pullback, add_arrays, storable
 from .._base.parameter import Parameter
 from .._base.runtime import num_threads
 from .._base.targets import Bools, class_target, first_wrong, sum_in_order
@@ -24,6 +24,7 @@ from ._constraints import Constraints
 from ._loss import Loss
 
 
+@storable
 class CRF(Module, Loss):
     """p(tags | emissions) = exp(score(tags)) / sum over all paths of exp(score(path)), with
 

@@ -21,7 +21,7 @@ from .._base.checks import (
     generator,
 )
 from .._base.mask import Mask, mask_of_lengths, read_mask
-from .._base.module import Additions, Module, Pullback, add_arrays, compute
+from .._base.module import Additions, Module, Pullback, add_arrays, compute, storable
 from .._base.parameter import Parameter
 from .._base.runtime import num_threads
 from ..layers._linear import Linear
@@ -60,6 +60,7 @@ class Attended:
         return as_contiguous(move(weights.transpose(axes)).transpose(axes))
 
 
+@storable
 class Attention(Module):
     """For each query q, the mean of a memory's steps m_s under the weights softmax(e), with
 
@@ -81,6 +82,8 @@ class Attention(Module):
     `dqueries, dmemory = pullback(dcontext=None, dweights=None)`. Every query counts: what is behind
     the end of ragged queries must be finite, and its gradient 0. TypeError and ValueError as usual.
     """
+
+    parts_from_config = True
 
     def __init__(
         self,

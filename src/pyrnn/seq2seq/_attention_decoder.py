@@ -16,7 +16,7 @@ from .._base.checks import (
     generator,
 )
 from .._base.inputs import Inputs, read_gradient, read_inputs, read_state
-from .._base.module import Additions, Module, Pullback, compute
+from .._base.module import Additions, Module, Pullback, compute, storable
 from .._base.packing import PackedWeights
 from .._base.runtime import num_threads
 from .._base.state import as_state
@@ -39,6 +39,7 @@ from ._decoder_steps import (
 LAYERS: dict[str, Any] = {"rnn_tanh": RNN, "lstm": LSTM, "gru": GRU}
 
 
+@storable
 class AttentionDecoder(Module):
     """Recurrent layers, the first of which attends to a memory before each step:
 
@@ -66,6 +67,8 @@ class AttentionDecoder(Module):
     proj_size = 0  # these three as a Recurrent has them
     num_directions = 1
     _not_pickled: ClassVar[frozenset[str]] = Module._not_pickled | {"_stack"}
+
+    parts_from_config = True
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ from .._base.checks import (
     generator,
 )
 from .._base.draws import Draws
-from .._base.module import Additions, Module, Pullback, compute
+from .._base.module import Additions, Module, Pullback, compute, storable
 from ..layers._dropout import Dropout
 from ..layers._embedding import Embedding
 from ..layers._linear import Linear
@@ -29,6 +29,7 @@ from ._seq2seq_steps import Seq2SeqSteps, mixed_inputs
 from ._target_ids import TargetIds
 
 
+@storable
 class Seq2Seq(Module):
     """An encoder that reads a source, and a decoder that writes a target of its own length.
 
@@ -57,6 +58,8 @@ class Seq2Seq(Module):
     time_aware: ClassVar[bool] = True
     random: ClassVar[bool] = True
     takes_target: ClassVar[bool] = True
+
+    parts_from_config = True
 
     def __init__(
         self,

@@ -3,16 +3,14 @@
 import numpy as np
 
 from .._base.module import Module
-from .._files.rebuild import CLASSES
-from ..layers._embedding import Embedding
 from ..losses import Loss
 from ._batches import Layout
 
 
-def first_embedding(model: Module) -> Embedding | None:
+def first_embedding(model: Module) -> Module | None:
     """The Embedding that the data enter the model by, if any."""
     first = next(model.forward_path())
-    return first if isinstance(first, Embedding) else None
+    return first if first.takes_ids else None
 
 
 def works_along_time(model: Module) -> bool:
@@ -20,7 +18,7 @@ def works_along_time(model: Module) -> bool:
     for part in model.forward_path():
         if part.stateful or part.time_aware:
             return True
-        if type(part) not in CLASSES.values():  # it may make a time axis of its own
+        if part.makes_time:
             return False
     return False
 
@@ -28,7 +26,7 @@ def works_along_time(model: Module) -> bool:
 def layout_of(model: Module, loss: Loss) -> Layout:
     """The layout of a model, read off its parts."""
     parts = list(model.modules())
-    embeds = any(isinstance(part, Embedding) for part in parts)
+    embeds = any(part.takes_ids for part in parts)
     return Layout(
         dtype=next((p.dtype for p in model.parameters()), np.dtype(np.float32)),
         batch_first=next(

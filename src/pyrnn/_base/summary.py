@@ -6,16 +6,27 @@ from typing import Any
 
 import numpy as np
 
-from .._base.checks import as_plain_array, check_size
-from .._base.module import Module
-from .._base.parameter import Parameter
-from ._embedding import Embedding
-from ._sequential import Sequential
+from .checks import as_plain_array, check_size
+from .parameter import Parameter
 
 Row = tuple[str, str, str]
 
 
-def summary(module: Module, x: Any) -> str:
+class Summarised:
+    """What has a summary: the base of Module."""
+
+    def summary(self, x: Any) -> str:
+        """Prints, and returns, a table of layers, output shapes and numbers of parameters.
+
+        `x` is an input, or its shape as a tuple, such as (T, B, F), or (T, B) for ids. A parameter
+        that is shared counts in the first row that has it. Errors as those of a call on x.
+        """
+        text = summary(self, x)
+        print(text)
+        return text
+
+
+def summary(module: Any, x: Any) -> str:
     """One row for each part that `module` runs on x, or on zeros of the shape x; and the total."""
     if module.takes_target or _required(module) > 1:
         name = type(module).__name__
@@ -30,28 +41,26 @@ def summary(module: Module, x: Any) -> str:
     return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
 
 
-def _required(module: Module) -> int:
+def _required(module: Any) -> int:
     """The number of arguments that a call cannot do without."""
     parameters = signature(module.__call__).parameters.values()
     return sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
 
 
-def _read(module: Module, x: Any) -> Any:
+def _read(module: Any, x: Any) -> Any:
     """The input itself, or zeros of its shape: ids for an Embedding in front."""
     owner = f"{type(module).__name__}.summary"
     if not isinstance(x, tuple):
         return as_plain_array(owner, "x", x, "or a tuple with its shape")
     shape = tuple(check_size(owner, f"x[{i}]", size) for i, size in enumerate(x))
-    first = module
-    while isinstance(first, Sequential):
-        first = first[0]
+    first = next(module.forward_path())
     dtype = next((p.dtype for p in module.parameters()), np.dtype(np.float32))
-    return np.zeros(shape, np.int64 if isinstance(first, Embedding) else dtype)
+    return np.zeros(shape, np.int64 if first.takes_ids else dtype)
 
 
-def _run(module: Module, x: Any, name: str, seen: set[int]) -> tuple[Any, list[Row]]:
+def _run(module: Any, x: Any, name: str, seen: set[int]) -> tuple[Any, list[Row]]:
     """The module's output, and its parts' rows; what is shared counts where it comes first."""
-    if isinstance(module, Sequential):
+    if module.made_of_parts:
         rows: list[Row] = []
         for i, part in enumerate(module):
             x, more = _run(part, x, f"{name}.{i}" if name else str(i), seen)
@@ -62,7 +71,7 @@ def _run(module: Module, x: Any, name: str, seen: set[int]) -> tuple[Any, list[R
     return y, list(_rows_of(module, str(np.shape(y)), name, seen))
 
 
-def _rows_of(module: Module, shape: str, name: str, seen: set[int]) -> Iterator[Row]:
+def _rows_of(module: Any, shape: str, name: str, seen: set[int]) -> Iterator[Row]:
     """A module's row, and those of the parts that it runs itself: their outputs are unseen."""
     for own, part in module.named_modules():
         full = ".".join(filter(None, (name, own)))
@@ -73,6 +82,6 @@ def _rows_of(module: Module, shape: str, name: str, seen: set[int]) -> Iterator[
         yield f"{full}  {shown}".lstrip(), shape if part is module else "", f"{count:,}"
 
 
-def _is_composed(module: Module) -> bool:
+def _is_composed(module: Any) -> bool:
     """Whether a module has parts, which have rows of their own."""
-    return any(isinstance(value, Module) for value in vars(module).values())
+    return len(list(module.modules())) > 1
