@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
@@ -19,10 +19,12 @@ from .tensor_file import write_tensors
 
 Additions = list[Callable[[], object]]
 
+Class = TypeVar("Class", bound=type)
+
 STORABLE: dict[str, type["Module"]] = {}  # by name: the only classes that a file can name
 
 
-def storable(cls: Any) -> Any:
+def storable(cls: Class) -> Class:
     """A class of pyrnn's own, which files may name."""
     STORABLE[cls.__name__] = cls
     return cls
@@ -63,7 +65,7 @@ class Module(Summarised):
     lock: threading.Lock  # held while something is added to .grad
     dtype: np.dtype[Any]
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> "Module":
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         module = super().__new__(cls)
         module.lock = threading.Lock()
         return module

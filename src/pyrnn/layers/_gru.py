@@ -4,14 +4,14 @@ from typing import Any
 
 import numpy as np
 
-from .._base.checks import check_flag
+from .._base.checks import Array, check_flag
 from .._base.module import storable
 from ._options import Options
 from ._recurrent import Recurrent
 
 
 @storable
-class GRU(Recurrent):
+class GRU(Recurrent[Array]):
     """Gated recurrent unit.
 
         r, z = sigmoid(W_i* x_t + b_i* + W_h* h_{t-1} + b_h*)   (each with its own rows)

@@ -6,14 +6,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._base.checks import check_flag, check_number, check_probability
+from .._base.checks import Array, check_flag, check_number, check_probability
 from .._base.module import storable
 from ._options import Options
 from ._recurrent import Recurrent
 
 
 @storable
-class LSTM(Recurrent):
+class LSTM(Recurrent[tuple[Array, Array]]):
     """Long short-term memory.
 
         i, f, o = sigmoid(W_i* x_t + b_i* + W_h* h_{t-1} + b_h*)   (each with its own rows)

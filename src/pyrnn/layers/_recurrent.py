@@ -4,12 +4,13 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping
 from functools import cached_property, partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, overload
 
 import numpy as np
 
 from .. import _core, init
 from .._base.checks import (
+    Array,
     check_dtype,
     check_flag,
     check_memory,
@@ -26,9 +27,22 @@ from .._base.runtime import num_threads
 from . import _options as _options
 from ._stream import Stream
 
+State = TypeVar("State")
 
-class Recurrent(Module):
-    """A stack of recurrent layers in one or both directions; use RNN, LSTM or GRU."""
+
+class Recurrent(Module, Generic[State]):
+    """A stack of recurrent layers in one or both directions; use RNN, LSTM or GRU.
+
+    State is what a call returns beside y: h, or (h, c).
+    """
+
+    weight_ih_l0: Parameter
+    weight_hh_l0: Parameter
+    bias_ih_l0: Parameter
+    bias_hh_l0: Parameter
+    if TYPE_CHECKING:  # those of further layers, directions and options
+
+        def __getattr__(self, name: str) -> Parameter: ...
 
     stateful: ClassVar[bool] = True
     random: ClassVar[bool] = True
@@ -122,6 +136,26 @@ class Recurrent(Module):
         """The width of y: that of h, times the directions if they are not merged."""
         return self.output_size * (self.num_directions if self.merge == "concat" else 1)
 
+    @overload
+    def __call__(
+        self,
+        x: Any,
+        state: Any = ...,
+        lengths: Any = ...,
+        mask: Any = ...,
+        *,
+        return_cells: Literal[False] = ...,
+    ) -> tuple[Array, State]: ...
+    @overload
+    def __call__(
+        self,
+        x: Any,
+        state: Any = ...,
+        lengths: Any = ...,
+        mask: Any = ...,
+        *,
+        return_cells: Literal[True],
+    ) -> tuple[Array, State, Array]: ...
     def __call__(
         self,
         x: Any,
@@ -139,6 +173,32 @@ class Recurrent(Module):
         outputs = inputs.from_core(y), inputs.state_from_core(hn, cn)
         return outputs if cells is None else (*outputs, inputs.from_core(cells))
 
+    @overload
+    def vjp(
+        self,
+        x: Any,
+        state: Any = ...,
+        lengths: Any = ...,
+        mask: Any = ...,
+        *,
+        return_cells: Literal[False] = ...,
+        need_dx: bool = ...,
+        rng: int | None = ...,
+        recompute_every: int | str | None = ...,
+    ) -> tuple[tuple[Array, State], Pullback]: ...
+    @overload
+    def vjp(
+        self,
+        x: Any,
+        state: Any = ...,
+        lengths: Any = ...,
+        mask: Any = ...,
+        *,
+        return_cells: Literal[True],
+        need_dx: bool = ...,
+        rng: int | None = ...,
+        recompute_every: int | str | None = ...,
+    ) -> tuple[tuple[Array, State, Array], Pullback]: ...
     def vjp(
         self,
         x: Any,

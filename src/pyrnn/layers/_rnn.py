@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .._base.checks import check_choice
+from .._base.checks import Array, check_choice
 from .._base.module import storable
 from ._options import Options
 from ._recurrent import Recurrent
@@ -13,7 +13,7 @@ NONLINEARITIES = ("tanh", "relu")
 
 
 @storable
-class RNN(Recurrent):
+class RNN(Recurrent[Array]):
     """h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), or max(0, .) with nonlinearity="relu".
 
     `y, h = rnn(x, h0=None, lengths=None, mask=None)`. With T time steps, B rows, I = input_size,

@@ -105,7 +105,7 @@ class AttentionDecoder(Module):
         )  # fmt: skip
         self.drop = Dropout(dropout, batch_first=batch_first, seed=seeds[2])
         self.dropout = self.drop.p
-        self.above: Recurrent | None = None
+        self.above: Recurrent[Any] | None = None
         if self.num_layers > 1:
             options |= {"num_layers": self.num_layers - 1, "seed": seeds[3]}
             options |= {"dropout": dropout} if self.num_layers > 2 else {}

@@ -42,7 +42,7 @@ class DecoderSteps:
 class LayerSteps:
     """A recurrent layer's inference one step at a time, as DecoderSteps."""
 
-    def __init__(self, layer: Recurrent, state: Any) -> None:
+    def __init__(self, layer: Recurrent[Any], state: Any) -> None:
         self._layer = layer
         self.state = state
 

@@ -87,7 +87,7 @@ class Encoder(Module):
             return
         self.source = Embedding(sizes.vocabulary, sizes.embedding, dtype=dtype, seed=seeds[0])
         self.drop = Dropout(sizes.dropout, batch_first=batch_first, seed=seeds[1])
-        self.layers: Recurrent = LAYERS[sizes.cell](
+        self.layers: Recurrent[Any] = LAYERS[sizes.cell](
             sizes.embedding, H, num_layers=L, bidirectional=sizes.bidirectional,
             dropout=sizes.dropout if L > 1 else 0.0, batch_first=batch_first, dtype=dtype,
             seed=seeds[2],

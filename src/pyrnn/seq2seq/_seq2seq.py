@@ -105,7 +105,7 @@ class Seq2Seq(Module):
         self.drop_target = Dropout(dropout, batch_first=batch_first, seed=seeds[2])
         options |= {"num_layers": num_layers, "seed": seeds[3]}
         options |= {"dropout": dropout} if num_layers > 1 else {}
-        self.decoder: AttentionDecoder | Recurrent
+        self.decoder: AttentionDecoder | Recurrent[Any]
         if attention is None:
             self.decoder = LAYERS[cell](E, H, **options)
         else:

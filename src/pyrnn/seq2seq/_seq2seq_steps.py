@@ -1,5 +1,7 @@
 """Seq2Seq, step by step: for decoding, and for training with scheduled sampling."""
 
+from typing import Any
+
 import numpy as np
 
 from .._base.checks import Array
@@ -18,7 +20,7 @@ class Seq2SeqSteps:
     def __init__(
         self,
         target: Embedding,
-        decoder: AttentionDecoder | Recurrent,
+        decoder: AttentionDecoder | Recurrent[Any],
         output: Linear,
         encoded: Encoded,
     ) -> None:

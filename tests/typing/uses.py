@@ -1,0 +1,62 @@
+"""Uses that a type checker has to understand, and wrong ones, marked, that it has to find.
+
+Only read by mypy and pyright, never run: tests/test_types.py compares their errors with the marks.
+"""
+
+from typing import Any, assert_type
+
+import numpy as np
+from numpy.typing import NDArray
+
+import pyrnn
+
+x = np.zeros((2, 5, 3), np.float32)
+
+rnn = pyrnn.RNN(3, 8, nonlinearity="relu")
+gru = pyrnn.GRU(3, 8, num_layers=2, reset_after=False)
+lstm = pyrnn.LSTM(3, 8, bidirectional=True, dtype=np.float64)
+linear = pyrnn.Linear(8, 2)
+embedding = pyrnn.Embedding(10, 4)
+assert_type(rnn, pyrnn.RNN)
+assert_type(gru, pyrnn.GRU)
+assert_type(lstm, pyrnn.LSTM)
+assert_type(linear, pyrnn.Linear)
+assert_type(embedding, pyrnn.Embedding)
+
+assert_type(lstm.weight_ih_l0, pyrnn.Parameter)
+assert_type(gru.weight_hh_l1, pyrnn.Parameter)
+assert_type(linear.weight, pyrnn.Parameter)
+assert_type(linear.weight.grad, NDArray[Any])
+assert_type(lstm.hidden_size, int)
+
+assert_type(rnn(x), tuple[NDArray[Any], NDArray[Any]])
+assert_type(lstm(x), tuple[NDArray[Any], tuple[NDArray[Any], NDArray[Any]]])
+y, (h, c), cells = lstm(x, return_cells=True)
+assert_type(cells, NDArray[Any])
+(y, h), pullback = gru.vjp(x)
+assert_type(y, NDArray[Any])
+assert_type(h, NDArray[Any])
+assert_type(pullback, pyrnn.Pullback)
+assert_type(linear(y), NDArray[Any])
+assert_type(gru.stream(), pyrnn.Stream)
+assert_type(gru.stream().step(x[:, 0]), NDArray[Any])
+
+trainer = pyrnn.Trainer(linear, pyrnn.losses.MSE(), pyrnn.optim.Adam(1e-3), clip_norm=1.0)
+assert_type(trainer.fit((y, h)), pyrnn.History)
+assert_type(pyrnn.load("model.safetensors"), pyrnn.Module)
+
+pyrnn.LSTM(3)  # wrong: hidden_size is missing
+pyrnn.LSTM(3, "8")  # wrong
+pyrnn.LSTM(3, 8, hidden=8)  # wrong
+pyrnn.GRU(3, 8, bidirectional="yes")  # wrong
+pyrnn.RNN(3, 8, num_layers=1.5)  # wrong
+pyrnn.Linear(8, 2, bias="no")  # wrong
+pyrnn.Embedding("words", 4)  # wrong
+pyrnn.Dropout("half")  # wrong
+pyrnn.Sequential(3)  # wrong
+pyrnn.optim.Adam("fast")  # wrong
+pyrnn.losses.CrossEntropy(ignore_index="pad")  # wrong
+pyrnn.Trainer(linear, pyrnn.losses.MSE(), pyrnn.optim.Adam(1e-3), clipnorm=1.0)  # wrong
+pyrnn.Trainer(linear, pyrnn.optim.Adam(1e-3), pyrnn.losses.MSE())  # wrong
+lstm(x, lenghts=[5, 3])  # wrong
+lstm.hidden_size.shape  # wrong  # noqa: B018
