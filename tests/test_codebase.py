@@ -81,14 +81,14 @@ def test_who_knows_what():
 
     assert {folder(p) for p in includers("pybind11")} == {"bindings"}
     assert {folder(CPP / p) for p in users(r"\bPy[A-Z]\w+\(")} <= {"bindings"}
-    assert {str(p.relative_to(CPP)) for p in includers("omp.h")} == {"core/parallel.h"}
-    assert users(r"#\s*pragma\s+omp|\bomp_\w+\(") <= {"core/parallel.h", "core/parallel.cpp"}
+    assert {str(p.relative_to(CPP)) for p in includers("omp.h")} == {"core/runtime/parallel.h"}
+    assert users(r"#\s*pragma\s+omp|\bomp_\w+\(") <= {"core/runtime/parallel.h", "core/runtime/parallel.cpp"}
     headers = ("immintrin", "x86intrin", "emmintrin", "arm_neon")
     intrinsics = {path for header in headers for path in includers(header)}
     assert all(p.name.startswith("vec") or p.name == "fpenv.h" for p in intrinsics)
     used = users(r"\b_mm\d*_\w+\(|\bv[a-z]+q_f(32|64)\(")
-    assert all(Path(p).name.startswith("vec") or p == "core/fpenv.h" for p in used)
-    assert users(r"\bgetenv\(") <= {"core/isa.cpp"}
+    assert all(Path(p).name.startswith("vec") or p == "core/runtime/fpenv.h" for p in used)
+    assert users(r"\bgetenv\(") <= {"core/runtime/isa.cpp"}
     assert not users(r"\b(printf|abort|exit|cout|cerr)\b\s*[(<]")
 
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <random>
 
-#include "core/arena.h"
+#include "core/runtime/arena.h"
 
 namespace pyrnn::bench {
 

@@ -9,7 +9,7 @@
 
 #include "array.h"
 #include "bench.h"
-#include "core/buffers.h"
+#include "core/recurrent/buffers.h"
 #include "reference.h"
 
 namespace pyrnn::bench {

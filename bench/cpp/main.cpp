@@ -9,8 +9,8 @@
 #include <stdexcept>
 
 #include "benchmarks.h"
-#include "core/fpenv.h"
-#include "core/isa.h"
+#include "core/runtime/fpenv.h"
+#include "core/runtime/isa.h"
 
 namespace pyrnn::bench {
 namespace {

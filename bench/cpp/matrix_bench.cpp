@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The matrix product, its two gradients, and the packing around them, as one layer of I = H calls them.
 #include "benchmarks.h"
-#include "core/split.h"
+#include "core/recurrent/split.h"
 
 namespace pyrnn::bench {
 namespace {
@@ -108,7 +108,8 @@ Index at_transposed(const kernels::PanelMap& map, Index columns, Index k, const 
   return (g.unit / map.block * (columns + 1) + k) * map.panel_size() + g.slot * map.block + g.unit % map.block;
 }
 
-// A chunk of, say, 16 time steps of 32 rows. In the blocks of columns that core/weight_gradient.h makes of it.
+// A chunk of, say, 16 time steps of 32 rows. In the blocks of columns that core/operations/interruptible_gradient.h
+// makes of it.
 template <class T>
 void weight_gradient(const Layer<T>& layer) {
   const auto& [bench, k, H, w, name] = layer;

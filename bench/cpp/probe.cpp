@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "array.h"
-#include "core/isa.h"
-#include "core/parallel.h"
-#include "core/split.h"
+#include "core/recurrent/split.h"
+#include "core/runtime/isa.h"
+#include "core/runtime/parallel.h"
 #include "serve.h"
 
 namespace pyrnn::bench {

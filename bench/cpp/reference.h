@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "bench.h"
-#include "core/shape.h"
+#include "core/recurrent/shape.h"
 
 namespace pyrnn::bench {
 

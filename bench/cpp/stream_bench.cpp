@@ -5,8 +5,8 @@
 #include <stdexcept>
 
 #include "benchmarks.h"
-#include "core/isa.h"
-#include "core/stream.h"
+#include "core/recurrent/stream.h"
+#include "core/runtime/isa.h"
 #include "serve.h"
 
 namespace pyrnn::bench {

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// What Python holds of a linear layer.
+#pragma once
+
+#include <memory>
+#include <variant>
+
+#include "bindings/runtime/initialised.h"
+#include "core/operations/linear.h"
+
+namespace pyrnn::bindings {
+
+// Of either element type.
+struct PackedLinearObject {
+  std::variant<std::unique_ptr<const PackedLinear<float>>, std::unique_ptr<const PackedLinear<double>>> linear;
+};
+
+}  // namespace pyrnn::bindings
+
+namespace pybind11::detail {
+template <>
+struct type_caster<pyrnn::bindings::PackedLinearObject>
+    : pyrnn::bindings::InitialisedCaster<pyrnn::bindings::PackedLinearObject> {};
+}  // namespace pybind11::detail

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// Activations, softmax, cross entropy, dropout and embeddings: check every array again, release the GIL,
+// call the core once.
+#include <cmath>
+#include <map>
+#include <numeric>
+
+#include "bindings/runtime/arguments.h"
+#include "bindings/runtime/interrupt.h"
+#include "core/operations/elementwise.h"
+#include "core/recurrent/split.h"
+
+namespace pyrnn::bindings {
+
+void register_optimizers(py::module_& m);
+void register_layers(py::module_& m);
+void register_structured(py::module_& m);
+
+namespace {
+
+ActivationKind kind_of(const std::string& name, bool backward) {
+  static const std::map<std::string, ActivationKind> kinds = {{"tanh", ActivationKind::tanh},
+                                                              {"relu", ActivationKind::relu},
+                                                              {"sigmoid", ActivationKind::sigmoid},
+                                                              {"exp", ActivationKind::exp},
+                                                              {"log", ActivationKind::log}};
+  const auto found = kinds.find(name);
+  require(found != kinds.end() && !(backward && found->second >= ActivationKind::exp),
+          "name: '" + name + "', expected tanh, relu" + (backward ? " or sigmoid" : ", sigmoid, exp or log"));
+  return found->second;
+}
+
+py::array run_activation_forward(const std::string& name, py::handle x_in, int threads) {
+  checked_threads(threads);
+  return with_type_of(x_in, "x", [&, kind = kind_of(name, false)](auto type) -> py::array {
+    using T = decltype(type);
+    const py::array x = require_array<T>(x_in, "x");
+    NewArray<T> y(shape_of(x));
+    const kernels::Activation<T> call{.count = x.size(), .x = data<T>(x), .y = y.data()};
+    without_gil([&] { activation_forward(kind, call, threads); });
+    return y.array;
+  });
+}
+
+py::array run_activation_backward(const std::string& name, py::handle y_in, py::handle dy_in, int threads) {
+  checked_threads(threads);
+  return with_type_of(y_in, "y", [&, kind = kind_of(name, true)](auto type) -> py::array {
+    using T = decltype(type);
+    const py::array y = require_array<T>(y_in, "y");
+    const py::array dy = require_array<T>(dy_in, "dy", shape_of(y), "the shape of y");
+    NewArray<T> dx(shape_of(y));
+    const kernels::ActivationGradient<T> call{.count = y.size(), .y = data<T>(y), .d_y = data<T>(dy), .d_x = dx.data()};
+    without_gil([&] { activation_backward(kind, call, threads); });
+    return dx.array;
+  });
+}
+
+py::array run_softmax_forward(py::handle x_in, int threads) {
+  checked_threads(threads);
+  return with_type_of(x_in, "x", [&](auto type) -> py::array {
+    using T = decltype(type);
+    const py::array x = require_array<T>(x_in, "x", 2);
+    NewArray<T> y(shape_of(x));
+    const kernels::Softmax<T> call{.rows = x.shape(0), .columns = x.shape(1), .x = data<T>(x), .y = y.data()};
+    without_gil([&] { softmax_forward(call, threads); });
+    return y.array;
+  });
+}
+
+py::array run_softmax_backward(py::handle y_in, py::handle dy_in, int threads) {
+  checked_threads(threads);
+  return with_type_of(y_in, "y", [&](auto type) -> py::array {
+    using T = decltype(type);
+    const py::array y = require_array<T>(y_in, "y", 2);
+    const py::array dy = require_array<T>(dy_in, "dy", shape_of(y), "the shape of y");
+    NewArray<T> dx(shape_of(y));
+    const kernels::SoftmaxGradient<T> call{
+        .rows = y.shape(0), .columns = y.shape(1), .y = data<T>(y), .d_y = data<T>(dy), .d_x = dx.data()};
+    without_gil([&] { softmax_backward(call, threads); });
+    return dx.array;
+  });
+}
+
+py::array run_dropout(py::handle x_in, double p, std::uint64_t seed, std::uint64_t draw, std::uint64_t layer,
+                      int threads) {
+  checked_threads(threads);
+  require(p >= 0 && p <= 1, "p: " + std::to_string(p) + ", expected 0 to 1");
+  return with_type_of(x_in, "x", [&](auto type) -> py::array {
+    using T = decltype(type);
+    const py::array x = require_array<T>(x_in, "x", 3);
+    NewArray<T> y(shape_of(x));
+    const DropoutArray<T> call{
+        .steps = x.shape(0), .rows = x.shape(1), .units = x.shape(2), .x = data<T>(x), .y = y.data()};
+    without_gil([&] { dropout({p, seed, draw, layer}, call, threads); });
+    return y.array;
+  });
+}
+
+// A copy, so that nothing written to the array afterwards can point outside.
+std::vector<std::int64_t> checked_indices(const py::array& array, const char* name, Range range) {
+  const std::int64_t* values = data<std::int64_t>(array);
+  std::vector<std::int64_t> checked(values, values + array.shape(0));
+  for (std::size_t n = 0; n < checked.size(); ++n) {
+    if (checked[n] < range.begin || checked[n] >= range.end) {
+      throw py::index_error(std::string(name) + ": " + std::to_string(checked[n]) + " at index " + std::to_string(n) +
+                            ", expected " + std::to_string(range.begin) + " to " + std::to_string(range.end - 1));
+    }
+  }
+  return checked;
+}
+
+py::tuple run_cross_entropy(py::handle logits_in, py::handle targets_in, py::handle scale_in, py::handle spread_in,
+                            int threads) {
+  checked_threads(threads);
+  return with_type_of(logits_in, "logits", [&](auto type) {
+    using T = decltype(type);
+    const py::array logits = require_array<T>(logits_in, "logits", 2);
+    const py::ssize_t N = logits.shape(0), C = logits.shape(1);
+    require(C > 0, "logits: shape " + shape_text(logits) + ", expected (N, C) with at least 1 class");
+    const py::array targets = require_array<std::int64_t>(targets_in, "targets", {N}, "(N,)");
+    const py::array scale = require_array<T>(scale_in, "scale", {N}, "(N,)");
+    const auto classes = checked_indices(targets, "targets", {-1, C});
+    const T* spread = data<T>(optional_array<T>(spread_in, "spread", {C}, "(C,)"));
+    const T spread_sum = spread ? std::accumulate(spread, spread + C, T(0)) : T(0);
+    NewArray<T> losses({N}), d_logits({N, C});
+    const kernels::CrossEntropy<T> call{.rows = N,
+                                        .columns = C,
+                                        .logits = data<T>(logits),
+                                        .targets = classes.data(),
+                                        .scale = data<T>(scale),
+                                        .spread = spread,
+                                        .spread_sum = spread_sum,
+                                        .losses = losses.data(),
+                                        .d_logits = d_logits.data()};
+    without_gil([&] { cross_entropy(call, threads); });
+    return py::make_tuple(losses.array, d_logits.array);
+  });
+}
+
+py::array run_embedding_forward(py::handle weight_in, py::handle ids_in, int threads) {
+  checked_threads(threads);
+  return with_type_of(weight_in, "weight", [&](auto type) -> py::array {
+    using T = decltype(type);
+    const py::array weight = require_array<T>(weight_in, "weight", 2),
+                    ids = require_array<std::int64_t>(ids_in, "ids", 1);
+    const auto checked = checked_indices(ids, "ids", {0, weight.shape(0)});
+    NewArray<T> rows({ids.shape(0), weight.shape(1)});
+    const EmbeddingIds of{.count = ids.shape(0), .columns = weight.shape(1), .ids = checked.data()};
+    without_gil([&, from = data<T>(weight), to = rows.data()] { embedding_forward(of, from, to, threads); });
+    return rows.array;
+  });
+}
+
+void run_embedding_backward(py::handle grad_in, py::handle ids_in, py::handle dy_in) {
+  with_type_of(grad_in, "grad", [&](auto type) {
+    using T = decltype(type);
+    const py::array grad = require_array<T>(grad_in, "grad", 2), ids = require_array<std::int64_t>(ids_in, "ids", 1);
+    T* to = writeable_data<T>(grad, "grad");
+    const auto checked = checked_indices(ids, "ids", {0, grad.shape(0)});
+    const py::array dy = require_array<T>(dy_in, "dy", {ids.shape(0), grad.shape(1)}, "(N, embedding size)");
+    const EmbeddingIds of{.count = ids.shape(0), .columns = grad.shape(1), .ids = checked.data()};
+    without_gil([&, from = data<T>(dy)] { embedding_backward(of, from, to); });
+  });
+}
+
+}  // namespace
+
+void register_elementwise(py::module_& m) {
+  m.def("activation_forward", &run_activation_forward, py::arg("name"), py::arg("x"), py::arg("threads"));
+  m.def("activation_backward", &run_activation_backward, py::arg("name"), py::arg("y"), py::arg("dy"),
+        py::arg("threads"));
+  m.def("softmax_forward", &run_softmax_forward, py::arg("x"), py::arg("threads"));
+  m.def("softmax_backward", &run_softmax_backward, py::arg("y"), py::arg("dy"), py::arg("threads"));
+  m.def("dropout", &run_dropout, py::arg("x"), py::arg("p"), py::arg("seed"), py::arg("draw"), py::arg("layer"),
+        py::arg("threads"));
+  m.def("cross_entropy", &run_cross_entropy, py::arg("logits"), py::arg("targets"), py::arg("scale"), py::arg("spread"),
+        py::arg("threads"));
+  m.def("embedding_forward", &run_embedding_forward, py::arg("weight"), py::arg("ids"), py::arg("threads"));
+  m.def("embedding_backward", &run_embedding_backward, py::arg("grad"), py::arg("ids"), py::arg("dy"));
+  register_layers(m);
+  register_structured(m);
+  register_optimizers(m);
+}
+
+}  // namespace pyrnn::bindings

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Layer normalisation and pooling over time: check every array again, release the GIL, call the core once.
+#include "bindings/operations/sequences.h"
+#include "bindings/runtime/arguments.h"
+#include "bindings/runtime/interrupt.h"
+#include "core/operations/layer_norm.h"
+
+namespace pyrnn::bindings {
+namespace {
+
+// (y, mean, scale): the last two are for the way back.
+py::tuple run_layer_norm_forward(py::handle x_in, py::handle weight_in, py::handle bias_in, double eps, int threads) {
+  checked_threads(threads);
+  return with_type_of(x_in, "x", [&](auto type) {
+    using T = decltype(type);
+    const py::array x = require_array<T>(x_in, "x", 2);
+    const py::ssize_t N = x.shape(0), C = x.shape(1);
+    NewArray<T> y({N, C}), mean({N}), scale({N});
+    const kernels::LayerNorm<T> call{.rows = N,
+                                     .columns = C,
+                                     .eps = static_cast<T>(eps),
+                                     .x = data<T>(x),
+                                     .weight = data<T>(optional_array<T>(weight_in, "weight", {C}, "(C,)")),
+                                     .bias = data<T>(optional_array<T>(bias_in, "bias", {C}, "(C,)")),
+                                     .y = y.data(),
+                                     .mean = mean.data(),
+                                     .scale = scale.data()};
+    without_gil([&] { layer_norm_forward(call, threads); });
+    return py::make_tuple(y.array, mean.array, scale.array);
+  });
+}
+
+// (dx, d_weight, d_bias), None for what is not needed
+py::tuple run_layer_norm_backward(py::handle x_in, py::handle weight_in, py::handle dy_in, py::handle mean_in,
+                                  py::handle scale_in, bool need_dx, bool need_weights, int threads) {
+  checked_threads(threads);
+  return with_type_of(x_in, "x", [&](auto type) {
+    using T = decltype(type);
+    const py::array x = require_array<T>(x_in, "x", 2);
+    const py::ssize_t N = x.shape(0), C = x.shape(1);
+    std::optional<NewArray<T>> dx, d_weight, d_bias;
+    if (need_dx) dx.emplace(Shape{N, C});
+    if (need_weights) d_weight.emplace(Shape{C}), d_bias.emplace(Shape{C});
+    const kernels::LayerNormGradient<T> call{.rows = N,
+                                             .columns = C,
+                                             .x = data<T>(x),
+                                             .weight = data<T>(optional_array<T>(weight_in, "weight", {C}, "(C,)")),
+                                             .d_y = data<T>(require_array<T>(dy_in, "dy", {N, C}, "the shape of x")),
+                                             .mean = data<T>(require_array<T>(mean_in, "mean", {N}, "(N,)")),
+                                             .scale = data<T>(require_array<T>(scale_in, "scale", {N}, "(N,)")),
+                                             .d_x = dx ? dx->data() : nullptr};
+    T *weight = d_weight ? d_weight->data() : nullptr, *bias = d_bias ? d_bias->data() : nullptr;
+    without_gil([&] { layer_norm_backward(call, weight, bias, threads); });
+    const auto given = [](auto& array) { return array ? py::object(array->array) : py::object(py::none()); };
+    return py::make_tuple(given(dx), given(d_weight), given(d_bias));
+  });
+}
+
+py::array run_time_sum(py::handle x_in, py::handle lengths_in, bool batch_first, int threads) {
+  checked_threads(threads);
+  return with_type_of(x_in, "x", [&](auto type) -> py::array {
+    using T = decltype(type);
+    const py::array x = require_array<T>(x_in, "x", 3);
+    PooledRows of = pooled_rows_of(shape_of(x), batch_first);
+    const auto lengths = lengths_of(lengths_in, of);
+    of.lengths = lengths.data();
+    NewArray<T> y({of.rows, of.columns});
+    without_gil([&, from = data<T>(x), to = y.data()] { time_sum(of, from, to, threads); });
+    return y.array;
+  });
+}
+
+// (y, the first steps that have the largest values)
+py::tuple run_time_max(py::handle x_in, py::handle lengths_in, bool batch_first, int threads) {
+  checked_threads(threads);
+  return with_type_of(x_in, "x", [&](auto type) {
+    using T = decltype(type);
+    using Step = kernels::StepNumber<T>;
+    const py::array x = require_array<T>(x_in, "x", 3);
+    PooledRows of = pooled_rows_of(shape_of(x), batch_first);
+    const auto lengths = lengths_of(lengths_in, of);
+    of.lengths = lengths.data();
+    require(of.steps <= std::numeric_limits<Step>::max(), "x: " + shape_text(x) + " has too many steps for its dtype");
+    NewArray<T> y({of.rows, of.columns});
+    NewArray<Step> largest({of.rows, of.columns});
+    without_gil(
+        [&, from = data<T>(x), to = y.data(), steps = largest.data()] { time_max(of, from, to, steps, threads); });
+    return py::make_tuple(y.array, largest.array);
+  });
+}
+
+py::array run_time_spread(py::handle dy_in, py::handle lengths_in, std::int64_t steps, bool batch_first, int threads) {
+  checked_threads(threads);
+  return with_type_of(dy_in, "dy", [&](auto type) -> py::array {
+    using T = decltype(type);
+    const py::array dy = require_array<T>(dy_in, "dy", 2);
+    require(steps >= 0, "steps: " + std::to_string(steps) + ", expected at least 0");
+    const Shape shape = batch_first ? Shape{dy.shape(0), steps, dy.shape(1)} : Shape{steps, dy.shape(0), dy.shape(1)};
+    PooledRows of = pooled_rows_of(shape, batch_first);
+    const auto lengths = lengths_of(lengths_in, of);
+    of.lengths = lengths.data();
+    NewArray<T> dx(shape);
+    without_gil([&, from = data<T>(dy), to = dx.data()] { time_spread(of, from, to, threads); });
+    return dx.array;
+  });
+}
+
+}  // namespace
+
+void register_layers(py::module_& m) {
+  m.def("layer_norm_forward", &run_layer_norm_forward, py::arg("x"), py::arg("weight"), py::arg("bias"), py::arg("eps"),
+        py::arg("threads"));
+  m.def("layer_norm_backward", &run_layer_norm_backward, py::arg("x"), py::arg("weight"), py::arg("dy"),
+        py::arg("mean"), py::arg("scale"), py::arg("need_dx"), py::arg("need_weights"), py::arg("threads"));
+  m.def("time_sum", &run_time_sum, py::arg("x"), py::arg("lengths"), py::arg("batch_first"), py::arg("threads"));
+  m.def("time_max", &run_time_max, py::arg("x"), py::arg("lengths"), py::arg("batch_first"), py::arg("threads"));
+  m.def("time_spread", &run_time_spread, py::arg("dy"), py::arg("lengths"), py::arg("steps"), py::arg("batch_first"),
+        py::arg("threads"));
+}
+
+}  // namespace pyrnn::bindings

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Optimizer steps in place, norms and scaling: check every array again, release the GIL, call the core once.
+#include <cmath>
+
+#include "bindings/runtime/arguments.h"
+#include "bindings/runtime/interrupt.h"
+#include "core/operations/elementwise.h"
+
+namespace pyrnn::bindings {
+namespace {
+
+// An array that the step reads, or updates, and that has the shape of the parameter p.
+template <class T>
+const T* read_like(const py::array& p, py::handle value, const std::string& name) {
+  return data<T>(require_array<T>(value, name, shape_of(p), "the shape of p"));
+}
+template <class T>
+T* updated_like(const py::array& p, py::handle value, const std::string& name) {
+  return writeable_data<T>(require_array<T>(value, name, shape_of(p), "the shape of p"), name);
+}
+template <class T>
+T* updated_or_null(const py::array& p, py::handle value, const std::string& name) {
+  return value.is_none() ? nullptr : updated_like<T>(p, value, name);
+}
+
+void run_sgd_step(py::handle p_in, py::handle g_in, py::handle buffer_in, double lr, double momentum, double dampening,
+                  bool nesterov, double weight_decay, bool first, int threads) {
+  checked_threads(threads);
+  with_type_of(p_in, "p", [&](auto type) {
+    using T = decltype(type);
+    const py::array p = require_array<T>(p_in, "p");
+    T* to = writeable_data<T>(p, "p");
+    const T* g = read_like<T>(p, g_in, "g");
+    T* buffer = updated_or_null<T>(p, buffer_in, "momentum_buffer");
+    const SgdOptions options{.lr = lr,
+                             .momentum = momentum,
+                             .dampening = dampening,
+                             .nesterov = nesterov,
+                             .weight_decay = weight_decay,
+                             .first = first};
+    without_gil([&, count = p.size()] { sgd_step(count, to, g, buffer, options, threads); });
+  });
+}
+
+void run_adam_step(py::handle p_in, py::handle g_in, py::handle m_in, py::handle v_in, double step_size,
+                   double gradient_size, double beta1, double beta2, double eps, double weight_decay, double keep,
+                   std::int64_t step, int threads) {
+  checked_threads(threads);
+  require(step >= 1, "step: " + std::to_string(step) + ", expected at least 1");
+  with_type_of(p_in, "p", [&](auto type) {
+    using T = decltype(type);
+    const py::array p = require_array<T>(p_in, "p");
+    const AdamState<T> state{.p = writeable_data<T>(p, "p"),
+                             .g = read_like<T>(p, g_in, "g"),
+                             .m = updated_like<T>(p, m_in, "m"),
+                             .v = updated_like<T>(p, v_in, "v")};
+    const AdamOptions options{.step_size = step_size,
+                              .gradient_size = gradient_size,
+                              .beta1 = beta1,
+                              .beta2 = beta2,
+                              .eps = eps,
+                              .weight_decay = weight_decay,
+                              .keep = keep,
+                              .step = step};
+    without_gil([&, count = p.size()] { adam_step(count, state, options, threads); });
+  });
+}
+
+void run_rmsprop_step(py::handle p_in, py::handle g_in, py::handle square_avg_in, py::handle buffer_in, double lr,
+                      double alpha, double square_rate, double eps, double momentum, double weight_decay, int threads) {
+  checked_threads(threads);
+  with_type_of(p_in, "p", [&](auto type) {
+    using T = decltype(type);
+    const py::array p = require_array<T>(p_in, "p");
+    const RmspropState<T> state{.p = writeable_data<T>(p, "p"),
+                                .g = read_like<T>(p, g_in, "g"),
+                                .square_avg = updated_like<T>(p, square_avg_in, "square_avg"),
+                                .momentum_buffer = updated_or_null<T>(p, buffer_in, "momentum_buffer")};
+    const RmspropOptions options{.lr = lr,
+                                 .alpha = alpha,
+                                 .square_rate = square_rate,
+                                 .eps = eps,
+                                 .momentum = momentum,
+                                 .weight_decay = weight_decay};
+    without_gil([&, count = p.size()] { rmsprop_step(count, state, options, threads); });
+  });
+}
+
+double run_sum_squares(py::handle a_in) {
+  return with_type_of(a_in, "a", [&](auto type) {
+    using T = decltype(type);
+    const py::array a = require_array<T>(a_in, "a");
+    double sum = 0;
+    without_gil([&, from = data<T>(a), count = a.size()] { sum = sum_squares(from, count); });
+    return sum;
+  });
+}
+
+void run_scale_in_place(py::handle a_in, double factor, int threads) {
+  checked_threads(threads);
+  with_type_of(a_in, "a", [&](auto type) {
+    using T = decltype(type);
+    const py::array a = require_array<T>(a_in, "a");
+    without_gil([&, to = writeable_data<T>(a, "a"), count = a.size()] { scale_in_place(to, count, factor, threads); });
+  });
+}
+
+}  // namespace
+
+void register_optimizers(py::module_& m) {
+  m.def("sgd_step", &run_sgd_step, py::arg("p"), py::arg("g"), py::arg("momentum_buffer"), py::arg("lr"),
+        py::arg("momentum"), py::arg("dampening"), py::arg("nesterov"), py::arg("weight_decay"), py::arg("first"),
+        py::arg("threads"));
+  m.def("adam_step", &run_adam_step, py::arg("p"), py::arg("g"), py::arg("m"), py::arg("v"), py::arg("step_size"),
+        py::arg("gradient_size"), py::arg("beta1"), py::arg("beta2"), py::arg("eps"), py::arg("weight_decay"),
+        py::arg("keep"), py::arg("step"), py::arg("threads"));
+  m.def("rmsprop_step", &run_rmsprop_step, py::arg("p"), py::arg("g"), py::arg("square_avg"),
+        py::arg("momentum_buffer"), py::arg("lr"), py::arg("alpha"), py::arg("square_rate"), py::arg("eps"),
+        py::arg("momentum"), py::arg("weight_decay"), py::arg("threads"));
+  m.def("sum_squares", &run_sum_squares, py::arg("a"));
+  m.def("scale_in_place", &run_scale_in_place, py::arg("a"), py::arg("factor"), py::arg("threads"));
+}
+
+}  // namespace pyrnn::bindings

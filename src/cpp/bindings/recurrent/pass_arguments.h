@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// The arguments of the passes over a stack, checked, and their new arrays.
+#pragma once
+
+#include <cstring>
+
+#include "bindings/recurrent/stack_arguments.h"
+#include "bindings/runtime/interrupt.h"
+
+namespace pyrnn::bindings {
+
+template <class F>
+auto with_type(bool single, F&& f) {
+  return single ? f(float{}) : f(double{});
+}
+
+// The checked arguments of a forward pass, and its new outputs.
+template <class T>
+struct ForwardCall {
+  ForwardCall(const Stack& stack, const Packed& packed, py::handle x_in, py::handle h0_in, py::handle c0_in,
+              py::handle lengths_in, bool batch_first, bool return_cells)
+      : shape(stack.shape),
+        x(require_array<T>(x_in, "x", 3)),
+        steps(x.shape(batch_first ? 1 : 0)),
+        rows(x.shape(batch_first ? 0 : 1)),
+        y(sequence(batch_first, shape.layer_output())),
+        hn(state(shape.output())),
+        cn(shape.is_lstm() ? state(shape.hidden) : Shape{0}),
+        lengths(optional_array<std::int64_t>(lengths_in, "lengths", {rows}, "(batch,)")),
+        batch(steps, rows, lengths ? checked_lengths(*lengths, steps).data() : nullptr) {
+    check_same_stack(stack, packed.stack, "packed");
+    weights = std::get<std::shared_ptr<const PackedWeights<T>>>(packed.weights);
+    require_shape(x, "x", sequence(batch_first, shape.input),
+                  batch_first ? "(batch, T, input_size)" : "(T, batch, input_size)");
+    h0 = optional_array<T>(h0_in, "h0", state(shape.output()), "(num_layers*num_directions, batch, output size)");
+    c0 = optional_array<T>(c0_in, "c0", state(shape.hidden), "(num_layers*num_directions, batch, hidden_size)");
+    if (c0 && !shape.is_lstm())
+      throw std::invalid_argument("c0: an array, expected None for a cell without cell state");
+    if (return_cells) {
+      require(shape.is_lstm(), "return_cells: true, expected false for a cell without cell state");
+      cells.emplace(sequence(batch_first, shape.directions * shape.hidden));
+    }
+    sequences = {.array_steps = steps,
+                 .batch_first = batch_first,
+                 .x = data<T>(x),
+                 .h0 = data<T>(h0),
+                 .c0 = data<T>(c0),
+                 .y = y.data(),
+                 .hn = hn.data(),
+                 .cn = cn.data(),
+                 .cells = cells ? cells->data() : nullptr};
+  }
+  Shape sequence(bool batch_first, py::ssize_t columns) const {
+    return batch_first ? Shape{rows, steps, columns} : Shape{steps, rows, columns};
+  }
+  Shape state(py::ssize_t size) const { return {shape.layers * shape.directions, rows, size}; }
+  // Steps behind a row's end are not visited.
+  void clear_padding() {
+    if (batch.uniform()) return;
+    std::memset(sequences.y, 0, y.bytes);
+    if (cells) std::memset(sequences.cells, 0, cells->bytes);
+  }
+  py::object cell_state() const { return shape.is_lstm() ? py::object(cn.array) : py::none(); }
+  py::object all_cells() const { return cells ? py::object(cells->array) : py::none(); }
+
+  StackShape shape;
+  std::shared_ptr<const PackedWeights<T>> weights;
+  py::array x;
+  py::ssize_t steps, rows;
+  NewArray<T> y, hn, cn;
+  std::optional<NewArray<T>> cells;
+  std::optional<py::array> lengths, h0, c0;
+  Batch batch;
+  Sequences<T> sequences;
+};
+
+// Both states' gradients are always made; dx only where it is needed, zero behind a row's end.
+template <class T>
+struct BackwardCall {
+  BackwardCall(const SavedForward& from, const Tape<T>& tape, py::handle dy_in, py::handle dhn_in, py::handle dcn_in,
+               py::handle dcells_in, bool need_dx)
+      : shape(tape.shape),
+        dh0(state(from, shape.output())),
+        dc0(shape.is_lstm() ? state(from, shape.hidden) : Shape{0}) {
+    const bool batch_first = tape.input.batch_first;
+    const auto sequence = [&](py::ssize_t columns) {
+      return batch_first ? Shape{from.rows, from.steps, columns} : Shape{from.steps, from.rows, columns};
+    };
+    dy = optional_array<T>(dy_in, "dy", sequence(shape.layer_output()), "the shape of y");
+    dhn = optional_array<T>(dhn_in, "dhn", state(from, shape.output()), "the shape of hn");
+    dcn = optional_array<T>(dcn_in, "dcn", state(from, shape.hidden), "the shape of cn");
+    if (dcn && !shape.is_lstm())
+      throw std::invalid_argument("dcn: an array, expected None for a cell without cell state");
+    dcells =
+        optional_array<T>(dcells_in, "dcells", sequence(shape.directions * shape.hidden), "the shape of the cells");
+    if (dcells && !shape.is_lstm())
+      throw std::invalid_argument("dcells: an array, expected None for a cell without cell state");
+    if (need_dx) dx.emplace(sequence(shape.input));
+    gradients = {.dy = data<T>(dy),
+                 .dhn = data<T>(dhn),
+                 .dcn = data<T>(dcn),
+                 .dcells = data<T>(dcells),
+                 .dx = dx ? dx->data() : nullptr,
+                 .dh0 = dh0.data(),
+                 .dc0 = dc0.data()};
+  }
+  py::object input_gradient() const { return dx ? py::object(dx->array) : py::none(); }
+  py::object cell_gradient() const { return shape.is_lstm() ? py::object(dc0.array) : py::none(); }
+  Shape state(const SavedForward& from, py::ssize_t size) const {
+    return {shape.layers * shape.directions, from.rows, size};
+  }
+  void clear_padding(const Batch& batch) {
+    if (dx && !batch.uniform()) std::memset(gradients.dx, 0, dx->bytes);
+  }
+
+  const StackShape shape;  // a copy: the tape goes first
+  NewArray<T> dh0, dc0;
+  std::optional<NewArray<T>> dx;
+  std::optional<py::array> dy, dhn, dcn, dcells;
+  SequenceGradients<T> gradients;
+};
+
+// The activations of a pass that was not yet gone back through.
+template <class T>
+std::unique_ptr<Tape<T>>& unspent(SavedForward& from) {
+  auto& slot = std::get<std::unique_ptr<Tape<T>>>(from.tape);
+  if (!slot)
+    throw std::runtime_error("saved: its activations are spent, expected those of a forward_train not yet used");
+  return slot;
+}
+
+// The backward pass; `prepare` runs first, without the GIL. Returns Gradients.
+template <class T, class Prepare>
+py::object spend(SavedForward& from, std::unique_ptr<Tape<T>>& slot, const std::vector<Weights<const T>>& weights,
+                 BackwardCall<T>& call, int threads, Prepare&& prepare) {
+  // Taken out before the GIL goes: the pass works in place, and a second call must find nothing.
+  std::unique_ptr<Tape<T>> tape = std::move(slot);
+  std::unique_ptr<WeightGradients<T>> result;
+  try {
+    without_gil([&] {
+      prepare();
+      call.clear_padding(tape->batch);
+      result = backward<T>(*tape, weights, call.gradients, threads, interrupted);
+      tape.reset();
+    });
+  } catch (const std::bad_alloc&) {  // the tape is as it was: it can be tried again
+    slot = std::move(tape);
+    throw;
+  }
+  from.kept = py::none();
+  return py::cast(std::make_unique<Gradients>(Gradients{from.stack, std::move(result)}));
+}
+
+}  // namespace pyrnn::bindings

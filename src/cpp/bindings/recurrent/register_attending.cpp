@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// A recurrent layer that attends to a memory: check every array again, release the GIL, call the core once.
+#include "bindings/operations/attention.h"
+#include "bindings/operations/linear.h"
+#include "bindings/recurrent/pass_arguments.h"
+
+namespace pyrnn::bindings {
+namespace {
+
+// A stack of one layer and direction whose input ends with `context` columns that attention makes.
+Stack attending(const Stack& stack, py::ssize_t context) {
+  const StackShape& s = stack.shape;
+  require(s.layers == 1 && s.directions == 1 && s.proj == 0,
+          "attending: needs a Stack of one layer and direction, without projection");
+  require(s.options == CellOptions{}, "attending: needs a Stack without options of the cell");
+  require(context >= 1 && context < Index{1} << 31,
+          "context: " + std::to_string(context) + ", expected 1 to 2**31 - 1");
+  Stack result = stack;
+  result.shape.context = context;
+  return result;
+}
+
+template <class T>
+struct AttendingCall : ForwardCall<T> {
+  AttendingCall(const Stack& stack, const Packed& packed, const MemoryObject& object,
+                const PackedLinearObject* query_in, py::handle x, py::handle h0, py::handle c0, py::handle lengths,
+                bool batch_first)
+      : ForwardCall<T>(stack, packed, x, h0, c0, lengths, batch_first, false),
+        memory(memory_of<T>(object)),
+        contexts(this->sequence(batch_first, memory.value_size)),
+        attention(this->sequence(batch_first, memory.layout.steps)),
+        queries(query_in ? this->sequence(batch_first, memory.key_size) : Shape{0}) {
+    const Index H = stack.shape.hidden;
+    require(memory.layout.rows == this->rows && memory.layout.batch_first == batch_first &&
+                memory.value_size == stack.shape.context,
+            "memory: of other rows, layout or value_size, expected those of x and the Stack");
+    const PackedLinear<T>* query = nullptr;
+    if (query_in) {
+      const auto* linear = std::get_if<std::unique_ptr<const PackedLinear<T>>>(&query_in->linear);
+      require(linear && (*linear)->inputs() == H && (*linear)->outputs() == memory.key_size,
+              "query: of another dtype or size, expected (key_size, hidden_size)");
+      query = linear->get();
+    }
+    require(query || memory.key_size == H, "memory: key_size " + std::to_string(memory.key_size) +
+                                               ", expected hidden_size " + std::to_string(H) + " without query");
+    this->sequences.attended = {&memory, query, queries.data(), attention.data(), contexts.data()};
+  }
+  void clear() {
+    this->clear_padding();
+    std::memset(this->sequences.attended.weights, 0, attention.bytes);
+    if (this->batch.uniform()) return;
+    std::memset(this->sequences.attended.contexts, 0, contexts.bytes);
+    std::memset(this->sequences.attended.queries, 0, queries.bytes);
+  }
+
+  const Memory<T>& memory;
+  NewArray<T> contexts, attention, queries;
+};
+
+// (y, hn, cn or None, contexts, weights)
+py::tuple run_attend(const Stack& stack, const Packed& packed, const MemoryObject& memory,
+                     const PackedLinearObject* query, py::handle x, py::handle h0, py::handle c0, py::handle lengths,
+                     bool batch_first, int threads) {
+  checked_threads(threads);
+  return with_type(stack.single, [&](auto type) -> py::tuple {
+    using T = decltype(type);
+    AttendingCall<T> call(stack, packed, memory, query, x, h0, c0, lengths, batch_first);
+    without_gil([&] {
+      call.clear();
+      forward<T>(stack.shape, *call.weights, call.batch, call.sequences, threads, interrupted);
+    });
+    return py::make_tuple(call.y.array, call.hn.array, call.cell_state(), call.contexts.array, call.attention.array);
+  });
+}
+
+// The same, and Saved.
+py::tuple run_attend_train(const Stack& stack, const Packed& packed, const MemoryObject& memory,
+                           const PackedLinearObject* query, py::handle x, py::handle h0, py::handle c0,
+                           py::handle lengths, bool batch_first, int threads) {
+  checked_threads(threads);
+  return with_type(stack.single, [&](auto type) -> py::tuple {
+    using T = decltype(type);
+    AttendingCall<T> call(stack, packed, memory, query, x, h0, c0, lengths, batch_first);
+    std::unique_ptr<Tape<T>> tape;
+    without_gil([&] {
+      call.clear();
+      tape = forward_train<T>(stack.shape, call.weights, call.batch, call.sequences, {{0, 0}, 0, threads}, interrupted);
+    });
+    const auto reference = py::return_value_policy::reference;
+    py::tuple kept = py::make_tuple(call.x, py::cast(&memory, reference), py::cast(query, reference),
+                                    call.queries.array, call.attention.array);
+    auto saved = std::make_unique<SavedForward>(SavedForward{stack, kept, call.steps, call.rows, std::move(tape)});
+    return py::make_tuple(call.y.array, call.hn.array, call.cell_state(), call.contexts.array, call.attention.array,
+                          py::cast(std::move(saved)));
+  });
+}
+
+// (dx or None, dh0, dc0 or None, dqueries or None, dkeys, dvalues, dv or None, Gradients)
+py::tuple run_attend_backward(const Stack& stack, SavedForward& from, const py::list& arrays, py::handle w_query_in,
+                              py::handle dy, py::handle dcontexts_in, py::handle dhn, py::handle dcn, bool need_dx,
+                              int threads) {
+  checked_threads(threads);
+  require(stack.shape.context > 0, "Stack: attends to no memory, expected one made by attending()");
+  check_same_stack(stack, from.stack, "saved");
+  return with_type(stack.single, [&](auto type) -> py::tuple {
+    using T = decltype(type);
+    auto& slot = unspent<T>(from);
+    const SequenceInput<T>& seq = slot->input;
+    const Memory<T>& memory = *seq.attended.memory;
+    const Layout layout{from.steps, from.rows, seq.batch_first};
+    const auto weights = weights_of<const T>(stack.shape, arrays, "weights");
+    const auto dcontexts = optional_array<T>(dcontexts_in, "dcontexts", sequence_shape(layout, memory.value_size),
+                                             "the shape of contexts");
+    const auto w_query =
+        optional_array<T>(w_query_in, "w_query", {memory.key_size, stack.shape.hidden}, "(key_size, hidden_size)");
+    const bool projects = seq.attended.query != nullptr;
+    require(projects == w_query.has_value(), "w_query: expected an array where there was a query, else None");
+    const py::object kept = from.kept;  // the memory too
+    NewMemoryGradient<T> gradient(memory);
+    NewArray<T> dqueries(projects ? sequence_shape(layout, memory.key_size) : Shape{0});
+    BackwardCall<T> call(from, *slot, dy, dhn, dcn, py::none(), need_dx);
+    call.gradients.attended = {data<T>(w_query), data<T>(dcontexts), dqueries.data(), gradient.pointers};
+    py::object gradients = spend(from, slot, weights, call, threads, [&, to = call.gradients.attended.d_queries] {
+      gradient.clear();
+      std::memset(to, 0, dqueries.bytes);
+    });
+    gradient.finish();
+    py::object queries_gradient = projects ? py::object(dqueries.array) : py::none();
+    return py::make_tuple(call.input_gradient(), call.dh0.array, call.cell_gradient(), queries_gradient,
+                          gradient.d_keys.array, gradient.d_values.array, gradient.v_gradient(), gradients);
+  });
+}
+
+}  // namespace
+
+void register_attending(py::class_<Stack>& stack) {
+  const auto optional = [](const char* name) { return py::arg(name).none(true); };
+  stack.def("attending", &attending, py::arg("context"))
+      .def("attend", &run_attend, py::arg("packed"), py::arg("memory").none(false), optional("query"), py::arg("x"),
+           optional("h0"), optional("c0"), optional("lengths"), py::arg("batch_first"), py::arg("threads"))
+      .def("attend_train", &run_attend_train, py::arg("packed"), py::arg("memory").none(false), optional("query"),
+           py::arg("x"), optional("h0"), optional("c0"), optional("lengths"), py::arg("batch_first"),
+           py::arg("threads"))
+      .def("attend_backward", &run_attend_backward, py::arg("saved"), py::arg("weights"), optional("w_query"),
+           optional("dy"), optional("dcontexts"), optional("dhn"), optional("dcn"), py::arg("need_dx"),
+           py::arg("threads"));
+}
+
+}  // namespace pyrnn::bindings

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stack, Packed, Saved and Gradients: check every array again, release the GIL, call the core once.
+#include "bindings/recurrent/pass_arguments.h"
+#include "bindings/runtime/interrupt.h"
+#include "core/runtime/isa.h"
+
+namespace pyrnn::bindings {
+namespace {
+
+Packed pack(const Stack& stack, const py::list& arrays, int threads) {
+  checked_threads(threads);
+  return with_type(stack.single, [&](auto type) -> Packed {
+    using T = decltype(type);
+    const auto weights = weights_of<const T>(stack.shape, arrays, "weights");
+    std::shared_ptr<const PackedWeights<T>> packed;
+    without_gil(
+        [&] { packed = std::make_shared<const PackedWeights<T>>(active_kernels(), stack.shape, weights, threads); });
+    return {stack, packed};
+  });
+}
+
+py::tuple run_forward(const Stack& stack, const Packed& packed, py::handle x, py::handle h0, py::handle c0,
+                      py::handle lengths, bool batch_first, bool return_cells, int threads) {
+  checked_threads(threads);
+  require_plain(stack);
+  return with_type(stack.single, [&](auto type) -> py::tuple {
+    using T = decltype(type);
+    ForwardCall<T> call(stack, packed, x, h0, c0, lengths, batch_first, return_cells);
+    without_gil([&] {
+      call.clear_padding();
+      forward<T>(stack.shape, *call.weights, call.batch, call.sequences, threads, interrupted);
+    });
+    return py::make_tuple(call.y.array, call.hn.array, call.cell_state(), call.all_cells());
+  });
+}
+
+py::tuple run_forward_train(const Stack& stack, const Packed& packed, py::handle x, py::handle h0, py::handle c0,
+                            py::handle lengths, bool batch_first, bool return_cells, std::uint64_t seed,
+                            std::uint64_t draw, py::ssize_t recompute_every, int threads) {
+  checked_threads(threads);
+  require_plain(stack);
+  require(recompute_every >= 0, "recompute_every: " + std::to_string(recompute_every) + ", expected at least 0");
+  return with_type(stack.single, [&](auto type) -> py::tuple {
+    using T = decltype(type);
+    ForwardCall<T> call(stack, packed, x, h0, c0, lengths, batch_first, return_cells);
+    std::unique_ptr<Tape<T>> tape;
+    without_gil([&] {
+      call.clear_padding();
+      tape = forward_train<T>(stack.shape, call.weights, call.batch, call.sequences,
+                              {{seed, draw}, recompute_every, threads}, interrupted);
+    });
+    auto kept = std::make_unique<SavedForward>(SavedForward{stack, call.x, call.steps, call.rows, std::move(tape)});
+    return py::make_tuple(call.y.array, call.hn.array, call.cell_state(), call.all_cells(), py::cast(std::move(kept)));
+  });
+}
+
+py::tuple run_backward(const Stack& stack, SavedForward& from, const py::list& arrays, py::handle dy, py::handle dhn,
+                       py::handle dcn, py::handle dcells, bool need_dx, int threads) {
+  checked_threads(threads);
+  require_plain(stack);
+  check_same_stack(stack, from.stack, "saved");
+  return with_type(stack.single, [&](auto type) -> py::tuple {
+    using T = decltype(type);
+    auto& slot = unspent<T>(from);
+    const auto weights = weights_of<const T>(stack.shape, arrays, "weights");
+    BackwardCall<T> call(from, *slot, dy, dhn, dcn, dcells, need_dx);
+    py::object gradients = spend(from, slot, weights, call, threads, [] {});
+    return py::make_tuple(call.input_gradient(), call.dh0.array, call.cell_gradient(), gradients);
+  });
+}
+
+void add_into(Gradients& from, const py::list& arrays) {
+  with_type(from.stack.single, [&](auto type) {
+    using T = decltype(type);
+    auto& slot = std::get<std::unique_ptr<WeightGradients<T>>>(from.gradients);
+    if (!slot) throw std::runtime_error("gradients: already added, expected to be added once");
+    const auto gradients = weights_of<T>(from.stack.shape, arrays, "grads");
+    const std::unique_ptr<WeightGradients<T>> added = std::move(slot);
+    without_gil([&] { added->add_to(gradients); });
+  });
+}
+
+}  // namespace
+
+void register_recurrent(py::module_& m) {
+  py::class_<Packed>(m, "Packed");
+  py::class_<SavedForward>(m, "Saved");
+  py::class_<Gradients>(m, "Gradients").def("add_into", &add_into, py::arg("grads"));
+  py::class_<Stack> stack(m, "Stack");
+  stack
+      .def(py::init(&make_stack), py::arg("cell"), py::arg("dtype"), py::arg("input_size"), py::arg("hidden_size"),
+           py::arg("num_layers"), py::arg("bidirectional"), py::arg("bias"), py::arg("proj_size"), py::arg("dropout"),
+           py::arg("merge"))
+      .def("pack", &pack, py::arg("weights"), py::arg("threads"))
+      .def("forward", &run_forward, py::arg("packed"), py::arg("x"), py::arg("h0").none(true), py::arg("c0").none(true),
+           py::arg("lengths").none(true), py::arg("batch_first"), py::arg("return_cells"), py::arg("threads"))
+      .def("forward_train", &run_forward_train, py::arg("packed"), py::arg("x"), py::arg("h0").none(true),
+           py::arg("c0").none(true), py::arg("lengths").none(true), py::arg("batch_first"), py::arg("return_cells"),
+           py::arg("seed"), py::arg("draw"), py::arg("recompute_every"), py::arg("threads"))
+      .def("backward", &run_backward, py::arg("saved"), py::arg("weights"), py::arg("dy").none(true),
+           py::arg("dhn").none(true), py::arg("dcn").none(true), py::arg("dcells").none(true), py::arg("need_dx"),
+           py::arg("threads"));
+  register_attending(stack);
+  register_stream(m);
+}
+
+}  // namespace pyrnn::bindings

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bindings/recurrent/stack_arguments.h"
+
+#include <limits>
+#include <map>
+
+namespace pyrnn::bindings {
+namespace {
+
+// Weight counts are multiplied in Index: no matrix may come near its end.
+void check_sizes(const StackShape& s) {
+  constexpr double most = static_cast<double>(std::numeric_limits<Index>::max() / 64);
+  constexpr Index widest = Index{1} << 40;
+  const bool narrow = s.hidden < widest && s.input < widest;
+  const double columns = narrow ? static_cast<double>(std::max(s.input, s.directions * s.output()) + 1) : most;
+  const double weights = narrow ? static_cast<double>(s.gates() * s.hidden) * columns : most;
+  require(weights < most && static_cast<double>(s.layers) * weights < most,
+          "hidden_size: " + std::to_string(s.hidden) + " with input_size " + std::to_string(s.input) +
+              " and num_layers " + std::to_string(s.layers) + ", expected weights that fit the address space");
+}
+
+// The options of the cells that are given by name.
+CellOptions read_options(const py::kwargs& given) {
+  CellOptions options;
+  const std::map<std::string, bool*> flags = {
+      {"peephole", &options.peephole}, {"coupled_gates", &options.coupled_gates}, {"layer_norm", &options.layer_norm}};
+  const std::map<std::string, double*> numbers = {{"cell_clip", &options.cell_clip},
+                                                  {"zoneout", &options.zoneout},
+                                                  {"zoneout_cell", &options.zoneout_cell},
+                                                  {"recurrent_dropout", &options.recurrent_dropout}};
+  for (const auto& [key, value] : given) {
+    const auto name = py::cast<std::string>(key);
+    const auto flag = flags.find(name);
+    const auto number = numbers.find(name);
+    if (flag != flags.end()) {
+      *flag->second = py::cast<bool>(value);
+    } else {
+      if (number == numbers.end()) throw py::type_error(name + ": expected an option of the cells");
+      *number->second = py::cast<double>(value);
+    }
+  }
+  return options;
+}
+
+void check_options(const CellOptions& o, Cell cell) {
+  const bool of_lstm = o.peephole || o.coupled_gates || o.cell_clip != 0 || o.zoneout_cell != 0;
+  require(!of_lstm || cell == Cell::lstm,
+          "peephole, coupled_gates, cell_clip or zoneout_cell: given, expected for cell 'lstm' alone");
+  require(!o.layer_norm || cell == Cell::lstm || cell == Cell::gru,
+          "layer_norm: true, expected false but for cell 'lstm' or 'gru'");
+  require(o.cell_clip >= 0, "cell_clip: " + std::to_string(o.cell_clip) + ", expected at least 0");
+  const auto check = [](const char* name, double p) {
+    require(p >= 0 && p <= 1, name + (": " + std::to_string(p)) + ", expected 0 to 1");
+  };
+  check("zoneout", o.zoneout);
+  check("zoneout_cell", o.zoneout_cell);
+  check("recurrent_dropout", o.recurrent_dropout);
+}
+
+}  // namespace
+
+Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t input_size, py::ssize_t hidden_size,
+                 py::ssize_t num_layers, bool bidirectional, bool bias, py::ssize_t proj_size, double dropout,
+                 const std::string& merge, const py::kwargs& options) {
+  static const std::map<std::string, Cell> cells = {{"rnn_tanh", Cell::rnn_tanh},
+                                                    {"rnn_relu", Cell::rnn_relu},
+                                                    {"lstm", Cell::lstm},
+                                                    {"gru", Cell::gru},
+                                                    {"gru_reset_before", Cell::gru_reset_before}};
+  static const std::map<std::string, Merge> merges = {
+      {"concat", Merge::concat}, {"sum", Merge::sum}, {"mul", Merge::mul}, {"average", Merge::average}};
+  const auto found = cells.find(cell);
+  const auto merging = merges.find(merge);
+  require(found != cells.end(), "cell: '" + cell + "', expected rnn_tanh, rnn_relu, lstm, gru or gru_reset_before");
+  require(dtype == "float32" || dtype == "float64", "dtype: '" + dtype + "', expected float32 or float64");
+  require(input_size >= 0, "input_size: " + std::to_string(input_size) + ", expected at least 0");
+  require(hidden_size >= 1, "hidden_size: " + std::to_string(hidden_size) + ", expected at least 1");
+  require(num_layers >= 1 && num_layers <= 1 << 20,
+          "num_layers: " + std::to_string(num_layers) + ", expected 1 to 1048576");
+  require(proj_size >= 0 && proj_size < hidden_size,
+          "proj_size: " + std::to_string(proj_size) +
+              ", expected 0 to hidden_size - 1 = " + std::to_string(hidden_size - 1));
+  require(proj_size == 0 || cell == "lstm",
+          "proj_size: " + std::to_string(proj_size) + ", expected 0 for cell '" + cell + "'");
+  require(dropout >= 0 && dropout <= 1, "dropout: " + std::to_string(dropout) + ", expected 0 to 1");
+  require(merging != merges.end(), "merge: '" + merge + "', expected concat, sum, mul or average");
+  require(bidirectional || merging->second == Merge::concat,
+          "merge: '" + merge + "', expected concat for one direction");
+  const CellOptions cell_options = read_options(options);
+  check_options(cell_options, found->second);
+  const Stack stack{{.cell = found->second,
+                     .input = input_size,
+                     .hidden = hidden_size,
+                     .layers = num_layers,
+                     .directions = bidirectional ? 2 : 1,
+                     .bias = bias,
+                     .proj = proj_size,
+                     .dropout = dropout,
+                     .merge = merging->second,
+                     .options = cell_options},
+                    dtype == "float32"};
+  check_sizes(stack.shape);
+  return stack;
+}
+
+void require_plain(const Stack& stack) {
+  require(stack.shape.context == 0, "Stack: attends to a memory, expected one that does not");
+}
+
+void check_same_stack(const Stack& stack, const Stack& other, const char* name) {
+  require(stack.single == other.single && stack.shape == other.shape,
+          std::string(name) + ": made by a Stack of another configuration, expected one of this Stack");
+}
+
+template <class T>
+std::vector<Weights<T>> weights_of(const StackShape& shape, const py::list& arrays, const std::string& name) {
+  using Element = std::remove_const_t<T>;
+  const py::ssize_t G = shape.gates() * shape.hidden, P = shape.output(), H = shape.hidden;
+  const auto expected = static_cast<std::size_t>(shape.layers * shape.directions * shape.arrays());
+  require(arrays.size() == expected,
+          name + ": " + std::to_string(arrays.size()) + " arrays, expected " + std::to_string(expected));
+  std::vector<Weights<T>> all;
+  std::size_t next = 0;
+  const auto take = [&](const Shape& sizes, const char* meaning) -> T* {
+    const std::string item = name + "[" + std::to_string(next) + "]";
+    const py::array array = require_array<Element>(arrays[next++], item, sizes, meaning);
+    if constexpr (std::is_const_v<T>)
+      return data<Element>(array);
+    else
+      return writeable_data<Element>(array, item);
+  };
+  for (Index layer = 0; layer < shape.layers; ++layer)
+    for (Index direction = 0; direction < shape.directions; ++direction) {
+      Weights<T> w{};
+      w.w_ih = take({G, shape.layer_input(layer)}, "(gates*hidden_size, input of the layer)");
+      w.w_hh = take({G, P}, "(gates*hidden_size, output size)");
+      if (shape.bias) w.b_ih = take({G}, "(gates*hidden_size,)");
+      if (shape.bias) w.b_hh = take({G}, "(gates*hidden_size,)");
+      if (shape.proj) w.w_hr = take({P, H}, "(proj_size, hidden_size)");
+      if (shape.options.peephole)
+        w.peephole = take({(shape.gates() - 1) * H}, "(3*hidden_size,), or 2*hidden_size with coupled gates");
+      if (shape.options.layer_norm) {
+        w.ln_ih = take({G}, "(gates*hidden_size,)");
+        w.ln_hh = take({G}, "(gates*hidden_size,)");
+        if (shape.is_lstm()) w.ln_c = take({H}, "(hidden_size,)");
+        if (shape.is_lstm() && shape.bias) w.b_ln_c = take({H}, "(hidden_size,)");
+      }
+      all.push_back(w);
+    }
+  return all;
+}
+
+template std::vector<Weights<float>> weights_of(const StackShape&, const py::list&, const std::string&);
+template std::vector<Weights<const float>> weights_of(const StackShape&, const py::list&, const std::string&);
+template std::vector<Weights<double>> weights_of(const StackShape&, const py::list&, const std::string&);
+template std::vector<Weights<const double>> weights_of(const StackShape&, const py::list&, const std::string&);
+
+}  // namespace pyrnn::bindings

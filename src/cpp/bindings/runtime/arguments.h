@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Checks of arguments that are not arrays, and the choice of the element type.
+#pragma once
+
+#include <vector>
+
+#include "bindings/runtime/arrays.h"
+
+namespace pyrnn::bindings {
+
+inline void require(bool condition, const std::string& message) {
+  if (!condition) throw std::invalid_argument(message);
+}
+
+inline int checked_threads(int threads) {
+  require(threads >= 1, "threads: " + std::to_string(threads) + ", expected at least 1");
+  return threads;
+}
+
+// A copy of lengths (B,), so that nothing written to the array afterwards can point outside.
+inline std::vector<std::int64_t> checked_lengths(const py::array& array, py::ssize_t steps) {
+  const std::int64_t* values = data<std::int64_t>(array);
+  std::vector<std::int64_t> lengths(values, values + array.shape(0));
+  for (std::size_t i = 0; i < lengths.size(); ++i)
+    require(lengths[i] >= 0 && lengths[i] <= steps, "lengths: " + std::to_string(lengths[i]) + " at index " +
+                                                        std::to_string(i) +
+                                                        ", expected 0 to T = " + std::to_string(steps));
+  return lengths;
+}
+
+// Calls f(T{}) with the element type of a float32 or float64 array.
+template <class F>
+auto with_type_of(py::handle value, const std::string& name, F&& f) {
+  const py::dtype dtype = require_ndarray(value, name).dtype();
+  if (dtype.normalized_num() == py::dtype::num_of<float>()) return f(float{});
+  if (dtype.normalized_num() == py::dtype::num_of<double>()) return f(double{});
+  throw py::type_error(name + ": dtype " + std::string(py::str(dtype)) + ", expected float32 or float64");
+}
+
+// The shape of an array of any number of axes.
+inline Shape shape_of(const py::array& array) { return {array.shape(), array.shape() + array.ndim()}; }
+
+}  // namespace pyrnn::bindings

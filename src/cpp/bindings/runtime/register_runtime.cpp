@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Instruction sets, threads, workspaces, and how this build was made.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <map>
+#include <stdexcept>
+#include <string>
+
+#include "core/runtime/arena.h"
+#include "core/runtime/isa.h"
+#include "core/runtime/parallel.h"
+
+namespace py = pybind11;
+
+namespace pyrnn::bindings {
+namespace {
+
+#if defined(__clang__)
+constexpr const char* kCompiler = "clang " __clang_version__;
+#else
+constexpr const char* kCompiler = "gcc " __VERSION__;
+#endif
+
+std::map<std::string, std::string> build_info() {
+  return {{"compiler", kCompiler}, {"version", PYRNN_VERSION}, {"build_type", PYRNN_BUILD_TYPE}};
+}
+
+void set_limit(py::ssize_t bytes) {
+  if (bytes < 0) {
+    throw std::invalid_argument("bytes: " + std::to_string(bytes) + ", expected 0 or more");
+  }
+  set_workspace_limit(static_cast<std::size_t>(bytes));
+}
+
+}  // namespace
+
+void register_runtime(py::module_& m) {
+  // PYRNN_ISA is read in Python: whatever is thrown here becomes an ImportError.
+  set_active_isa(available_isas().front());
+  m.def("available_isas", &available_isas);
+  m.def("active_isa", [] { return active_kernels().name; });
+  m.def("_set_isa", &set_active_isa, py::arg("name"));
+  m.def("build_info", &build_info);
+  m.def("default_num_threads", &default_num_threads);
+  m.def("set_workspace_limit", &set_limit, py::arg("bytes"));
+  m.def("workspace_limit", &workspace_limit);
+}
+
+}  // namespace pyrnn::bindings

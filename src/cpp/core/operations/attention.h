@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attention of the queries of each row of a batch over the keys and values of that row.
+#pragma once
+
+#include "core/runtime/interrupt.h"
+#include "kernels/kernels.h"
+
+namespace pyrnn {
+
+// Where an array (steps, rows, columns) has its rows, or (rows, steps, columns) with batch_first.
+struct Layout {
+  Index steps, rows;
+  bool batch_first;
+  Index row(Index row, Index columns) const { return row * (batch_first ? steps * columns : columns); }
+  Index step(Index columns) const { return batch_first ? columns : rows * columns; }
+  Index at(Index time, Index r, Index columns) const { return row(r, columns) + time * step(columns); }
+};
+
+// What is attended to.
+template <class T>
+struct Memory {
+  Layout layout;  // of keys and values; `steps` is S
+  Index key_size, value_size;
+  const T* keys;
+  const T* values;
+  const std::int64_t* lengths;  // [B], each in [0, S]
+  const T* v;                   // [key_size], or null: scores are products
+  T scale;
+
+  // Multiply-adds that one query takes about as long as: a tanh counts as many.
+  double work() const {
+    constexpr double kWorkOfTanh = 16;
+    const double of_key = (v ? kWorkOfTanh : 1) * static_cast<double>(key_size);
+    return static_cast<double>(layout.steps) * (of_key + static_cast<double>(value_size));
+  }
+  kernels::Attention<T> of_row(Index row, const T* query, T* weights, T* context) const {
+    return {.length = static_cast<Index>(lengths[row]),
+            .key_size = key_size,
+            .value_size = value_size,
+            .query = query,
+            .keys = keys + layout.row(row, key_size),
+            .key_step = layout.step(key_size),
+            .values = values + layout.row(row, value_size),
+            .value_step = layout.step(value_size),
+            .v = v,
+            .scale = scale,
+            .weights = weights,
+            .context = context};
+  }
+};
+
+// Zero on entry; d_v holds the sums of each row, [B][key_size], until sum_rows().
+template <class T>
+struct MemoryGradient {
+  T* d_keys;
+  T* d_values;
+  T* d_v;  // null where v is
+
+  kernels::AttentionGradient<T> of_row(const Memory<T>& memory, Index row, const kernels::Attention<T>& forward,
+                                       const T* d_context, T* d_query, T* d_scores) const {
+    return {.forward = forward,
+            .d_context = d_context,
+            .d_weights = nullptr,
+            .d_query = d_query,
+            .d_keys = d_keys + memory.layout.row(row, memory.key_size),
+            .d_values = d_values + memory.layout.row(row, memory.value_size),
+            .d_v = d_v ? d_v + row * memory.key_size : nullptr,
+            .d_scores = d_scores};
+  }
+};
+
+// The queries of all rows and what they find, all laid out alike.
+template <class T>
+struct Queries {
+  Layout layout;
+  const T* queries;  // key_size columns
+  T* weights;        // S columns; zero behind a row's length
+  T* contexts;       // value_size columns
+};
+// Both are incomplete once `check` asked to stop.
+template <class T>
+void attention_forward(const Memory<T>& memory, const Queries<T>& queries, int threads, Interrupt::Check check);
+
+// A row's steps, the last first, so that a decoder gives the same sums. d_queries is overwritten.
+template <class T>
+void attention_backward(const Memory<T>& memory, const Queries<T>& queries, const T* d_contexts, const T* d_weights,
+                        T* d_queries, const MemoryGradient<T>& gradient, int threads, Interrupt::Check check);
+
+template <class T>
+class PackedLinear;
+
+// What a recurrent layer attends to; the arrays lie as its x does.
+template <class T>
+struct Attended {
+  const Memory<T>* memory = nullptr;       // null: nothing
+  const PackedLinear<T>* query = nullptr;  // W_q of the queries W_q h; null: they are h
+  T* queries = nullptr;                    // key_size columns: W_q h
+  T* weights = nullptr;                    // S columns
+  T* contexts = nullptr;                   // value_size columns
+  double work() const { return memory ? memory->work() : 0; }  // of one query
+};
+template <class T>
+struct AttendedGradient {
+  const T* w_query = nullptr;     // [key_size][H], or null
+  const T* d_contexts = nullptr;  // or null: zero
+  T* d_queries = nullptr;         // of W_q h; zero on entry
+  MemoryGradient<T> memory{};
+};
+
+// d_v [key_size] of [B][key_size], row after row.
+template <class T>
+void sum_rows(const T* of_rows, Index rows, Index columns, T* sum);
+
+}  // namespace pyrnn

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/operations/linear.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "core/operations/interruptible_gradient.h"
+#include "core/recurrent/split.h"
+#include "core/runtime/isa.h"
+#include "core/runtime/parallel.h"
+
+namespace pyrnn {
+namespace {
+
+using kernels::Kernels;
+using kernels::PanelMap;
+using kernels::Start;
+
+// Rows that pass over the weights together, and of which weight gradients are summed before they join the total: a
+// constant, so that no thread count moves a bit.
+constexpr Index kChunkRows = 512;
+
+PanelMap map_of(Index outputs, Index lanes) { return {.units = outputs, .block = 4 * lanes, .slots = 1, .gate = {0}}; }
+
+int threads_for(Index rows, Index outputs, Index inputs, int threads) {
+  return threads_worth(static_cast<double>(rows) * static_cast<double>(outputs) * static_cast<double>(inputs), threads);
+}
+
+// A member's part of a product: rows of its own, or where there are too few of them all rows of some panels.
+struct Part {
+  Range rows, panels;
+  Part(Index row_count, Index panel_count, int rank, int size) : rows{0, row_count}, panels{0, panel_count} {
+    (row_count >= size * kRowsForTiles ? rows : panels) =
+        share_of(row_count >= size * kRowsForTiles ? row_count : panel_count, rank, size);
+  }
+  // Calls f(rows, panel), chunk of rows by chunk of rows, until the caller asks to stop.
+  template <class F>
+  void visit(const Interrupt& interrupt, F&& f) const {
+    for (Index first = rows.begin; first < rows.end; first += kChunkRows)
+      for (Index panel = panels.begin; panel < panels.end && !interrupt.requested(); ++panel)
+        f(Range{first, smaller(first + kChunkRows, rows.end)}, panel);
+  }
+};
+
+}  // namespace
+
+template <class T>
+PackedLinear<T>::PackedLinear(const kernels::KernelTable& table, Index outputs, Index inputs, const T* weight,
+                              const T* bias, int threads)
+    : kernels_(&kernels::of_type<T>(table)), map_(map_of(outputs, kernels_->lanes)), inputs_(inputs) {
+  const Index padded = map_.panels() * map_.panel_size();
+  arena_.want(weight_, padded, inputs);
+  arena_.want(bias_, padded);
+  arena_.allocate();
+  kernels_->pack_bias({.map = map_, .first = bias, .second = nullptr, .out = bias_, .stride = map_.panel_size()});
+  parallel(threads_worth(kWorkOfMove * static_cast<double>(outputs * inputs), threads),
+           [&](int rank, Team& team) noexcept {
+             const Range mine = share_of(map_.panels(), rank, team.size());
+             kernels_->pack_forward({.map = map_,
+                                     .weight = weight,
+                                     .columns = inputs,
+                                     .panel_begin = mine.begin,
+                                     .panel_end = mine.end,
+                                     .out = weight_});
+           });
+}
+
+template <class T>
+void PackedLinear<T>::multiply(Index rows, Index panel, const T* x, Index x_row, T* y, Index y_row) const {
+  const Index columns = map_.units_in(panel), L = kernels_->lanes;
+  const int width = static_cast<int>(ceil_div(columns, L));
+  kernels_->product({.rows = rows,
+                     .width = width,
+                     .a = x,
+                     .a_row = x_row,
+                     .b = weight_ + panel * inputs_ * map_.panel_size(),
+                     .b_step = width * L,
+                     .length = inputs_,
+                     .start = Start::bias,
+                     .bias = bias_ + panel * map_.panel_size(),
+                     .c = y + panel * map_.panel_size(),
+                     .c_row = y_row,
+                     .last_lanes = static_cast<int>(columns % L)});
+}
+
+template <class T>
+void PackedLinear<T>::forward(Index rows, const T* x, T* y, int threads, Interrupt::Check check) const {
+  Interrupt interrupt(check);
+  const Index O = outputs(), I = inputs();
+  parallel(threads_for(rows, O, I, threads), [&](int rank, Team& team) noexcept {
+    Part(rows, map_.panels(), rank, team.size()).visit(interrupt, [&](Range r, Index panel) {
+      multiply(r.size(), panel, x + r.begin * I, I, y + r.begin * O, O);
+      interrupt.poll(rank, static_cast<double>(r.size() * I * map_.units_in(panel)));
+    });
+  });
+}
+
+namespace {
+
+// The members share, one after the other: copying dy into panels and packing W; dx; dW^T; dW.
+template <class T>
+class LinearBackward {
+ public:
+  LinearBackward(const LinearGradient<T>& q, int threads, Interrupt::Check check)
+      : q_(q),
+        k_(kernels::of_type<T>(active_kernels())),
+        map_(map_of(q.outputs, k_.lanes)),
+        interrupt_(check),
+        scratch_(static_cast<std::size_t>(threads)) {
+    const Index padded = map_.panels() * map_.panel_size();
+    arena_.want(panels_, padded, q.rows);
+    arena_.want(weight_, padded, q.d_x ? round_up(q.inputs, k_.lanes) : 0);
+    arena_.want(sums_, padded, q.inputs + 1);
+    for (T*& scratch : scratch_) arena_.want(scratch, k_.weight_gradient_scratch(smaller(kChunkRows, q.rows)));
+    arena_.allocate();
+  }
+
+  void run(int rank, Team& team) noexcept {
+    prepare(rank, team.size());
+    team.barrier();
+    if (q_.d_x) input_gradient(rank, team.size());
+    weight_gradient(rank, team.size());
+    team.barrier();
+    const Range mine = share_of(map_.panels(), rank, team.size());
+    k_.add_gradient({.map = map_,
+                     .d_weight = sums_,
+                     .columns = q_.inputs,
+                     .panel_begin = mine.begin,
+                     .panel_end = mine.end,
+                     .grad = q_.d_weight,
+                     .bias = q_.d_bias});
+  }
+
+ private:
+  void prepare(int rank, int size) noexcept {
+    const Range rows = share_of(q_.rows, rank, size);
+    for (Index panel = 0; panel < map_.panels(); ++panel) {
+      const Index units = map_.units_in(panel);
+      for (Index r = rows.begin; r < rows.end; ++r) {
+        T* to = panels_ + (panel * q_.rows + r) * map_.block;
+        std::copy_n(q_.d_y + r * q_.outputs + panel * map_.block, units, to);
+        std::fill(to + units, to + map_.block, T(0));
+      }
+    }
+    if (q_.d_x) {
+      const Range mine = share_of(column_panels(), rank, size);
+      k_.pack_backward({.map = map_,
+                        .weight = q_.weight,
+                        .columns = q_.inputs,
+                        .column_panel_begin = mine.begin,
+                        .column_panel_end = mine.end,
+                        .out = weight_});
+    }
+    const auto zero = [&](T* to, Index count) {
+      const Range mine = share_of(count, rank, size);
+      std::fill(to + mine.begin, to + mine.end, T(0));
+    };
+    zero(sums_, map_.panels() * map_.panel_size() * (q_.inputs + 1));
+    zero(q_.d_weight, q_.outputs * q_.inputs);
+    if (q_.d_bias) zero(q_.d_bias, q_.outputs);
+    if (q_.d_x && q_.outputs == 0) zero(q_.d_x, q_.rows * q_.inputs);
+  }
+
+  void input_gradient(int rank, int size) noexcept {
+    Part(q_.rows, column_panels(), rank, size).visit(interrupt_, [&](Range r, Index panel) {
+      k_.back_product({.map = map_,
+                       .rows = r.size(),
+                       .d_gates = panels_ + r.begin * map_.block,
+                       .gates_panel = q_.rows * map_.block,
+                       .weight = weight_,
+                       .columns = q_.inputs,
+                       .column_panel_begin = panel,
+                       .column_panel_end = panel + 1,
+                       .start = Start::zero,
+                       .c = q_.d_x + r.begin * q_.inputs,
+                       .c_row = q_.inputs,
+                       .c_padded = false});
+      interrupt_.poll(rank, static_cast<double>(r.size() * q_.outputs * map_.block));
+    });
+  }
+
+  void weight_gradient(int rank, int size) noexcept {
+    const Range columns = share_of(q_.inputs + 1, rank, size);
+    if (columns.empty() || q_.rows == 0 || q_.outputs == 0) return;
+    for (Index first = (q_.rows - 1) / kChunkRows * kChunkRows; first >= 0 && !interrupt_.requested();
+         first -= kChunkRows) {
+      const Index rows = smaller(kChunkRows, q_.rows - first);
+      const typename kernels::WeightGradient<T>::Block block{q_.x + first * q_.inputs, rows};
+      run_interruptibly<T>(k_,
+                           {.map = map_,
+                            .blocks = &block,
+                            .block_count = 1,
+                            .rows = rows,
+                            .a_row = q_.inputs,
+                            .columns = q_.inputs,
+                            .column_begin = columns.begin,
+                            .column_end = columns.end,
+                            .d_gates = panels_ + first * map_.block,
+                            .gates_panel = q_.rows * map_.block,
+                            .segments = 1,
+                            .segment_rows = rows,
+                            .segment_stride = 0,
+                            .out = sums_,
+                            .scratch = scratch_[static_cast<std::size_t>(rank)]},
+                           interrupt_, rank);
+    }
+  }
+
+  Index column_panels() const { return ceil_div(q_.inputs, map_.block); }
+
+  const LinearGradient<T>& q_;
+  const Kernels<T>& k_;
+  const PanelMap map_;
+  Interrupt interrupt_;
+  Arena arena_;
+  T* panels_;  // dy: [panel][N][4*lanes]
+  T* weight_;  // kernels::PackBackward
+  T* sums_;    // dW^T: [panel][I + 1][4*lanes]
+  std::vector<T*> scratch_;
+};
+
+}  // namespace
+
+template <class T>
+void linear_backward(const LinearGradient<T>& q, int threads, Interrupt::Check check) {
+  const int useful = threads_for(q.rows, q.outputs, q.inputs, threads);
+  LinearBackward<T> backward(q, useful, check);
+  parallel(useful, [&](int rank, Team& team) noexcept { backward.run(rank, team); });
+}
+
+template class PackedLinear<float>;
+template class PackedLinear<double>;
+template void linear_backward<float>(const LinearGradient<float>&, int, Interrupt::Check);
+template void linear_backward<double>(const LinearGradient<double>&, int, Interrupt::Check);
+
+}  // namespace pyrnn

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+// Back-propagation through time. For each layer, from the last: the steps of both directions backwards, which turn the
+// gates into their gradients; then, over all steps at once, the gradient of the layer's input and of its weights.
+#include "core/recurrent/attending.h"
+#include "core/recurrent/cell_steps.h"
+#include "core/recurrent/layer_gradients.h"
+#include "core/recurrent/state_gradients.h"
+
+namespace pyrnn {
+namespace {
+
+using kernels::Kernels;
+using kernels::Start;
+
+template <class T>
+class BackwardPass {
+ public:
+  BackwardPass(const Saved<T>& saved, const std::vector<Weights<const T>>& weights,
+               const SequenceGradients<T>& gradients, const LayerBuffers<T>* d_layers,
+               WeightGradients<T>& weight_gradients, Split split, Interrupt::Check check)
+      : saved_(saved),
+        shape_(saved.tape.shape),
+        batch_(saved.tape.batch),
+        k_(kernels::of_type<T>(saved.tape.weights->table())),
+        maps_(maps_of(shape_, k_.lanes)),
+        scope_(saved.scope),
+        weights_(weights),
+        grad_(gradients),
+        split_(split),
+        interrupt_(check),
+        width_(shape_, k_.lanes),
+        panel_(gates_panel_stride(saved.rows, k_.lanes)),
+        packed_(weights.size()),
+        output_gradients_(saved, k_, grad_, d_layers_),
+        attending_(saved, grad_, maps_),
+        states_(saved, grad_, maps_),
+        layer_gradients_(saved, maps_, packed_, weight_gradients, interrupt_) {
+    allocate(d_layers);
+  }
+
+  bool run() {
+    parallel(split_.threads, [&](int rank, Team& team) noexcept {
+      const Member me =
+          Member::of({team.size(), split_.by_units}, shape_, batch_, scope_.steps, maps_, k_.lanes, rank, team);
+      for_each_direction([&](Index layer, std::size_t i) {
+        packed_[i].pack(k_, maps_, shape_, layer, weights_[i], rank, team.size());
+      });
+      attending_.prepare(rank, team.size());
+      layer_gradients_.clear(me);
+      team.barrier();
+      for (Index layer = scope_.layers.end - 1; layer >= scope_.layers.begin; --layer) {
+        for (Index direction = scope_.directions.begin; direction < scope_.directions.end; ++direction)
+          run_direction(me, layer, direction);
+        team.barrier();
+        layer_gradients_.run(me, layer, input_gradient(layer),
+                             {gate_gradients(layer, 0), gate_gradients(layer, shape_.directions - 1)});
+        team.barrier();
+        if (layer == 0) attending_.store_input_gradient(me);
+      }
+    });
+    return !interrupt_.requested();
+  }
+
+ private:
+  template <class Visit>
+  void for_each_direction(Visit&& visit) {
+    for (Index layer = scope_.layers.begin; layer < scope_.layers.end; ++layer)
+      for (Index direction = scope_.directions.begin; direction < scope_.directions.end; ++direction)
+        visit(layer, static_cast<std::size_t>(layer * shape_.directions + direction));
+  }
+
+  void allocate(const LayerBuffers<T>* d_layers) {
+    for_each_direction([&](Index layer, std::size_t i) { packed_[i].want(arena_, maps_, shape_, layer, k_.lanes); });
+    const Index B = batch_.rows();
+    arena_.want(d_rh_, B, maps_.reset_before ? width_.state : 0);
+    arena_.want(d_m_, B, shape_.proj ? width_.state : 0);
+    output_gradients_.want(arena_);
+    attending_.want(arena_);
+    states_.want(arena_);
+    const Index apart = shape_.options.layer_norm ? maps_.x.panels() : 0;
+    d_gates_.resize(static_cast<std::size_t>(shape_.directions));
+    for (GateGradients<T>& d : d_gates_) {
+      arena_.want(d.input, panel_, apart);
+      arena_.want(d.recurrent, panel_, apart);
+      arena_.want(d.projected, panel_, shape_.proj ? maps_.proj.panels() : 0);
+    }
+    T* by_turns[2];
+    for (T*& d : by_turns) arena_.want(d, !d_layers && shape_.layers > 1 ? saved_.rows : 0, shape_.layer_input(1));
+    layer_gradients_.want(arena_, split_.threads);
+    arena_.allocate();
+    d_layers_.first_row = batch_.offset(scope_.steps.begin);
+    for (Index layer = 0; layer < shape_.layers; ++layer) d_layers_.input.push_back(by_turns[layer % 2]);
+    if (d_layers) d_layers_ = *d_layers;
+  }
+
+  struct Place {
+    Index layer, direction;
+    Walk walk;
+    typename Saved<T>::Direction saved;
+    BackwardWeights<T> weights;
+    GateGradients<T> d_gates;
+    const typename PackedWeights<T>::Direction& forward_weights;
+  };
+
+  // Without layer normalisation, the gradients of the sums are those of the gates.
+  GateGradients<T> gate_gradients(Index layer, Index direction) const {
+    GateGradients<T> d = d_gates_[static_cast<std::size_t>(direction)];
+    if (!shape_.options.layer_norm)
+      d.input = d.recurrent = saved_.directions[static_cast<std::size_t>(layer * shape_.directions + direction)].gates;
+    return d;
+  }
+
+  Place place(Index layer, Index direction) const {
+    const std::size_t index = static_cast<std::size_t>(layer * shape_.directions + direction);
+    return {layer,
+            direction,
+            Walk(batch_, direction == 1, scope_.steps),
+            saved_.directions[index],
+            packed_[index],
+            gate_gradients(layer, direction),
+            saved_.tape.weights->of(layer, direction)};
+  }
+
+  Rows<T> input_gradient(Index layer) const {
+    if (layer > 0) return d_layers_.rows(layer, batch_, shape_);
+    if (shape_.context) return attending_.input_gradient();
+    const SequenceInput<T>& seq = saved_.tape.input;
+    return Rows<T>::of_caller(grad_.dx, batch_, seq.array_steps, shape_.input, seq.batch_first);
+  }
+
+  void run_direction(const Member& me, Index layer, Index direction) {
+    const Place p = place(layer, direction);
+    const typename StateGradients<T>::Source at{layer, direction, p.walk};
+    states_.load(me, at);
+    me.meet();
+    const Segment steps = scope_.steps;
+    for (Index step = steps.end - 1; step >= steps.begin; --step) run_step(me, p, step);
+    if (steps.begin < steps.end && !interrupt_.requested()) {
+      const Range rows = me.active_rows(p.walk.active(steps.begin));
+      recurrent_gradient(me, p, rows, steps.begin);
+      attending_.add_to(states_.d_h(0), width_.output, rows);
+    }
+    me.meet();
+    states_.store(me, at);
+    me.meet();
+  }
+
+  // dG(step) * W_hh for this member's columns: the gradient of the h that entered the step.
+  void recurrent_gradient(const Member& me, const Place& p, Range rows, Index step) {
+    if (rows.empty()) return;
+    T* c = states_.apart() ? states_.from_next() : states_.d_h(0);
+    const Range panels = shape_.proj ? me.projection_panels : me.column_panels;
+    k_.back_product({.map = maps_.h,
+                     .rows = rows.size(),
+                     .d_gates = p.d_gates.recurrent + gate_row(p, step, rows.begin) + maps_.h_slot * k_.lanes,
+                     .gates_panel = panel_,
+                     .weight = p.weights.w_hh,
+                     .columns = shape_.output(),
+                     .column_panel_begin = panels.begin,
+                     .column_panel_end = panels.end,
+                     .start = shape_.is_gru() && !states_.apart() ? Start::add : Start::zero,
+                     .c = c + rows.begin * width_.output,
+                     .c_row = width_.output,
+                     .c_padded = true});
+  }
+
+  // This member's rows that go on to the next step of the segment.
+  Range going_on(const Member& me, const Place& p, Index step) const {
+    return me.active_rows(step + 1 < scope_.steps.end ? p.walk.active(step + 1) : 0);
+  }
+
+  Index gate_row(const Place& p, Index step, Index row) const { return (p.walk.row(step) + row) * 4 * k_.lanes; }
+
+  void run_step(const Member& me, const Place& p, Index step) {
+    const Range rows = me.active_rows(p.walk.active(step));
+    const typename OutputGradients<T>::Source source{p.layer, p.direction, p.walk};
+    const OutputGradient<T> d_y =
+        attending_.output_gradient(output_gradients_.rows(me, source, step, rows), rows, going_on(me, p, step).size());
+    output_gradients_.add_cells(me, source, step, states_.d_c(0), width_.state);
+    const bool stopped = interrupt_.requested(), apart = states_.apart();
+    const typename StateGradients<T>::Source at{p.layer, p.direction, p.walk};
+    if (apart) {
+      const Range next = going_on(me, p, step);
+      if (!stopped) recurrent_gradient(me, p, next, step + 1);
+      me.meet();
+      if (!stopped) states_.enter(me, at, step, next.end, d_y, p.d_gates.projected);
+      me.meet();
+      if (shape_.proj && !stopped) project_back(me, p, step, rows);
+    }
+    if (stopped) {
+      for (int i = 0; i < 1 + maps_.reset_before + apart; ++i) me.meet();
+      return;
+    }
+    const Index row = p.walk.row(step) + rows.begin, previous = p.walk.previous_row(step) + rows.begin;
+    const Index next = apart ? 0 : going_on(me, p, step).size();
+    const NormRows<T> norm{maps_, p.forward_weights, p.saved.norm, p.saved.gates, panel_, k_.lanes, row, rows.size()};
+    const kernels::StepBackward<T> s{
+        .rows = rows.size(),
+        .column_panel_begin = me.column_panels.begin,
+        .column_panel_end = me.column_panels.end,
+        .descending = step % 2 == 1,
+        .map = maps_.h,
+        .next_rows = next,
+        .next_d_gates =
+            next ? p.d_gates.recurrent + gate_row(p, step + 1, rows.begin) + maps_.h_slot * k_.lanes : nullptr,
+        .w_hh = p.weights.w_hh,
+        .gates = p.saved.gates + gate_row(p, step, rows.begin),
+        .gates_panel = panel_,
+        .d_y = apart ? nullptr : d_y.data,
+        .d_y_row = d_y.row_stride,
+        .d_h = shape_.proj ? d_m_ + rows.begin * width_.state
+               : apart     ? states_.d_new(rows.begin)
+                           : states_.d_h(rows.begin),
+        .h_prev = p.saved.h + previous * width_.output,
+        .h_in = p.saved.h_in + previous * width_.output,
+        .h_mask = states_.h_mask(rows.begin),
+        .h = p.saved.h_new + row * width_.output,
+        .c_prev = p.saved.c + previous * width_.state,
+        .c = p.saved.c_new + row * width_.state,
+        .d_c = states_.d_c(rows.begin),
+        .d_rh = d_rh_ + rows.begin * width_.state,
+        .state_row = width_.state,
+        .lstm = PackedWeights<T>::lstm_options(shape_, p.forward_weights),
+        .x_norm = norm.gradient(norm.input(), p.d_gates.input),
+        .h_norm = norm.gradient(norm.recurrent(), p.d_gates.recurrent),
+        .cell_norm = norm.cell(width_.state),
+        .d_seen = p.saved.norm.d_seen + row * width_.state};
+    cell_backward(k_, shape_, maps_, s, p.weights.w_hn, [&] { me.meet(); });
+    if (apart) {
+      states_.leave(me, step);
+      me.meet();
+    }
+    attending_.step(rows, step, row, s.gates, panel_, p.weights.w_ih, s.h_prev, width_.output);
+    const double work = static_cast<double>(shape_.output() * shape_.hidden * shape_.gates());
+    interrupt_.poll(me.rank, static_cast<double>(rows.size()) * (work + 3 * saved_.tape.input.attended.work()));
+  }
+
+  // With projection: dm = dh * W_hr, of dh as panels.
+  void project_back(const Member& me, const Place& p, Index step, Range rows) {
+    if (!rows.empty())
+      k_.back_product({.map = maps_.proj,
+                       .rows = rows.size(),
+                       .d_gates = p.d_gates.projected + (p.walk.row(step) + rows.begin) * 4 * k_.lanes,
+                       .gates_panel = panel_,
+                       .weight = p.weights.w_hr,
+                       .columns = shape_.hidden,
+                       .column_panel_begin = me.column_panels.begin,
+                       .column_panel_end = me.column_panels.end,
+                       .start = Start::zero,
+                       .c = d_m_ + rows.begin * width_.state,
+                       .c_row = width_.state,
+                       .c_padded = true});
+  }
+
+  const Saved<T>& saved_;
+  const StackShape& shape_;
+  const Batch& batch_;
+  const Kernels<T>& k_;
+  const CellMaps maps_;
+  const Scope scope_;
+  const std::vector<Weights<const T>>& weights_;
+  const SequenceGradients<T>& grad_;
+  const Split split_;
+  Interrupt interrupt_;
+  const RowWidths<T> width_;
+  const Index panel_;
+  Arena arena_;
+  std::vector<BackwardWeights<T>> packed_;
+  LayerBuffers<T> d_layers_;
+  OutputGradients<T> output_gradients_;
+  AttendingBackward<T> attending_;
+  StateGradients<T> states_;
+  LayerGradients<T> layer_gradients_;
+  T* d_rh_ = nullptr;
+  T* d_m_ = nullptr;
+  std::vector<GateGradients<T>> d_gates_;
+};
+
+}  // namespace
+
+template <class T>
+bool backward_pass(const Saved<T>& saved, const std::vector<Weights<const T>>& weights,
+                   const SequenceGradients<T>& gradients, const LayerBuffers<T>* d_layers, WeightGradients<T>& out,
+                   int threads, Interrupt::Check check) {
+  const Index lanes = kernels::of_type<T>(saved.tape.weights->table()).lanes;
+  const Split split = Split::plan(saved.tape.shape, saved.tape.batch, lanes, sizeof(T), threads);
+  return BackwardPass<T>(saved, weights, gradients, d_layers, out, split, check).run();
+}
+
+template bool backward_pass(const Saved<float>&, const std::vector<Weights<const float>>&,
+                            const SequenceGradients<float>&, const LayerBuffers<float>*, WeightGradients<float>&, int,
+                            Interrupt::Check);
+template bool backward_pass(const Saved<double>&, const std::vector<Weights<const double>>&,
+                            const SequenceGradients<double>&, const LayerBuffers<double>*, WeightGradients<double>&,
+                            int, Interrupt::Check);
+
+}  // namespace pyrnn

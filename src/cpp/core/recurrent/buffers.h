@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The buffers of one layer and direction: how large, and how their rows and panels lie.
+#pragma once
+
+#include "core/recurrent/passes.h"
+
+namespace pyrnn {
+
+// From panel to panel of a gate buffer: a few rows more than needed, so that the panels do not fall into the same sets
+// of a cache.
+inline Index gates_panel_stride(Index rows, Index lanes) { return (rows + 6) * 4 * lanes; }
+
+template <class T>
+struct RowWidths {
+  Index state;  // of c, and of h without projection
+  Index output;  // of h
+  RowWidths(const StackShape& shape, Index lanes)
+      : state(padded_row<T>(shape.hidden, lanes)), output(shape.proj ? padded_row<T>(shape.proj, lanes) : state) {}
+};
+
+// Asks for the buffers of one layer and direction: `rows` rows, and the initial state of `batch_rows`. drops: the h
+// that enters W_hh is not h itself.
+template <class T>
+void want_buffers(Arena& arena, const StackShape& shape, const CellMaps& maps, Index lanes, Index rows,
+                  Index batch_rows, bool drops, typename Saved<T>::Direction& buffers) {
+  const RowWidths<T> width(shape, lanes);
+  buffers = {};
+  arena.want(buffers.gates, maps.x.panels(), gates_panel_stride(rows, lanes));
+  arena.want(buffers.h, rows + batch_rows, width.output);
+  if (shape.is_lstm()) arena.want(buffers.c, rows + batch_rows, width.state);
+  if (shape.proj) arena.want(buffers.m, rows, width.state);
+  if (maps.reset_before) arena.want(buffers.rh, rows, width.state);
+  if (drops) arena.want(buffers.h_in, rows + batch_rows, width.output);
+  want_norm(arena, shape, rows, maps.x.panels() * gates_panel_stride(rows, lanes), width.state, buffers.norm);
+  if (shape.options.zoneout > 0) arena.want(buffers.h_new, rows, width.output);
+  if (shape.options.zoneout_cell > 0) arena.want(buffers.c_new, rows, width.state);
+}
+
+// After allocation: h and c begin at row 0, behind the initial state (or before it, where time runs backwards).
+template <class T>
+void shift_past_initial_state(typename Saved<T>::Direction& buffers, const StackShape& shape, Index lanes,
+                              Index initial_row) {
+  const RowWidths<T> width(shape, lanes);
+  const Index rows = larger(0, -initial_row);
+  buffers.h += rows * width.output;
+  if (buffers.c) buffers.c += rows * width.state;
+  if (buffers.h_in) buffers.h_in += rows * width.output;
+  if (!buffers.h_in) buffers.h_in = buffers.h;
+  if (!buffers.h_new) buffers.h_new = buffers.h;
+  if (!buffers.c_new) buffers.c_new = buffers.c;
+}
+
+}  // namespace pyrnn

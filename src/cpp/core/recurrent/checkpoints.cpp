@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/recurrent/checkpoints.h"
+
+namespace pyrnn {
+namespace {
+
+// Passes may be shorter than the time between two looks at the clock: their driver asks, too.
+bool stopped(Interrupt& interrupt) {
+  interrupt.poll(0, 1e9);
+  return interrupt.requested();
+}
+
+}  // namespace
+
+template <class T>
+Checkpoints<T>::Checkpoints(const Tape<T>& tape, Index segment_steps)
+    : tape_(tape), steps_(segment_steps), count_(ceil_div(tape.batch.steps(), segment_steps)) {
+  const StackShape& shape = tape.shape;
+  const Index states = shape.layers * shape.directions, R = tape.batch.packed_rows();
+  h_size_ = states * tape.batch.rows() * shape.output();
+  c_size_ = shape.is_lstm() ? states * tape.batch.rows() * shape.hidden : 0;
+  arena_.want(h_, count_ + 1, h_size_);
+  arena_.want(c_, count_ + 1, c_size_);
+  if (shape.directions == 2) {
+    kept_.input.resize(static_cast<std::size_t>(shape.layers));
+    for (Index layer = 1; layer < shape.layers; ++layer)
+      arena_.want(kept_.input[static_cast<std::size_t>(layer)], R, shape.layer_input(layer));
+    if (shape.merge == Merge::mul) kept_.h.resize(static_cast<std::size_t>(states));
+    for (T*& h : kept_.h) arena_.want(h, R, shape.output());
+  }
+  arena_.allocate();
+}
+
+template <class T>
+std::vector<typename Checkpoints<T>::Part> Checkpoints<T>::parts() const {
+  const StackShape& shape = tape_.shape;
+  if (shape.directions == 1) return {{{0, shape.layers}, {0, 1}}};
+  std::vector<Part> parts;
+  for (Index layer = 0; layer < shape.layers; ++layer)
+    for (Index direction = 0; direction < 2; ++direction)
+      parts.push_back({{layer, layer + 1}, {direction, direction + 1}});
+  return parts;
+}
+
+template <class T>
+Sequences<T> Checkpoints<T>::at_borders(const Sequences<T>& sequences, Index segment) const {
+  Sequences<T> at = sequences;
+  at.h0 = h_ + segment * h_size_;
+  at.c0 = c_ + segment * c_size_;
+  at.hn = h_ + (segment + 1) * h_size_;
+  at.cn = c_ + (segment + 1) * c_size_;
+  return at;
+}
+
+template <class T>
+bool Checkpoints<T>::forward(const Sequences<T>& sequences, int threads, Interrupt::Check check) {
+  const auto copy = [](const T* from, Index size, T* to) { copy_padded(from, size, to, size); };
+  copy(sequences.h0, h_size_, h_);
+  copy(sequences.c0, c_size_, c_);
+  Interrupt interrupt(check);
+  const bool bidirectional = tape_.shape.directions == 2;
+  for (const Part& part : parts())
+    for (Index i = 0; i < count_; ++i) {
+      const Sequences<T> at = at_borders(sequences, i);
+      const ForwardJob<T> job{.shape = tape_.shape,
+                              .weights = *tape_.weights,
+                              .batch = tape_.batch,
+                              .sequences = at,
+                              .scope = {part.layers, part.directions, segment(i)},
+                              .key = &tape_.key,
+                              .layers = bidirectional ? &kept_ : nullptr};
+      if (!forward_pass(job, threads, check) || stopped(interrupt)) return false;
+    }
+  copy(h_ + count_ * h_size_, h_size_, sequences.hn);
+  copy(c_ + count_ * c_size_, c_size_, sequences.cn);
+  return true;
+}
+
+template <class T>
+bool Checkpoints<T>::backward(const std::vector<Weights<const T>>& weights, const SequenceGradients<T>& gradients,
+                              WeightGradients<T>& out, int threads, Interrupt::Check check) const {
+  const StackShape& shape = tape_.shape;
+  Arena arena;
+  LayerBuffers<T> d_layers;
+  T* by_turns[2];
+  const bool whole_layers = shape.directions == 2 && shape.layers > 1;
+  for (T*& d : by_turns) arena.want(d, whole_layers ? tape_.batch.packed_rows() : 0, shape.layer_input(1));
+  arena.allocate();
+  for (Index layer = 0; layer < shape.layers; ++layer) d_layers.input.push_back(by_turns[layer % 2]);
+  Interrupt interrupt(check);
+  const std::vector<Part> all = parts();
+  const std::size_t directions = static_cast<std::size_t>(shape.directions);
+  for (std::size_t end = all.size(); end > 0; end -= directions)  // the last layer first
+    for (std::size_t p = end - directions; p < end; ++p)
+      for (Index i = count_ - 1; i >= 0; --i) {
+        const Scope scope{all[p].layers, all[p].directions, segment(i)};
+        const LayerBuffers<T>* d = shape.directions == 2 ? &d_layers : nullptr;
+        if (!backward_segment(scope, i, weights, gradients, d, out, threads, check)) return false;
+        if (stopped(interrupt)) return false;
+      }
+  return true;
+}
+
+template <class T>
+bool Checkpoints<T>::backward_segment(const Scope& scope, Index segment, const std::vector<Weights<const T>>& weights,
+                                      const SequenceGradients<T>& gradients, const LayerBuffers<T>* d_layers,
+                                      WeightGradients<T>& out, int threads, Interrupt::Check check) const {
+  // The layer's input lies there; its output, and y, have been written.
+  LayerBuffers<T> given;
+  if (tape_.shape.directions == 2) {
+    given = kept_;
+    for (Index layer = scope.layers.end; layer < tape_.shape.layers; ++layer)
+      given.input[static_cast<std::size_t>(layer)] = nullptr;
+  }
+  Saved<T> saved(tape_, scope, tape_.shape.directions == 2 ? &given : nullptr);
+  const SequenceInput<T>& in = tape_.input;
+  const Sequences<T> at =
+      at_borders({.array_steps = in.array_steps, .batch_first = in.batch_first, .x = in.x}, segment);
+  const ForwardJob<T> job{.shape = tape_.shape,
+                          .weights = *tape_.weights,
+                          .batch = tape_.batch,
+                          .sequences = at,
+                          .scope = scope,
+                          .key = &tape_.key,
+                          .saved = &saved};
+  return forward_pass(job, threads, check) && backward_pass(saved, weights, gradients, d_layers, out, threads, check);
+}
+
+template struct Checkpoints<float>;
+template struct Checkpoints<double>;
+
+}  // namespace pyrnn

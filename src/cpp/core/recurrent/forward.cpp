@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/recurrent/attending.h"
+#include "core/recurrent/input_products.h"
+#include "core/recurrent/outputs.h"
+#include "core/recurrent/state_masks.h"
+
+namespace pyrnn {
+namespace {
+
+using kernels::Kernels;
+using kernels::Start;
+
+constexpr Index kRowsAhead =
+    128;  // rows for which x*W_ih is made at a time: their gates stay in the second-level cache
+
+template <class T>
+class ForwardPass {
+ public:
+  using Place = ForwardPlace<T>;
+  using Buffers = typename Saved<T>::Direction;
+
+  // Without job.saved, buffers hold only the steps of one chunk.
+  ForwardPass(const ForwardJob<T>& job, Split split, Interrupt::Check check)
+      : job_(job),
+        shape_(job.shape),
+        k_(kernels::of_type<T>(job.weights.table())),
+        maps_(maps_of(shape_, k_.lanes)),
+        batch_(job.batch),
+        seq_(job.sequences),
+        scope_(job.scope),
+        saved_(job.saved),
+        split_(split),
+        interrupt_(check),
+        chunk_(larger(1, smaller(scope_.steps.end - scope_.steps.begin,
+                                 kRowsAhead / larger(1, batch_.rows() / (split.by_units ? 1 : split.threads))))),
+        width_(shape_, k_.lanes),
+        gates_panel_(gates_panel_stride(saved_ ? saved_->rows : chunk_ * batch_.rows(), k_.lanes)),
+        inputs_(job_, k_, maps_, gates_panel_, interrupt_),
+        attending_(job_),
+        work_of_row_(static_cast<double>(shape_.output() * shape_.hidden * shape_.gates()) + seq_.attended.work()),
+        outputs_(job_, k_, layers_),
+        masks_(shape_, batch_, k_, job.key) {
+    // Of one width for all layers: members are not always in the same layer, and must stay in rows of their own.
+    inference_x_row_ = larger(shape_.layer_input(0), shape_.layer_input(1));
+    if (!saved_) want_chunk_buffers();
+    masks_.want(arena_);
+    arena_.allocate();
+    if (!saved_) shift_past_initial_state<T>(inference_, shape_, k_.lanes, -batch_.rows());
+    for (Index layer = 0; own_layers() && layer < shape_.layers; ++layer) layers_.input.push_back(by_turns_[layer % 2]);
+    layers_.first_row = batch_.offset(scope_.steps.begin);
+    if (job.layers || saved_) layers_ = job.layers ? *job.layers : saved_->layers;
+  }
+
+  bool run() {
+    parallel(split_.threads, [&](int rank, Team& team) noexcept {
+      const Member me =
+          Member::of({team.size(), split_.by_units}, shape_, batch_, scope_.steps, maps_, k_.lanes, rank, team);
+      for (Index layer = scope_.layers.begin; layer < scope_.layers.end; ++layer) {
+        for (Index direction = scope_.directions.begin; direction < scope_.directions.end; ++direction)
+          run_direction(me, layer, direction);
+        if (!interrupt_.requested()) outputs_.drop(me, layer);
+        me.meet();
+      }
+    });
+    return !interrupt_.requested();
+  }
+
+ private:
+  bool own_layers() const { return !saved_ && !job_.layers && shape_.layers > 1; }
+  void want_chunk_buffers() {
+    const Index rows = chunk_ * batch_.rows();
+    want_buffers<T>(arena_, shape_, maps_, k_.lanes, rows, batch_.rows(), masks_.drops(), inference_);
+    arena_.want(inference_x_, rows, inference_x_row_);
+    for (T*& input : by_turns_) arena_.want(input, own_layers() ? scope_.steps.rows(batch_) : 0, shape_.layer_input(1));
+  }
+
+  // One layer and direction, as one member sees it.
+  Place place(Index layer, Index direction) const {
+    const Walk walk(batch_, direction == 1, scope_.steps);
+    const std::size_t index = static_cast<std::size_t>(layer * shape_.directions + direction);
+    const Rows<const T> input = input_of(layer);
+    const Buffers& buffers = saved_ ? saved_->directions[index] : inference_;
+    const bool gathers = walk.own_order() || !input.regular() || (layer == 0 && shape_.context > 0);
+    return {layer,
+            direction,
+            walk,
+            buffers,
+            input,
+            shape_.given_input(layer),
+            gathers,
+            saved_ ? buffers.x : inference_x_,
+            saved_ ? shape_.layer_input(layer) : inference_x_row_,
+            job_.weights.of(layer, direction),
+            saved_ ? 0 : batch_.rows()};
+  }
+
+  Rows<const T> input_of(Index layer) const {
+    if (layer == 0) return Rows<const T>::of_caller(seq_.x, batch_, seq_.array_steps, shape_.input, seq_.batch_first);
+    return layers_.rows(layer, batch_, shape_).read_only();
+  }
+
+  void run_direction(const Member& me, Index layer, Index direction) {
+    const Place p = place(layer, direction);
+    load_initial_state(me, p);
+    for (Index first = scope_.steps.begin; first < scope_.steps.end; first += chunk_) {
+      const Index end = smaller(first + chunk_, scope_.steps.end);
+      if (!saved_ && first > scope_.steps.begin) carry_state(me, p);
+      if (p.gathers && !interrupt_.requested()) inputs_.gather(me, p, first, end);
+      me.meet();
+      inputs_.multiply(me, p, first, end);
+      if (shape_.options.layer_norm) normalise_input(me, p, first, end);
+      for (Index step = first; step < end; ++step) run_step(me, p, step, first);
+    }
+    me.meet();
+  }
+
+  void load_initial_state(const Member& me, const Place& p) {
+    const Index state = p.layer * shape_.directions + p.direction, P = shape_.output(), H = shape_.hidden;
+    const Index first = scope_.steps.begin, initial = p.previous_row(first, first);
+    const Range mine = me.copied_rows(batch_.rows());
+    for (Index j = mine.begin; j < mine.end; ++j) {
+      const Index from = state * batch_.rows() + batch_.original(j);
+      T* h = p.buffers.h + (initial + j) * width_.output;
+      T* c = p.buffers.c + (initial + j) * width_.state;
+      copy_padded(seq_.h0 ? seq_.h0 + from * P : nullptr, P, h, width_.output);
+      if (shape_.is_lstm()) copy_padded(seq_.c0 ? seq_.c0 + from * H : nullptr, H, c, width_.state);
+      if (batch_.length(j) <= first) outputs_.store_state(p.layer, p.direction, j, h, c);
+    }
+    masks_.begin(me, {p.layer, p.direction, p.walk});
+    masks_.drop(mine, p.buffers, initial);
+  }
+
+  // Inference: the last state of a chunk becomes the initial one of the next.
+  void carry_state(const Member& me, const Place& p) {
+    const Index last = (chunk_ - 1) * batch_.rows(), initial = -batch_.rows();
+    const Range mine = me.copied_rows(batch_.rows());
+    const auto carry = [&](T* state, Index row) {
+      std::copy_n(state + (last + mine.begin) * row, mine.size() * row, state + (initial + mine.begin) * row);
+    };
+    carry(p.buffers.h, width_.output);
+    if (masks_.drops()) carry(p.buffers.h_in, width_.output);
+    if (shape_.is_lstm()) carry(p.buffers.c, width_.state);
+  }
+
+  // The contexts of a step's rows, and their part of the gates.
+  void attend(const Place& p, Index step, Range rows, Index row, Index previous) {
+    if (p.layer > 0 || !shape_.context || rows.empty()) return;
+    T* x = p.x + row * p.x_row + shape_.input;
+    attending_.step(k_, rows, step, p.buffers.h + previous * width_.output, width_.output, x, p.x_row);
+    for (Index panel = 0; panel < maps_.x.panels(); ++panel)
+      input_product<T>(k_, maps_.x, p.weights, panel,
+                       {.rows = rows.size(),
+                        .x = x,
+                        .x_row = p.x_row,
+                        .columns = shape_.context,
+                        .gates = p.buffers.gates + row * 4 * k_.lanes,
+                        .gates_panel = gates_panel_,
+                        .adds = true,
+                        .first = shape_.input,
+                        .weight_columns = shape_.layer_input(0)});
+  }
+
+  NormRows<T> norm_rows(const Place& p, Index row, Range rows) const {
+    return {maps_, p.weights, p.buffers.norm, p.buffers.gates, gates_panel_, k_.lanes, row, rows.size()};
+  }
+
+  void normalise_input(const Member& me, const Place& p, Index first, Index end) {
+    for (Index step = first; step < end; ++step) {
+      const Range rows = me.active_rows(p.walk.active(step));
+      if (!interrupt_.requested()) k_.gate_norm(norm_rows(p, p.row(step, first) + rows.begin, rows).input());
+    }
+  }
+
+  void run_step(const Member& me, const Place& p, Index step, Index first) {
+    const Range rows = me.active_rows(p.walk.active(step));
+    const Index row = p.row(step, first) + rows.begin, previous = p.previous_row(step, first) + rows.begin;
+    T* h_new = p.buffers.h_new + row * width_.output;
+    if (interrupt_.requested()) {
+      for (int i = 0; i < 1 + maps_.reset_before + (shape_.proj > 0) + masks_.any(); ++i) me.meet();
+    } else {
+      attend(p, step, rows, row, previous);
+      const kernels::StepForward<T> s{.rows = rows.size(),
+                                      .panel_begin = me.panels.begin,
+                                      .panel_end = me.panels.end,
+                                      .descending = step % 2 == 1,
+                                      .map = maps_.h,
+                                      .h_prev = p.buffers.h + previous * width_.output,
+                                      .h_in = p.buffers.h_in + previous * width_.output,
+                                      .h_prev_row = width_.output,
+                                      .h_prev_columns = shape_.output(),
+                                      .w_hh = p.weights.w_hh,
+                                      .w_hn = p.weights.w_hn,
+                                      .b_hn = p.weights.b_hn,
+                                      .gates = p.buffers.gates + row * 4 * k_.lanes,
+                                      .gates_panel = gates_panel_,
+                                      .c_prev = p.buffers.c + previous * width_.state,
+                                      .c = p.buffers.c_new + row * width_.state,
+                                      .h = shape_.proj ? p.buffers.m + row * width_.state : h_new,
+                                      .rh = p.buffers.rh + row * width_.state,
+                                      .state_row = width_.state,
+                                      .lstm = PackedWeights<T>::lstm_options(shape_, p.weights),
+                                      .norm = norm_rows(p, row, rows).recurrent(),
+                                      .cell_norm = norm_rows(p, row, rows).cell(width_.state)};
+      const ProjectionStep<T> projection{
+          .w_hr = p.weights.w_hr, .h = h_new, .h_row = width_.output, .panels = me.projection_panels};
+      cell_forward(k_, shape_, maps_, s, projection, [&] { me.meet(); });
+      interrupt_.poll(me.rank, static_cast<double>(rows.size()) * work_of_row_);
+      const Index first_row = p.row(step, first);
+      if (masks_.any()) {
+        masks_.finish_step(me, {p.layer, p.direction, p.walk}, step, p.buffers, first_row, p.previous_row(step, first));
+        me.meet();
+      }
+      outputs_.emit(me, {p.layer, p.direction, p.walk, width_.output, width_.state}, step,
+                    p.buffers.h + first_row * width_.output, p.buffers.c + first_row * width_.state);
+    }
+  }
+
+  const ForwardJob<T>& job_;
+  const StackShape& shape_;
+  const Kernels<T>& k_;
+  const CellMaps maps_;
+  const Batch& batch_;
+  const Sequences<T>& seq_;
+  const Scope scope_;
+  Saved<T>* const saved_;
+  const Split split_;
+  Interrupt interrupt_;
+  const Index chunk_;
+  const RowWidths<T> width_;
+  const Index gates_panel_;
+  Arena arena_;
+  Buffers inference_{};
+  T* inference_x_ = nullptr;
+  Index inference_x_row_ = 0;
+  T* by_turns_[2] = {};  // inputs of the layers
+  LayerBuffers<T> layers_;
+  InputProducts<T> inputs_;
+  const AttendingForward<T> attending_;
+  const double work_of_row_;  // and step
+  const Outputs<T> outputs_;
+  StateMasks<T> masks_;
+};
+
+}  // namespace
+
+template <class T>
+bool forward_pass(const ForwardJob<T>& job, int threads, Interrupt::Check check) {
+  const Split split =
+      Split::plan(job.shape, job.batch, kernels::of_type<T>(job.weights.table()).lanes, sizeof(T), threads);
+  return ForwardPass<T>(job, split, check).run();
+}
+
+template <class T>
+bool forward(const StackShape& shape, const PackedWeights<T>& weights, const Batch& batch,
+             const Sequences<T>& sequences, int threads, Interrupt::Check check) {
+  return forward_pass<T>({shape, weights, batch, sequences, Scope::all(shape, batch)}, threads, check);
+}
+
+template bool forward_pass(const ForwardJob<float>&, int, Interrupt::Check);
+template bool forward_pass(const ForwardJob<double>&, int, Interrupt::Check);
+template bool forward(const StackShape&, const PackedWeights<float>&, const Batch&, const Sequences<float>&, int,
+                      Interrupt::Check);
+template bool forward(const StackShape&, const PackedWeights<double>&, const Batch&, const Sequences<double>&, int,
+                      Interrupt::Check);
+
+}  // namespace pyrnn

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the input of a layer and direction gives to the gates of many steps, before the first of them.
+#pragma once
+
+#include "core/recurrent/buffers.h"
+#include "core/recurrent/cell_steps.h"
+#include "core/recurrent/member.h"
+#include "core/recurrent/passes.h"
+#include "core/runtime/interrupt.h"
+
+namespace pyrnn {
+
+// One layer and direction in the forward pass, as one member sees it.
+template <class T>
+struct ForwardPlace {
+  Index layer, direction;
+  Walk walk;
+  const typename Saved<T>::Direction& buffers;
+  Rows<const T> input;
+  Index input_columns;  // that are given: without the context
+  bool gathers;         // the input is copied into the direction's own order first
+  T* x;                 // that copy,
+  Index x_row;          // and the stride of its rows
+  const typename PackedWeights<T>::Direction& weights;
+  Index chunk_step;  // inference: rows of a step in the buffers, which hold one chunk; training: 0
+
+  // Rows of the buffers: all steps of the scope in training, those of the chunk from step `first` on in inference.
+  Index row(Index step, Index first) const { return chunk_step ? (step - first) * chunk_step : walk.row(step); }
+  Index previous_row(Index step, Index first) const {
+    return chunk_step ? (step - first - 1) * chunk_step : walk.previous_row(step);
+  }
+};
+
+template <class T>
+class InputProducts {
+ public:
+  using Place = ForwardPlace<T>;
+
+  InputProducts(const ForwardJob<T>& job, const kernels::Kernels<T>& k, const CellMaps& maps, Index gates_panel,
+                Interrupt& interrupt)
+      : shape_(job.shape), batch_(job.batch), k_(k), maps_(maps), gates_panel_(gates_panel), interrupt_(interrupt) {}
+
+  void gather(const Member& me, const Place& p, Index first, Index end) const {
+    for (Index step = first; step < end; ++step) {
+      const Range mine = me.copied_rows(p.walk.active(step));
+      gather_step(p.input, p.walk, step, mine.begin, mine.end, p.input_columns,
+                  p.x + (p.row(step, first) + mine.begin) * p.x_row, p.x_row);
+    }
+  }
+
+  // gates = b + x*W_ih for the steps [first, end): panel by panel, so that each panel of W_ih is read once for all.
+  // Where the rows of the steps lie one behind the other in x and in the gates, they make one product.
+  void multiply(const Member& me, const Place& p, Index first, Index end) {
+    const bool at_once = batch_.uniform() && me.rows.size() == batch_.rows() && p.input.contiguous() &&
+                         (!p.chunk_step || !p.walk.backwards());
+    for (Index panel = me.panels.begin; panel < me.panels.end; ++panel) {
+      const bool next_follows = panel + 1 < me.panels.end;
+      if (at_once)
+        multiply_rows(me, p, panel, p.walk.backwards() ? end - 1 : first, first, {0, (end - first) * batch_.rows()},
+                      next_follows);
+      for (Index step = first; step < end && !at_once; ++step)
+        multiply_rows(me, p, panel, step, first, me.active_rows(p.walk.active(step)), next_follows && step + 1 == end);
+    }
+  }
+
+ private:
+  // Rows from the first of `step` on, in the order of time.
+  void multiply_rows(const Member& me, const Place& p, Index panel, Index step, Index first, Range rows,
+                     bool next_follows) {
+    if (rows.empty() || interrupt_.requested()) return;
+    const Index I = p.input_columns, row = p.row(step, first) + rows.begin;
+    input_product<T>(k_, maps_.x, p.weights, panel,
+                     {.rows = rows.size(),
+                      .x = p.gathers ? p.x + row * p.x_row : p.input.at(p.walk.time(step, 0), rows.begin),
+                      .x_row = p.gathers ? p.x_row : p.input.row_stride(),
+                      .columns = I,
+                      .gates = p.buffers.gates + row * 4 * k_.lanes,
+                      .gates_panel = gates_panel_,
+                      .next_follows = next_follows,
+                      .weight_columns = shape_.layer_input(p.layer)});
+    interrupt_.poll(me.rank, static_cast<double>(rows.size() * I * maps_.x.panel_size()));
+  }
+
+  const StackShape& shape_;
+  const Batch& batch_;
+  const kernels::Kernels<T>& k_;
+  const CellMaps& maps_;
+  const Index gates_panel_;
+  Interrupt& interrupt_;
+};
+
+}  // namespace pyrnn

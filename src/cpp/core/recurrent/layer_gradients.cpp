@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/recurrent/layer_gradients.h"
+
+#include "core/operations/interruptible_gradient.h"
+#include "core/recurrent/dropped.h"
+
+namespace pyrnn {
+namespace {
+
+using kernels::Start;
+
+constexpr Index kPiecesOfMember = 3;  // in a queue: what a slower member leaves to the others
+
+}  // namespace
+
+template <class T>
+void LayerGradients<T>::want(Arena& arena, int threads) {
+  if (!batch_.uniform() || saved_.tape.input.batch_first)
+    arena.want(own_dx_, saved_.rows, larger(shape_.input, shape_.layer_input(1)));
+  scratch_.resize(static_cast<std::size_t>(threads));
+  for (T*& scratch : scratch_) arena.want(scratch, k_.weight_gradient_scratch(chunk_rows()));
+  blocks_.resize(static_cast<std::size_t>(threads));
+  diagonal_gradients_.want(threads);
+  for (auto& blocks : blocks_) blocks.resize(static_cast<std::size_t>(chunk_steps(batch_.rows())));
+}
+
+template <class T>
+void LayerGradients<T>::clear(const Member& me) {
+  const auto zero = [&](T* gradient, const kernels::PanelMap& map, Index columns) {
+    if (!gradient) return;
+    const Range mine = share_of(padded_rows(map) * (columns + 1), me.rank, me.team->size());  // + 1: the ones
+    std::fill_n(gradient + mine.begin, mine.size(), T(0));
+  };
+  const Scope& scope = saved_.scope;
+  if (scope.steps.end < batch_.steps()) return;
+  for (Index layer = scope.layers.begin; layer < scope.layers.end; ++layer)
+    for (Index direction = scope.directions.begin; direction < scope.directions.end; ++direction) {
+      const auto& to = out_.directions[index(layer, direction)];
+      zero(to.w_ih, maps_.x, shape_.layer_input(layer));
+      zero(to.w_hh, maps_.h, shape_.output());
+      zero(to.w_hn, maps_.candidate, shape_.hidden);
+      zero(to.w_hr, maps_.proj, shape_.hidden);
+      zero(to.peephole, maps_.peephole, 0);
+      for (T* sums : {to.ln_ih, to.ln_b_ih}) zero(sums, maps_.x, 0);
+      for (T* sums : {to.ln_hh, to.ln_b_hh}) zero(sums, maps_.h, 0);
+      for (T* sums : {to.ln_c, to.b_ln_c}) zero(sums, maps_.units, 0);
+    }
+}
+
+template <class T>
+void LayerGradients<T>::run(const Member& me, Index layer, const Rows<T>& d_x,
+                            const std::array<GateGradients<T>, 2>& d_gates) {
+  const Range directions = saved_.scope.directions;
+  if (d_x) {
+    for (Index direction = directions.begin; direction < directions.end; ++direction) {
+      if (direction > directions.begin) me.team->barrier();  // it adds to rows of the first in another order
+      input_gradient(me, layer, direction, d_gates[static_cast<std::size_t>(direction)], d_x);
+    }
+    me.team->barrier();
+    if (layer > 0) drop_input_gradient(me, layer, d_x);
+  }
+  for (Index direction = directions.begin; direction < directions.end; ++direction)
+    weight_gradients(me, layer, direction, d_gates[static_cast<std::size_t>(direction)]);
+}
+
+// In pieces that stay in a cache while the columns' panels pass, and between which a call can be stopped.
+template <class T>
+void LayerGradients<T>::input_gradient(const Member& me, Index layer, Index direction, const GateGradients<T>& d_gates,
+                                       const Rows<T>& d_x) {
+  constexpr Index kMostRows = 256;
+  const Segment steps = saved_.scope.steps;
+  const Walk walk(batch_, direction == 1, steps);
+  const Index I = shape_.layer_input(layer), R = saved_.rows, team = me.team->size();
+  const bool in_place = d_x.contiguous() && !walk.own_order();
+  const Index first = walk.backwards() ? steps.end - 1 : steps.begin;  // the step whose rows come first in memory
+  const Index pieces = larger(ceil_div(R, kMostRows), team == 1 ? 1 : kPiecesOfMember * team);
+  queues_[index(layer, direction)].d_x.share(pieces, [&](Index piece) {
+    const Range rows = share_of(R, static_cast<int>(piece), static_cast<int>(pieces));
+    if (rows.empty() || interrupt_.requested()) return;
+    if (in_place) return input_gradient_rows(me, layer, direction, d_gates, rows, d_x.at(walk.time(first, 0), 0));
+    // The gates lie in the direction's own order: bring dx's rows into it and back.
+    if (direction > 0)
+      each_row(walk, rows, d_x, [&](const T* from, Index row) { std::copy_n(from, I, own_dx_ + row * I); });
+    input_gradient_rows(me, layer, direction, d_gates, rows, own_dx_);
+    each_row(walk, rows, d_x, [&](T* to, Index row) { std::copy_n(own_dx_ + row * I, I, to); });
+  });
+}
+
+// Calls f(row of dx, row) for rows of the buffers.
+template <class T>
+template <class F>
+void LayerGradients<T>::each_row(const Walk& walk, Range rows, const Rows<T>& d_x, F&& f) const {
+  const Segment steps = saved_.scope.steps;
+  if (walk.backwards()) {
+    for (Index row = rows.begin; row < rows.end; ++row)
+      f(d_x.at(walk.time(steps.end - 1 - row / batch_.rows(), 0), row % batch_.rows()), row);
+    return;
+  }
+  const Index first = batch_.offset(steps.begin);
+  for (Index step = batch_.step_of(first + rows.begin), row = rows.begin; row < rows.end; ++row) {
+    while (first + row >= batch_.offset(step + 1)) ++step;
+    const Index j = first + row - batch_.offset(step);
+    f(d_x.at(walk.time(step, j), j), row);
+  }
+}
+
+template <class T>
+void LayerGradients<T>::input_gradient_rows(const Member& me, Index layer, Index direction,
+                                            const GateGradients<T>& d_gates, Range rows, T* d_x) {
+  const Index I = shape_.layer_input(layer);
+  k_.back_product({.map = maps_.x,
+                   .rows = rows.size(),
+                   .d_gates = d_gates.input + rows.begin * 4 * k_.lanes,
+                   .gates_panel = panel_,
+                   .weight = packed_[index(layer, direction)].w_ih,
+                   .columns = I,
+                   .column_panel_begin = 0,
+                   .column_panel_end = layer > 0 ? ceil_div(I, 4 * k_.lanes) : shape_.given_panels(k_.lanes),
+                   .start = direction == 0 ? Start::zero : Start::add,
+                   .c = d_x + rows.begin * I,
+                   .c_row = I,
+                   .c_padded = false});
+  interrupt_.poll(me.rank, static_cast<double>(rows.size() * I * maps_.x.panels() * maps_.x.panel_size()));
+}
+
+template <class T>
+void LayerGradients<T>::drop_input_gradient(const Member& me, Index layer, const Rows<T>& d_x) {
+  if (shape_.dropout == 0 || interrupt_.requested()) return;
+  Segment times = saved_.scope.steps;
+  if (shape_.directions == 2) {  // both have added theirs when the reverse one's first steps are done
+    if (saved_.scope.directions.end < 2 || times.begin > 0) return;
+    times.end = batch_.steps();
+  }
+  const Range rows = share_of(batch_.rows(), me.rank, me.team->size());
+  drop_rows(k_, rows, times, batch_, shape_, saved_.tape.key, layer - 1, d_x);
+}
+
+template <class T>
+void LayerGradients<T>::weight_gradients(const Member& me, Index layer, Index direction,
+                                         const GateGradients<T>& d_gates) {
+  const Walk walk(batch_, direction == 1, saved_.scope.steps);
+  const auto& saved = saved_.directions[index(layer, direction)];
+  const auto& to = out_.directions[index(layer, direction)];
+  const Index I = shape_.layer_input(layer), P = shape_.output(), H = shape_.hidden;
+  const SequenceInput<T>& seq = saved_.tape.input;
+  const Rows<const T> input = layer == 0 ? Rows<const T>::of_caller(seq.x, batch_, seq.array_steps, I, seq.batch_first)
+                                         : saved_.layers.rows(layer, batch_, shape_).read_only();
+  const Operand x{input, saved.x, I, false}, h{input, saved.h_in, width_.output, true};
+  const Operand rh{input, saved.rh, width_.state, false}, m{input, saved.m, width_.state, false};
+  Queues& queues = queues_[index(layer, direction)];
+  weight_gradient(me, walk, {maps_.x, x, I, d_gates.input, to.w_ih, &queues.w_ih});
+  weight_gradient(me, walk, {maps_.h, h, P, d_gates.recurrent + maps_.h_slot * k_.lanes, to.w_hh, &queues.w_hh});
+  if (to.w_hn) weight_gradient(me, walk, {maps_.candidate, rh, H, saved.gates, to.w_hn, &queues.w_hn});
+  if (to.w_hr) weight_gradient(me, walk, {maps_.proj, m, H, d_gates.projected, to.w_hr, &queues.w_hr});
+  diagonal_gradients_.run(me, layer, direction);
+}
+
+// Some columns at a time; for each of them chunk after chunk of steps, the last first: segments of a sequence can then
+// be worked off backwards with the same sums.
+template <class T>
+void LayerGradients<T>::weight_gradient(const Member& me, const Walk& walk, const Piece& piece) {
+  const Segment steps = saved_.scope.steps;
+  if (steps.begin == steps.end) return;
+  const Index all = piece.columns + 1, team = me.team->size();
+  constexpr Index kColumnsWorthTaking = 48;  // dG is read once for each piece
+  const Index pieces = team == 1 ? 1 : smaller(team * kPiecesOfMember, larger(team, all / kColumnsWorthTaking));
+  piece.queue->share(pieces, [&](Index n) {
+    const Range columns = share_of(all, static_cast<int>(n), static_cast<int>(pieces));
+    if (columns.empty()) return;
+    for_each_chunk(steps, batch_.rows(), [&](Index first, Index end) {
+      if (!interrupt_.requested()) chunk_gradient(me, walk, piece, first, end, columns);
+    });
+  });
+}
+
+template <class T>
+void LayerGradients<T>::chunk_gradient(const Member& me, const Walk& walk, const Piece& piece, Index first, Index end,
+                                       Range columns) {
+  const Operand& a = piece.a;
+  const Index stride = a.steps ? a.stride : a.rows.row_stride();
+  std::vector<Block>& blocks = blocks_[static_cast<std::size_t>(me.rank)];
+  Index count = 0, rows = 0;
+  for (Index step = first; step < end; ++step) {
+    const T* data = a.steps ? a.steps + (a.previous ? walk.previous_row(step) : walk.row(step)) * a.stride
+                            : a.rows.at(walk.time(step, 0), 0);
+    const Index active = walk.active(step);
+    if (count > 0 &&
+        blocks[static_cast<std::size_t>(count - 1)].a + blocks[static_cast<std::size_t>(count - 1)].rows * stride ==
+            data)
+      blocks[static_cast<std::size_t>(count - 1)].rows += active;
+    else
+      blocks[static_cast<std::size_t>(count++)] = {data, active};
+    rows += active;
+  }
+  const bool backwards = walk.backwards();
+  const Index row_size = 4 * k_.lanes;
+  kernels::WeightGradient<T> gradient{.map = piece.map,
+                                      .blocks = blocks.data(),
+                                      .block_count = count,
+                                      .rows = rows,
+                                      .a_row = stride,
+                                      .columns = piece.columns,
+                                      .column_begin = columns.begin,
+                                      .column_end = columns.end,
+                                      .d_gates = piece.d_gates + walk.row(first) * row_size,
+                                      .gates_panel = panel_,
+                                      .segments = backwards ? end - first : 1,
+                                      .segment_rows = backwards ? batch_.rows() : rows,
+                                      .segment_stride = backwards ? -batch_.rows() * row_size : 0,
+                                      .out = piece.out,
+                                      .scratch = scratch_[static_cast<std::size_t>(me.rank)]};
+  run_interruptibly(k_, gradient, interrupt_, me.rank);
+}
+
+template <class T>
+WeightGradients<T>::WeightGradients(const StackShape& shape, const kernels::KernelTable& table, int threads)
+    : directions(static_cast<std::size_t>(shape.layers * shape.directions)),
+      shape_(shape),
+      table_(&table),
+      threads_(threads) {
+  const CellMaps maps = maps_of(shape, kernels::of_type<T>(table).lanes);
+  for (std::size_t i = 0; i < directions.size(); ++i) {
+    Direction& to = directions[i] = {};
+    arena_.want(to.w_ih, padded_rows(maps.x), shape.layer_input(static_cast<Index>(i) / shape.directions) + 1);
+    arena_.want(to.w_hh, padded_rows(maps.h), shape.output() + 1);
+    if (maps.reset_before) arena_.want(to.w_hn, padded_rows(maps.candidate), shape.hidden + 1);
+    if (shape.proj) arena_.want(to.w_hr, padded_rows(maps.proj), shape.hidden + 1);
+    if (shape.options.peephole) arena_.want(to.peephole, padded_rows(maps.peephole));
+    if (!shape.options.layer_norm) continue;
+    for (T** sums : {&to.ln_ih, &to.ln_b_ih}) arena_.want(*sums, padded_rows(maps.x));
+    for (T** sums : {&to.ln_hh, &to.ln_b_hh}) arena_.want(*sums, padded_rows(maps.h));
+    if (!shape.is_lstm()) continue;
+    for (T** sums : {&to.ln_c, &to.b_ln_c}) arena_.want(*sums, padded_rows(maps.units));
+  }
+  arena_.allocate();
+}
+
+template <class T>
+void WeightGradients<T>::add_to(const std::vector<Weights<T>>& gradients) const {
+  const kernels::Kernels<T>& k = kernels::of_type<T>(*table_);
+  const CellMaps maps = maps_of(shape_, k.lanes);
+  parallel(threads_worth(kWorkOfMove * weights_of_stack(shape_), threads_), [&](int rank, Team& team) noexcept {
+    const auto add = [&](const kernels::PanelMap& map, const T* from, Index columns, T* to, T* bias) {
+      const Range mine = share_of(map.panels(), rank, team.size());
+      k.add_gradient({.map = map,
+                      .d_weight = from,
+                      .columns = columns,
+                      .panel_begin = mine.begin,
+                      .panel_end = mine.end,
+                      .grad = to,
+                      .bias = bias});
+    };
+    for (std::size_t i = 0; i < directions.size(); ++i) {
+      const Direction& from = directions[i];
+      const Weights<T>& to = gradients[i];
+      const bool norm = shape_.options.layer_norm;
+      const Index inputs = shape_.layer_input(static_cast<Index>(i) / shape_.directions);
+      add(maps.x, from.w_ih, inputs, to.w_ih, norm ? nullptr : to.b_ih);
+      add(maps.h, from.w_hh, shape_.output(), to.w_hh, norm ? nullptr : to.b_hh);
+      if (from.w_hn) add(maps.candidate, from.w_hn, shape_.hidden, to.w_hh, to.b_hh);
+      if (from.w_hr) add(maps.proj, from.w_hr, shape_.hidden, to.w_hr, nullptr);
+      if (from.peephole) add(maps.peephole, from.peephole, 0, nullptr, to.peephole);
+      if (!norm) continue;
+      const auto add_vector = [&](const kernels::PanelMap& map, const T* sums, T* vector) {
+        add(map, sums, 0, nullptr, vector);
+      };
+      add_vector(maps.x, from.ln_ih, to.ln_ih);
+      add_vector(maps.x, from.ln_b_ih, to.b_ih);
+      add_vector(maps.h, from.ln_hh, to.ln_hh);
+      add_vector(maps.h, from.ln_b_hh, to.b_hh);
+      if (!shape_.is_lstm()) continue;
+      add_vector(maps.units, from.ln_c, to.ln_c);
+      add_vector(maps.units, from.b_ln_c, to.b_ln_c);
+    }
+  });
+}
+
+template class LayerGradients<float>;
+template class LayerGradients<double>;
+template class WeightGradients<float>;
+template class WeightGradients<double>;
+
+}  // namespace pyrnn

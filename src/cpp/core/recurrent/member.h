@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// One member of a team at work on a stack: which rows and units it holds.
+#pragma once
+
+#include "core/recurrent/shape.h"
+#include "core/recurrent/split.h"
+#include "core/runtime/parallel.h"
+
+namespace pyrnn {
+
+struct Member {
+  int rank;
+  Team* team;
+  bool by_units;
+  Range rows;               // of the batch
+  Range panels;             // of the gates
+  Range column_panels;      // of H, four vectors each
+  Range projection_panels;  // of P, four vectors each
+
+  // For the steps of a pass.
+  static Member of(const Split& split, const StackShape& shape, const Batch& batch, Segment steps, const CellMaps& maps,
+                   Index lanes, int rank, Team& team) {
+    return {rank,
+            &team,
+            split.by_units,
+            split.rows(batch, steps, rank),
+            split.panels(maps.x.panels(), rank),
+            split.panels(ceil_div(shape.hidden, 4 * lanes), rank),
+            split.panels(ceil_div(shape.output(), 4 * lanes), rank)};
+  }
+
+  // Members that share units wait for each other; those with rows of their own need not.
+  void meet() const {
+    if (by_units) team->barrier();
+  }
+  Range active_rows(Index active) const { return {rows.begin, larger(rows.begin, smaller(rows.end, active))}; }
+  // Rows for work that is not divided by units, such as copies.
+  Range copied_rows(Index active) const {
+    return by_units ? share_of(active, rank, team->size()) : active_rows(active);
+  }
+};
+
+}  // namespace pyrnn

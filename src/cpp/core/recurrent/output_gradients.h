@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// What enters a backward pass at each step: dy of one direction, taken apart where the directions were merged, and the
+// gradients of the cells.
+#pragma once
+
+#include "core/recurrent/member.h"
+#include "core/recurrent/passes.h"
+
+namespace pyrnn {
+
+// dy of a step's rows, and the stride of its rows; null where there is none.
+template <class T>
+struct OutputGradient {
+  const T* data;
+  Index row_stride;
+};
+
+template <class T>
+class OutputGradients {
+ public:
+  OutputGradients(const Saved<T>& saved, const kernels::Kernels<T>& k, const SequenceGradients<T>& gradients,
+                  const LayerBuffers<T>& d_layers)
+      : saved_(saved),
+        k_(k),
+        shape_(saved.tape.shape),
+        batch_(saved.tape.batch),
+        grad_(gradients),
+        d_layers_(d_layers) {}
+  void want(Arena& arena) { arena.want(gathered_, batch_.rows(), shape_.output()); }
+
+  struct Source {
+    Index layer, direction;
+    const Walk& walk;
+  };
+  // From `rows.begin` on.
+  OutputGradient<T> rows(const Member& me, const Source& from, Index step, Range rows) const {
+    const Index P = shape_.output();
+    const bool merged = shape_.merges();
+    const Rows<const T> d_y = output(from.layer).columns_from(merged ? 0 : from.direction * P);
+    if (!d_y) return {nullptr, 0};
+    const bool as_it_is = !merged || shape_.merge == Merge::sum;
+    if (as_it_is && d_y.regular() && !from.walk.own_order())
+      return {d_y.at(from.walk.time(step, 0), rows.begin), d_y.row_stride()};
+    const Range mine = me.copied_rows(from.walk.active(step));
+    gather_step(d_y, from.walk, step, mine.begin, mine.end, P, gathered_ + mine.begin * P, P);
+    if (!as_it_is) take_apart(from, step, mine);
+    me.meet();
+    return {gathered_ + rows.begin * P, P};
+  }
+
+  // d_c += dcells of the step.
+  void add_cells(const Member& me, const Source& from, Index step, T* d_c, Index d_c_row) const {
+    if (!grad_.dcells || from.layer + 1 < shape_.layers) return;
+    const Index H = shape_.hidden;
+    const auto& seq = saved_.tape.input;
+    const Rows<const T> cells =
+        Rows<const T>::of_caller(grad_.dcells, batch_, seq.array_steps, shape_.directions * H, seq.batch_first)
+            .columns_from(from.direction * H);
+    const Range mine = me.copied_rows(from.walk.active(step));
+    for (Index j = mine.begin; j < mine.end; ++j)
+      k_.elementwise.add_to(d_c + j * d_c_row, cells.at(from.walk.time(step, j), j), H);
+    me.meet();
+  }
+
+ private:
+  Rows<const T> output(Index layer) const {
+    if (layer + 1 < shape_.layers) return d_layers_.rows(layer + 1, batch_, shape_).read_only();
+    const auto& seq = saved_.tape.input;
+    return Rows<const T>::of_caller(grad_.dy, batch_, seq.array_steps, shape_.layer_output(), seq.batch_first);
+  }
+
+  // y = (h + h')/2 or h*h' of both directions: dh = dy/2 or dy*h'.
+  void take_apart(const Source& from, Index step, Range rows) const {
+    const Index P = shape_.output();
+    if (rows.empty()) return;
+    if (shape_.merge == Merge::average)
+      return k_.elementwise.scale(gathered_ + rows.begin * P, rows.size() * P, T(0.5));
+    for (Index j = rows.begin; j < rows.end; ++j)
+      k_.elementwise.multiply_by(gathered_ + j * P,
+                                 saved_.output_at(from.layer, 1 - from.direction, from.walk.time(step, j), j), P);
+  }
+
+  const Saved<T>& saved_;
+  const kernels::Kernels<T>& k_;
+  const StackShape& shape_;
+  const Batch& batch_;
+  const SequenceGradients<T>& grad_;
+  const LayerBuffers<T>& d_layers_;
+  T* gathered_ = nullptr;  // [B][P]
+};
+
+}  // namespace pyrnn

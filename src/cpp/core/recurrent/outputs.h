@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// What leaves a forward pass: each step's h, merged with the other direction's, to the next layer or to y; c to the
+// cells; the states of rows that end.
+#pragma once
+
+#include "core/recurrent/dropped.h"
+#include "core/recurrent/member.h"
+#include "core/recurrent/passes.h"
+
+namespace pyrnn {
+
+template <class T>
+class Outputs {
+ public:
+  Outputs(const ForwardJob<T>& job, const kernels::Kernels<T>& k, const LayerBuffers<T>& layers)
+      : job_(job), k_(k), shape_(job.shape), batch_(job.batch), seq_(job.sequences), layers_(layers) {}
+
+  // The state of row j, of which a row of h and c is given, to hn and cn.
+  void store_state(Index layer, Index direction, Index j, const T* h, const T* c) const {
+    const Index state = (layer * shape_.directions + direction) * batch_.rows() + batch_.original(j);
+    std::copy_n(h, shape_.output(), seq_.hn + state * shape_.output());
+    if (shape_.is_lstm()) std::copy_n(c, shape_.hidden, seq_.cn + state * shape_.hidden);
+  }
+
+  // One direction's steps: the rows of a step begin at h and c.
+  struct Source {
+    Index layer, direction;
+    const Walk& walk;
+    Index h_row, c_row;
+  };
+  void emit(const Member& me, const Source& from, Index step, const T* h, const T* c) const {
+    const Range rows = me.copied_rows(from.walk.active(step));
+    if (rows.empty()) return;
+    const Index P = shape_.output(), H = shape_.hidden, h_row = from.h_row, c_row = from.c_row;
+    const auto scatter = [&](const T* data, Index row, Index columns, const Rows<T>& to) {
+      if (to) scatter_step(data + rows.begin * row, row, from.walk, step, rows.begin, rows.end, columns, to);
+    };
+    if (shape_.merges() && from.direction == 1)
+      merge(from.walk, step, rows, h, h_row, output(from.layer));
+    else
+      scatter(h, h_row, P, output(from.layer).columns_from(from.direction * P));
+    scatter(h, h_row, P, kept_h(from));
+    if (from.layer + 1 == shape_.layers) scatter(c, c_row, H, cells().columns_from(from.direction * H));
+    const Index going_on = step + 1 < job_.scope.steps.end ? from.walk.active(step + 1) : 0;
+    for (Index j = larger(rows.begin, going_on); j < rows.end; ++j)
+      store_state(from.layer, from.direction, j, h + j * h_row, c + j * c_row);
+  }
+
+  // Dropout on what the layer gave, once all its directions have.
+  void drop(const Member& me, Index layer) const {
+    const bool both = job_.scope.directions.end == shape_.directions;
+    if (!job_.key || shape_.dropout == 0 || layer + 1 == shape_.layers || !both || !output(layer)) return;
+    Segment times = job_.scope.steps;
+    if (shape_.directions == 2) {  // the steps of one direction are not those of the other
+      if (times.end < batch_.steps()) return;
+      times.begin = 0;
+    }
+    drop_rows(k_, me.copied_rows(batch_.rows()), times, batch_, shape_, *job_.key, layer, output(layer));
+  }
+
+ private:
+  Rows<T> output(Index layer) const {
+    if (layer + 1 < shape_.layers) return layers_.rows(layer + 1, batch_, shape_);
+    return Rows<T>::of_caller(seq_.y, batch_, seq_.array_steps, shape_.layer_output(), seq_.batch_first);
+  }
+  Rows<T> cells() const {
+    return Rows<T>::of_caller(seq_.cells, batch_, seq_.array_steps, shape_.directions * shape_.hidden,
+                              seq_.batch_first);
+  }
+  Rows<T> kept_h(const Source& from) const {
+    const std::size_t i = static_cast<std::size_t>(from.layer * shape_.directions + from.direction);
+    return Rows<T>::packed(layers_.h.empty() ? nullptr : layers_.h[i], batch_, shape_.output(), layers_.first_row);
+  }
+
+  // The reverse direction's h into the forward direction's, which lies there.
+  void merge(const Walk& walk, Index step, Range rows, const T* h, Index h_row, const Rows<T>& to) const {
+    if (!to) return;
+    const auto& k = k_.elementwise;
+    const auto into = shape_.merge == Merge::mul       ? k.multiply_by
+                      : shape_.merge == Merge::average ? k.average_with
+                                                       : k.add_to;
+    for (Index j = rows.begin; j < rows.end; ++j) into(to.at(walk.time(step, j), j), h + j * h_row, shape_.output());
+  }
+
+  const ForwardJob<T>& job_;
+  const kernels::Kernels<T>& k_;
+  const StackShape& shape_;
+  const Batch& batch_;
+  const Sequences<T>& seq_;
+  const LayerBuffers<T>& layers_;
+};
+
+}  // namespace pyrnn

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// One forward or backward pass over a stack, or over a part of it.
+#pragma once
+
+#include "core/recurrent/cell_norm.h"
+#include "core/recurrent/rows.h"
+#include "core/recurrent/stack.h"
+
+namespace pyrnn {
+
+// What a pass works on. The parts of a whole are done in the order of their layers, directions and steps, and backwards
+// in the order of directions alone.
+struct Scope {
+  Range layers, directions;
+  Segment steps;
+  static Scope all(const StackShape& shape, const Batch& batch) {
+    return {{0, shape.layers}, {0, shape.directions}, {0, batch.steps()}};
+  }
+};
+
+// What goes from layer to layer, and the gradients on their way back, as packed rows in time order.
+template <class T>
+struct LayerBuffers {
+  std::vector<T*> input;  // [L]: after dropout; null for layer 0
+  std::vector<T*> h;      // [L*D]: of each direction, if it is merged by multiplication and not in Saved; or empty
+  Index first_row = 0;    // of the batch, with which they begin
+  Rows<T> rows(Index layer, const Batch& batch, const StackShape& shape) const {
+    return Rows<T>::packed(input[static_cast<std::size_t>(layer)], batch, shape.layer_input(layer), first_row);
+  }
+};
+
+// The activations that a forward pass of training leaves for the backward pass of the same scope.
+template <class T>
+struct Saved {
+  struct Direction {
+    T* x;             // input copied into the direction's own order; null where it already lies so
+    T* gates;         // [panel][R + a few][4*lanes]
+    T* h;             // [B + R][P], row 0 behind or before the initial state (Walk)
+    T* c;             // LSTM [B + R][H]
+    T* m;             // with projection [R][H]: o*tanh(c)
+    T* rh;            // GRU with reset before [R][H]: r*h_in
+    T* h_in;          // what W_hh multiplies: h, or with recurrent dropout [B + R][P] what is left of it
+    T* h_new;         // what the cell made: h, or with zoneout [R][P]
+    T* c_new;         // LSTM, likewise: c, or [R][H]
+    NormBuffers<T> norm;
+  };
+  // kept: the outputs of layers that lie elsewhere; null: all layers of the scope have theirs here.
+  Saved(const Tape<T>& tape, const Scope& scope, const LayerBuffers<T>* kept = nullptr);
+
+  // h of one direction at a time and row.
+  const T* output_at(Index layer, Index direction, Index time, Index row) const;
+
+  const Tape<T>& tape;
+  const Scope scope;
+  const Index rows;  // R of the scope's steps
+  Arena arena;
+  std::vector<Direction> directions;  // [L*D]
+  LayerBuffers<T> layers;
+};
+
+// What a forward pass is to do, and what it keeps of it.
+template <class T>
+struct ForwardJob {
+  const StackShape& shape;
+  const PackedWeights<T>& weights;
+  const Batch& batch;
+  const Sequences<T>& sequences;  // states: those at the scope's borders
+  Scope scope;
+  const DropoutKey* key = nullptr;           // null: nothing is dropped
+  Saved<T>* saved = nullptr;                 // null: buffers hold only the steps of one chunk
+  const LayerBuffers<T>* layers = nullptr;  // null: those of `saved`, or its own
+};
+
+// False when stopped.
+template <class T>
+bool forward_pass(const ForwardJob<T>& job, int threads, Interrupt::Check check);
+
+// Begins with dhn and dcn at the batch's last step, elsewhere with the dh0 and dc0 that the segment behind has left.
+// d_layers: the gradients of the layers' inputs where they lie elsewhere, or null. Adds to `out`, which is cleared at
+// the batch's last step.
+template <class T>
+bool backward_pass(const Saved<T>& saved, const std::vector<Weights<const T>>& weights,
+                   const SequenceGradients<T>& gradients, const LayerBuffers<T>* d_layers, WeightGradients<T>& out,
+                   int threads, Interrupt::Check check);
+
+}  // namespace pyrnn

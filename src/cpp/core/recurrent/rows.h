@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rows of a sequence array, addressed by time step and by the batch's own row order.
+#pragma once
+
+#include <algorithm>
+
+#include "core/recurrent/batch.h"
+
+namespace pyrnn {
+
+template <class T>
+class Rows {
+ public:
+  // The caller's array (T, B, columns) or (B, T, columns): row j is the caller's row batch.original(j).
+  static Rows of_caller(T* data, const Batch& batch, Index array_steps, Index columns, bool batch_first) {
+    const Index step = batch_first ? columns : batch.rows() * columns;
+    return {data, batch, batch_first ? array_steps * columns : columns, step, false};
+  }
+  // A buffer of packed rows that begins with the batch's packed row `first`.
+  static Rows packed(T* data, const Batch& batch, Index row_stride, Index first) {
+    return {data, batch, row_stride, 0, true, first};
+  }
+
+  T* at(Index time, Index row) const {
+    return packed_ ? data_ + (batch_->offset(time) - first_ + row) * row_stride_
+                   : data_ + time * step_stride_ + batch_->original(row) * row_stride_;
+  }
+  Rows<const T> read_only() const { return {data_, *batch_, row_stride_, step_stride_, packed_, first_}; }
+  Rows columns_from(Index first) const {
+    Rows part = *this;
+    if (data_) part.data_ += first;
+    return part;
+  }
+  explicit operator bool() const { return data_ != nullptr; }
+  Index row_stride() const { return row_stride_; }
+  // The rows of one step are evenly spaced.
+  bool regular() const { return packed_ || batch_->uniform(); }
+  // All rows are evenly spaced in packed order.
+  bool contiguous() const { return packed_ || (batch_->uniform() && step_stride_ == batch_->rows() * row_stride_); }
+
+ private:
+  template <class U>
+  friend class Rows;
+  Rows(T* data, const Batch& batch, Index row_stride, Index step_stride, bool packed, Index first = 0)
+      : data_(data),
+        batch_(&batch),
+        row_stride_(row_stride),
+        step_stride_(step_stride),
+        first_(first),
+        packed_(packed) {}
+  T* data_;
+  const Batch* batch_;
+  Index row_stride_, step_stride_, first_;
+  bool packed_;
+};
+
+// One row into a row that may be longer, whose rest is zero; null: zero.
+template <class T>
+void copy_padded(const T* from, Index columns, T* to, Index to_columns) {
+  const Index copied = from ? columns : 0;
+  if (from) std::copy_n(from, columns, to);
+  std::fill(to + copied, to + to_columns, T(0));
+}
+
+// Rows [rows.begin, rows.end) of one step of a direction, between its own order and an array in time order.
+template <class T>
+void gather_step(const Rows<const T>& from, const Walk& walk, Index step, Index begin, Index end, Index columns, T* to,
+                 Index to_row) {
+  for (Index j = begin; j < end; ++j, to += to_row) std::copy_n(from.at(walk.time(step, j), j), columns, to);
+}
+template <class T>
+void scatter_step(const T* from, Index from_row, const Walk& walk, Index step, Index begin, Index end, Index columns,
+                  const Rows<T>& to) {
+  for (Index j = begin; j < end; ++j, from += from_row) std::copy_n(from, columns, to.at(walk.time(step, j), j));
+}
+
+}  // namespace pyrnn

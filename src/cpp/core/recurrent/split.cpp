@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/recurrent/split.h"
+
+#include <algorithm>
+
+namespace pyrnn {
+namespace {
+
+constexpr double kWorkForThreads = 2e6;  // multiply-adds in a call from which waking the other threads pays
+constexpr double kWorkOfRead = 4;  // multiply-adds that take as long as reading a weight beyond the first-level cache
+constexpr double kWorkForBarrier = 1e5;  // multiply-adds in a step from which meeting after each step pays
+
+// Where the weights of a layer outgrow one core's cache, a member with rows of its own needs so many of them that
+// reading all weights in each step is worth it.
+constexpr double kCacheBytes = 2e6;
+constexpr Index kRowsForWeights = 16;
+
+}  // namespace
+
+double weights_of_stack(const StackShape& shape) {
+  double sum = 0;
+  for (Index layer = 0; layer < shape.layers; ++layer)
+    sum += static_cast<double>(shape.gates() * shape.hidden) *
+           static_cast<double>(shape.directions * (shape.layer_input(layer) + shape.output()));
+  return sum;
+}
+
+double work_of_rows(const StackShape& shape, double rows) {
+  return std::max(kWorkOfRead, rows) * weights_of_stack(shape);
+}
+
+int threads_worth(double work, int threads) { return work < kWorkForThreads ? 1 : threads; }
+
+Split Split::plan(const StackShape& shape, const Batch& batch, Index lanes, std::size_t element_bytes, int threads) {
+  const double weights = weights_of_stack(shape);
+  threads = threads_worth(work_of_rows(shape, static_cast<double>(batch.packed_rows())), threads);
+  const double per_layer = weights / static_cast<double>(shape.layers * shape.directions);
+  const Index enough_rows =
+      per_layer * static_cast<double>(element_bytes) < kCacheBytes ? kRowsForTiles : kRowsForWeights;
+  if (threads == 1 || batch.rows() >= threads * enough_rows) return {threads, false};
+  const bool steps_are_long = per_layer * static_cast<double>(batch.rows()) >= kWorkForBarrier;
+  const bool enough_panels = ceil_div(shape.hidden, 4 * lanes) >= threads;
+  // Layer normalisation's means are over all units of a row, and so is what a memory is asked with.
+  const bool rows_are_whole = shape.options.layer_norm || shape.context > 0;
+  if (steps_are_long && enough_panels && !rows_are_whole) return {threads, true};
+  return {batch.rows() < 2 * threads ? 1 : threads, false};
+}
+
+Range Split::rows(const Batch& batch, Segment steps, int rank) const {
+  if (by_units || threads == 1) return {0, batch.rows()};
+  if (batch.uniform()) return share_of(batch.rows(), rank, threads);
+  const auto cut = [&](int member) {
+    const Index target = steps.rows(batch) * member / threads;
+    Index row = 0;
+    for (Index sum = 0; sum < target; ++row) sum += smaller(batch.length(row), steps.end) - steps.begin;
+    return row;
+  };
+  return {cut(rank), rank + 1 == threads ? batch.rows() : cut(rank + 1)};
+}
+
+}  // namespace pyrnn

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Training: with all activations kept, or with the states at checkpoints alone.
+#include "core/recurrent/checkpoints.h"
+
+namespace pyrnn {
+
+template <class T>
+Tape<T>::Tape(const StackShape& s, std::shared_ptr<const PackedWeights<T>> w, const Batch& b, const Sequences<T>& q,
+              DropoutKey k)
+    : shape(s), weights(std::move(w)), batch(b), input{q.array_steps, q.batch_first, q.x, q.attended}, key(k) {}
+
+template <class T>
+Tape<T>::~Tape() = default;
+
+template <class T>
+std::unique_ptr<Tape<T>> forward_train(const StackShape& shape, std::shared_ptr<const PackedWeights<T>> weights,
+                                       const Batch& batch, const Sequences<T>& sequences, const Training& training,
+                                       Interrupt::Check check) {
+  auto tape = std::make_unique<Tape<T>>(shape, std::move(weights), batch, sequences, training.key);
+  const Index every = smaller(training.recompute_every, batch.steps());
+  const Index segment = round_up(every, chunk_steps(batch.rows()));
+  if (segment > 0 && segment < batch.steps()) {
+    tape->checkpoints = std::make_unique<Checkpoints<T>>(*tape, segment);
+    if (!tape->checkpoints->forward(sequences, training.threads, check)) return nullptr;
+    return tape;
+  }
+  const Scope scope = Scope::all(shape, batch);
+  tape->saved = std::make_unique<Saved<T>>(*tape, scope);
+  const ForwardJob<T> job{.shape = shape,
+                          .weights = *tape->weights,
+                          .batch = tape->batch,
+                          .sequences = sequences,
+                          .scope = scope,
+                          .key = &tape->key,
+                          .saved = tape->saved.get()};
+  if (!forward_pass(job, training.threads, check)) return nullptr;
+  return tape;
+}
+
+template <class T>
+std::unique_ptr<WeightGradients<T>> backward(const Tape<T>& tape, const std::vector<Weights<const T>>& weights,
+                                             const SequenceGradients<T>& gradients, int threads,
+                                             Interrupt::Check check) {
+  auto result = std::make_unique<WeightGradients<T>>(tape.shape, tape.weights->table(), threads);
+  const bool finished = tape.checkpoints
+                            ? tape.checkpoints->backward(weights, gradients, *result, threads, check)
+                            : backward_pass<T>(*tape.saved, weights, gradients, nullptr, *result, threads, check);
+  if (!finished) return nullptr;
+  return result;
+}
+
+template struct Tape<float>;
+template struct Tape<double>;
+template std::unique_ptr<Tape<float>> forward_train(const StackShape&, std::shared_ptr<const PackedWeights<float>>,
+                                                    const Batch&, const Sequences<float>&, const Training&,
+                                                    Interrupt::Check);
+template std::unique_ptr<Tape<double>> forward_train(const StackShape&, std::shared_ptr<const PackedWeights<double>>,
+                                                     const Batch&, const Sequences<double>&, const Training&,
+                                                     Interrupt::Check);
+template std::unique_ptr<WeightGradients<float>> backward(const Tape<float>&, const std::vector<Weights<const float>>&,
+                                                          const SequenceGradients<float>&, int, Interrupt::Check);
+template std::unique_ptr<WeightGradients<double>> backward(const Tape<double>&,
+                                                           const std::vector<Weights<const double>>&,
+                                                           const SequenceGradients<double>&, int, Interrupt::Check);
+
+}  // namespace pyrnn

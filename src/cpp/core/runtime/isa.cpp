@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/runtime/isa.h"
+
+#include <algorithm>
+#include <atomic>
+#include <stdexcept>
+
+namespace pyrnn {
+namespace {
+
+struct BuiltIsa {
+  const char* name;
+  bool (*supported)() noexcept;
+  const kernels::KernelTable* (*kernels)() noexcept;
+};
+
+bool cpu_has_baseline() noexcept { return true; }
+
+#if defined(__x86_64__)
+bool cpu_has_avx2() noexcept { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+
+bool cpu_has_avx512() noexcept {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
+}
+#endif
+
+// The build passes what it compiled, best first: X(avx512)X(avx2)X(baseline).
+#define X(isa) BuiltIsa{#isa, cpu_has_##isa, kernels::pyrnn_kernels_##isa},
+constexpr BuiltIsa kBuilt[] = {PYRNN_BUILT_ISAS};
+#undef X
+
+std::atomic<const kernels::KernelTable*> active{nullptr};
+
+[[noreturn]] void refuse(std::string_view name, const char* why) {
+  std::string expected;
+  for (const std::string& isa : available_isas()) expected += (expected.empty() ? "" : ", ") + isa;
+  throw std::invalid_argument("instruction set '" + std::string(name) + "' " + why + ", expected one of: " + expected);
+}
+
+}  // namespace
+
+std::vector<std::string> available_isas() {
+  std::vector<std::string> names;
+  for (const BuiltIsa& isa : kBuilt) {
+    if (isa.supported()) names.emplace_back(isa.name);
+  }
+  return names;
+}
+
+const kernels::KernelTable& active_kernels() noexcept { return *active.load(std::memory_order_acquire); }
+
+void set_active_isa(std::string_view name) {
+  const auto* isa =
+      std::find_if(std::begin(kBuilt), std::end(kBuilt), [&](const BuiltIsa& built) { return name == built.name; });
+  if (isa == std::end(kBuilt)) refuse(name, "is unknown to this build");
+  // Asked before its getter is called: that getter is itself compiled for the instruction set.
+  if (!isa->supported()) refuse(name, "is not supported by this CPU");
+  active.store(isa->kernels(), std::memory_order_release);
+}
+
+}  // namespace pyrnn

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Teams of threads: the only file that knows OpenMP.
+#pragma once
+
+#include <omp.h>
+
+#include <atomic>
+#include <type_traits>
+
+#include "core/dims.h"
+#include "core/runtime/fpenv.h"
+
+namespace pyrnn {
+
+// A central barrier: the last to arrive opens the next generation, the others spin on it.
+class SpinBarrier {
+ public:
+  void wait(int members) noexcept {
+    const unsigned generation = generation_.load(std::memory_order_relaxed);
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == members) {
+      arrived_.store(0, std::memory_order_relaxed);
+      generation_.store(generation + 1, std::memory_order_release);
+    } else {
+      spin_until_after(generation);
+    }
+  }
+
+ private:
+  // With a pause between two looks; yields from 20 us on, when the others may lack a core.
+  void spin_until_after(unsigned generation) const noexcept;
+
+  // Apart, so that an arrival does not take the line that the others watch.
+  alignas(64) std::atomic<int> arrived_{0};
+  alignas(64) std::atomic<unsigned> generation_{0};
+};
+
+// One member's view of the threads that run a body together.
+class Team {
+ public:
+  Team(int size, SpinBarrier* shared) noexcept : size_(size), shared_(shared) {}
+  int size() const noexcept { return size_; }
+  // Returns when every member has called it; what was written before is then seen by all.
+  void barrier() noexcept {
+    if (size_ > 1) shared_->wait(size_);
+  }
+
+ private:
+  int size_;
+  SpinBarrier* shared_;
+};
+
+// Pieces of work that the members take one after the other, so that a core that is slower, or busy elsewhere, takes
+// fewer.
+class Queue {
+ public:
+  template <class F>
+  void share(Index pieces, F&& f) noexcept {
+    for (Index piece; (piece = next_.fetch_add(1, std::memory_order_relaxed)) < pieces;) f(piece);
+  }
+
+ private:
+  std::atomic<Index> next_{0};
+};
+
+// How many threads the caller may really have of the `threads` it asks for: 1 in a forked child,
+// inside another OpenMP region, and where the system refuses to start more.
+int grant_threads(int threads) noexcept;
+
+// True once after grant_threads was refused threads: the caller's caller owes the user a warning.
+bool take_refused_threads() noexcept;
+
+// The CPUs of the affinity mask, or the cgroup's quota of them (rounded up) if that is less.
+int default_num_threads();
+
+// Runs body(rank, team) on up to `threads` threads, rank 0 on the calling one, and returns how many
+// ran. A body must be noexcept and take the number of threads from team.size() alone.
+template <class Body>
+int parallel(int threads, Body&& body) noexcept {
+  static_assert(std::is_nothrow_invocable_v<Body&, int, Team&>,
+                "parallel: body must be [..](int rank, Team& team) noexcept");
+  const int granted = grant_threads(threads);
+  if (granted <= 1) {
+    const ScopedFloatControl flush(kFlushDenormals);
+    Team alone(1, nullptr);
+    body(0, alone);
+    return 1;
+  }
+  SpinBarrier shared;
+  int size = 1;
+#pragma omp parallel num_threads(granted) default(shared)
+  {
+    const ScopedFloatControl flush(kFlushDenormals);
+    Team team(omp_get_num_threads(), &shared);
+    if (omp_get_thread_num() == 0) size = team.size();
+    body(omp_get_thread_num(), team);
+  }
+  return size;
+}
+
+}  // namespace pyrnn
