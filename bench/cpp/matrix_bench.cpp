@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The matrix product, its two gradients, and the packing around them, as one layer of I = H calls them.
 #include "benchmarks.h"
-#include "core/recurrent/split.h"
+#include "core/runtime/shares.h"
 
 namespace pyrnn::bench {
 namespace {

@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "array.h"
-#include "core/recurrent/split.h"
 #include "core/runtime/isa.h"
 #include "core/runtime/parallel.h"
+#include "core/runtime/shares.h"
 #include "serve.h"
 
 namespace pyrnn::bench {

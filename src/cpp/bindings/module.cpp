@@ -6,17 +6,31 @@ namespace py = pybind11;
 
 namespace pyrnn::bindings {
 void register_runtime(py::module_& m);
-void register_recurrent(py::module_& m);
+void register_activations(py::module_& m);
+void register_optimizers(py::module_& m);
+void register_embedding(py::module_& m);
 void register_linear(py::module_& m);
+void register_layer_norm(py::module_& m);
+void register_pool(py::module_& m);
 void register_attention(py::module_& m);
-void register_elementwise(py::module_& m);
+void register_structured(py::module_& m);
+void register_recurrent(py::module_& m);
+void register_attending(py::module_& m);
+void register_stream(py::module_& m);
 }  // namespace pyrnn::bindings
 
 PYBIND11_MODULE(_core, m) {
   m.doc() = "The C++ core of pyrnn. Strict: arrays must be C-contiguous, aligned and of the exact dtype and shape.";
   pyrnn::bindings::register_runtime(m);
-  pyrnn::bindings::register_recurrent(m);
+  pyrnn::bindings::register_activations(m);
+  pyrnn::bindings::register_optimizers(m);
+  pyrnn::bindings::register_embedding(m);
   pyrnn::bindings::register_linear(m);
+  pyrnn::bindings::register_layer_norm(m);
+  pyrnn::bindings::register_pool(m);
   pyrnn::bindings::register_attention(m);
-  pyrnn::bindings::register_elementwise(m);
+  pyrnn::bindings::register_structured(m);
+  pyrnn::bindings::register_recurrent(m);
+  pyrnn::bindings::register_attending(m);
+  pyrnn::bindings::register_stream(m);
 }

@@ -76,7 +76,7 @@ py::tuple run_attention_backward(const MemoryObject& object, py::handle queries_
         const Queries<T> call{layout, data<T>(queries), const_cast<T*>(data<T>(weights)), nullptr};
         without_gil([&, d = data<T>(dcontexts), dw = data<T>(dweights), to = dqueries.data()] {
           gradient.clear();
-          attention_backward<T>(memory, call, d, dw, to, gradient.pointers, threads, interrupted);
+          attention_backward<T>(memory, call, {d, dw, to}, gradient.pointers, threads, interrupted);
           gradient.finish();
         });
         return py::make_tuple(dqueries.array, gradient.d_keys.array, gradient.d_values.array, gradient.v_gradient());

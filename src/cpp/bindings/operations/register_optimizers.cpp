@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Optimizer steps in place, norms and scaling: check every array again, release the GIL, call the core once.
-#include <cmath>
-
 #include "bindings/runtime/arguments.h"
 #include "bindings/runtime/interrupt.h"
-#include "core/operations/elementwise.h"
+#include "core/operations/optimizers.h"
 
 namespace pyrnn::bindings {
 namespace {

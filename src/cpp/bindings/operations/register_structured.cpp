@@ -2,8 +2,8 @@
 // Conditional random fields and CTC: check every array again, release the GIL, call the core once.
 #include "bindings/operations/sequences.h"
 #include "bindings/runtime/interrupt.h"
-#include "core/operations/crf.h"
-#include "core/operations/ctc.h"
+#include "core/operations/ctc_decode.h"
+#include "core/operations/viterbi.h"
 
 namespace pyrnn::bindings {
 namespace {
@@ -159,7 +159,7 @@ py::tuple run_ctc_loss(py::handle logits_in, py::handle lengths_in, py::handle l
     const CtcLogits<T> logits{s.of, data<T>(s.array), blank};
     const CtcTargets targets{checked.data(), label_lengths.data(), labels.shape(1)};
     without_gil([&, to = losses.data(), d = d_logits ? d_logits->data() : nullptr] {
-      ctc_loss<T>(logits, targets, scale, zero_infinity, to, d, threads, interrupted);
+      ctc_loss<T>(logits, targets, {scale, zero_infinity, to, d}, threads, interrupted);
     });
     return py::make_tuple(losses.array, d_logits ? py::object(d_logits->array) : py::object(py::none()));
   });

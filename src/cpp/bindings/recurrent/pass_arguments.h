@@ -6,6 +6,7 @@
 
 #include "bindings/recurrent/stack_arguments.h"
 #include "bindings/runtime/interrupt.h"
+#include "core/recurrent/forward.h"
 
 namespace pyrnn::bindings {
 
@@ -14,29 +15,35 @@ auto with_type(bool single, F&& f) {
   return single ? f(float{}) : f(double{});
 }
 
-// The checked arguments of a forward pass, and its new outputs.
+// The arguments of a forward pass.
+struct ForwardArguments {
+  py::handle x, h0, c0, lengths;
+  bool batch_first, return_cells;
+};
+
+// The same, checked, and its new outputs.
 template <class T>
 struct ForwardCall {
-  ForwardCall(const Stack& stack, const Packed& packed, py::handle x_in, py::handle h0_in, py::handle c0_in,
-              py::handle lengths_in, bool batch_first, bool return_cells)
+  ForwardCall(const Stack& stack, const Packed& packed, const ForwardArguments& given)
       : shape(stack.shape),
-        x(require_array<T>(x_in, "x", 3)),
-        steps(x.shape(batch_first ? 1 : 0)),
-        rows(x.shape(batch_first ? 0 : 1)),
-        y(sequence(batch_first, shape.layer_output())),
+        x(require_array<T>(given.x, "x", 3)),
+        steps(x.shape(given.batch_first ? 1 : 0)),
+        rows(x.shape(given.batch_first ? 0 : 1)),
+        y(sequence(given.batch_first, shape.layer_output())),
         hn(state(shape.output())),
         cn(shape.is_lstm() ? state(shape.hidden) : Shape{0}),
-        lengths(optional_array<std::int64_t>(lengths_in, "lengths", {rows}, "(batch,)")),
+        lengths(optional_array<std::int64_t>(given.lengths, "lengths", {rows}, "(batch,)")),
         batch(steps, rows, lengths ? checked_lengths(*lengths, steps).data() : nullptr) {
+    const bool batch_first = given.batch_first;
     check_same_stack(stack, packed.stack, "packed");
     weights = std::get<std::shared_ptr<const PackedWeights<T>>>(packed.weights);
     require_shape(x, "x", sequence(batch_first, shape.input),
                   batch_first ? "(batch, T, input_size)" : "(T, batch, input_size)");
-    h0 = optional_array<T>(h0_in, "h0", state(shape.output()), "(num_layers*num_directions, batch, output size)");
-    c0 = optional_array<T>(c0_in, "c0", state(shape.hidden), "(num_layers*num_directions, batch, hidden_size)");
+    h0 = optional_array<T>(given.h0, "h0", state(shape.output()), "(num_layers*num_directions, batch, output size)");
+    c0 = optional_array<T>(given.c0, "c0", state(shape.hidden), "(num_layers*num_directions, batch, hidden_size)");
     if (c0 && !shape.is_lstm())
       throw std::invalid_argument("c0: an array, expected None for a cell without cell state");
-    if (return_cells) {
+    if (given.return_cells) {
       require(shape.is_lstm(), "return_cells: true, expected false for a cell without cell state");
       cells.emplace(sequence(batch_first, shape.directions * shape.hidden));
     }
@@ -74,11 +81,16 @@ struct ForwardCall {
   Sequences<T> sequences;
 };
 
-// Both states' gradients are always made; dx only where it is needed, zero behind a row's end.
+// The arguments of a backward pass.
+struct BackwardArguments {
+  py::handle dy, dhn, dcn, dcells;
+  bool need_dx;
+};
+
+// The same, checked, and its new gradients: both states' always; dx only where it is needed, zero behind a row's end.
 template <class T>
 struct BackwardCall {
-  BackwardCall(const SavedForward& from, const Tape<T>& tape, py::handle dy_in, py::handle dhn_in, py::handle dcn_in,
-               py::handle dcells_in, bool need_dx)
+  BackwardCall(const SavedForward& from, const Tape<T>& tape, const BackwardArguments& given)
       : shape(tape.shape),
         dh0(state(from, shape.output())),
         dc0(shape.is_lstm() ? state(from, shape.hidden) : Shape{0}) {
@@ -86,16 +98,16 @@ struct BackwardCall {
     const auto sequence = [&](py::ssize_t columns) {
       return batch_first ? Shape{from.rows, from.steps, columns} : Shape{from.steps, from.rows, columns};
     };
-    dy = optional_array<T>(dy_in, "dy", sequence(shape.layer_output()), "the shape of y");
-    dhn = optional_array<T>(dhn_in, "dhn", state(from, shape.output()), "the shape of hn");
-    dcn = optional_array<T>(dcn_in, "dcn", state(from, shape.hidden), "the shape of cn");
+    dy = optional_array<T>(given.dy, "dy", sequence(shape.layer_output()), "the shape of y");
+    dhn = optional_array<T>(given.dhn, "dhn", state(from, shape.output()), "the shape of hn");
+    dcn = optional_array<T>(given.dcn, "dcn", state(from, shape.hidden), "the shape of cn");
     if (dcn && !shape.is_lstm())
       throw std::invalid_argument("dcn: an array, expected None for a cell without cell state");
     dcells =
-        optional_array<T>(dcells_in, "dcells", sequence(shape.directions * shape.hidden), "the shape of the cells");
+        optional_array<T>(given.dcells, "dcells", sequence(shape.directions * shape.hidden), "the shape of the cells");
     if (dcells && !shape.is_lstm())
       throw std::invalid_argument("dcells: an array, expected None for a cell without cell state");
-    if (need_dx) dx.emplace(sequence(shape.input));
+    if (given.need_dx) dx.emplace(sequence(shape.input));
     gradients = {.dy = data<T>(dy),
                  .dhn = data<T>(dhn),
                  .dcn = data<T>(dcn),

@@ -23,15 +23,14 @@ Stack attending(const Stack& stack, py::ssize_t context) {
 template <class T>
 struct AttendingCall : ForwardCall<T> {
   AttendingCall(const Stack& stack, const Packed& packed, const MemoryObject& object,
-                const PackedLinearObject* query_in, py::handle x, py::handle h0, py::handle c0, py::handle lengths,
-                bool batch_first)
-      : ForwardCall<T>(stack, packed, x, h0, c0, lengths, batch_first, false),
+                const PackedLinearObject* query_in, const ForwardArguments& given)
+      : ForwardCall<T>(stack, packed, given),
         memory(memory_of<T>(object)),
-        contexts(this->sequence(batch_first, memory.value_size)),
-        attention(this->sequence(batch_first, memory.layout.steps)),
-        queries(query_in ? this->sequence(batch_first, memory.key_size) : Shape{0}) {
+        contexts(this->sequence(given.batch_first, memory.value_size)),
+        attention(this->sequence(given.batch_first, memory.layout.steps)),
+        queries(query_in ? this->sequence(given.batch_first, memory.key_size) : Shape{0}) {
     const Index H = stack.shape.hidden;
-    require(memory.layout.rows == this->rows && memory.layout.batch_first == batch_first &&
+    require(memory.layout.rows == this->rows && memory.layout.batch_first == given.batch_first &&
                 memory.value_size == stack.shape.context,
             "memory: of other rows, layout or value_size, expected those of x and the Stack");
     const PackedLinear<T>* query = nullptr;
@@ -64,7 +63,7 @@ py::tuple run_attend(const Stack& stack, const Packed& packed, const MemoryObjec
   checked_threads(threads);
   return with_type(stack.single, [&](auto type) -> py::tuple {
     using T = decltype(type);
-    AttendingCall<T> call(stack, packed, memory, query, x, h0, c0, lengths, batch_first);
+    AttendingCall<T> call(stack, packed, memory, query, {x, h0, c0, lengths, batch_first, false});
     without_gil([&] {
       call.clear();
       forward<T>(stack.shape, *call.weights, call.batch, call.sequences, threads, interrupted);
@@ -80,7 +79,7 @@ py::tuple run_attend_train(const Stack& stack, const Packed& packed, const Memor
   checked_threads(threads);
   return with_type(stack.single, [&](auto type) -> py::tuple {
     using T = decltype(type);
-    AttendingCall<T> call(stack, packed, memory, query, x, h0, c0, lengths, batch_first);
+    AttendingCall<T> call(stack, packed, memory, query, {x, h0, c0, lengths, batch_first, false});
     std::unique_ptr<Tape<T>> tape;
     without_gil([&] {
       call.clear();
@@ -118,7 +117,8 @@ py::tuple run_attend_backward(const Stack& stack, SavedForward& from, const py::
     const py::object kept = from.kept;  // the memory too
     NewMemoryGradient<T> gradient(memory);
     NewArray<T> dqueries(projects ? sequence_shape(layout, memory.key_size) : Shape{0});
-    BackwardCall<T> call(from, *slot, dy, dhn, dcn, py::none(), need_dx);
+    const py::none none;
+    BackwardCall<T> call(from, *slot, {dy, dhn, dcn, none, need_dx});
     call.gradients.attended = {data<T>(w_query), data<T>(dcontexts), dqueries.data(), gradient.pointers};
     py::object gradients = spend(from, slot, weights, call, threads, [&, to = call.gradients.attended.d_queries] {
       gradient.clear();
@@ -133,7 +133,9 @@ py::tuple run_attend_backward(const Stack& stack, SavedForward& from, const py::
 
 }  // namespace
 
-void register_attending(py::class_<Stack>& stack) {
+// More methods of Stack.
+void register_attending(py::module_& m) {
+  auto stack = py::reinterpret_borrow<py::class_<Stack>>(m.attr("Stack"));
   const auto optional = [](const char* name) { return py::arg(name).none(true); };
   stack.def("attending", &attending, py::arg("context"))
       .def("attend", &run_attend, py::arg("packed"), py::arg("memory").none(false), optional("query"), py::arg("x"),

@@ -25,7 +25,7 @@ py::tuple run_forward(const Stack& stack, const Packed& packed, py::handle x, py
   require_plain(stack);
   return with_type(stack.single, [&](auto type) -> py::tuple {
     using T = decltype(type);
-    ForwardCall<T> call(stack, packed, x, h0, c0, lengths, batch_first, return_cells);
+    ForwardCall<T> call(stack, packed, {x, h0, c0, lengths, batch_first, return_cells});
     without_gil([&] {
       call.clear_padding();
       forward<T>(stack.shape, *call.weights, call.batch, call.sequences, threads, interrupted);
@@ -42,7 +42,7 @@ py::tuple run_forward_train(const Stack& stack, const Packed& packed, py::handle
   require(recompute_every >= 0, "recompute_every: " + std::to_string(recompute_every) + ", expected at least 0");
   return with_type(stack.single, [&](auto type) -> py::tuple {
     using T = decltype(type);
-    ForwardCall<T> call(stack, packed, x, h0, c0, lengths, batch_first, return_cells);
+    ForwardCall<T> call(stack, packed, {x, h0, c0, lengths, batch_first, return_cells});
     std::unique_ptr<Tape<T>> tape;
     without_gil([&] {
       call.clear_padding();
@@ -63,7 +63,7 @@ py::tuple run_backward(const Stack& stack, SavedForward& from, const py::list& a
     using T = decltype(type);
     auto& slot = unspent<T>(from);
     const auto weights = weights_of<const T>(stack.shape, arrays, "weights");
-    BackwardCall<T> call(from, *slot, dy, dhn, dcn, dcells, need_dx);
+    BackwardCall<T> call(from, *slot, {dy, dhn, dcn, dcells, need_dx});
     py::object gradients = spend(from, slot, weights, call, threads, [] {});
     return py::make_tuple(call.input_gradient(), call.dh0.array, call.cell_gradient(), gradients);
   });
@@ -86,8 +86,7 @@ void register_recurrent(py::module_& m) {
   py::class_<Packed>(m, "Packed");
   py::class_<SavedForward>(m, "Saved");
   py::class_<Gradients>(m, "Gradients").def("add_into", &add_into, py::arg("grads"));
-  py::class_<Stack> stack(m, "Stack");
-  stack
+  py::class_<Stack>(m, "Stack")
       .def(py::init(&make_stack), py::arg("cell"), py::arg("dtype"), py::arg("input_size"), py::arg("hidden_size"),
            py::arg("num_layers"), py::arg("bidirectional"), py::arg("bias"), py::arg("proj_size"), py::arg("dropout"),
            py::arg("merge"))
@@ -100,8 +99,6 @@ void register_recurrent(py::module_& m) {
       .def("backward", &run_backward, py::arg("saved"), py::arg("weights"), py::arg("dy").none(true),
            py::arg("dhn").none(true), py::arg("dcn").none(true), py::arg("dcells").none(true), py::arg("need_dx"),
            py::arg("threads"));
-  register_attending(stack);
-  register_stream(m);
 }
 
 }  // namespace pyrnn::bindings

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bindings/recurrent/stream_step.h"
+#include "core/recurrent/forward.h"
 
 namespace pyrnn::bindings {
 namespace {

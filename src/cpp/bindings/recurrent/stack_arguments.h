@@ -8,8 +8,8 @@
 
 #include "bindings/runtime/arguments.h"
 #include "bindings/runtime/initialised.h"
-#include "core/recurrent/stack.h"
 #include "core/recurrent/stream.h"
+#include "core/recurrent/tape.h"
 
 namespace pyrnn::bindings {
 
@@ -57,9 +57,6 @@ Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t 
 void require_plain(const Stack& stack);
 
 void check_same_stack(const Stack& stack, const Stack& other, const char* name);
-
-void register_stream(py::module_& m);
-void register_attending(py::class_<Stack>& stack);
 
 }  // namespace pyrnn::bindings
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bindings/runtime/arrays.h"
+#include "core/runtime/shares.h"
 
 namespace pyrnn::bindings {
 
@@ -26,6 +27,19 @@ inline std::vector<std::int64_t> checked_lengths(const py::array& array, py::ssi
                                                         std::to_string(i) +
                                                         ", expected 0 to T = " + std::to_string(steps));
   return lengths;
+}
+
+// A copy of indices in a range, so that nothing written to the array afterwards can point outside.
+inline std::vector<std::int64_t> checked_indices(const py::array& array, const char* name, Range range) {
+  const std::int64_t* values = data<std::int64_t>(array);
+  std::vector<std::int64_t> checked(values, values + array.shape(0));
+  for (std::size_t n = 0; n < checked.size(); ++n) {
+    if (checked[n] < range.begin || checked[n] >= range.end) {
+      throw py::index_error(std::string(name) + ": " + std::to_string(checked[n]) + " at index " + std::to_string(n) +
+                            ", expected " + std::to_string(range.begin) + " to " + std::to_string(range.end - 1));
+    }
+  }
+  return checked;
 }
 
 // Calls f(T{}) with the element type of a float32 or float64 array.

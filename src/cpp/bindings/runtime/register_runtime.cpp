@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/runtime/arena.h"
+#include "core/runtime/cpu_quota.h"
 #include "core/runtime/isa.h"
 #include "core/runtime/parallel.h"
 

@@ -42,16 +42,16 @@ void attention_forward(const Memory<T>& memory, const Queries<T>& queries, int t
 }
 
 template <class T>
-void attention_backward(const Memory<T>& memory, const Queries<T>& queries, const T* d_contexts, const T* d_weights,
-                        T* d_queries, const MemoryGradient<T>& gradient, int threads, Interrupt::Check check) {
+void attention_backward(const Memory<T>& memory, const Queries<T>& queries, const QueryGradients<T>& of_queries,
+                        const MemoryGradient<T>& of_memory, int threads, Interrupt::Check check) {
   const Layout& layout = queries.layout;
   const Index S = memory.layout.steps;
   std::vector<T> d_scores(static_cast<std::size_t>(layout.rows * S));
   over_queries<T>(layout, 3 * memory.work(), true, threads, check, [&, &k = active<T>()](Index row, Index time) {
-    kernels::AttentionGradient<T> call = gradient.of_row(
-        memory, row, at(memory, queries, time, row), d_contexts + layout.at(time, row, memory.value_size),
-        d_queries + layout.at(time, row, memory.key_size), d_scores.data() + row * S);
-    if (d_weights) call.d_weights = d_weights + layout.at(time, row, S);
+    kernels::AttentionGradient<T> call = of_memory.of_row(
+        memory, row, at(memory, queries, time, row), of_queries.d_contexts + layout.at(time, row, memory.value_size),
+        of_queries.d_queries + layout.at(time, row, memory.key_size), d_scores.data() + row * S);
+    if (of_queries.d_weights) call.d_weights = of_queries.d_weights + layout.at(time, row, S);
     k.attention_backward(call);
   });
 }
@@ -64,10 +64,10 @@ void sum_rows(const T* of_rows, Index rows, Index columns, T* sum) {
     for (Index i = 0; i < columns; ++i) sum[i] += of_rows[row * columns + i];
 }
 
-#define PYRNN_INSTANTIATE(T)                                                                       \
-  template void attention_forward<T>(const Memory<T>&, const Queries<T>&, int, Interrupt::Check);  \
-  template void attention_backward<T>(const Memory<T>&, const Queries<T>&, const T*, const T*, T*, \
-                                      const MemoryGradient<T>&, int, Interrupt::Check);            \
+#define PYRNN_INSTANTIATE(T)                                                                         \
+  template void attention_forward<T>(const Memory<T>&, const Queries<T>&, int, Interrupt::Check);    \
+  template void attention_backward<T>(const Memory<T>&, const Queries<T>&, const QueryGradients<T>&, \
+                                      const MemoryGradient<T>&, int, Interrupt::Check);              \
   template void sum_rows<T>(const T*, Index, Index, T*)
 
 PYRNN_INSTANTIATE(float);

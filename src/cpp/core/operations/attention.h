@@ -77,35 +77,21 @@ struct Queries {
   T* weights;        // S columns; zero behind a row's length
   T* contexts;       // value_size columns
 };
+// Their gradients, laid out as they are.
+template <class T>
+struct QueryGradients {
+  const T* d_contexts;
+  const T* d_weights;  // null: zero
+  T* d_queries;        // overwritten
+};
 // Both are incomplete once `check` asked to stop.
 template <class T>
 void attention_forward(const Memory<T>& memory, const Queries<T>& queries, int threads, Interrupt::Check check);
 
-// A row's steps, the last first, so that a decoder gives the same sums. d_queries is overwritten.
+// A row's steps, the last first, so that a decoder gives the same sums.
 template <class T>
-void attention_backward(const Memory<T>& memory, const Queries<T>& queries, const T* d_contexts, const T* d_weights,
-                        T* d_queries, const MemoryGradient<T>& gradient, int threads, Interrupt::Check check);
-
-template <class T>
-class PackedLinear;
-
-// What a recurrent layer attends to; the arrays lie as its x does.
-template <class T>
-struct Attended {
-  const Memory<T>* memory = nullptr;       // null: nothing
-  const PackedLinear<T>* query = nullptr;  // W_q of the queries W_q h; null: they are h
-  T* queries = nullptr;                    // key_size columns: W_q h
-  T* weights = nullptr;                    // S columns
-  T* contexts = nullptr;                   // value_size columns
-  double work() const { return memory ? memory->work() : 0; }  // of one query
-};
-template <class T>
-struct AttendedGradient {
-  const T* w_query = nullptr;     // [key_size][H], or null
-  const T* d_contexts = nullptr;  // or null: zero
-  T* d_queries = nullptr;         // of W_q h; zero on entry
-  MemoryGradient<T> memory{};
-};
+void attention_backward(const Memory<T>& memory, const Queries<T>& queries, const QueryGradients<T>& of_queries,
+                        const MemoryGradient<T>& of_memory, int threads, Interrupt::Check check);
 
 // d_v [key_size] of [B][key_size], row after row.
 template <class T>

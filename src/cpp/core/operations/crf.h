@@ -34,9 +34,4 @@ template <class T>
 bool crf_likelihood(const CrfScores<T>& scores, const std::int64_t* paths, const CrfGradients<T>& gradients,
                     double* values, int threads, Interrupt::Check check);
 
-// The path [row][steps] of the highest score, and the score in double; of equal ones that of the lower tags, last
-// first.
-template <class T>
-bool crf_viterbi(const CrfScores<T>& scores, std::int64_t* paths, double* values, int threads, Interrupt::Check check);
-
 }  // namespace pyrnn

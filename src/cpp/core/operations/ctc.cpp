@@ -19,22 +19,22 @@ constexpr Index kMargin = 2;  // states that a step looks beyond its own, on eit
 template <class T>
 class CtcPass {
  public:
-  CtcPass(const CtcLogits<T>& logits, const CtcTargets& targets, const T* scale, bool zero_infinity, double* losses,
-          T* d_logits, int threads, Interrupt::Check check)
+  CtcPass(const CtcLogits<T>& logits, const CtcTargets& targets, const CtcLosses<T>& losses, int threads,
+          Interrupt::Check check)
       : k_(kernels::of_type<T>(active_kernels()).structured),
         lanes_(kernels::of_type<T>(active_kernels()).lanes),
         logits_(logits),
         targets_(targets),
-        scale_(scale),
-        zero_infinity_(zero_infinity),
-        losses_(losses),
-        d_logits_(d_logits),
+        scale_(losses.scale),
+        zero_infinity_(losses.zero_infinity),
+        losses_(losses.losses),
+        d_logits_(losses.d_logits),
         interrupt_(check),
         threads_(threads_worth(kWorkOfElement * work_of_step() * static_cast<double>(logits.of.steps * logits.of.rows),
                                threads)),
         members_(static_cast<std::size_t>(threads_)) {
     row_ = round_up(2 * targets.most + 1, lanes_) + 2 * kMargin;
-    const Index kept = d_logits ? longest_of(logits.of) + 2 : 2;
+    const Index kept = d_logits_ ? longest_of(logits.of) + 2 : 2;
     for (Member& m : members_) {
       arena_.want(m.label, row_);
       arena_.want(m.softmax, logits.of.columns);
@@ -168,14 +168,14 @@ class CtcPass {
 }  // namespace
 
 template <class T>
-bool ctc_loss(const CtcLogits<T>& logits, const CtcTargets& targets, const T* scale, bool zero_infinity, double* losses,
-              T* d_logits, int threads, Interrupt::Check check) {
-  return CtcPass<T>(logits, targets, scale, zero_infinity, losses, d_logits, threads, check).run();
+bool ctc_loss(const CtcLogits<T>& logits, const CtcTargets& targets, const CtcLosses<T>& losses, int threads,
+              Interrupt::Check check) {
+  return CtcPass<T>(logits, targets, losses, threads, check).run();
 }
 
-template bool ctc_loss<float>(const CtcLogits<float>&, const CtcTargets&, const float*, bool, double*, float*, int,
+template bool ctc_loss<float>(const CtcLogits<float>&, const CtcTargets&, const CtcLosses<float>&, int,
                               Interrupt::Check);
-template bool ctc_loss<double>(const CtcLogits<double>&, const CtcTargets&, const double*, bool, double*, double*, int,
+template bool ctc_loss<double>(const CtcLogits<double>&, const CtcTargets&, const CtcLosses<double>&, int,
                                Interrupt::Check);
 
 }  // namespace pyrnn

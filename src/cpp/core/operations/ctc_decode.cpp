@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Greedy decoding and prefix beam search (Hannun et al. 2014). Probabilities are doubles, divided at each step by the
 // largest, whose logarithm is kept: a prefix that is 1e-308 times less probable than the best one is lost, no other.
+#include "core/operations/ctc_decode.h"
+
 #include <algorithm>
 #include <cmath>
 #include <exception>
 #include <mutex>
 #include <unordered_map>
 
-#include "core/operations/ctc.h"
 #include "core/runtime/pieces.h"
 
 namespace pyrnn {

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "core/operations/interruptible_gradient.h"
-#include "core/recurrent/split.h"
 #include "core/runtime/isa.h"
 #include "core/runtime/parallel.h"
+#include "core/runtime/shares.h"
 
 namespace pyrnn {
 namespace {

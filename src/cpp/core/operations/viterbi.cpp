@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/operations/viterbi.h"
+
 #include <vector>
 
 #include "core/operations/crf_tables.h"

@@ -7,6 +7,7 @@
 
 #include "core/operations/linear.h"
 #include "core/recurrent/buffers.h"
+#include "core/recurrent/forward.h"
 #include "core/recurrent/output_gradients.h"
 
 namespace pyrnn {
@@ -14,14 +15,15 @@ namespace pyrnn {
 template <class T>
 class AttendingForward {
  public:
-  explicit AttendingForward(const ForwardJob<T>& job) : job_(job), a_(job.sequences.attended) {
+  explicit AttendingForward(const ForwardJob<T>& job)
+      : job_(job), k_(kernels::of_type<T>(job.weights.table())), a_(job.sequences.attended) {
     if (!a_.memory || !a_.query) return;
     arena_.want(queries_, job.batch.rows(), a_.memory->key_size);
     arena_.allocate();
   }
 
   // The contexts of a step's rows to `to`, from the h that enter the step.
-  void step(const kernels::Kernels<T>& k, Range rows, Index time, const T* h, Index h_row, T* to, Index to_row) const {
+  void step(Range rows, Index time, const T* h, Index h_row, T* to, Index to_row) const {
     const Memory<T>& m = *a_.memory;
     const Rows<T> weights = caller(a_.weights, m.layout.steps), contexts = caller(a_.contexts, m.value_size),
                   queries = caller(a_.queries, m.key_size);
@@ -33,7 +35,7 @@ class AttendingForward {
     for (Index j = rows.begin; j < rows.end; ++j, h += h_row, to += to_row) {
       if (a_.query) std::copy_n(h, m.key_size, queries.at(time, j));
       T* context = contexts.at(time, j);
-      k.elementwise.attention_forward(m.of_row(job_.batch.original(j), h, weights.at(time, j), context));
+      k_.elementwise.attention_forward(m.of_row(job_.batch.original(j), h, weights.at(time, j), context));
       std::copy_n(context, m.value_size, to);
     }
   }
@@ -44,6 +46,7 @@ class AttendingForward {
   }
 
   const ForwardJob<T>& job_;
+  const kernels::Kernels<T>& k_;
   const Attended<T>& a_;
   Arena arena_;
   T* queries_ = nullptr;  // [B][key_size]
@@ -102,24 +105,36 @@ class AttendingBackward {
     return {d_h_ + rows.begin * d_h_row_, d_h_row_};
   }
 
-  // Back from the gates' gradients of a step, row `row` of the buffers and the following, to those of the h before.
-  void step(Range rows, Index time, Index row, const T* d_gates, Index gates_panel, const T* w_ih, const T* h,
-            Index h_row) {
+  // Of the rows of one step.
+  struct Step {
+    Range rows;
+    Index time;
+    Index row;         // of the buffers, where they begin
+    const T* d_gates;  // panel 0, first row
+    Index gates_panel;
+    const T* w_ih;  // kernels::PackBackward
+    const T* h;     // of the step before, first row
+    Index h_row;
+  };
+  // Back from the gates' gradients to those of the h before.
+  void step(const Step& s) {
+    const Range rows = s.rows;
     if (!a_.memory || rows.empty()) return;
     k_.back_product({.map = maps_.x,
                      .rows = rows.size(),
-                     .d_gates = d_gates,
-                     .gates_panel = gates_panel,
-                     .weight = w_ih,
+                     .d_gates = s.d_gates,
+                     .gates_panel = s.gates_panel,
+                     .weight = s.w_ih,
                      .columns = d_x_row_,
                      .column_panel_begin = shape_.given_panels(k_.lanes),
                      .column_panel_end = ceil_div(d_x_row_, 4 * k_.lanes),
                      .start = kernels::Start::zero,
-                     .c = d_x_ + row * d_x_row_,
+                     .c = d_x_ + s.row * d_x_row_,
                      .c_row = d_x_row_,
                      .c_padded = false});
-    for (Index j = rows.begin; j < rows.end; ++j, ++row, h += h_row)
-      attend_back(j, time, d_x_ + row * d_x_row_ + shape_.input, h);
+    const T* h = s.h;
+    for (Index j = rows.begin, row = s.row; j < rows.end; ++j, ++row, h += s.h_row)
+      attend_back(j, s.time, d_x_ + row * d_x_row_ + shape_.input, h);
     if (!a_.query) return;
     k_.back_product({.map = query_map_,
                      .rows = rows.size(),

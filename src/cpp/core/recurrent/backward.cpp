@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Back-propagation through time. For each layer, from the last: the steps of both directions backwards, which turn the
-// gates into their gradients; then, over all steps at once, the gradient of the layer's input and of its weights.
+#include "core/recurrent/backward.h"
+
 #include "core/recurrent/attending.h"
 #include "core/recurrent/cell_steps.h"
 #include "core/recurrent/layer_gradients.h"
@@ -15,35 +15,33 @@ using kernels::Start;
 template <class T>
 class BackwardPass {
  public:
-  BackwardPass(const Saved<T>& saved, const std::vector<Weights<const T>>& weights,
-               const SequenceGradients<T>& gradients, const LayerBuffers<T>* d_layers,
-               WeightGradients<T>& weight_gradients, Split split, Interrupt::Check check)
+  BackwardPass(const Saved<T>& saved, const BackwardJob<T>& job, Split split, Interrupt::Check check)
       : saved_(saved),
         shape_(saved.tape.shape),
         batch_(saved.tape.batch),
         k_(kernels::of_type<T>(saved.tape.weights->table())),
         maps_(maps_of(shape_, k_.lanes)),
         scope_(saved.scope),
-        weights_(weights),
-        grad_(gradients),
+        weights_(job.weights),
+        grad_(job.gradients),
         split_(split),
         interrupt_(check),
         width_(shape_, k_.lanes),
         panel_(gates_panel_stride(saved.rows, k_.lanes)),
-        packed_(weights.size()),
+        packed_(job.weights.size()),
         output_gradients_(saved, k_, grad_, d_layers_),
         attending_(saved, grad_, maps_),
         states_(saved, grad_, maps_),
-        layer_gradients_(saved, maps_, packed_, weight_gradients, interrupt_) {
-    allocate(d_layers);
+        layer_gradients_(saved, maps_, packed_, job.out, interrupt_) {
+    allocate(job.d_layers);
   }
 
   bool run() {
     parallel(split_.threads, [&](int rank, Team& team) noexcept {
       const Member me =
-          Member::of({team.size(), split_.by_units}, shape_, batch_, scope_.steps, maps_, k_.lanes, rank, team);
+          Member::of({team.size(), split_.by_units}, {shape_, batch_, scope_.steps, maps_, k_.lanes}, rank, team);
       for_each_direction([&](Index layer, std::size_t i) {
-        packed_[i].pack(k_, maps_, shape_, layer, weights_[i], rank, team.size());
+        packed_[i].pack(k_, maps_, shape_, layer, weights_[i], {rank, team.size()});
       });
       attending_.prepare(rank, team.size());
       layer_gradients_.clear(me);
@@ -230,7 +228,14 @@ class BackwardPass {
       states_.leave(me, step);
       me.meet();
     }
-    attending_.step(rows, step, row, s.gates, panel_, p.weights.w_ih, s.h_prev, width_.output);
+    attending_.step({.rows = rows,
+                     .time = step,
+                     .row = row,
+                     .d_gates = s.gates,
+                     .gates_panel = panel_,
+                     .w_ih = p.weights.w_ih,
+                     .h = s.h_prev,
+                     .h_row = width_.output});
     const double work = static_cast<double>(shape_.output() * shape_.hidden * shape_.gates());
     interrupt_.poll(me.rank, static_cast<double>(rows.size()) * (work + 3 * saved_.tape.input.attended.work()));
   }
@@ -279,19 +284,13 @@ class BackwardPass {
 }  // namespace
 
 template <class T>
-bool backward_pass(const Saved<T>& saved, const std::vector<Weights<const T>>& weights,
-                   const SequenceGradients<T>& gradients, const LayerBuffers<T>* d_layers, WeightGradients<T>& out,
-                   int threads, Interrupt::Check check) {
+bool backward_pass(const Saved<T>& saved, const BackwardJob<T>& job, int threads, Interrupt::Check check) {
   const Index lanes = kernels::of_type<T>(saved.tape.weights->table()).lanes;
   const Split split = Split::plan(saved.tape.shape, saved.tape.batch, lanes, sizeof(T), threads);
-  return BackwardPass<T>(saved, weights, gradients, d_layers, out, split, check).run();
+  return BackwardPass<T>(saved, job, split, check).run();
 }
 
-template bool backward_pass(const Saved<float>&, const std::vector<Weights<const float>>&,
-                            const SequenceGradients<float>&, const LayerBuffers<float>*, WeightGradients<float>&, int,
-                            Interrupt::Check);
-template bool backward_pass(const Saved<double>&, const std::vector<Weights<const double>>&,
-                            const SequenceGradients<double>&, const LayerBuffers<double>*, WeightGradients<double>&,
-                            int, Interrupt::Check);
+template bool backward_pass(const Saved<float>&, const BackwardJob<float>&, int, Interrupt::Check);
+template bool backward_pass(const Saved<double>&, const BackwardJob<double>&, int, Interrupt::Check);
 
 }  // namespace pyrnn

@@ -2,7 +2,7 @@
 // The buffers of one layer and direction: how large, and how their rows and panels lie.
 #pragma once
 
-#include "core/recurrent/passes.h"
+#include "core/recurrent/saved.h"
 
 namespace pyrnn {
 
@@ -18,19 +18,24 @@ struct RowWidths {
       : state(padded_row<T>(shape.hidden, lanes)), output(shape.proj ? padded_row<T>(shape.proj, lanes) : state) {}
 };
 
-// Asks for the buffers of one layer and direction: `rows` rows, and the initial state of `batch_rows`. drops: the h
-// that enters W_hh is not h itself.
+// What the buffers of one layer and direction hold.
+struct BufferRows {
+  Index rows;        // of all their steps
+  Index batch_rows;  // of the initial state
+  bool drops;        // the h that enters W_hh is not h itself
+};
 template <class T>
-void want_buffers(Arena& arena, const StackShape& shape, const CellMaps& maps, Index lanes, Index rows,
-                  Index batch_rows, bool drops, typename Saved<T>::Direction& buffers) {
+void want_buffers(Arena& arena, const StackShape& shape, const CellMaps& maps, Index lanes, const BufferRows& of,
+                  typename Saved<T>::Direction& buffers) {
+  const Index rows = of.rows, with_initial = of.rows + of.batch_rows;
   const RowWidths<T> width(shape, lanes);
   buffers = {};
   arena.want(buffers.gates, maps.x.panels(), gates_panel_stride(rows, lanes));
-  arena.want(buffers.h, rows + batch_rows, width.output);
-  if (shape.is_lstm()) arena.want(buffers.c, rows + batch_rows, width.state);
+  arena.want(buffers.h, with_initial, width.output);
+  if (shape.is_lstm()) arena.want(buffers.c, with_initial, width.state);
   if (shape.proj) arena.want(buffers.m, rows, width.state);
   if (maps.reset_before) arena.want(buffers.rh, rows, width.state);
-  if (drops) arena.want(buffers.h_in, rows + batch_rows, width.output);
+  if (of.drops) arena.want(buffers.h_in, with_initial, width.output);
   want_norm(arena, shape, rows, maps.x.panels() * gates_panel_stride(rows, lanes), width.state, buffers.norm);
   if (shape.options.zoneout > 0) arena.want(buffers.h_new, rows, width.output);
   if (shape.options.zoneout_cell > 0) arena.want(buffers.c_new, rows, width.state);

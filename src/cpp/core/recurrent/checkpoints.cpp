@@ -87,6 +87,7 @@ bool Checkpoints<T>::backward(const std::vector<Weights<const T>>& weights, cons
   for (T*& d : by_turns) arena.want(d, whole_layers ? tape_.batch.packed_rows() : 0, shape.layer_input(1));
   arena.allocate();
   for (Index layer = 0; layer < shape.layers; ++layer) d_layers.input.push_back(by_turns[layer % 2]);
+  const BackwardJob<T> job{weights, gradients, out, shape.directions == 2 ? &d_layers : nullptr};
   Interrupt interrupt(check);
   const std::vector<Part> all = parts();
   const std::size_t directions = static_cast<std::size_t>(shape.directions);
@@ -94,17 +95,15 @@ bool Checkpoints<T>::backward(const std::vector<Weights<const T>>& weights, cons
     for (std::size_t p = end - directions; p < end; ++p)
       for (Index i = count_ - 1; i >= 0; --i) {
         const Scope scope{all[p].layers, all[p].directions, segment(i)};
-        const LayerBuffers<T>* d = shape.directions == 2 ? &d_layers : nullptr;
-        if (!backward_segment(scope, i, weights, gradients, d, out, threads, check)) return false;
+        if (!backward_segment(scope, i, job, threads, check)) return false;
         if (stopped(interrupt)) return false;
       }
   return true;
 }
 
 template <class T>
-bool Checkpoints<T>::backward_segment(const Scope& scope, Index segment, const std::vector<Weights<const T>>& weights,
-                                      const SequenceGradients<T>& gradients, const LayerBuffers<T>* d_layers,
-                                      WeightGradients<T>& out, int threads, Interrupt::Check check) const {
+bool Checkpoints<T>::backward_segment(const Scope& scope, Index segment, const BackwardJob<T>& job, int threads,
+                                      Interrupt::Check check) const {
   // The layer's input lies there; its output, and y, have been written.
   LayerBuffers<T> given;
   if (tape_.shape.directions == 2) {
@@ -116,14 +115,14 @@ bool Checkpoints<T>::backward_segment(const Scope& scope, Index segment, const s
   const SequenceInput<T>& in = tape_.input;
   const Sequences<T> at =
       at_borders({.array_steps = in.array_steps, .batch_first = in.batch_first, .x = in.x}, segment);
-  const ForwardJob<T> job{.shape = tape_.shape,
-                          .weights = *tape_.weights,
-                          .batch = tape_.batch,
-                          .sequences = at,
-                          .scope = scope,
-                          .key = &tape_.key,
-                          .saved = &saved};
-  return forward_pass(job, threads, check) && backward_pass(saved, weights, gradients, d_layers, out, threads, check);
+  const ForwardJob<T> again{.shape = tape_.shape,
+                            .weights = *tape_.weights,
+                            .batch = tape_.batch,
+                            .sequences = at,
+                            .scope = scope,
+                            .key = &tape_.key,
+                            .saved = &saved};
+  return forward_pass(again, threads, check) && backward_pass(saved, job, threads, check);
 }
 
 template struct Checkpoints<float>;

@@ -7,7 +7,8 @@
 // layer by layer, since a layer needs all of the one before: then what goes from layer to layer is kept whole.
 #pragma once
 
-#include "core/recurrent/passes.h"
+#include "core/recurrent/backward.h"
+#include "core/recurrent/forward.h"
 
 namespace pyrnn {
 
@@ -28,9 +29,8 @@ struct Checkpoints {
   Segment segment(Index i) const { return {i * steps_, smaller((i + 1) * steps_, tape_.batch.steps())}; }
   // The arrays of a pass over one segment, with the states at its borders.
   Sequences<T> at_borders(const Sequences<T>& sequences, Index segment) const;
-  bool backward_segment(const Scope& scope, Index segment, const std::vector<Weights<const T>>& weights,
-                        const SequenceGradients<T>& gradients, const LayerBuffers<T>* d_layers, WeightGradients<T>& out,
-                        int threads, Interrupt::Check check) const;
+  bool backward_segment(const Scope& scope, Index segment, const BackwardJob<T>& job, int threads,
+                        Interrupt::Check check) const;
 
   const Tape<T>& tape_;
   Index steps_, count_;

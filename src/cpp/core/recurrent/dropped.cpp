@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/recurrent/dropped.h"
 
-#include "core/operations/elementwise.h"
+#include "core/operations/dropout.h"
 
 namespace pyrnn {
 
 template <class T>
-void drop_rows(const kernels::Kernels<T>& k, Range rows, Segment times, const Batch& batch, const StackShape& shape,
-               DropoutKey key, Index layer, const Rows<T>& output) {
+void drop_rows(const kernels::Kernels<T>& k, Range rows, Segment times, const Batch& batch, const DroppedLayer& of,
+               const Rows<T>& output) {
   kernels::DropoutRow<T> call =
-      dropout_row_of<T>({shape.dropout, key.seed, key.draw, static_cast<std::uint64_t>(layer)});
-  call.units = shape.layer_output();
+      dropout_row_of<T>({of.shape.dropout, of.key.seed, of.key.draw, static_cast<std::uint64_t>(of.layer)});
+  call.units = of.shape.layer_output();
   for (Index j = rows.begin; j < rows.end; ++j)
     for (Index t = times.begin; t < smaller(times.end, batch.length(j)); ++t) {
       call.row = static_cast<std::uint32_t>(batch.original(j));
@@ -20,9 +20,9 @@ void drop_rows(const kernels::Kernels<T>& k, Range rows, Segment times, const Ba
     }
 }
 
-template void drop_rows(const kernels::Kernels<float>&, Range, Segment, const Batch&, const StackShape&, DropoutKey,
-                        Index, const Rows<float>&);
-template void drop_rows(const kernels::Kernels<double>&, Range, Segment, const Batch&, const StackShape&, DropoutKey,
-                        Index, const Rows<double>&);
+template void drop_rows(const kernels::Kernels<float>&, Range, Segment, const Batch&, const DroppedLayer&,
+                        const Rows<float>&);
+template void drop_rows(const kernels::Kernels<double>&, Range, Segment, const Batch&, const DroppedLayer&,
+                        const Rows<double>&);
 
 }  // namespace pyrnn

@@ -3,12 +3,18 @@
 #pragma once
 
 #include "core/recurrent/rows.h"
-#include "core/recurrent/stack.h"
+#include "core/recurrent/sequences.h"
+#include "core/recurrent/shape.h"
 
 namespace pyrnn {
 
+struct DroppedLayer {
+  const StackShape& shape;
+  DropoutKey key;
+  Index layer;
+};
 template <class T>
-void drop_rows(const kernels::Kernels<T>& k, Range rows, Segment times, const Batch& batch, const StackShape& shape,
-               DropoutKey key, Index layer, const Rows<T>& output);
+void drop_rows(const kernels::Kernels<T>& k, Range rows, Segment times, const Batch& batch, const DroppedLayer& of,
+               const Rows<T>& output);
 
 }  // namespace pyrnn

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/recurrent/forward.h"
+
 #include "core/recurrent/attending.h"
 #include "core/recurrent/input_products.h"
 #include "core/recurrent/outputs.h"
@@ -10,8 +12,8 @@ namespace {
 using kernels::Kernels;
 using kernels::Start;
 
-constexpr Index kRowsAhead =
-    128;  // rows for which x*W_ih is made at a time: their gates stay in the second-level cache
+// Rows for which x*W_ih is made at a time: their gates stay in the second-level cache.
+constexpr Index kRowsAhead = 128;
 
 template <class T>
 class ForwardPass {
@@ -54,7 +56,7 @@ class ForwardPass {
   bool run() {
     parallel(split_.threads, [&](int rank, Team& team) noexcept {
       const Member me =
-          Member::of({team.size(), split_.by_units}, shape_, batch_, scope_.steps, maps_, k_.lanes, rank, team);
+          Member::of({team.size(), split_.by_units}, {shape_, batch_, scope_.steps, maps_, k_.lanes}, rank, team);
       for (Index layer = scope_.layers.begin; layer < scope_.layers.end; ++layer) {
         for (Index direction = scope_.directions.begin; direction < scope_.directions.end; ++direction)
           run_direction(me, layer, direction);
@@ -69,7 +71,7 @@ class ForwardPass {
   bool own_layers() const { return !saved_ && !job_.layers && shape_.layers > 1; }
   void want_chunk_buffers() {
     const Index rows = chunk_ * batch_.rows();
-    want_buffers<T>(arena_, shape_, maps_, k_.lanes, rows, batch_.rows(), masks_.drops(), inference_);
+    want_buffers<T>(arena_, shape_, maps_, k_.lanes, {rows, batch_.rows(), masks_.drops()}, inference_);
     arena_.want(inference_x_, rows, inference_x_row_);
     for (T*& input : by_turns_) arena_.want(input, own_layers() ? scope_.steps.rows(batch_) : 0, shape_.layer_input(1));
   }
@@ -146,7 +148,7 @@ class ForwardPass {
   void attend(const Place& p, Index step, Range rows, Index row, Index previous) {
     if (p.layer > 0 || !shape_.context || rows.empty()) return;
     T* x = p.x + row * p.x_row + shape_.input;
-    attending_.step(k_, rows, step, p.buffers.h + previous * width_.output, width_.output, x, p.x_row);
+    attending_.step(rows, step, p.buffers.h + previous * width_.output, width_.output, x, p.x_row);
     for (Index panel = 0; panel < maps_.x.panels(); ++panel)
       input_product<T>(k_, maps_.x, p.weights, panel,
                        {.rows = rows.size(),

@@ -4,8 +4,8 @@
 
 #include "core/recurrent/buffers.h"
 #include "core/recurrent/cell_steps.h"
+#include "core/recurrent/forward.h"
 #include "core/recurrent/member.h"
-#include "core/recurrent/passes.h"
 #include "core/runtime/interrupt.h"
 
 namespace pyrnn {
@@ -43,8 +43,8 @@ class InputProducts {
   void gather(const Member& me, const Place& p, Index first, Index end) const {
     for (Index step = first; step < end; ++step) {
       const Range mine = me.copied_rows(p.walk.active(step));
-      gather_step(p.input, p.walk, step, mine.begin, mine.end, p.input_columns,
-                  p.x + (p.row(step, first) + mine.begin) * p.x_row, p.x_row);
+      gather_step(p.input, {p.walk, step, mine}, p.input_columns, p.x + (p.row(step, first) + mine.begin) * p.x_row,
+                  p.x_row);
     }
   }
 
@@ -56,27 +56,34 @@ class InputProducts {
     for (Index panel = me.panels.begin; panel < me.panels.end; ++panel) {
       const bool next_follows = panel + 1 < me.panels.end;
       if (at_once)
-        multiply_rows(me, p, panel, p.walk.backwards() ? end - 1 : first, first, {0, (end - first) * batch_.rows()},
-                      next_follows);
+        multiply_rows(me, p, panel,
+                      {p.walk.backwards() ? end - 1 : first, first, {0, (end - first) * batch_.rows()}, next_follows});
       for (Index step = first; step < end && !at_once; ++step)
-        multiply_rows(me, p, panel, step, first, me.active_rows(p.walk.active(step)), next_follows && step + 1 == end);
+        multiply_rows(me, p, panel,
+                      {step, first, me.active_rows(p.walk.active(step)), next_follows && step + 1 == end});
     }
   }
 
  private:
   // Rows from the first of `step` on, in the order of time.
-  void multiply_rows(const Member& me, const Place& p, Index panel, Index step, Index first, Range rows,
-                     bool next_follows) {
+  struct ProductRows {
+    Index step;
+    Index first;  // step of the chunk
+    Range rows;
+    bool next_follows;  // the product after this one is that of the next panel
+  };
+  void multiply_rows(const Member& me, const Place& p, Index panel, const ProductRows& of) {
+    const Range rows = of.rows;
     if (rows.empty() || interrupt_.requested()) return;
-    const Index I = p.input_columns, row = p.row(step, first) + rows.begin;
+    const Index I = p.input_columns, row = p.row(of.step, of.first) + rows.begin;
     input_product<T>(k_, maps_.x, p.weights, panel,
                      {.rows = rows.size(),
-                      .x = p.gathers ? p.x + row * p.x_row : p.input.at(p.walk.time(step, 0), rows.begin),
+                      .x = p.gathers ? p.x + row * p.x_row : p.input.at(p.walk.time(of.step, 0), rows.begin),
                       .x_row = p.gathers ? p.x_row : p.input.row_stride(),
                       .columns = I,
                       .gates = p.buffers.gates + row * 4 * k_.lanes,
                       .gates_panel = gates_panel_,
-                      .next_follows = next_follows,
+                      .next_follows = of.next_follows,
                       .weight_columns = shape_.layer_input(p.layer)});
     interrupt_.poll(me.rank, static_cast<double>(rows.size() * I * maps_.x.panel_size()));
   }

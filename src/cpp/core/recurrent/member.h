@@ -17,16 +17,22 @@ struct Member {
   Range column_panels;      // of H, four vectors each
   Range projection_panels;  // of P, four vectors each
 
-  // For the steps of a pass.
-  static Member of(const Split& split, const StackShape& shape, const Batch& batch, Segment steps, const CellMaps& maps,
-                   Index lanes, int rank, Team& team) {
+  // The steps of a pass.
+  struct Work {
+    const StackShape& shape;
+    const Batch& batch;
+    Segment steps;
+    const CellMaps& maps;
+    Index lanes;
+  };
+  static Member of(const Split& split, const Work& work, int rank, Team& team) {
     return {rank,
             &team,
             split.by_units,
-            split.rows(batch, steps, rank),
-            split.panels(maps.x.panels(), rank),
-            split.panels(ceil_div(shape.hidden, 4 * lanes), rank),
-            split.panels(ceil_div(shape.output(), 4 * lanes), rank)};
+            split.rows(work.batch, work.steps, rank),
+            split.panels(work.maps.x.panels(), rank),
+            split.panels(ceil_div(work.shape.hidden, 4 * work.lanes), rank),
+            split.panels(ceil_div(work.shape.output(), 4 * work.lanes), rank)};
   }
 
   // Members that share units wait for each other; those with rows of their own need not.

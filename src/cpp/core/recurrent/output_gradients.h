@@ -4,7 +4,7 @@
 #pragma once
 
 #include "core/recurrent/member.h"
-#include "core/recurrent/passes.h"
+#include "core/recurrent/saved.h"
 
 namespace pyrnn {
 
@@ -42,7 +42,7 @@ class OutputGradients {
     if (as_it_is && d_y.regular() && !from.walk.own_order())
       return {d_y.at(from.walk.time(step, 0), rows.begin), d_y.row_stride()};
     const Range mine = me.copied_rows(from.walk.active(step));
-    gather_step(d_y, from.walk, step, mine.begin, mine.end, P, gathered_ + mine.begin * P, P);
+    gather_step(d_y, {from.walk, step, mine}, P, gathered_ + mine.begin * P, P);
     if (!as_it_is) take_apart(from, step, mine);
     me.meet();
     return {gathered_ + rows.begin * P, P};

@@ -4,8 +4,8 @@
 #pragma once
 
 #include "core/recurrent/dropped.h"
+#include "core/recurrent/forward.h"
 #include "core/recurrent/member.h"
-#include "core/recurrent/passes.h"
 
 namespace pyrnn {
 
@@ -33,7 +33,7 @@ class Outputs {
     if (rows.empty()) return;
     const Index P = shape_.output(), H = shape_.hidden, h_row = from.h_row, c_row = from.c_row;
     const auto scatter = [&](const T* data, Index row, Index columns, const Rows<T>& to) {
-      if (to) scatter_step(data + rows.begin * row, row, from.walk, step, rows.begin, rows.end, columns, to);
+      if (to) scatter_step(data + rows.begin * row, row, {from.walk, step, rows}, columns, to);
     };
     if (shape_.merges() && from.direction == 1)
       merge(from.walk, step, rows, h, h_row, output(from.layer));
@@ -55,7 +55,7 @@ class Outputs {
       if (times.end < batch_.steps()) return;
       times.begin = 0;
     }
-    drop_rows(k_, me.copied_rows(batch_.rows()), times, batch_, shape_, *job_.key, layer, output(layer));
+    drop_rows(k_, me.copied_rows(batch_.rows()), times, batch_, {shape_, *job_.key, layer}, output(layer));
   }
 
  private:

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/recurrent/batch.h"
+#include "core/runtime/shares.h"
 
 namespace pyrnn {
 
@@ -62,16 +63,22 @@ void copy_padded(const T* from, Index columns, T* to, Index to_columns) {
   std::fill(to + copied, to + to_columns, T(0));
 }
 
-// Rows [rows.begin, rows.end) of one step of a direction, between its own order and an array in time order.
+// Some rows of one step of a direction, in its own order.
+struct StepRows {
+  const Walk& walk;
+  Index step;
+  Range rows;
+};
+// Between that order and an array in time order.
 template <class T>
-void gather_step(const Rows<const T>& from, const Walk& walk, Index step, Index begin, Index end, Index columns, T* to,
-                 Index to_row) {
-  for (Index j = begin; j < end; ++j, to += to_row) std::copy_n(from.at(walk.time(step, j), j), columns, to);
+void gather_step(const Rows<const T>& from, const StepRows& of, Index columns, T* to, Index to_row) {
+  for (Index j = of.rows.begin; j < of.rows.end; ++j, to += to_row)
+    std::copy_n(from.at(of.walk.time(of.step, j), j), columns, to);
 }
 template <class T>
-void scatter_step(const T* from, Index from_row, const Walk& walk, Index step, Index begin, Index end, Index columns,
-                  const Rows<T>& to) {
-  for (Index j = begin; j < end; ++j, from += from_row) std::copy_n(from, columns, to.at(walk.time(step, j), j));
+void scatter_step(const T* from, Index from_row, const StepRows& of, Index columns, const Rows<T>& to) {
+  for (Index j = of.rows.begin; j < of.rows.end; ++j, from += from_row)
+    std::copy_n(from, columns, to.at(of.walk.time(of.step, j), j));
 }
 
 }  // namespace pyrnn

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/recurrent/saved.h"
+
 #include "core/recurrent/buffers.h"
 
 namespace pyrnn {
@@ -20,7 +22,8 @@ Saved<T>::Saved(const Tape<T>& t, const Scope& s, const LayerBuffers<T>* kept)
   };
   std::vector<T*> copies(directions.size());
   each_direction([&](Index layer, Index direction, std::size_t i) {
-    want_buffers<T>(arena, shape, maps, lanes, rows, batch.rows(), shape.options.recurrent_dropout > 0, directions[i]);
+    want_buffers<T>(arena, shape, maps, lanes, {rows, batch.rows(), shape.options.recurrent_dropout > 0},
+                    directions[i]);
     const bool joined = layer == 0 && shape.context > 0;  // with the contexts
     if (joined || (!batch.uniform() && (direction == 1 || layer == 0)))
       arena.want(copies[i], rows, shape.layer_input(layer));

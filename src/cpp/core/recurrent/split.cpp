@@ -6,7 +6,6 @@
 namespace pyrnn {
 namespace {
 
-constexpr double kWorkForThreads = 2e6;  // multiply-adds in a call from which waking the other threads pays
 constexpr double kWorkOfRead = 4;  // multiply-adds that take as long as reading a weight beyond the first-level cache
 constexpr double kWorkForBarrier = 1e5;  // multiply-adds in a step from which meeting after each step pays
 
@@ -28,8 +27,6 @@ double weights_of_stack(const StackShape& shape) {
 double work_of_rows(const StackShape& shape, double rows) {
   return std::max(kWorkOfRead, rows) * weights_of_stack(shape);
 }
-
-int threads_worth(double work, int threads) { return work < kWorkForThreads ? 1 : threads; }
 
 Split Split::plan(const StackShape& shape, const Batch& batch, Index lanes, std::size_t element_bytes, int threads) {
   const double weights = weights_of_stack(shape);

@@ -8,7 +8,7 @@
 // `recurrent_dropout`, else 1/(1-p), drawn once for a sequence. In inference k = 1 - zoneout and d = 1.
 #pragma once
 
-#include "core/operations/elementwise.h"
+#include "core/operations/dropout.h"
 #include "core/recurrent/buffers.h"
 #include "core/recurrent/member.h"
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/recurrent/cell_norm.h"
+#include "core/runtime/parallel.h"
 
 namespace pyrnn {
 

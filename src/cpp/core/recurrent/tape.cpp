@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Training: with all activations kept, or with the states at checkpoints alone.
+#include "core/recurrent/tape.h"
+
 #include "core/recurrent/checkpoints.h"
 
 namespace pyrnn {
@@ -42,9 +43,8 @@ std::unique_ptr<WeightGradients<T>> backward(const Tape<T>& tape, const std::vec
                                              const SequenceGradients<T>& gradients, int threads,
                                              Interrupt::Check check) {
   auto result = std::make_unique<WeightGradients<T>>(tape.shape, tape.weights->table(), threads);
-  const bool finished = tape.checkpoints
-                            ? tape.checkpoints->backward(weights, gradients, *result, threads, check)
-                            : backward_pass<T>(*tape.saved, weights, gradients, nullptr, *result, threads, check);
+  const bool finished = tape.checkpoints ? tape.checkpoints->backward(weights, gradients, *result, threads, check)
+                                         : backward_pass<T>(*tape.saved, {weights, gradients, *result}, threads, check);
   if (!finished) return nullptr;
   return result;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/recurrent/weights.h"
 
-#include "core/runtime/isa.h"
+#include "core/recurrent/split.h"
+#include "core/runtime/parallel.h"
 
 namespace pyrnn {
 namespace {
@@ -10,17 +11,15 @@ using kernels::Kernels;
 using kernels::PanelMap;
 
 template <class T>
-void pack_forward(const Kernels<T>& k, const PanelMap& map, const T* weight, Index columns, T* out, int rank,
-                  int size) {
-  const Range mine = share_of(map.panels(), rank, size);
+void pack_forward(const Kernels<T>& k, const PanelMap& map, const T* weight, Index columns, T* out, Share share) {
+  const Range mine = share.of(map.panels());
   k.pack_forward(
       {.map = map, .weight = weight, .columns = columns, .panel_begin = mine.begin, .panel_end = mine.end, .out = out});
 }
 
 template <class T>
-void pack_backward(const Kernels<T>& k, const PanelMap& map, const T* weight, Index columns, T* out, int rank,
-                   int size) {
-  const Range mine = share_of(ceil_div(columns, 4 * k.lanes), rank, size);
+void pack_backward(const Kernels<T>& k, const PanelMap& map, const T* weight, Index columns, T* out, Share share) {
+  const Range mine = share.of(ceil_div(columns, 4 * k.lanes));
   k.pack_backward({.map = map,
                    .weight = weight,
                    .columns = columns,
@@ -80,14 +79,15 @@ PackedWeights<T>::PackedWeights(const kernels::KernelTable& table, const StackSh
     want_forward<T>(arena_, maps, shape, static_cast<Index>(i) / directions_, packed_[i]);
   arena_.allocate();
   parallel(threads_worth(kWorkOfMove * weights_of_stack(shape), threads), [&](int rank, Team& team) noexcept {
+    const Share share{rank, team.size()};
     for (std::size_t i = 0; i < packed_.size(); ++i) {
       const Weights<const T>& from = weights[i];
       const Direction& to = packed_[i];
       const Index layer = static_cast<Index>(i) / directions_;
-      pack_forward(k, maps.x, from.w_ih, shape.layer_input(layer), to.w_ih, rank, team.size());
-      pack_forward(k, maps.h, from.w_hh, shape.output(), to.w_hh, rank, team.size());
-      if (to.w_hn) pack_forward(k, maps.candidate, from.w_hh, shape.hidden, to.w_hn, rank, team.size());
-      if (to.w_hr) pack_forward(k, maps.proj, from.w_hr, shape.hidden, to.w_hr, rank, team.size());
+      pack_forward(k, maps.x, from.w_ih, shape.layer_input(layer), to.w_ih, share);
+      pack_forward(k, maps.h, from.w_hh, shape.output(), to.w_hh, share);
+      if (to.w_hn) pack_forward(k, maps.candidate, from.w_hh, shape.hidden, to.w_hn, share);
+      if (to.w_hr) pack_forward(k, maps.proj, from.w_hr, shape.hidden, to.w_hr, share);
       if (rank == 0) pack_vectors(k, maps, from, to);
     }
   });
@@ -104,11 +104,11 @@ void BackwardWeights<T>::want(Arena& arena, const CellMaps& maps, const StackSha
 
 template <class T>
 void BackwardWeights<T>::pack(const Kernels<T>& k, const CellMaps& maps, const StackShape& shape, Index layer,
-                              const Weights<const T>& from, int rank, int size) {
-  pack_backward(k, maps.x, from.w_ih, shape.layer_input(layer), w_ih, rank, size);
-  pack_backward(k, maps.h, from.w_hh, shape.output(), w_hh, rank, size);
-  if (w_hn) pack_backward(k, maps.candidate, from.w_hh, shape.hidden, w_hn, rank, size);
-  if (w_hr) pack_backward(k, maps.proj, from.w_hr, shape.hidden, w_hr, rank, size);
+                              const Weights<const T>& from, Share share) {
+  pack_backward(k, maps.x, from.w_ih, shape.layer_input(layer), w_ih, share);
+  pack_backward(k, maps.h, from.w_hh, shape.output(), w_hh, share);
+  if (w_hn) pack_backward(k, maps.candidate, from.w_hh, shape.hidden, w_hn, share);
+  if (w_hr) pack_backward(k, maps.proj, from.w_hr, shape.hidden, w_hr, share);
 }
 
 template class PackedWeights<float>;

@@ -5,9 +5,8 @@
 #include <vector>
 
 #include "core/recurrent/shape.h"
-#include "core/recurrent/split.h"
 #include "core/runtime/arena.h"
-#include "core/runtime/parallel.h"
+#include "core/runtime/shares.h"
 
 namespace pyrnn {
 
@@ -68,7 +67,7 @@ struct BackwardWeights {
   T* w_hr;
   void want(Arena& arena, const CellMaps& maps, const StackShape& shape, Index layer, Index lanes);
   void pack(const kernels::Kernels<T>& kernels, const CellMaps& maps, const StackShape& shape, Index layer,
-            const Weights<const T>& from, int rank, int size);
+            const Weights<const T>& from, Share share);
 };
 
 }  // namespace pyrnn

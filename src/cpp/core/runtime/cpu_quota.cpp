@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// How many CPUs the operating system grants this process.
+#include "core/runtime/cpu_quota.h"
+
 #include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <sstream>
 #include <string>
 #include <thread>
-
-#include "core/runtime/parallel.h"
 
 #if defined(__linux__)
 #include <sched.h>

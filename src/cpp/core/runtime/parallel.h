@@ -69,9 +69,6 @@ int grant_threads(int threads) noexcept;
 // True once after grant_threads was refused threads: the caller's caller owes the user a warning.
 bool take_refused_threads() noexcept;
 
-// The CPUs of the affinity mask, or the cgroup's quota of them (rounded up) if that is less.
-int default_num_threads();
-
 // Runs body(rank, team) on up to `threads` threads, rank 0 on the calling one, and returns how many
 // ran. A body must be noexcept and take the number of threads from team.size() alone.
 template <class Body>

@@ -2,9 +2,9 @@
 // Ranges of equal pieces of work, spread over threads where there is enough of it.
 #pragma once
 
-#include "core/recurrent/split.h"
 #include "core/runtime/isa.h"
 #include "core/runtime/parallel.h"
+#include "core/runtime/shares.h"
 #include "kernels/kernels.h"
 
 namespace pyrnn {

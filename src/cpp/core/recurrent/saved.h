@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// One forward or backward pass over a stack, or over a part of it.
+// What a pass over a stack, or over a part of it, works on, and what the forward pass leaves for the backward pass.
 #pragma once
 
 #include "core/recurrent/cell_norm.h"
 #include "core/recurrent/rows.h"
-#include "core/recurrent/stack.h"
+#include "core/recurrent/tape.h"
 
 namespace pyrnn {
 
@@ -57,30 +57,5 @@ struct Saved {
   std::vector<Direction> directions;  // [L*D]
   LayerBuffers<T> layers;
 };
-
-// What a forward pass is to do, and what it keeps of it.
-template <class T>
-struct ForwardJob {
-  const StackShape& shape;
-  const PackedWeights<T>& weights;
-  const Batch& batch;
-  const Sequences<T>& sequences;  // states: those at the scope's borders
-  Scope scope;
-  const DropoutKey* key = nullptr;           // null: nothing is dropped
-  Saved<T>* saved = nullptr;                 // null: buffers hold only the steps of one chunk
-  const LayerBuffers<T>* layers = nullptr;  // null: those of `saved`, or its own
-};
-
-// False when stopped.
-template <class T>
-bool forward_pass(const ForwardJob<T>& job, int threads, Interrupt::Check check);
-
-// Begins with dhn and dcn at the batch's last step, elsewhere with the dh0 and dc0 that the segment behind has left.
-// d_layers: the gradients of the layers' inputs where they lie elsewhere, or null. Adds to `out`, which is cleared at
-// the batch's last step.
-template <class T>
-bool backward_pass(const Saved<T>& saved, const std::vector<Weights<const T>>& weights,
-                   const SequenceGradients<T>& gradients, const LayerBuffers<T>* d_layers, WeightGradients<T>& out,
-                   int threads, Interrupt::Check check);
 
 }  // namespace pyrnn

@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Activations, softmax, cross entropy, dropout and embeddings: check every array again, release the GIL,
-// call the core once.
-#include <cmath>
+// Activations, softmax, cross entropy and dropout: check every array again, release the GIL, call the core once.
 #include <map>
 #include <numeric>
 
 #include "bindings/runtime/arguments.h"
 #include "bindings/runtime/interrupt.h"
-#include "core/operations/elementwise.h"
-#include "core/recurrent/split.h"
+#include "core/operations/activations.h"
+#include "core/operations/dropout.h"
 
 namespace pyrnn::bindings {
-
-void register_optimizers(py::module_& m);
-void register_layers(py::module_& m);
-void register_structured(py::module_& m);
 
 namespace {
 
@@ -96,19 +90,6 @@ py::array run_dropout(py::handle x_in, double p, std::uint64_t seed, std::uint64
   });
 }
 
-// A copy, so that nothing written to the array afterwards can point outside.
-std::vector<std::int64_t> checked_indices(const py::array& array, const char* name, Range range) {
-  const std::int64_t* values = data<std::int64_t>(array);
-  std::vector<std::int64_t> checked(values, values + array.shape(0));
-  for (std::size_t n = 0; n < checked.size(); ++n) {
-    if (checked[n] < range.begin || checked[n] >= range.end) {
-      throw py::index_error(std::string(name) + ": " + std::to_string(checked[n]) + " at index " + std::to_string(n) +
-                            ", expected " + std::to_string(range.begin) + " to " + std::to_string(range.end - 1));
-    }
-  }
-  return checked;
-}
-
 py::tuple run_cross_entropy(py::handle logits_in, py::handle targets_in, py::handle scale_in, py::handle spread_in,
                             int threads) {
   checked_threads(threads);
@@ -137,35 +118,9 @@ py::tuple run_cross_entropy(py::handle logits_in, py::handle targets_in, py::han
   });
 }
 
-py::array run_embedding_forward(py::handle weight_in, py::handle ids_in, int threads) {
-  checked_threads(threads);
-  return with_type_of(weight_in, "weight", [&](auto type) -> py::array {
-    using T = decltype(type);
-    const py::array weight = require_array<T>(weight_in, "weight", 2),
-                    ids = require_array<std::int64_t>(ids_in, "ids", 1);
-    const auto checked = checked_indices(ids, "ids", {0, weight.shape(0)});
-    NewArray<T> rows({ids.shape(0), weight.shape(1)});
-    const EmbeddingIds of{.count = ids.shape(0), .columns = weight.shape(1), .ids = checked.data()};
-    without_gil([&, from = data<T>(weight), to = rows.data()] { embedding_forward(of, from, to, threads); });
-    return rows.array;
-  });
-}
-
-void run_embedding_backward(py::handle grad_in, py::handle ids_in, py::handle dy_in) {
-  with_type_of(grad_in, "grad", [&](auto type) {
-    using T = decltype(type);
-    const py::array grad = require_array<T>(grad_in, "grad", 2), ids = require_array<std::int64_t>(ids_in, "ids", 1);
-    T* to = writeable_data<T>(grad, "grad");
-    const auto checked = checked_indices(ids, "ids", {0, grad.shape(0)});
-    const py::array dy = require_array<T>(dy_in, "dy", {ids.shape(0), grad.shape(1)}, "(N, embedding size)");
-    const EmbeddingIds of{.count = ids.shape(0), .columns = grad.shape(1), .ids = checked.data()};
-    without_gil([&, from = data<T>(dy)] { embedding_backward(of, from, to); });
-  });
-}
-
 }  // namespace
 
-void register_elementwise(py::module_& m) {
+void register_activations(py::module_& m) {
   m.def("activation_forward", &run_activation_forward, py::arg("name"), py::arg("x"), py::arg("threads"));
   m.def("activation_backward", &run_activation_backward, py::arg("name"), py::arg("y"), py::arg("dy"),
         py::arg("threads"));
@@ -175,11 +130,6 @@ void register_elementwise(py::module_& m) {
         py::arg("threads"));
   m.def("cross_entropy", &run_cross_entropy, py::arg("logits"), py::arg("targets"), py::arg("scale"), py::arg("spread"),
         py::arg("threads"));
-  m.def("embedding_forward", &run_embedding_forward, py::arg("weight"), py::arg("ids"), py::arg("threads"));
-  m.def("embedding_backward", &run_embedding_backward, py::arg("grad"), py::arg("ids"), py::arg("dy"));
-  register_layers(m);
-  register_structured(m);
-  register_optimizers(m);
 }
 
 }  // namespace pyrnn::bindings

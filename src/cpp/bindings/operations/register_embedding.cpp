@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Embeddings: check every array again, release the GIL, call the core once.
+#include "bindings/runtime/arguments.h"
+#include "bindings/runtime/interrupt.h"
+#include "core/operations/embedding.h"
+
+namespace pyrnn::bindings {
+namespace {
+
+py::array run_embedding_forward(py::handle weight_in, py::handle ids_in, int threads) {
+  checked_threads(threads);
+  return with_type_of(weight_in, "weight", [&](auto type) -> py::array {
+    using T = decltype(type);
+    const py::array weight = require_array<T>(weight_in, "weight", 2),
+                    ids = require_array<std::int64_t>(ids_in, "ids", 1);
+    const auto checked = checked_indices(ids, "ids", {0, weight.shape(0)});
+    NewArray<T> rows({ids.shape(0), weight.shape(1)});
+    const EmbeddingIds of{.count = ids.shape(0), .columns = weight.shape(1), .ids = checked.data()};
+    without_gil([&, from = data<T>(weight), to = rows.data()] { embedding_forward(of, from, to, threads); });
+    return rows.array;
+  });
+}
+
+void run_embedding_backward(py::handle grad_in, py::handle ids_in, py::handle dy_in) {
+  with_type_of(grad_in, "grad", [&](auto type) {
+    using T = decltype(type);
+    const py::array grad = require_array<T>(grad_in, "grad", 2), ids = require_array<std::int64_t>(ids_in, "ids", 1);
+    T* to = writeable_data<T>(grad, "grad");
+    const auto checked = checked_indices(ids, "ids", {0, grad.shape(0)});
+    const py::array dy = require_array<T>(dy_in, "dy", {ids.shape(0), grad.shape(1)}, "(N, embedding size)");
+    const EmbeddingIds of{.count = ids.shape(0), .columns = grad.shape(1), .ids = checked.data()};
+    without_gil([&, from = data<T>(dy)] { embedding_backward(of, from, to); });
+  });
+}
+
+}  // namespace
+
+void register_embedding(py::module_& m) {
+  m.def("embedding_forward", &run_embedding_forward, py::arg("weight"), py::arg("ids"), py::arg("threads"));
+  m.def("embedding_backward", &run_embedding_backward, py::arg("grad"), py::arg("ids"), py::arg("dy"));
+}
+
+}  // namespace pyrnn::bindings

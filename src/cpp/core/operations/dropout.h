@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Dropout of whole arrays, and the masks that other drivers draw.
+#pragma once
+
+#include "kernels/kernels.h"
+
+namespace pyrnn {
+
+// What a unit's fate depends on, besides where it is.
+struct DropoutDraw {
+  double p;
+  std::uint64_t seed, draw, layer;
+};
+
+// The kernel's arguments that are the same for all rows; row, time, units, x and y are the caller's to set.
+template <class T>
+kernels::DropoutRow<T> dropout_row_of(const DropoutDraw& draw);
+
+// y = x * mask / (1 - p) for x [T][B][F]
+template <class T>
+struct DropoutArray {
+  Index steps, rows, units;
+  const T* x;
+  T* y;
+};
+template <class T>
+void dropout(const DropoutDraw& draw, const DropoutArray<T>& whole, int threads);
+
+}  // namespace pyrnn

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// Training of a stack of recurrent layers: the forward pass, its tape, and back-propagation through time.
+//
+// Everything that the caller passes is checked before (bindings/). These functions may throw std::bad_alloc, before a
+// pass begins and so between two segments of a long sequence, never in a parallel region: then outputs are garbage and
+// a tape is as it was. A call that Interrupt::Check stops returns false; what it has written does not count.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/recurrent/batch.h"
+#include "core/recurrent/sequences.h"
+#include "core/recurrent/shape.h"
+#include "core/recurrent/weight_gradients.h"
+#include "core/runtime/interrupt.h"
+
+namespace pyrnn {
+
+// The options of a forward pass of training.
+struct Training {
+  DropoutKey key;
+  Index recompute_every;
+  int threads;
+};
+
+template <class T>
+struct Saved;  // core/recurrent/saved.h
+template <class T>
+struct Checkpoints;  // core/recurrent/checkpoints.h
+
+// What the forward pass of training leaves for the backward pass. x is referenced, not copied.
+template <class T>
+struct Tape {
+  Tape(const StackShape& shape, std::shared_ptr<const PackedWeights<T>> weights, const Batch& batch,
+       const Sequences<T>& sequences, DropoutKey key);
+  ~Tape();
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
+  const StackShape shape;
+  const std::shared_ptr<const PackedWeights<T>> weights;
+  const Batch batch;
+  const SequenceInput<T> input;
+  const DropoutKey key;
+  std::unique_ptr<Saved<T>> saved;              // all activations,
+  std::unique_ptr<Checkpoints<T>> checkpoints;  // or the states from which they are computed again
+};
+
+// Training. recompute_every: of how many steps the states are kept, rounded up to whole chunks (core/dims.h), so that
+// no bit depends on it; 0: all activations are kept. Null when stopped.
+template <class T>
+std::unique_ptr<Tape<T>> forward_train(const StackShape& shape, std::shared_ptr<const PackedWeights<T>> weights,
+                                       const Batch& batch, const Sequences<T>& sequences, const Training& training,
+                                       Interrupt::Check check);
+
+// Works on the tape in place: it is spent, whether the call ends or is stopped (then null). Not so after
+// std::bad_alloc, which is thrown before all activations are touched, and of segments only copies are.
+template <class T>
+std::unique_ptr<WeightGradients<T>> backward(const Tape<T>& tape, const std::vector<Weights<const T>>& weights,
+                                             const SequenceGradients<T>& gradients, int threads,
+                                             Interrupt::Check check);
+
+}  // namespace pyrnn
