@@ -111,13 +111,13 @@ class Module(Summarised):
         """ValueError for ids out of range, of a module that takes some."""
 
     def step_part(self, batch_size: int) -> Any:
-        """What a stream of a Sequential runs for this module: a stream, a copy that works on each
-        step by itself, or None where a step passes as it is."""
+        """What a stream of a Sequential runs for this module, with `step`, `run` and `states` as a
+        Stream has them; None where a step passes as it is."""
         if self.stateful or self.time_aware:
             raise TypeError(
                 f"Sequential: {type(self).__name__} needs whole sequences: it has no stream"
             )
-        return copy.deepcopy(self)
+        return StepByStep(copy.deepcopy(self))
 
     def parameters(self) -> list[Parameter]:
         """All parameters, those of the parts included, each once."""
@@ -228,6 +228,15 @@ class Module(Summarised):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
+
+
+class StepByStep:
+    """In a stream of a Sequential, a module that works on each step by itself."""
+
+    states: tuple[Any, ...] = ()
+
+    def __init__(self, module: Module) -> None:
+        self.step = self.run = module
 
 
 class Pullback:
