@@ -24,7 +24,7 @@ WINGS = {
     "layers": {"_core", "_base", "init"},
     "seq2seq": {"_core", "_base", "init", "data", "layers"},
     "_files": {"_base"},
-    "training": {"_core", "_base", "data", "losses", "optim", "_files"},
+    "training": {"_core", "_base", "data", "losses", "optim"},
     "estimators": {"_base", "data", "layers", "losses", "optim", "training"},
 }
 
