@@ -97,9 +97,14 @@ class AttentionDecoder(Module):
         self.batch_first, self.dtype = self.bottom.batch_first, self.bottom.dtype
         self.state_names = self.bottom.state_names
         self.attention = Attention(
-            self.hidden_size, self.memory_size, score=score, attention_size=attention_size,
-            scale=scale, seed=seeds[1], **options,
-        )  # fmt: skip
+            self.hidden_size,
+            self.memory_size,
+            score=score,
+            attention_size=attention_size,
+            scale=scale,
+            seed=seeds[1],
+            **options,
+        )
         self.drop = Dropout(dropout, batch_first=batch_first, seed=seeds[2])
         self.dropout = self.drop.p
         self.above: Recurrent[Any] | None = None
@@ -181,9 +186,15 @@ class AttentionDecoder(Module):
             weights, query = self.bottom.weights(), self.attention.query
             w_query = None if query is None else query.weight.data
             dx, dh0, dc0, dqueries, dkeys, dvalues, dv, gradients = self._stack.attend_backward(
-                saved, [p.data for p in weights], w_query, dh, dcontexts,
-                *layers(*ends, 0, 1), need_dx, num_threads(),
-            )  # fmt: skip
+                saved,
+                [p.data for p in weights],
+                w_query,
+                dh,
+                dcontexts,
+                *layers(*ends, 0, 1),
+                need_dx,
+                num_threads(),
+            )
             additions += [partial(gradients.add_into, [p.grad for p in weights])]
             before = states_before(h, layers(inputs.h0, None, 0, 1)[0], int(self.batch_first))
             additions += self.attention.query_additions(before, dqueries, dv)

@@ -123,10 +123,15 @@ class Encoder(Module):
         self.source = Embedding(sizes.vocabulary, sizes.embedding, dtype=dtype, seed=seeds[0])
         self.drop = Dropout(sizes.dropout, batch_first=batch_first, seed=seeds[1])
         self.layers: Recurrent[Any] = layer(
-            sizes.embedding, H, num_layers=L, bidirectional=sizes.bidirectional,
-            dropout=sizes.dropout if L > 1 else 0.0, batch_first=batch_first, dtype=dtype,
+            sizes.embedding,
+            H,
+            num_layers=L,
+            bidirectional=sizes.bidirectional,
+            dropout=sizes.dropout if L > 1 else 0.0,
+            batch_first=batch_first,
+            dtype=dtype,
             seed=seeds[2],
-        )  # fmt: skip
+        )
         if sizes.bidirectional:
             self.bridge = Bridge(D * H, H, **bridge)
 
