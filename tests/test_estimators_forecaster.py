@@ -64,7 +64,7 @@ def test_scales_are_of_each_series(scale):
 def test_robust_scales_bear_outliers():
     y = wave(300)
     y[[30, 150]] = 1e6
-    spread = {s: forecaster(scale=s, epochs=1).fit(y)._scales[0].scale[0] for s in SCALES}
+    spread = {s: forecaster(scale=s, epochs=1).fit(y)._fitted.scales.y[0].scale[0] for s in SCALES}
     assert spread["robust"] < 2 and spread["standard"] > 1e4
 
 
