@@ -13,9 +13,8 @@ from .._base.module import Module
 from .._base.runtime import num_threads, threads
 from ..layers._dropout import Dropout
 from ..layers._embedding import Embedding
-from ..layers._last_step import LastStep
 from ..layers._linear import Linear
-from ..layers._pooling import MaxPool, MeanPool
+from ..layers._over_time import LastStep, MaxPool, MeanPool
 from ..layers._recurrent import cells
 from ..layers._sequential import Sequential
 from ..losses import MAE, MSE, Huber, Loss
