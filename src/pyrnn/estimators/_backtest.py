@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._base.checks import Array
-from ._forecasting import Fitted, actual
+from ._fitted import Fitted, actual
 from ._series import Form, Series
 
 Learn = Callable[[list[Series]], Fitted]

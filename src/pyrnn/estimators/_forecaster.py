@@ -12,7 +12,7 @@ from ..layers._sequential import Sequential
 from ..training._history import History
 from ._backtest import Backtest, rolling
 from ._estimator import Estimator
-from ._forecasting import Fitted, learn
+from ._fitted import Fitted, learn
 from ._series import Form, Series, form_of, read_covariates, read_series
 
 
