@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import pyrnn
+from cases import LAYERS
 from cell_options import SINGLE, TAKEN, all_of
 from compare import assert_same_bits
 
@@ -169,4 +170,9 @@ def test_the_core_checks_again():
 
 
 def test_every_cell_has_options():
-    assert set(TAKEN) == set(pyrnn.layers._options.GATES)
+    from pyrnn.layers._recurrent import cells
+
+    assert set(TAKEN) == set(LAYERS)
+    assert {cls for cls, _ in LAYERS.values()} == set(cells().values())
+    for name, (cls, options) in LAYERS.items():
+        assert cls(1, 1, **options).cell == name

@@ -5,7 +5,10 @@ import re
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import pyrnn
 
 ROOT = Path(__file__).parent.parent
 CPP = ROOT / "src" / "cpp"
@@ -24,7 +27,7 @@ WINGS = {
     "layers": {"_core", "_base", "init"},
     "seq2seq": {"_core", "_base", "init", "data", "layers"},
     "_files": {"_base"},
-    "training": {"_core", "_base", "data", "losses", "optim", "_files"},
+    "training": {"_core", "_base", "data", "losses", "optim"},
     "estimators": {"_base", "data", "layers", "losses", "optim", "training"},
 }
 
@@ -172,6 +175,103 @@ def circles(graph):
         for name in ends:
             del graph[name]
     return graph
+
+
+def part_names():
+    """The names of pyrnn's Modules and of their streams."""
+    found, rest = {"Stream", "SequentialStream"}, [pyrnn.Module]
+    while rest:
+        below = rest.pop().__subclasses__()
+        found |= {cls.__name__ for cls in below if cls.__module__.split(".")[0] == "pyrnn"}
+        rest += below
+    return found
+
+
+def names_in(node):
+    """The plain names and the strings in an expression."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name):
+            yield part.id
+        elif isinstance(part, ast.Constant) and isinstance(part.value, str):
+            yield part.value
+
+
+@pytest.mark.parametrize("path", PYTHON_FILES, ids=python_name)
+def test_a_class_describes_itself(path):
+    """No file but its own lists classes of Modules, asks for one, or compares a cell's name."""
+    tree, parts = ast.parse(path.read_text()), part_names()
+    parts -= {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    cells = {"rnn_tanh", "rnn_relu", "lstm", "gru", "gru_reset_before", "rnn"}
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            assert not parts & set(names_in(node.value)), ast.unparse(node)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "issubclass"):
+            assert not parts & set(names_in(node.args[1])), ast.unparse(node)
+        elif isinstance(node, ast.Compare):
+            assert not cells & set(names_in(node)), ast.unparse(node)
+
+
+def test_the_rule_finds_what_it_forbids(tmp_path):
+    """On the lines that the rule replaced."""
+    for line in (
+        'LAYERS = {"lstm": LSTM, "gru": GRU}',
+        "WHOLE: tuple[type, ...] = (Seq2Seq, Attention)",
+        "is_stream = isinstance(part, Stream | SequentialStream)",
+        'has_c = sizes.cell == "lstm"',
+        "def f(x):\n    return issubclass(x, (int, GRU))",
+    ):
+        (tmp_path / "lines.py").write_text(line)
+        with pytest.raises(AssertionError):
+            test_a_class_describes_itself(tmp_path / "lines.py")
+
+
+def test_a_cell_is_one_class(monkeypatch, tmp_path):
+    """Files, decoders, sequence models and estimators find a class that enters itself."""
+    from pyrnn._base.module import STORABLE, storable
+    from pyrnn.layers._recurrent import Recurrent
+
+    monkeypatch.setitem(STORABLE, "Rectified", Recurrent)  # is taken out again after the test
+
+    @storable
+    class Rectified(Recurrent):
+        cell = "rnn_relu"
+        gates = 1
+
+        def __init__(
+            self,
+            input_size,
+            hidden_size,
+            *,
+            num_layers=1,
+            bias=True,
+            batch_first=False,
+            dropout=0.0,
+            bidirectional=False,
+            merge="concat",
+            zoneout=0.0,
+            recurrent_dropout=0.0,
+            recompute_every=None,
+            dtype=np.float32,
+            seed=None,
+        ):
+            super().__init__(locals())
+
+    path = tmp_path / "model.safetensors"
+    for model in (
+        Rectified(3, 4, num_layers=2, seed=0),
+        pyrnn.AttentionDecoder(3, 4, 5, cell="rnn_relu", num_layers=2, seed=0),
+        pyrnn.Seq2Seq(9, 9, 3, 4, cell="rnn_relu", seed=0),
+        pyrnn.Seq2Seq(9, 9, 3, 4, cell="rnn_relu", attention=None, seed=0),
+    ):
+        model.save(path)
+        assert repr(pyrnn.load(path)) == repr(model)
+        assert any(isinstance(part, Rectified) for part in model.modules())
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    from pyrnn.estimators import SequenceClassifier
+
+    model = SequenceClassifier(cell="rectified", epochs=1).fit(np.ones((4, 3)), [0, 1] * 2)
+    assert isinstance(model.network_[0], Rectified)
 
 
 def top_level_imports(path):

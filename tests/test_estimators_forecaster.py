@@ -64,7 +64,7 @@ def test_scales_are_of_each_series(scale):
 def test_robust_scales_bear_outliers():
     y = wave(300)
     y[[30, 150]] = 1e6
-    spread = {s: forecaster(scale=s, epochs=1).fit(y)._scales[0].scale[0] for s in SCALES}
+    spread = {s: forecaster(scale=s, epochs=1).fit(y)._fitted.scales.y[0].scale[0] for s in SCALES}
     assert spread["robust"] < 2 and spread["standard"] > 1e4
 
 
@@ -110,9 +110,8 @@ def test_quantiles():
     assert ((quantiles[:, 0] < model.predict()) & (model.predict() < quantiles[:, 1])).all()
     y = autoregression(2000, seed=1)
     origins = np.arange(20, 1990)
-    ahead = model.ahead(
-        0, model.scaled(0, model._read(y, None, None, like_fit=True)[0][0]), origins, 4
-    )
+    ((series,), _), fitted = model._read(y, None, None, like_fit=True), model._fitted
+    ahead = fitted.ahead(0, fitted.scaled(0, series), origins, 4)
     came = y[origins[:, None] + np.arange(4)]
     assert (np.diff(ahead, axis=-1) >= 0).all()
     for level, k in ((0.1, 0), (0.5, 1), (0.9, 2)):

@@ -8,7 +8,7 @@ Numbers are drawn in float64 and rounded, so float32 and float64 parameters get 
 """
 
 import math
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,7 +96,9 @@ def forget_gate_bias(lstm: Module, value: float = 1.0) -> None:
     Jozefowicz et al. 2015. TypeError if the module is no LSTM, ValueError if it has no bias or
     coupled gates, which have no forget gate of their own.
     """
-    if getattr(lstm, "cell", None) != "lstm":
+    layer: Any = lstm
+    gate = getattr(layer, "forget_gate", None)  # its place among the gates
+    if gate is None:
         raise TypeError(f"init.forget_gate_bias: got {type(lstm).__name__}, expected an LSTM")
     if getattr(lstm, "coupled_gates", False):
         raise ValueError("init.forget_gate_bias: this LSTM has coupled_gates=True, no forget gate")
@@ -105,8 +107,8 @@ def forget_gate_bias(lstm: Module, value: float = 1.0) -> None:
     if not biases:
         raise ValueError("init.forget_gate_bias: this LSTM was made with bias=False")
     for name, parameter in biases:
-        H = parameter.size // 4
-        parameter[H : 2 * H] = value if name.startswith("bias_ih") else 0.0
+        H = layer.hidden_size
+        parameter[gate * H : (gate + 1) * H] = value if name.startswith("bias_ih") else 0.0
 
 
 def _matrix_shape(function: str, parameter: Parameter) -> tuple[int, int]:

@@ -1,5 +1,9 @@
-"""The inputs of a recurrent layer: checked, and brought into the one form that the core takes."""
+"""The inputs and states of recurrent layers, checked, in the one form that the core takes.
 
+A state is h (L, B, H), or (h, c) of layers that have c.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -65,7 +69,7 @@ class Inputs:
         """A state as the caller sees it: h, or (h, c)."""
         if self.unbatched:
             h, c = h[:, 0], None if c is None else c[:, 0]
-        return h if c is None else (h, c)
+        return as_state(h, c)
 
 
 def read_inputs(layer: Sizes, x: Any, state: Any, lengths: Any, mask: Any) -> Inputs:
@@ -151,3 +155,26 @@ def _read_state_array(layer: Sizes, name: str, value: Any, batch: int, unbatched
     shape = (rows, batch, width)
     check_shape(owner, name, array, shape, f"(num_layers*num_directions, batch, {meaning})")
     return array
+
+
+def has_c(layer: Any) -> bool:
+    """Whether the state of a recurrent layer, or class of them, is (h, c)."""
+    return "c0" in layer.state_names
+
+
+def as_state(h: Array | None, c: Array | None) -> Any:
+    """A state as a layer takes it: h, or (h, c) where there is c."""
+    return h if c is None else (h, c)
+
+
+def parts_of(state: Any) -> tuple[Array | None, Array | None]:
+    """(h, c) of a state; c is None where there is none."""
+    h, c = state if isinstance(state, tuple) else (state, None)
+    return h, c
+
+
+def map_state(change: Callable[..., Array], *states: Any) -> Any:
+    """The state of `change` of the states' h, and of their c."""
+    if isinstance(states[0], tuple):
+        return tuple(map(change, *states))
+    return change(*states)

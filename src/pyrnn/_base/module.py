@@ -1,6 +1,7 @@
 """Module, the base of every layer, and Pullback, the backward half of every vjp."""
 
 import copy
+import inspect
 import operator
 import threading
 from collections import deque
@@ -12,10 +13,9 @@ from typing import Any, ClassVar, Self, TypeVar
 import numpy as np
 
 from .checks import Array
-from .config import as_json, constructor
 from .parameter import Parameter
 from .summary import Summarised
-from .tensor_file import write_tensors
+from .tensor_file import mapping, write_tensors
 
 Additions = list[Callable[[], object]]
 
@@ -89,11 +89,16 @@ class Module(Summarised):
     def named_parameters(self) -> list[tuple[str, Parameter]]:
         """(dotted name, parameter), names as torch's; a shared parameter once."""
         named: dict[int, tuple[str, Parameter]] = {}
+        for name, parameter in self._parameter_names():
+            named.setdefault(id(parameter), (name, parameter))
+        return list(named.values())
+
+    def _parameter_names(self) -> Iterator[tuple[str, Parameter]]:
+        """(dotted name, parameter) under all its names."""
         for prefix, module in self.named_modules():
             for name, value in vars(module).items():
                 if isinstance(value, Parameter):
-                    named.setdefault(id(value), (f"{prefix}.{name}" if prefix else name, value))
-        return list(named.values())
+                    yield f"{prefix}.{name}" if prefix else name, value
 
     def forward_path(self) -> Iterator["Module"]:
         """The parts in the order in which x meets them, as far as it has its axes; self alone."""
@@ -111,13 +116,13 @@ class Module(Summarised):
         """ValueError for ids out of range, of a module that takes some."""
 
     def step_part(self, batch_size: int) -> Any:
-        """What a stream of a Sequential runs for this module: a stream, a copy that works on each
-        step by itself, or None where a step passes as it is."""
+        """What a stream of a Sequential runs for this module, with `step`, `run` and `states` as a
+        Stream has them; None where a step passes as it is."""
         if self.stateful or self.time_aware:
             raise TypeError(
                 f"Sequential: {type(self).__name__} needs whole sequences: it has no stream"
             )
-        return copy.deepcopy(self)
+        return StepByStep(copy.deepcopy(self))
 
     def parameters(self) -> list[Parameter]:
         """All parameters, those of the parts included, each once."""
@@ -175,7 +180,7 @@ class Module(Summarised):
 
         Without `seed`, whose work is done once the module is made.
         """
-        return {name: as_json(getattr(self, name)) for name in constructor(type(self))}
+        return {name: _as_json(getattr(self, name)) for name in _constructor(type(self))}
 
     def save(self, path: Any) -> None:
         """Writes weights and configuration to one safetensors file, for `pyrnn.load(path)`.
@@ -183,19 +188,11 @@ class Module(Summarised):
         Atomic: after a crash the path holds the whole old file or the whole new one.
         OSError with the path if it cannot be written; TypeError if a part is not pyrnn's own.
         """
-        names: dict[int, str] = {}  # of the parameters
-        ties: dict[str, str] = {}
-        tensors: dict[str, Array] = {}
-        for prefix, part in self.named_modules():
-            for own, parameter in vars(part).items():
-                if isinstance(parameter, Parameter):
-                    name = f"{prefix}.{own}" if prefix else own
-                    stored = names.setdefault(id(parameter), name)
-                    if stored == name:
-                        tensors[name] = np.array(parameter.data, order="C")
-                    else:
-                        ties[name] = stored
-        extra = {name: m.extra_state() for name, m in self.named_modules() if m.extra_state()}
+        named = self.named_parameters()
+        stored = {id(parameter): name for name, parameter in named}
+        ties = {n: stored[id(p)] for n, p in self._parameter_names() if stored[id(p)] != n}
+        tensors = {name: np.array(parameter.data, order="C") for name, parameter in named}
+        extra = extra_states(self)
         description = {"model": self._describe("", {}), "ties": ties, "extra_state": extra}
         write_tensors(path, tensors, description)
 
@@ -219,7 +216,7 @@ class Module(Summarised):
         return {"class": type(self).__name__, "config": self.config()}
 
     def __repr__(self) -> str:
-        defaults = constructor(type(self))
+        defaults = _constructor(type(self))
         shown = (f"{k}={v!r}" for k, v in self.config().items() if v != defaults[k])
         return f"{type(self).__name__}({', '.join(shown)})"
 
@@ -228,6 +225,15 @@ class Module(Summarised):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
+
+
+class StepByStep:
+    """In a stream of a Sequential, a module that works on each step by itself."""
+
+    states: tuple[Any, ...] = ()
+
+    def __init__(self, module: Module) -> None:
+        self.step = self.run = module
 
 
 class Pullback:
@@ -289,6 +295,20 @@ def add_arrays(parameters: Sequence[Parameter], arrays: Sequence[Array]) -> Addi
     return [partial(np.add, p.grad, a, p.grad) for p, a in zip(parameters, arrays, strict=True)]
 
 
+def extra_states(module: Module) -> dict[str, Any]:
+    """What the modules keep beside their parameters, such as dropout counters, by module name."""
+    return {name: m.extra_state() for name, m in module.named_modules() if m.extra_state()}
+
+
+def load_extra_states(module: Module, states: Mapping[str, Any]) -> None:
+    """Gives every module what it kept beside its parameters."""
+    modules = {name: m for name, m in module.named_modules() if m.extra_state()}
+    if set(states) != set(modules):
+        raise ValueError(f"extra_state is of {sorted(states)}, expected {sorted(modules)}")
+    for name, part in modules.items():
+        part.load_extra_state(mapping(states, name))
+
+
 def _walk(module: Module, prefix: str, seen: set[int]) -> Iterator[tuple[str, Module]]:
     """Depth first over a module's parts."""
     if id(module) in seen:
@@ -298,3 +318,17 @@ def _walk(module: Module, prefix: str, seen: set[int]) -> Iterator[tuple[str, Mo
     parts = [(name, value) for name, value in vars(module).items() if isinstance(value, Module)]
     for name, part in parts:
         yield from _walk(part, f"{prefix}.{name}" if prefix else name, seen)
+
+
+def _constructor(cls: Any) -> dict[str, Any]:
+    """The constructor's keywords with their defaults as JSON values, without `seed`."""
+    keywords = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    named = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    return {p.name: _as_json(p.default) for p in named if p.kind in keywords and p.name != "seed"}
+
+
+def _as_json(value: Any) -> Any:
+    """A constructor's argument as JSON holds it: dtypes by name."""
+    if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
+        return np.dtype(value).name
+    return value

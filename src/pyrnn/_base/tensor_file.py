@@ -120,3 +120,11 @@ def _parse(text: str | bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"the header holds a {type(value).__name__}, expected an object")
     return value
+
+
+def mapping(description: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """An entry that has to be a JSON object."""
+    value = description.get(name, {})
+    if not isinstance(value, dict):
+        raise ValueError(f"entry {name!r} is of type {type(value).__name__}, expected an object")
+    return value

@@ -1,12 +1,14 @@
 """Models in files: one safetensors file with the weights, and the configuration in its metadata."""
 
 import os
-from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
-from .._base.module import Module
-from .._base.tensor_file import read_tensors
-from .rebuild import Rebuild, mapping
+from .._base.checks import Array, filled_from_file
+from .._base.module import STORABLE, Module, load_extra_states
+from .._base.parameter import Parameter
+from .._base.tensor_file import mapping, read_tensors
 
 
 def load(path: Any) -> Module:
@@ -28,7 +30,7 @@ def load(path: Any) -> Module:
         rebuild = Rebuild(tensors, mapping(description, "ties"))
         module = rebuild.module(description.get("model"), "")
         rebuild.check_complete()
-        load_extra_state(module, mapping(description, "extra_state"))
+        load_extra_states(module, mapping(description, "extra_state"))
     except RecursionError:
         raise ValueError(f"{path}: its configuration is nested too deeply") from None
     except (TypeError, ValueError, LookupError) as error:
@@ -36,15 +38,89 @@ def load(path: Any) -> Module:
     return module
 
 
-def extra_state(module: Module) -> dict[str, Any]:
-    """What the modules keep beside their parameters, such as dropout counters, by module name."""
-    return {name: m.extra_state() for name, m in module.named_modules() if m.extra_state()}
+@dataclass
+class Rebuild:
+    """Makes the described modules one by one, each no larger than what is stored for it."""
+
+    tensors: dict[str, Array]
+    ties: dict[str, Any]  # name of a shared parameter -> the name it is stored under
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    modules: dict[str, Module] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)  # stored elements by module name
+    largest: int = 0  # elements of a tensor
+
+    def __post_init__(self) -> None:
+        for name, stored in self.ties.items():
+            if not isinstance(stored, str) or stored not in self.tensors or name in self.tensors:
+                raise ValueError(f"ties {name!r} to {stored!r}, expected the name of a tensor")
+        self.largest = max((tensor.size for tensor in self.tensors.values()), default=0)
+        for name, stored in ({name: name for name in self.tensors} | self.ties).items():
+            owner = name.rpartition(".")[0]
+            self.sizes[owner] = self.sizes.get(owner, 0) + self.tensors[stored].size
+
+    def module(self, tree: Any, name: str) -> Module:
+        """The module of that name, with its weights."""
+        if not isinstance(tree, dict):
+            raise ValueError(f"module {name!r} is described by {tree!r}, expected an object")
+        if "shared" in tree and tree["shared"] in self.modules:
+            return self.modules[tree["shared"]]
+        cls = STORABLE.get(str(tree.get("class")))
+        if cls is None:
+            known = ", ".join(sorted(STORABLE))
+            raise ValueError(f"module {name!r} is a {tree.get('class')!r}, expected one of {known}")
+        module = self._sequential(tree, name) if cls.made_of_parts else self._leaf(cls, tree, name)
+        self.modules[name] = module
+        return module
+
+    def check_complete(self) -> None:
+        """ValueError for what was stored and not asked for."""
+        unused = sorted((set(self.tensors) | set(self.ties)) - set(self.parameters))
+        if unused:
+            raise ValueError(f"its configuration has no place for {', '.join(unused[:5])}")
+
+    def _sequential(self, tree: dict[str, Any], name: str) -> Module:
+        """A Sequential of described parts."""
+        parts = tree.get("parts")
+        if not isinstance(parts, list):
+            raise ValueError(f"module {name!r} has parts {parts!r}, expected a list")
+        cls: Any = STORABLE[str(tree["class"])]
+        sequential: Module = cls(
+            *(self.module(part, join(name, str(i))) for i, part in enumerate(parts))
+        )
+        return sequential
+
+    def _leaf(self, cls: type[Module], tree: dict[str, Any], name: str) -> Module:
+        """A module that its configuration describes; its weights come from the stored tensors."""
+        with filled_from_file(self._stored_below(name), self.largest):
+            module = cls(**mapping(tree, "config"))
+        for own, parameter in module.named_parameters():
+            full = join(name, own)
+            tied = full in self.ties
+            stored = self.parameters.get(self.ties[full]) if tied else self.tensors.get(full)
+            if stored is None:
+                raise ValueError(f"tensor {full!r} is missing")
+            if stored.shape != parameter.shape or stored.dtype != parameter.dtype:
+                raise ValueError(
+                    f"{full!r} is stored as {stored.dtype} of shape {stored.shape}, its "
+                    f"configuration says {parameter.dtype} of shape {parameter.shape}"
+                )
+            if isinstance(stored, Parameter):
+                *parts, last = own.split(".")
+                setattr(reduce(getattr, parts, module), last, stored)
+                self.parameters[full] = stored
+            else:
+                parameter.fill(stored)
+                self.parameters[full] = parameter
+        return module
+
+    def _stored_below(self, name: str) -> int:
+        """The elements that are stored for a module and its parts."""
+        below = (
+            owner for owner in self.sizes if f"{owner}.".startswith(f"{name}." if name else "")
+        )
+        return sum(self.sizes[owner] for owner in below)
 
 
-def load_extra_state(module: Module, states: Mapping[str, Any]) -> None:
-    """Gives every module what it kept beside its parameters."""
-    modules = {name: m for name, m in module.named_modules() if m.extra_state()}
-    if set(states) != set(modules):
-        raise ValueError(f"extra_state is of {sorted(states)}, expected {sorted(modules)}")
-    for name, part in modules.items():
-        part.load_extra_state(mapping(states, name))
+def join(prefix: str, name: str) -> str:
+    """A dotted name."""
+    return f"{prefix}.{name}" if prefix else name

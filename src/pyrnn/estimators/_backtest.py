@@ -1,14 +1,16 @@
 """Backtest: what forecasts from many origins would have been worth."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 
 from .._base.checks import Array
-from ._forecasting import Forecasting, actual
+from ._fitted import Fitted, actual
 from ._series import Form, Series
+
+Learn = Callable[[list[Series]], Fitted]
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def by_step(arrays: list[Array]) -> Array:
 
 
 def rolling(
-    forecaster: Forecasting,
+    fitted: Fitted,
     many: list[Series],
     form: Form,
     *,
@@ -70,14 +72,15 @@ def rolling(
     start: int,
     stride: int,
     season: int,
-    refit: bool,
+    refit: Learn | None,
     level: float | None,
 ) -> Backtest:
-    """The backtest of a fitted forecaster on series that have been read."""
-    owner = type(forecaster).__name__
+    """The backtest of a fitted forecaster on series that have been read, or with `refit` of one
+    that learns anew at each origin."""
+    owner = fitted.owner
     ends = [len(series) for series in many]
     ends = [min(ends)] * len(ends) if refit else ends  # all are refitted together
-    reach = max(horizon, forecaster.cutter_.steps)
+    reach = max(horizon, fitted.cutter.steps)
     origins = [np.arange(start, end - reach + 1, stride) for end in ends]
     for i, (series, some) in enumerate(zip(many, origins, strict=True)):
         if len(some) == 0 or start <= season:
@@ -85,8 +88,10 @@ def rolling(
                 f"{owner}: {form.name('y', i)} has {len(series)} steps, expected at least "
                 f"{start + reach} = start + horizon, and start > {season} = season"
             )
-    forecasts_of = _refitted if refit else _forecasts
-    forecasts, reaches = forecasts_of(forecaster, many, form, origins, horizon, level)
+    if refit:
+        forecasts, reaches = _refitted(refit, many, origins[0], horizon, level)
+    else:
+        forecasts, reaches = _forecasts(fitted, many, origins, horizon, level)
     came = [actual(series, some, horizon) for series, some in zip(many, origins, strict=True)]
     errors = [ahead - real for ahead, real in zip(forecasts, came, strict=True)]
     inside = [np.abs(error) <= far for error, far in zip(errors, reaches, strict=True)]
@@ -100,9 +105,8 @@ def rolling(
 
 
 def _forecasts(
-    forecaster: Forecasting,
+    fitted: Fitted,
     many: list[Series],
-    form: Form,
     origins: list[Array],
     horizon: int,
     level: float | None,
@@ -110,28 +114,26 @@ def _forecasts(
     """Forecasts (N, horizon, D) of each series, and how far the intervals reach, likewise."""
     forecasts, reaches = [], []
     for i, (series, some) in enumerate(zip(many, origins, strict=True)):
-        ahead = forecaster.ahead(i, forecaster.scaled(i, series), some, horizon)
-        forecasts.append(forecaster.middle_of(ahead))
-        far = 0.0 if level is None else forecaster.reach(i, level, horizon)
+        ahead = fitted.ahead(i, fitted.scaled(i, series), some, horizon)
+        forecasts.append(fitted.middle_of(ahead))
+        far = 0.0 if level is None else fitted.reach(i, level, horizon)
         reaches.append(np.broadcast_to(far, forecasts[-1].shape))
     return forecasts, reaches
 
 
 def _refitted(
-    forecaster: Forecasting,
+    learn: Learn,
     many: list[Series],
-    form: Form,
-    origins: list[Array],
+    origins: Array,
     horizon: int,
     level: float | None,
 ) -> tuple[list[Array], list[Array]]:
-    """The same by a forecaster that learns anew at each origin."""
+    """The same, learnt anew at each origin of all series."""
     results = []
-    for origin in origins[0]:
-        fresh = clone(forecaster).set_params(**forecaster.fit_params_)
-        fresh.learn([series.rows(0, origin) for series in many], form, forecaster.seed_)
+    for origin in origins:
+        fresh = learn([series.rows(0, origin) for series in many])
         one = [np.array([origin])] * len(many)
-        results.append(_forecasts(fresh, many, form, one, horizon, level))
+        results.append(_forecasts(fresh, many, one, horizon, level))
     forecasts, reaches = zip(*results, strict=True)
     return (
         [np.concatenate(parts) for parts in zip(*forecasts, strict=True)],

@@ -1,20 +1,23 @@
 """Forecaster: time series some steps ahead, with intervals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from .._base.checks import Array, check_flag, check_size
+from ..layers._sequential import Sequential
+from ..training._history import History
 from ._backtest import Backtest, rolling
-from ._forecasting import Forecasting
-from ._network import train
-from ._series import Series, read_covariates
+from ._estimator import Estimator
+from ._fitted import Fitted, learn
+from ._series import Form, Series, form_of, read_covariates, read_series
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Forecaster(Forecasting):
+class Forecaster(Estimator):
     """A recurrent network that forecasts time series, one or many together.
 
     y is a series (T,), or (T, D) of several columns, or a list or dict of such series, of any
@@ -74,6 +77,29 @@ class Forecaster(Forecasting):
     (6, 2)
     """
 
+    horizon: int = 1
+    lookback: int | None = None
+    strategy: str = "direct"
+    quantiles: Any = None
+    calibration: float = 0.2
+    scale: str | None = "standard"
+    relative: bool = True
+    cell: str = "gru"
+    hidden_size: int = 32
+    num_layers: int = 1
+    dropout: float = 0.0
+    loss: str = "mse"
+    epochs: int = 30
+    batch_size: int = 32
+    learning_rate: float = 5e-3
+    optimizer: str = "adam"
+    clip_norm: float | None = 1.0
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    patience: int = 5
+    random_state: Any = None
+    verbose: bool = False
+
     def fit(self, y: Any, past: Any = None, future: Any = None) -> Self:
         """Learns from series and their covariates, each with as many steps as y.
 
@@ -81,7 +107,7 @@ class Forecaster(Forecasting):
         lookback + horizon; after any error the forecaster is as before.
         """
         fresh = self._begin(keep=False)
-        fresh.learn(*fresh._read(y, past, future, like_fit=False), self._seed())
+        fresh._learn(*fresh._read(y, past, future, like_fit=False), self._seed())
         return self._finish(fresh)
 
     def predict(self, horizon: int | None = None, *, past: Any = None, future: Any = None) -> Any:
@@ -91,18 +117,18 @@ class Forecaster(Forecasting):
         the known covariates of these steps, with "direct" of all fitted ones; `past`, with
         "recursive", what the past ones are thought to become.
         """
-        forecasts = self._forecasts(horizon, past, future)
-        return self._form.pack([self.middle_of(ahead) for ahead in forecasts])
+        forecasts, fitted = self._forecasts(horizon, past, future), self._fitted
+        return fitted.form.pack([fitted.middle_of(ahead) for ahead in forecasts])
 
     def predict_quantiles(
         self, horizon: int | None = None, *, past: Any = None, future: Any = None
     ) -> Any:
         """The `quantiles` of the next steps, ascending: (horizon, Q) or (horizon, D, Q)."""
-        forecasts = self._forecasts(horizon, past, future)
-        if not self._asked:
+        forecasts, fitted = self._forecasts(horizon, past, future), self._fitted
+        if not fitted.asked:
             raise ValueError(f"{self._owner}: quantiles was None in fit, expected levels")
-        wanted = np.isin(self._levels, self._asked)
-        return self._form.pack([ahead[..., wanted] for ahead in forecasts])
+        wanted = np.isin(fitted.levels, fitted.asked)
+        return fitted.form.pack([ahead[..., wanted] for ahead in forecasts])
 
     def interval(
         self,
@@ -119,11 +145,12 @@ class Forecaster(Forecasting):
         errors in the calibration reached, at the same step ahead, in units of the series' scale.
         ValueError if there are too few for the level, or for a horizon beyond the fitted one.
         """
+        forecasts, fitted = self._forecasts(horizon, past, future), self._fitted
         ends = []
-        for i, ahead in enumerate(self._forecasts(horizon, past, future)):
-            middle, far = self.middle_of(ahead), self.reach(i, level, len(ahead))
+        for i, ahead in enumerate(forecasts):
+            middle, far = fitted.middle_of(ahead), fitted.reach(i, level, len(ahead))
             ends.append(np.stack([middle - far, middle + far], axis=-1))
-        return self._form.pack(ends)
+        return fitted.form.pack(ends)
 
     def update(self, y: Any, past: Any = None, future: Any = None, *, epochs: int = 0) -> Self:
         """Goes on to the steps y that have come since, with their covariates.
@@ -133,15 +160,16 @@ class Forecaster(Forecasting):
         """
         check_is_fitted(self, "network_")
         fresh = self._begin(keep=True)
+        fitted = fresh._fitted
         check_size(self._owner, "epochs", epochs, minimum=0)
         new, _ = self._read(y, past, future, like_fit=True)
         joined = [
-            tail.followed_by(fresh.scaled(i, series))
-            for i, (tail, series) in enumerate(zip(self._tails, new, strict=True))
+            tail.followed_by(fitted.scaled(i, series))
+            for i, (tail, series) in enumerate(zip(fitted.tails, new, strict=True))
         ]
         if epochs:
             fresh._tune(joined, epochs, self._seed())
-        fresh._tails = [series.last(self.cutter_.lookback) for series in joined]
+        fitted.tails = [series.last(fitted.cutter.lookback) for series in joined]
         return self._finish(fresh)
 
     def backtest(
@@ -167,63 +195,113 @@ class Forecaster(Forecasting):
         """
         check_is_fitted(self, "network_")
         many, form = self._read(y, past, future, like_fit=True)
-        start = self.cutter_.lookback if start is None else start
+        lookback = self._fitted.cutter.lookback
+        start = lookback if start is None else start
+
+        def learn_anew(known: list[Series]) -> Fitted:
+            spec = clone(self).set_params(**self.fit_params_)
+            return learn(spec, known, form, self.seed_)
+
         return rolling(
-            self,
+            self._fitted,
             many,
             form,
             horizon=self._horizon(horizon),
-            start=check_size(self._owner, "start", start, minimum=self.cutter_.lookback),
+            start=check_size(self._owner, "start", start, minimum=lookback),
             stride=check_size(self._owner, "stride", stride),
             season=check_size(self._owner, "season", season),
-            refit=check_flag(self._owner, "refit", refit),
+            refit=learn_anew if check_flag(self._owner, "refit", refit) else None,
             level=level,
         )
 
     def _forecasts(self, horizon: int | None, past: Any, future: Any) -> list[Array]:
         """(horizon, D, levels) for each series, in its own units."""
         check_is_fitted(self, "network_")
-        h = self._horizon(horizon)
-        reach = max(h, self.cutter_.steps)
-        if past is not None and self.cutter_.direct:
+        h, fitted = self._horizon(horizon), self._fitted
+        reach = max(h, fitted.cutter.steps)
+        if past is not None and fitted.cutter.direct:
             raise ValueError(
                 f"{self._owner}: past was given, expected None: only strategy='recursive' goes "
                 "through what comes"
             )
-        count, held = len(self._tails), past is None
-        owner, form, (D, P, K) = self._owner, self._form, self._widths
+        count, held = len(fitted.tails), past is None
+        owner, form, (D, P, K) = self._owner, fitted.form, fitted.widths
         nothing = [np.zeros((reach, P))] * count
         pasts = (
             nothing if held else read_covariates(owner, "past", past, form, [h] * count, width=P)
         )
         futures = read_covariates(owner, "future", future, form, [reach] * count, width=K)
         forecasts = []
-        for i, tail in enumerate(self._tails):
-            coming = self.scaled(i, Series(np.zeros((0, D)), pasts[i], futures[i]))
+        for i, tail in enumerate(fitted.tails):
+            coming = fitted.scaled(i, Series(np.zeros((0, D)), pasts[i], futures[i]))
             known = tail.followed_by(coming)
-            forecasts.append(self.ahead(i, known, np.array([len(tail)]), h, hold_past=held)[0])
+            forecasts.append(fitted.ahead(i, known, np.array([len(tail)]), h, hold_past=held)[0])
         return forecasts
 
     def _horizon(self, horizon: int | None) -> int:
         """The number of steps to forecast."""
-        fitted = self.cutter_.horizon
+        cutter = self._fitted.cutter
+        fitted = cutter.horizon
         h = check_size(self._owner, "horizon", fitted if horizon is None else horizon)
-        if h > fitted and self.cutter_.direct:
+        if h > fitted and cutter.direct:
             raise ValueError(
                 f"{self._owner}: horizon is {h}, expected at most {fitted}, the one "
                 "fitted; strategy='recursive' goes further"
             )
         return h
 
+    def _learn(self, many: list[Series], form: Form, seed: int) -> None:
+        """Learns from series that have been read."""
+        self.seed_ = seed
+        self.fit_params_: dict[str, Any] = self.get_params(deep=False)  # set_params may follow
+        self._fitted: Fitted = learn(self, many, form, seed)
+
     def _tune(self, many: list[Series], epochs: int, seed: int) -> None:
         """Trains the network on the windows of scaled series."""
+        fitted, cutter = self._fitted, self._fitted.cutter
         for i, series in enumerate(many):
-            if len(series) < self.cutter_.least:
-                new = len(series) - self.cutter_.lookback
+            if len(series) < cutter.least:
+                new = len(series) - cutter.lookback
                 raise ValueError(
-                    f"{self._owner}: {self._form.name('y', i)} has {new} steps, expected at least "
-                    f"{self.cutter_.steps} to train on"
+                    f"{self._owner}: {fitted.form.name('y', i)} has {new} steps, expected at least "
+                    f"{cutter.steps} to train on"
                 )
-        trainer = self._trainer(seed, epochs)
-        train(self, trainer, self.cutter_.training(many), None, epochs)
-        self.history_ = trainer.history
+        fitted.train(self, cutter.training(many), None, epochs, seed)
+
+    @property
+    def network_(self) -> Sequential:
+        """The network; only of a fitted forecaster."""
+        return self._fitted.network
+
+    @property
+    def history_(self) -> History:
+        """The losses of the last training; only of a fitted forecaster."""
+        return self._fitted.history
+
+    @property
+    def _owner(self) -> str:
+        """How messages begin."""
+        return type(self).__name__
+
+    def _read(self, y: Any, past: Any, future: Any, *, like_fit: bool) -> tuple[list[Series], Form]:
+        """Series and covariates of the user; with `like_fit`, those of the fit."""
+        form = form_of(self._owner, y)
+        if not like_fit:
+            return read_series(self._owner, y, past, future, form), form
+        fitted = self._fitted.form
+        if form.kind == fitted.kind == "dict" and set(form.keys) == set(fitted.keys):
+            form = replace(form, keys=fitted.keys)  # in another order they are the same series
+        if form.flat != fitted.flat:
+            came, expected = (_axes(one) for one in (form, fitted))
+            raise ValueError(f"{self._owner}: y is of shape {came}, expected {expected} as in fit")
+        if (form.kind, form.keys) != (fitted.kind, fitted.keys):
+            raise ValueError(
+                f"{self._owner}: y has other series than in fit: {form.kind} {list(form.keys)}, "
+                f"expected {fitted.kind} {list(fitted.keys)}"
+            )
+        return read_series(self._owner, y, past, future, form, widths=self._fitted.widths), form
+
+
+def _axes(form: Form) -> str:
+    """The shape of a series, for a message."""
+    return "(steps,)" if form.flat else "(steps, columns)"

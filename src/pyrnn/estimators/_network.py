@@ -13,20 +13,15 @@ from .._base.module import Module
 from .._base.runtime import num_threads, threads
 from ..layers._dropout import Dropout
 from ..layers._embedding import Embedding
-from ..layers._gru import GRU
-from ..layers._last_step import LastStep
 from ..layers._linear import Linear
-from ..layers._lstm import LSTM
-from ..layers._pooling import MaxPool, MeanPool
-from ..layers._rnn import RNN
+from ..layers._over_time import LastStep, MaxPool, MeanPool
+from ..layers._recurrent import cells
 from ..layers._sequential import Sequential
 from ..losses import MAE, MSE, Huber, Loss
 from ..training._early_stopping import EarlyStopping
 from ..training._trainer import Trainer
 
-CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 LOSSES = {"mse": MSE, "mae": MAE, "huber": Huber}
-POOLS = {"mean": MeanPool, "max": MaxPool}
 OPTIMIZERS = {
     "adam": optim.Adam,
     "adamw": optim.AdamW,
@@ -46,7 +41,8 @@ def build_network(spec: Any, inputs: int, outputs: int, *, pooling: str | None, 
     of ids.
     """
     owner, rng = type(spec).__name__, np.random.default_rng(seed)
-    cell = CELLS[check_choice(owner, "cell", spec.cell, tuple(CELLS))]
+    kinds = {cls.__name__.lower(): cls for cls in cells().values()}
+    cell = kinds[check_choice(owner, "cell", spec.cell, tuple(kinds))]
     dropout = check_probability(owner, "dropout", spec.dropout)
     layers = check_size(owner, "num_layers", spec.num_layers)
     bidirectional = check_flag(owner, "bidirectional", getattr(spec, "bidirectional", False))
@@ -59,10 +55,10 @@ def build_network(spec: Any, inputs: int, outputs: int, *, pooling: str | None, 
     between = {"dropout": dropout} if layers > 1 else {}
     recurrent = cell(inputs, spec.hidden_size, **options, **between)
     parts.append(recurrent)
-    if pooling == "last":
-        parts.append(LastStep(bidirectional=bidirectional))
-    elif pooling is not None:
-        parts.append(POOLS[pooling]())
+    if pooling is not None:
+        last = LastStep(bidirectional=bidirectional)
+        pools: dict[str, Module] = {"last": last, "mean": MeanPool(), "max": MaxPool()}
+        parts.append(pools[pooling])
     if dropout:
         parts.append(Dropout(dropout, seed=next(seeds)))
     features = recurrent.output_size * (1 + bidirectional)

@@ -7,13 +7,13 @@ from ._activations import Tanh as Tanh
 from ._dropout import Dropout as Dropout
 from ._embedding import Embedding as Embedding
 from ._gru import GRU as GRU
-from ._last_step import LastStep as LastStep
 from ._layer_norm import LayerNorm as LayerNorm
 from ._linear import Linear as Linear
 from ._lstm import LSTM as LSTM
-from ._pooling import MaxPool as MaxPool
-from ._pooling import MeanPool as MeanPool
-from ._pooling import SumPool as SumPool
+from ._over_time import LastStep as LastStep
+from ._over_time import MaxPool as MaxPool
+from ._over_time import MeanPool as MeanPool
+from ._over_time import SumPool as SumPool
 from ._rnn import RNN as RNN
 from ._sequential import Sequential as Sequential
 from ._stream import SequentialStream as SequentialStream

@@ -6,7 +6,6 @@ import numpy as np
 
 from .._base.checks import Array, check_flag
 from .._base.module import storable
-from ._options import Options
 from ._recurrent import Recurrent
 
 
@@ -33,6 +32,9 @@ class GRU(Recurrent[Array]):
     _reverse.
     """
 
+    cell = "gru"
+    gates = 3
+
     def __init__(
         self,
         input_size: int,
@@ -58,22 +60,5 @@ class GRU(Recurrent[Array]):
                 "GRU: layer_norm is True, expected False with reset_after=False: "
                 "only the form with reset_after=True is normalised"
             )
-        super().__init__(
-            "gru" if reset_after else "gru_reset_before",
-            Options(
-                input_size=input_size,
-                hidden_size=hidden_size,
-                num_layers=num_layers,
-                bias=bias,
-                batch_first=batch_first,
-                dropout=dropout,
-                bidirectional=bidirectional,
-                merge=merge,
-                recompute_every=recompute_every,
-                zoneout=zoneout,
-                recurrent_dropout=recurrent_dropout,
-                layer_norm=layer_norm,
-                dtype=dtype,
-                seed=seed,
-            ),
-        )
+        self.cell = "gru" if reset_after else "gru_reset_before"
+        super().__init__(locals())

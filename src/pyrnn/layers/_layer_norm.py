@@ -75,9 +75,15 @@ class LayerNorm(Module):
             dy = as_floats("LayerNorm", "dy", dy, self.dtype)
             check_shape("LayerNorm", "dy", dy, x.shape, "the shape of y")
             dx, *gradients = _core.layer_norm_backward(
-                self._rows(x), _flat(self.weight), self._rows(dy), mean, scale, need_dx,
-                bool(parameters), num_threads(),
-            )  # fmt: skip
+                self._rows(x),
+                _flat(self.weight),
+                self._rows(dy),
+                mean,
+                scale,
+                need_dx,
+                bool(parameters),
+                num_threads(),
+            )
             shaped = [g.reshape(self.normalized_shape) for g in gradients if g is not None]
             additions = add_arrays(parameters, shaped[: len(parameters)])
             return (None if dx is None else dx.reshape(x.shape)), additions

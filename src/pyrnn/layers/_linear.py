@@ -68,9 +68,13 @@ class Linear(Module):
             dy = as_floats("Linear", "dy", dy, self.dtype)
             check_shape("Linear", "dy", dy, y_shape, "the shape of y")
             dx, *gradients = _core.linear_backward(
-                self._rows(x, self.in_features), self.weight.data,
-                self._rows(dy, self.out_features), need_dx, self.bias is not None, num_threads(),
-            )  # fmt: skip
+                self._rows(x, self.in_features),
+                self.weight.data,
+                self._rows(dy, self.out_features),
+                need_dx,
+                self.bias is not None,
+                num_threads(),
+            )
             additions = add_arrays(parameters, [g for g in gradients if g is not None])
             return (None if dx is None else dx.reshape(x.shape)), additions
 

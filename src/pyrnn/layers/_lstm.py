@@ -8,7 +8,6 @@ import numpy as np
 
 from .._base.checks import Array, check_flag, check_number, check_probability
 from .._base.module import storable
-from ._options import Options
 from ._recurrent import Recurrent
 
 
@@ -51,7 +50,10 @@ class LSTM(Recurrent[tuple[Array, Array]]):
     projection, then _l1 ..., each followed by its _reverse. As torch.nn.LSTM.
     """
 
+    cell = "lstm"
+    gates = 4
     state_names: ClassVar[tuple[str, ...]] = ("h0", "c0")
+    forget_gate: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -79,40 +81,18 @@ class LSTM(Recurrent[tuple[Array, Array]]):
         owner = type(self).__name__
         self.peephole = check_flag(owner, "peephole", peephole)
         self.coupled_gates = check_flag(owner, "coupled_gates", coupled_gates)
+        self.gates = 3 if self.coupled_gates else 4
         self.cell_clip = None if cell_clip is None else check_number(owner, "cell_clip", cell_clip)
         if self.cell_clip is not None and not 0 < self.cell_clip < math.inf:
             raise ValueError(
                 f"{owner}: cell_clip is {self.cell_clip}, expected a finite number > 0, or None"
             )
         self.zoneout_cell = check_probability(owner, "zoneout_cell", zoneout_cell)
-        super().__init__(
-            "lstm",
-            Options(
-                input_size=input_size,
-                hidden_size=hidden_size,
-                num_layers=num_layers,
-                bias=bias,
-                batch_first=batch_first,
-                dropout=dropout,
-                bidirectional=bidirectional,
-                merge=merge,
-                recompute_every=recompute_every,
-                zoneout=zoneout,
-                recurrent_dropout=recurrent_dropout,
-                layer_norm=layer_norm,
-                dtype=dtype,
-                seed=seed,
-                proj_size=proj_size,
-            ),
-        )
-
-    @property
-    def _gates(self) -> int:
-        return 3 if self.coupled_gates else 4
+        super().__init__(locals())
 
     def _vectors(self) -> Iterator[tuple[str, int]]:
         if self.peephole:
-            yield "weight_peephole", (self._gates - 1) * self.hidden_size
+            yield "weight_peephole", (self.gates - 1) * self.hidden_size
         yield from super()._vectors()
         if self.layer_norm:
             yield "weight_ln_c", self.hidden_size

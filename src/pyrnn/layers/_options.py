@@ -1,37 +1,14 @@
 """The options that all recurrent layers share."""
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from .._base.checks import check_choice, check_size, describe
 
-GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3, "gru_reset_before": 3}
 MERGES = ("concat", "sum", "mul", "average")
 MAX_LAYERS = 10_000
 
 Every = int | str | None
-
-
-@dataclass(frozen=True)
-class Options:
-    """The keywords that all recurrent layers take, as they came."""
-
-    input_size: Any
-    hidden_size: Any
-    num_layers: Any
-    bias: Any
-    batch_first: Any
-    dropout: Any
-    bidirectional: Any
-    merge: Any
-    recompute_every: Any
-    dtype: Any
-    seed: Any
-    zoneout: Any
-    recurrent_dropout: Any
-    layer_norm: Any = False
-    proj_size: Any = 0
 
 
 def check_every(owner: str, value: Any) -> Every:

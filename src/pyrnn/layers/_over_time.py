@@ -1,12 +1,14 @@
-"""OverTime: the base of what makes one vector of a sequence."""
+"""One vector of a sequence: OverTime, the base, LastStep and the pools."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 
+from .. import _core
 from .._base.checks import Array, as_floats, as_lengths, check_flag, check_shape
-from .._base.module import Additions, Module, Pullback
+from .._base.module import Additions, Module, Pullback, storable
+from .._base.runtime import num_threads
 
 Back = Callable[[Array], Array]  # dy (B, F) -> dx in x's layout
 
@@ -68,3 +70,118 @@ class OverTime(Module):
         ends = as_lengths(type(self).__name__, lengths, B, T) if known else np.full(B, T)
         y, back = self.take(x, ends, batch_first)
         return (y[0] if unbatched else y), back
+
+
+@storable
+class LastStep(OverTime):
+    """The final output of each direction: y (B, F) of x (T, B, F), (F,) of x (T, F).
+
+    A row's forward direction ends at its step length - 1 (T - 1 without lengths), its reverse
+    direction at step 0. With `bidirectional` the first half of the features is the forward, the
+    second the reverse direction, as RNN, LSTM and GRU lay them out; Sequential checks that this
+    fits the layer in front, whose merge has to be "concat". A row without steps gives zeros.
+    `batch_first` takes x (B, T, F).
+
+    `dx = pullback(dy)` puts dy back at those steps, zeros elsewhere. In a stream it passes each
+    step on. TypeError or ValueError for what does not fit.
+    """
+
+    def __init__(self, *, bidirectional: bool = False, batch_first: bool = False) -> None:
+        super().__init__(batch_first=batch_first)
+        self.bidirectional = check_flag("LastStep", "bidirectional", bidirectional)
+
+    def check_front(self, owner: str, layer: Any) -> None:
+        """ValueError if this does not fit the recurrent layer in front."""
+        name, both = type(layer).__name__, getattr(layer, "bidirectional", self.bidirectional)
+        if getattr(layer, "merge", "concat") != "concat":
+            raise ValueError(
+                f"{owner} cannot tell the directions of the {name} in front apart: "
+                f"merge={layer.merge!r}, expected 'concat'; its state holds both final outputs"
+            )
+        if self.bidirectional != both:
+            raise ValueError(
+                f"{owner} has bidirectional={self.bidirectional}, "
+                f"expected {both} as the {name} in front"
+            )
+
+    def step_part(self, batch_size: int) -> None:
+        """None: a step of a stream is the last one so far."""
+
+    def take(self, x: Array, ends: Array, batch_first: bool) -> tuple[Array, Back]:
+        shape, features, rows = x.shape, x.shape[2], np.flatnonzero(ends)
+        if self.bidirectional and features % 2:
+            raise ValueError(
+                f"LastStep: x has {features} features, expected an even number: two directions"
+            )
+        forward = features // 2 if self.bidirectional else features
+        last = ends[rows] - 1
+        places = [(slice(forward), last), (slice(forward, features), np.zeros_like(last))]
+        y = np.zeros((len(ends), features), x.dtype)
+        for half, steps in places:
+            y[rows, half] = _time_first(x, batch_first)[steps, rows, half]
+
+        def back(dy: Array) -> Array:
+            dx = np.zeros(shape, dy.dtype)
+            for half, steps in places:
+                _time_first(dx, batch_first)[steps, rows, half] = dy[rows, half]
+            return dx
+
+        return y, back
+
+
+@storable
+class SumPool(OverTime):
+    """y = sum over a row's steps, added in their order: (B, F) of x (T, B, F), (F,) of x (T, F).
+
+    `y = pool(x, lengths=None)`, `y, pullback = pool.vjp(x, lengths)`; `dx = pullback(dy)` is dy at
+    every real step. `batch_first` takes x (B, T, F). Steps behind `lengths` are never looked at; a
+    row without steps gives zeros. TypeError or ValueError for what does not fit.
+    """
+
+    def take(self, x: Array, ends: Array, batch_first: bool) -> tuple[Array, Back]:
+        steps = x.shape[1 if batch_first else 0]
+
+        def back(dy: Array) -> Array:
+            return _core.time_spread(dy, ends, steps, batch_first, num_threads())
+
+        return _core.time_sum(x, ends, batch_first, num_threads()), back
+
+
+@storable
+class MeanPool(SumPool):
+    """y = (sum over a row's steps) / (their number): (B, F) of x (T, B, F), (F,) of x (T, F).
+
+    As SumPool, with dx = dy / (number of steps).
+    """
+
+    def take(self, x: Array, ends: Array, batch_first: bool) -> tuple[Array, Back]:
+        counts = np.maximum(ends, 1)[:, None].astype(x.dtype)
+        y, sum_back = super().take(x, ends, batch_first)
+        return y / counts, lambda dy: sum_back(dy / counts)
+
+
+@storable
+class MaxPool(OverTime):
+    """y = the largest of a row's steps, for each feature: (B, F) of x (T, B, F), (F,) of x (T, F).
+
+    As SumPool, with dx = dy at the first step that has the largest value, else 0. NaN counts as the
+    largest.
+    """
+
+    def take(self, x: Array, ends: Array, batch_first: bool) -> tuple[Array, Back]:
+        y, steps = _core.time_max(x, ends, batch_first, num_threads())
+        time, shape, some = int(batch_first), x.shape, ends[:, None] > 0
+
+        def back(dy: Array) -> Array:
+            dx = np.zeros(shape, dy.dtype)
+            if dx.size:
+                sent = np.expand_dims(np.where(some, dy, dy.dtype.type(0)), time)
+                np.put_along_axis(dx, np.expand_dims(steps, time), sent, axis=time)
+            return dx
+
+        return y, back
+
+
+def _time_first(x: Array, batch_first: bool) -> Array:
+    """A view (T, B, F)."""
+    return x.swapaxes(0, 1) if batch_first else x

@@ -19,8 +19,8 @@ from .._base.checks import (
     generator,
 )
 from .._base.draws import Draws
-from .._base.inputs import read_gradient, read_inputs, read_state
-from .._base.module import Additions, Module, Pullback
+from .._base.inputs import has_c, read_gradient, read_inputs, read_state
+from .._base.module import STORABLE, Additions, Module, Pullback
 from .._base.packing import PackedWeights
 from .._base.parameter import Parameter
 from .._base.runtime import num_threads
@@ -44,34 +44,37 @@ class Recurrent(Module, Generic[State]):
 
         def __getattr__(self, name: str) -> Parameter: ...
 
+    cell: str  # the core's name of the equations; of a class, with the defaults of its options
+    gates: int  # how many blocks of hidden_size rows W_ih and W_hh have
     stateful: ClassVar[bool] = True
     random: ClassVar[bool] = True
     state_names: ClassVar[tuple[str, ...]] = ("h0",)
     _not_pickled: ClassVar[frozenset[str]] = Module._not_pickled | {"_stack"}
 
-    def __init__(self, cell: str, options: _options.Options) -> None:
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        """`given` has the subclass's arguments by name: its `locals()`."""
         owner = type(self).__name__
-        self.cell = cell
-        self.input_size = check_size(owner, "input_size", options.input_size, minimum=0)
-        self.hidden_size = check_size(owner, "hidden_size", options.hidden_size)
-        layers, most = options.num_layers, _options.MAX_LAYERS
+        self.input_size = check_size(owner, "input_size", given["input_size"], minimum=0)
+        self.hidden_size = check_size(owner, "hidden_size", given["hidden_size"])
+        layers, most = given["num_layers"], _options.MAX_LAYERS
         self.num_layers = check_size(owner, "num_layers", layers, maximum=most)
-        self.bias = check_flag(owner, "bias", options.bias)
-        self.batch_first = check_flag(owner, "batch_first", options.batch_first)
-        self.dropout = check_probability(owner, "dropout", options.dropout)
-        self.bidirectional = check_flag(owner, "bidirectional", options.bidirectional)
-        self.merge = _options.check_merge(owner, options.merge, self.bidirectional)
-        self.recompute_every: _options.Every = _options.check_every(owner, options.recompute_every)
-        self.zoneout = check_probability(owner, "zoneout", options.zoneout)
-        rate = options.recurrent_dropout
+        self.bias = check_flag(owner, "bias", given["bias"])
+        self.batch_first = check_flag(owner, "batch_first", given["batch_first"])
+        self.dropout = check_probability(owner, "dropout", given["dropout"])
+        self.bidirectional = check_flag(owner, "bidirectional", given["bidirectional"])
+        self.merge = _options.check_merge(owner, given["merge"], self.bidirectional)
+        self.recompute_every: _options.Every = _options.check_every(owner, given["recompute_every"])
+        self.zoneout = check_probability(owner, "zoneout", given["zoneout"])
+        rate = given["recurrent_dropout"]
         self.recurrent_dropout = check_probability(owner, "recurrent_dropout", rate)
-        self.layer_norm = check_flag(owner, "layer_norm", options.layer_norm)
-        self.dtype = check_dtype(owner, options.dtype)
-        self.proj_size = _options.check_projection(owner, options.proj_size, self.hidden_size)
+        self.layer_norm = check_flag(owner, "layer_norm", given.get("layer_norm", False))
+        self.dtype = check_dtype(owner, given["dtype"])
+        size = given.get("proj_size", 0)
+        self.proj_size = _options.check_projection(owner, size, self.hidden_size)
         if self.dropout and self.num_layers == 1:
             message = f"{owner}: dropout={self.dropout} acts between layers, and there is only one"
             warnings.warn(message, stacklevel=3)
-        self._make_parameters(generator(owner, options.seed))
+        self._make_parameters(generator(owner, given["seed"]))
 
     def _make_parameters(self, rng: "np.random.Generator") -> None:
         """Weights and biases from U(-1/sqrt(H), 1/sqrt(H)), as torch's."""
@@ -90,7 +93,7 @@ class Recurrent(Module, Generic[State]):
 
     def _shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         """(name, shape) of every parameter, in torch's order, which is the core's too."""
-        rows = self._gates * self.hidden_size
+        rows = self.gates * self.hidden_size
         for layer in range(self.num_layers):
             width = self.num_features if layer else self.input_size
             for direction in ("", "_reverse")[: self.num_directions]:
@@ -105,16 +108,11 @@ class Recurrent(Module, Generic[State]):
                 for name, size in self._vectors():
                     yield f"{name}_{suffix}", (size,)
 
-    @property
-    def _gates(self) -> int:
-        """How many blocks of hidden_size rows W_ih and W_hh have."""
-        return _options.GATES[self.cell]
-
     def _vectors(self) -> Iterator[tuple[str, int]]:
         """(name, size) of the parameters of one layer and direction that act unit by unit."""
         if self.layer_norm:
-            yield "weight_ln_ih", self._gates * self.hidden_size
-            yield "weight_ln_hh", self._gates * self.hidden_size
+            yield "weight_ln_ih", self.gates * self.hidden_size
+            yield "weight_ln_hh", self.gates * self.hidden_size
 
     def _cell_options(self) -> dict[str, Any]:
         """What the core has to know of the options of the cell."""
@@ -294,7 +292,7 @@ class Recurrent(Module, Generic[State]):
     def _check_return_cells(self, value: Any) -> bool:
         """The flag, False for layers without cells."""
         owner = type(self).__name__
-        if check_flag(owner, "return_cells", value) and self.cell != "lstm":
+        if check_flag(owner, "return_cells", value) and not has_c(self):
             raise ValueError(f"{owner}: return_cells is True, expected False: only an LSTM has c")
         return bool(value)
 
@@ -310,3 +308,9 @@ class Recurrent(Module, Generic[State]):
             return self._stack.pack([parameter.data for parameter in weights], num_threads())
 
         return self._packing.get(weights, pack)
+
+
+def cells() -> dict[str, Any]:
+    """pyrnn's recurrent layers by the name of their cell, those with the fewest gates first."""
+    found = [cls for cls in STORABLE.values() if issubclass(cls, Recurrent)]
+    return {cls.cell: cls for cls in sorted(found, key=lambda cls: cls.gates)}

@@ -6,7 +6,6 @@ import numpy as np
 
 from .._base.checks import Array, check_choice
 from .._base.module import storable
-from ._options import Options
 from ._recurrent import Recurrent
 
 NONLINEARITIES = ("tanh", "relu")
@@ -53,6 +52,9 @@ class RNN(Recurrent[Array]):
     As torch.nn.RNN.
     """
 
+    cell = "rnn_tanh"
+    gates = 1
+
     def __init__(
         self,
         input_size: int,
@@ -72,21 +74,5 @@ class RNN(Recurrent[Array]):
         seed: int | None = None,
     ) -> None:
         self.nonlinearity = check_choice("RNN", "nonlinearity", nonlinearity, NONLINEARITIES)
-        super().__init__(
-            f"rnn_{nonlinearity}",
-            Options(
-                input_size=input_size,
-                hidden_size=hidden_size,
-                num_layers=num_layers,
-                bias=bias,
-                batch_first=batch_first,
-                dropout=dropout,
-                bidirectional=bidirectional,
-                merge=merge,
-                recompute_every=recompute_every,
-                zoneout=zoneout,
-                recurrent_dropout=recurrent_dropout,
-                dtype=dtype,
-                seed=seed,
-            ),
-        )
+        self.cell = f"rnn_{nonlinearity}"
+        super().__init__(locals())

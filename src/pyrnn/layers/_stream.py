@@ -68,6 +68,15 @@ class Stream(_core.Stream):
         else:
             self._set_state(h, c)
 
+    @property
+    def states(self) -> tuple[Any, ...]:
+        """The state as the one entry that it is in a Sequential's."""
+        return (self.state,)
+
+    @states.setter
+    def states(self, states: tuple[Any, ...]) -> None:
+        (self.state,) = states
+
     def _checked_step(self, x_t: Any, out: Array | None) -> Array:
         """A step whose arrays are checked in words, and copied where the core cannot read them."""
         layer, owner = self._layer, self._owner
@@ -94,11 +103,9 @@ class SequentialStream:
         self.batch_size = batch_size
         self._batch_first = batch_first
         self._busy = threading.Lock()
-        self._streams = [p for p in parts if isinstance(p, Stream | SequentialStream)]
-        stateful = [isinstance(p, Stream | SequentialStream) for p in parts]
-        both = list(zip(parts, stateful, strict=True))
-        self._steps: list[Callable[[Any], Any]] = [p.step if s else p for p, s in both]
-        self._runs: list[Callable[[Any], Any]] = [p.run if s else p for p, s in both]
+        self._streams = [part for part in parts if part.states]
+        self._steps: list[Callable[[Any], Any]] = [part.step for part in parts]
+        self._runs: list[Callable[[Any], Any]] = [part.run for part in parts]
 
     def step(self, x_t: Any, out: Array | None = None) -> Array:
         """y (B, F) of x_t (B, I), or of integer x_t (B,) in front of an Embedding.
@@ -123,6 +130,8 @@ class SequentialStream:
     @state.setter
     def state(self, state: Any) -> None:
         self._call(self._set_states, state)
+
+    states = state  # all of its entries are a Sequential's
 
     def reset(self) -> None:
         """Every recurrent layer back to the zero state."""
@@ -165,10 +174,7 @@ class SequentialStream:
         return y.squeeze(axis) if single else y
 
     def _get_states(self) -> tuple[Any, ...]:
-        states: list[Any] = []
-        for stream in self._streams:
-            states += stream.state if isinstance(stream, SequentialStream) else [stream.state]
-        return tuple(states)
+        return tuple(state for stream in self._streams for state in stream.states)
 
     def _set_states(self, state: Any) -> None:
         count = len(self._get_states())
@@ -177,11 +183,8 @@ class SequentialStream:
             raise ValueError(f"Sequential.stream: state is {state!r}, expected a tuple of {count}")
         rest = list(rest)
         for stream in self._streams:
-            if isinstance(stream, SequentialStream):
-                n = len(stream.state)
-                stream.state, rest = tuple(rest[:n]), rest[n:]
-            else:
-                stream.state = rest.pop(0)
+            n = len(stream.states)
+            stream.states, rest = tuple(rest[:n]), rest[n:]
 
     def _with_batch(self, x: Any, steps: int, axis: int) -> tuple[Any, bool]:
         """x with its batch axis, and whether it had none; integers have no feature axis."""

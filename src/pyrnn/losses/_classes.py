@@ -68,9 +68,12 @@ class CrossEntropy(Loss):
         at_target = (weights * (scale * (1.0 - self.label_smoothing))).astype(y.dtype)
         spread = (weights * (scale * self.label_smoothing / C)).astype(y.dtype)
         return _core.cross_entropy(
-            y.reshape(-1, C), classes, at_target[classes],
-            spread if self.label_smoothing else None, num_threads(),
-        )  # fmt: skip
+            y.reshape(-1, C),
+            classes,
+            at_target[classes],
+            spread if self.label_smoothing else None,
+            num_threads(),
+        )
 
 
 class BCEWithLogits(ElementLoss):

@@ -96,9 +96,17 @@ class CTC(Loss):
         if self.reduction == "mean":
             weights /= np.maximum(counts, 1)
         losses, dy = _core.ctc_loss(
-            y, lengths, labels, counts, weights.astype(y.dtype), self.blank, self.zero_infinity,
-            need_gradient, self.batch_first, num_threads(),
-        )  # fmt: skip
+            y,
+            lengths,
+            labels,
+            counts,
+            weights.astype(y.dtype),
+            self.blank,
+            self.zero_infinity,
+            need_gradient,
+            self.batch_first,
+            num_threads(),
+        )
         with np.errstate(invalid="ignore"):
             return sum_in_order(losses * weights), dy
 

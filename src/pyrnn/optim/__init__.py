@@ -17,11 +17,11 @@ from ._on_plateau import OnPlateau as OnPlateau
 from ._optimizer import Optimizer as Optimizer
 from ._root_mean_square import Adagrad as Adagrad
 from ._root_mean_square import RMSprop as RMSprop
+from ._schedule import Cosine as Cosine
+from ._schedule import OneCycle as OneCycle
 from ._schedule import Schedule as Schedule
-from ._schedules import Cosine as Cosine
-from ._schedules import OneCycle as OneCycle
-from ._schedules import Step as Step
-from ._schedules import Warmup as Warmup
+from ._schedule import Step as Step
+from ._schedule import Warmup as Warmup
 from ._sgd import SGD as SGD
 
 _present(globals())

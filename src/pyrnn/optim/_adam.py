@@ -44,9 +44,20 @@ class Adam(Optimizer):
             added, keep = 0.0, 1.0 - options["lr"] * decay
         m_size, g_size = self.sizes(state, step, options)
         _core.adam_step(
-            array, grad, state["exp_avg"], state["exp_avg_sq"], m_size, g_size, beta1, beta2,
-            options["eps"], added, keep, step, num_threads(),
-        )  # fmt: skip
+            array,
+            grad,
+            state["exp_avg"],
+            state["exp_avg_sq"],
+            m_size,
+            g_size,
+            beta1,
+            beta2,
+            options["eps"],
+            added,
+            keep,
+            step,
+            num_threads(),
+        )
 
     def sizes(self, state: State, step: int, options: Options) -> tuple[float, float]:
         """What m and g, divided by the root, are multiplied by."""

@@ -46,9 +46,18 @@ class RMSprop(Optimizer):
     ) -> None:
         o, buffer = options, state.get("momentum_buffer")
         _core.rmsprop_step(
-            array, grad, state["square_avg"], buffer, o["lr"], o["alpha"], 1 - o["alpha"],
-            o["eps"], o["momentum"], o["weight_decay"], num_threads(),
-        )  # fmt: skip
+            array,
+            grad,
+            state["square_avg"],
+            buffer,
+            o["lr"],
+            o["alpha"],
+            1 - o["alpha"],
+            o["eps"],
+            o["momentum"],
+            o["weight_decay"],
+            num_threads(),
+        )
 
 
 class Adagrad(Optimizer):
@@ -91,6 +100,15 @@ class Adagrad(Optimizer):
         lr = options["lr"] / (1 + (step - 1) * options["lr_decay"])
         alpha = square_rate = 1.0  # RMSprop's equation with a plain sum
         _core.rmsprop_step(
-            array, grad, state["sum"], None, lr, alpha, square_rate, options["eps"], 0.0,
-            options["weight_decay"], num_threads(),
-        )  # fmt: skip
+            array,
+            grad,
+            state["sum"],
+            None,
+            lr,
+            alpha,
+            square_rate,
+            options["eps"],
+            0.0,
+            options["weight_decay"],
+            num_threads(),
+        )

@@ -1,13 +1,14 @@
-"""Schedule, the base of all schedules: learning rates over time, as factors of the optimizer's own.
+"""Schedules: learning rates over time, as factors of the optimizer's own; OnPlateau is apart.
 
 schedule = pyrnn.optim.Cosine(optimizer, steps)     # sets the learning rates of step 0
 ...; optimizer.step(model); schedule.step()         # sets those of the next
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-from .._base.checks import check_choice, check_size, describe
+from .._base.checks import check_choice, check_number, check_probability, check_size, describe
 from ._optimizer import Optimizer
 
 
@@ -79,3 +80,137 @@ class Schedule:
         hidden = ("optimizer", "base_lrs", "needs_metric")
         options = (f"{k}={v!r}" for k, v in vars(self).items() if k not in hidden)
         return f"{type(self).__name__}({', '.join(options)})"
+
+
+class Step(Schedule):
+    """gamma^(count // step_size): a fall by gamma every step_size steps (torch's StepLR).
+
+    ValueError unless step_size >= 1 and gamma is in [0, 1].
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, step_size: int, *, gamma: float = 0.1, per: str = "epoch"
+    ) -> None:
+        super().__init__(optimizer, per=per)
+        self.step_size = check_size("Step", "step_size", step_size)
+        self.gamma = check_probability("Step", "gamma", gamma)
+        self.apply()
+
+    def factor(self, count: int) -> float:
+        return self.gamma ** (count // self.step_size)
+
+
+class Cosine(Schedule):
+    """final + (1 - final) * (1 + cos(pi * count/steps)) / 2, then final.
+
+    Half a cosine from 1 to `final` in `steps` steps, without restarts (Loshchilov & Hutter 2017;
+    torch's CosineAnnealingLR, whose eta_min is final * lr). ValueError unless steps >= 1 and final
+    is in [0, 1].
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, steps: int, *, final: float = 0.0, per: str = "step"
+    ) -> None:
+        super().__init__(optimizer, per=per)
+        self.steps = check_size("Cosine", "steps", steps)
+        self.final = check_probability("Cosine", "final", final)
+        self.apply()
+
+    def factor(self, count: int) -> float:
+        return _cosine(1.0, self.final, min(count / self.steps, 1.0))
+
+
+class OneCycle(Schedule):
+    """From 1/div_factor up to 1 and down to 1/(div_factor * final_div_factor), by half cosines.
+
+    The optimizer's own lr is the peak, after pct_start of the `steps` steps, the first of which is
+    0 and the last steps - 1 (Smith & Topin 2019; torch's OneCycleLR, with max_lr = lr; momentum
+    stays as it is). ValueError unless steps >= 1, 0 <= pct_start <= 1 and the divisors are >= 1.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        steps: int,
+        *,
+        pct_start: float = 0.3,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+        per: str = "step",
+    ) -> None:
+        super().__init__(optimizer, per=per)
+        self.steps = check_size("OneCycle", "steps", steps)
+        self.pct_start = check_probability("OneCycle", "pct_start", pct_start)
+        self.div_factor = _divisor("div_factor", div_factor)
+        self.final_div_factor = _divisor("final_div_factor", final_div_factor)
+        self.apply()
+
+    def factor(self, count: int) -> float:
+        start, peak, end = 1 / self.div_factor, self.pct_start * self.steps - 1, self.steps - 1
+        if count < peak:
+            return _cosine(start, 1.0, count / peak)
+        past = (count - peak) / (end - peak) if end > peak else 1.0
+        return _cosine(1.0, start / self.final_div_factor, min(past, 1.0))
+
+
+class Warmup(Schedule):
+    """A straight line from start_factor to 1 in `steps` steps, then another schedule from its 0.
+
+    `schedule` is a Schedule, whose first factor the line ends at, or an Optimizer, whose learning
+    rates stay then (torch's LinearLR, with SequentialLR). Steps are counted as the inner
+    schedule's `per` says. ValueError unless steps >= 1 and start_factor is in [0, 1].
+    """
+
+    def __init__(
+        self, schedule: "Schedule | Optimizer", steps: int, *, start_factor: float = 1 / 3
+    ) -> None:
+        if not isinstance(schedule, Schedule | Optimizer):
+            raise TypeError(
+                f"Warmup: schedule is {describe(schedule)}, expected a Schedule or an Optimizer"
+            )
+        self.inner = schedule if isinstance(schedule, Schedule) else None
+        optimizer = schedule.optimizer if isinstance(schedule, Schedule) else schedule
+        super().__init__(optimizer, per=self.inner.per if self.inner else "step")
+        if self.inner:
+            self.base_lrs, self.needs_metric = list(self.inner.base_lrs), self.inner.needs_metric
+        self.steps = check_size("Warmup", "steps", steps)
+        self.start_factor = check_probability("Warmup", "start_factor", start_factor)
+        self.apply()
+
+    def factor(self, count: int) -> float:
+        past = max(count - self.steps, 0)
+        done = min(count / self.steps, 1.0)
+        line = self.start_factor + (1.0 - self.start_factor) * done
+        return line * (self.inner.factor(past) if self.inner else 1.0)
+
+    def step(self, metric: float | None = None) -> None:
+        if self.inner and self.count >= self.steps:
+            self.inner.step(metric)
+        super().step()
+
+    def state_dict(self) -> dict[str, Any]:
+        inner = {"inner": self.inner.state_dict()} if self.inner else {}
+        return super().state_dict() | inner
+
+    def read(self, mapping: Mapping[str, Any]) -> dict[str, Any]:
+        state = super().read(mapping)
+        return state | ({"inner": self.inner.read(mapping["inner"])} if self.inner else {})
+
+    def take(self, state: dict[str, Any]) -> None:
+        own = dict(state)
+        if self.inner:
+            self.inner.take(own.pop("inner"))
+        super().take(own)
+
+
+def _cosine(start: float, end: float, done: float) -> float:
+    """From start (done = 0) to end (done = 1) on half a cosine."""
+    return end + (start - end) * (1.0 + math.cos(math.pi * done)) / 2
+
+
+def _divisor(name: str, value: Any) -> float:
+    """A finite number >= 1."""
+    number = check_number("OneCycle", name, value)
+    if not 1 <= number < math.inf:
+        raise ValueError(f"OneCycle: {name} is {number}, expected a finite number >= 1")
+    return number

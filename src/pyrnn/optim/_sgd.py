@@ -46,6 +46,14 @@ class SGD(Optimizer):
     ) -> None:
         o, buffer = options, state.get("momentum_buffer")
         _core.sgd_step(
-            array, grad, buffer, o["lr"], o["momentum"], o["dampening"], o["nesterov"],
-            o["weight_decay"], step == 1, num_threads(),
-        )  # fmt: skip
+            array,
+            grad,
+            buffer,
+            o["lr"],
+            o["momentum"],
+            o["dampening"],
+            o["nesterov"],
+            o["weight_decay"],
+            step == 1,
+            num_threads(),
+        )

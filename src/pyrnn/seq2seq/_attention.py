@@ -192,6 +192,17 @@ class Attention(Module):
         core = _core.Memory(keys, memory, ends, v, scale, self.batch_first)
         return Attended(core, moved, self.batch_first, back)
 
+    def query_additions(self, states: Array, dqueries: Array | None, dv: Array | None) -> Additions:
+        """The gradients of W_q, one product over all states that queries came from, and of v."""
+        query, v = self.query, self.v
+        if query is None or v is None or dqueries is None or dv is None:
+            return []
+        rows = states.reshape(-1, query.in_features), dqueries.reshape(-1, query.out_features)
+        _, dw, _ = _core.linear_backward(
+            rows[0], query.weight.data, rows[1], False, False, num_threads()
+        )
+        return add_arrays([query.weight, v], [dw, dv])
+
     def _check_score(self) -> None:
         """ValueError for options that the score has no use for."""
         Q, M = self.query_size, self.memory_size

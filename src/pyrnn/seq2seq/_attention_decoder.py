@@ -12,31 +12,27 @@ from .._base.checks import (
     as_floats,
     check_choice,
     check_flag,
+    check_shape,
     check_size,
     generator,
 )
-from .._base.inputs import Inputs, read_gradient, read_inputs, read_state
+from .._base.inputs import (
+    Inputs,
+    as_state,
+    has_c,
+    map_state,
+    read_gradient,
+    read_inputs,
+    read_state,
+)
 from .._base.module import Additions, Module, Pullback, compute, storable
 from .._base.packing import PackedWeights
 from .._base.runtime import num_threads
-from .._base.state import as_state
 from ..layers._dropout import Dropout
-from ..layers._gru import GRU
-from ..layers._lstm import LSTM
 from ..layers._options import MAX_LAYERS
-from ..layers._recurrent import Recurrent
-from ..layers._rnn import RNN
+from ..layers._recurrent import Recurrent, cells
 from ._attention import Attended, Attention
-from ._decoder_steps import (
-    DecoderSteps,
-    layers,
-    query_additions,
-    stacked,
-    states_before,
-    upper_state,
-)
-
-LAYERS: dict[str, Any] = {"rnn_tanh": RNN, "lstm": LSTM, "gru": GRU}
+from ._decoder_steps import DecoderSteps
 
 
 @storable
@@ -90,26 +86,32 @@ class AttentionDecoder(Module):
         self.input_size = check_size(owner, "input_size", input_size, minimum=0)
         self.hidden_size = check_size(owner, "hidden_size", hidden_size)
         self.memory_size = check_size(owner, "memory_size", memory_size)
-        self.cell = check_choice(owner, "cell", cell, tuple(LAYERS))
+        self.cell = check_choice(owner, "cell", cell, tuple(cells()))
         self.num_layers = check_size(owner, "num_layers", num_layers, maximum=MAX_LAYERS)
         self.score, self.attention_size, self.scale = score, attention_size, scale
         seeds = [int(s) for s in generator(owner, seed).integers(2**63, size=4)]
         options: dict[str, Any] = {"batch_first": batch_first, "dtype": dtype}
         inputs = self.input_size + self.memory_size
-        self.bottom = LAYERS[cell](inputs, self.hidden_size, seed=seeds[0], **options)
+        layer = cells()[cell]
+        self.bottom: Recurrent[Any] = layer(inputs, self.hidden_size, seed=seeds[0], **options)
         self.batch_first, self.dtype = self.bottom.batch_first, self.bottom.dtype
         self.state_names = self.bottom.state_names
         self.attention = Attention(
-            self.hidden_size, self.memory_size, score=score, attention_size=attention_size,
-            scale=scale, seed=seeds[1], **options,
-        )  # fmt: skip
+            self.hidden_size,
+            self.memory_size,
+            score=score,
+            attention_size=attention_size,
+            scale=scale,
+            seed=seeds[1],
+            **options,
+        )
         self.drop = Dropout(dropout, batch_first=batch_first, seed=seeds[2])
         self.dropout = self.drop.p
         self.above: Recurrent[Any] | None = None
         if self.num_layers > 1:
             options |= {"num_layers": self.num_layers - 1, "seed": seeds[3]}
             options |= {"dropout": dropout} if self.num_layers > 2 else {}
-            self.above = LAYERS[cell](self.num_features, self.hidden_size, **options)
+            self.above = layer(self.num_features, self.hidden_size, **options)
         self._packing: PackedWeights[_core.Packed] = PackedWeights()
 
     @property
@@ -184,12 +186,18 @@ class AttentionDecoder(Module):
             weights, query = self.bottom.weights(), self.attention.query
             w_query = None if query is None else query.weight.data
             dx, dh0, dc0, dqueries, dkeys, dvalues, dv, gradients = self._stack.attend_backward(
-                saved, [p.data for p in weights], w_query, dh, dcontexts,
-                *layers(*ends, 0, 1), need_dx, num_threads(),
-            )  # fmt: skip
+                saved,
+                [p.data for p in weights],
+                w_query,
+                dh,
+                dcontexts,
+                *layers(*ends, 0, 1),
+                need_dx,
+                num_threads(),
+            )
             additions += [partial(gradients.add_into, [p.grad for p in weights])]
             before = states_before(h, layers(inputs.h0, None, 0, 1)[0], int(self.batch_first))
-            additions += query_additions(self.attention, before, dqueries, dv)
+            additions += self.attention.query_additions(before, dqueries, dv)
             dmemory, more = attended.memory_gradient(dkeys, dvalues)
             dstate = stacked(as_state(dh0, dc0), upper) if backs else as_state(dh0, dc0)
             return (dx, dmemory, dstate), additions + more
@@ -204,7 +212,17 @@ class AttentionDecoder(Module):
         batch = memory.shape[0 if self.batch_first else 1] if memory.ndim == 3 else 0
         memory = self.attention.read_memory(memory, batch, False)
         attended = self.attention.attend_to(memory, memory_lengths, memory_mask)
-        return DecoderSteps(self, attended, batch, state)
+        return DecoderSteps(partial(self._step, attended, batch), state)
+
+    def _step(self, attended: Attended, batch: int, x_t: Any, state: Any) -> tuple[Array, Any]:
+        """y_t (B, H + M) of x_t (B, I), and the state after it."""
+        x = as_floats("AttentionDecoder.steps", "x_t", x_t, self.dtype)
+        shape = (batch, self.input_size)
+        check_shape("AttentionDecoder.steps", "x_t", x, shape, "(batch, input_size)")
+        axis = 1 if self.batch_first else 0
+        inputs = read_inputs(self, np.expand_dims(x, axis), state, None, None)
+        y, state, _ = self.run(inputs, attended)
+        return y.squeeze(axis), state
 
     def _backward_above(
         self, backs: tuple[Any, ...], dy: Array | None, ends: tuple[Array | None, Array | None]
@@ -215,7 +233,7 @@ class AttentionDecoder(Module):
             return dh, dcontexts, None, []
         above_back, drop_back = backs
         dh_above, dc_above = layers(*ends, 1, None)
-        dstate = (dh_above, dc_above) if self.cell == "lstm" else dh_above
+        dstate = (dh_above, dc_above) if has_c(self) else dh_above
         (dlower, upper), additions = compute(above_back, dh, dstate)
         dlower, more = compute(drop_back, dlower)
         dh, below = self._halves(dlower)
@@ -251,3 +269,30 @@ class AttentionDecoder(Module):
         sizes = self.input_size, self.hidden_size
         stack = _core.Stack(self.cell, self.dtype.name, *sizes, 1, False, True, 0, 0.0, "concat")
         return stack.attending(self.memory_size)
+
+
+def layers(
+    h: Array | None, c: Array | None, first: int, end: int | None
+) -> tuple[Array | None, Array | None]:
+    """(h, c) of some layers."""
+    return None if h is None else h[first:end], None if c is None else c[first:end]
+
+
+def upper_state(inputs: Inputs) -> Any:
+    """The initial state of the layers above the first."""
+    return as_state(*layers(inputs.h0, inputs.c0, 1, None))
+
+
+def stacked(lower: Any, upper: Any) -> Any:
+    """The state of two groups of layers as that of all."""
+    return map_state(lambda *groups: np.concatenate(groups), lower, upper)
+
+
+def states_before(h: Array, h0: Array | None, axis: int) -> Array:
+    """h_{t-1} of each step, for all h_t along that axis and h0 (1, B, H), or zero."""
+    before = np.zeros_like(h)
+    to, source = before.swapaxes(0, axis), h.swapaxes(0, axis)
+    to[1:] = source[:-1]
+    if h0 is not None:
+        to[:1] = h0
+    return before

@@ -12,23 +12,19 @@ from .._base.checks import (
     as_floats,
     as_integers,
     as_lengths,
-    check_choice,
     check_dtype,
     check_flag,
     check_shape,
-    check_size,
-    describe,
 )
+from .._base.inputs import as_state, has_c, map_state, parts_of
 from .._base.mask import mask_of_lengths
 from .._base.module import Additions, Module, Pullback, compute
-from .._base.state import as_state, map_state, parts_of
 from ..data._dataset import pad
+from ..layers._activations import Tanh
 from ..layers._dropout import Dropout
 from ..layers._embedding import Embedding
-from ..layers._recurrent import Recurrent
-from ._attention import SCORES
-from ._attention_decoder import LAYERS
-from ._bridge import Bridge
+from ..layers._linear import Linear
+from ..layers._recurrent import Recurrent, cells
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,7 @@ class Encoded:
 
 
 @dataclass(frozen=True)
-class Sizes:
+class EncoderSizes:
     """What an encoder is made of; checked."""
 
     vocabulary: int | None
@@ -63,6 +59,44 @@ class Sizes:
     dropout: float
 
 
+class Bridge(Module):
+    """h = tanh(W_h a + b_h) and, for an LSTM, c = W_c b + b_c, of vectors a and b (..., I).
+
+    `h, c = bridge(a, b)`; `(h, c), pullback = bridge.vjp(a, b)`; `da, db = pullback(dh, dc)`. For
+    other cells c, b and db are None. As the first state of Bahdanau et al. 2015.
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, *, has_c: bool, dtype: Any, seed: int
+    ) -> None:
+        self.in_features, self.out_features, self.has_c = in_features, out_features, has_c
+        seeds = [int(s) for s in np.random.default_rng(seed).integers(2**63, size=2)]
+        self.h = Linear(in_features, out_features, dtype=dtype, seed=seeds[0])
+        self.c: Linear | None = None
+        if has_c:
+            self.c = Linear(in_features, out_features, dtype=dtype, seed=seeds[1])
+        self.tanh = Tanh()
+        self.dtype = self.h.dtype
+
+    def __call__(self, a: Array, b: Array | None) -> tuple[Array, Array | None]:
+        """(h, c): inference."""
+        return self.tanh(self.h(a)), None if self.c is None else self.c(b)
+
+    def vjp(self, a: Array, b: Array | None, *, need_dx: bool = True) -> tuple[Any, Pullback]:
+        """((h, c), pullback): training."""
+        linear, h_back = self.h.vjp(a, need_dx=need_dx)
+        h, tanh_back = self.tanh.vjp(linear)
+        c, c_back = (None, None) if self.c is None else self.c.vjp(b, need_dx=need_dx)
+
+        def backward(dh: Array, dc: Array | None) -> tuple[Any, Additions]:
+            dlinear, _ = compute(tanh_back, dh)
+            da, additions = compute(h_back, dlinear)
+            db, more = (None, []) if c_back is None else compute(c_back, dc)
+            return (da, db), additions + more
+
+        return (h, c), Pullback(self, backward, self.parameters())
+
+
 class Encoder(Module):
     """Embedding and recurrent layers, or features alone; a part of Seq2Seq.
 
@@ -72,7 +106,7 @@ class Encoder(Module):
 
     random = True
 
-    def __init__(self, sizes: Sizes, *, batch_first: bool, dtype: Any, seed: int) -> None:
+    def __init__(self, sizes: EncoderSizes, *, batch_first: bool, dtype: Any, seed: int) -> None:
         self.batch_first = check_flag("Seq2Seq", "batch_first", batch_first)
         self.dtype = check_dtype("Seq2Seq", dtype)
         self.sizes = sizes
@@ -80,18 +114,24 @@ class Encoder(Module):
         L, H, D = sizes.layers, sizes.hidden, 1 + sizes.bidirectional
         self.source: Embedding | None = None
         self.bridge: Bridge | None = None
-        bridge: dict[str, Any] = {"has_c": sizes.cell == "lstm", "dtype": dtype, "seed": seeds[3]}
+        layer = cells()[sizes.cell]
+        bridge: dict[str, Any] = {"has_c": has_c(layer), "dtype": dtype, "seed": seeds[3]}
         if sizes.vocabulary is None:
             assert sizes.features is not None
             self.bridge = Bridge(sizes.features, L * H, **bridge)
             return
         self.source = Embedding(sizes.vocabulary, sizes.embedding, dtype=dtype, seed=seeds[0])
         self.drop = Dropout(sizes.dropout, batch_first=batch_first, seed=seeds[1])
-        self.layers: Recurrent[Any] = LAYERS[sizes.cell](
-            sizes.embedding, H, num_layers=L, bidirectional=sizes.bidirectional,
-            dropout=sizes.dropout if L > 1 else 0.0, batch_first=batch_first, dtype=dtype,
+        self.layers: Recurrent[Any] = layer(
+            sizes.embedding,
+            H,
+            num_layers=L,
+            bidirectional=sizes.bidirectional,
+            dropout=sizes.dropout if L > 1 else 0.0,
+            batch_first=batch_first,
+            dtype=dtype,
             seed=seeds[2],
-        )  # fmt: skip
+        )
         if sizes.bidirectional:
             self.bridge = Bridge(D * H, H, **bridge)
 
@@ -227,23 +267,3 @@ class Encoder(Module):
 def _by_row(state: Array) -> Array:
     """(B, L*H) of (L, B, H)."""
     return as_contiguous(state.swapaxes(0, 1).reshape(state.shape[1], -1))
-
-
-def check_sides(vocabulary: Any, features: Any, attention: Any, attention_size: Any) -> None:
-    """ValueError unless the source is ids or features, and attention has steps."""
-    for name, size in (("source_vocabulary", vocabulary), ("feature_size", features)):
-        if size is not None:
-            check_size("Seq2Seq", name, size)
-    if (vocabulary is None) == (features is None):
-        raise ValueError(
-            f"Seq2Seq: source_vocabulary is {vocabulary} and feature_size is {features}, "
-            "expected one of them"
-        )
-    if attention is not None:
-        check_choice("Seq2Seq", "attention", attention, SCORES)
-        if features is not None:
-            raise ValueError(f"Seq2Seq: attention is {attention!r}, expected None")
-    elif attention_size is not None:
-        raise ValueError(
-            f"Seq2Seq: attention_size is {describe(attention_size)}, expected None as attention is"
-        )

@@ -35,7 +35,7 @@ def generate(
     out of range, `suppress` with all ids, and for a model with a bidirectional layer or without
     logits of one step.
     """
-    if not isinstance(model, Sequential):
+    if not getattr(model, "made_of_parts", False):
         raise TypeError(f"generate: model is {describe(model)}, expected a Sequential")
     length = check_size("generate", "length", length, minimum=0)
     prompts, single = _read_prompts(prompt)

@@ -1,7 +1,7 @@
 """Seq2Seq: an encoder and a decoder of ids, with or without attention."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from .._base.checks import (
     check_number,
     check_probability,
     check_size,
+    describe,
     generator,
 )
 from .._base.draws import Draws
@@ -20,12 +21,14 @@ from .._base.module import Additions, Module, Pullback, compute, storable
 from ..layers._dropout import Dropout
 from ..layers._embedding import Embedding
 from ..layers._linear import Linear
-from ..layers._recurrent import Recurrent
-from ._attention_decoder import LAYERS, AttentionDecoder
+from ..layers._recurrent import Recurrent, cells
+from ._attention import SCORES
+from ._attention_decoder import AttentionDecoder
 from ._choice import Sampling, check_suppressed, read_ids
-from ._encoder import Encoded, Encoder, Sizes, check_sides
+from ._decoder_steps import Seq2SeqSteps, mixed_inputs
+from ._encoder import Encoded, Encoder, EncoderSizes
+from ._plain_decoder import PlainDecoder
 from ._search import Decoded, Frame, beam_search, follow
-from ._seq2seq_steps import Seq2SeqSteps, mixed_inputs
 from ._target_ids import TargetIds
 
 
@@ -85,7 +88,7 @@ class Seq2Seq(Module):
         self.target_vocabulary = V = check_size("Seq2Seq", "target_vocabulary", target_vocabulary)
         self.embedding_size = E = check_size("Seq2Seq", "embedding_size", embedding_size)
         self.hidden_size = H = check_size("Seq2Seq", "hidden_size", hidden_size)
-        self.cell = check_choice("Seq2Seq", "cell", cell, tuple(LAYERS))
+        self.cell = check_choice("Seq2Seq", "cell", cell, tuple(cells()))
         self.num_layers = check_size("Seq2Seq", "num_layers", num_layers)
         self.bidirectional = check_flag("Seq2Seq", "bidirectional", bidirectional)
         self.dropout = check_probability("Seq2Seq", "dropout", dropout)
@@ -94,11 +97,11 @@ class Seq2Seq(Module):
         self.scheduled_sampling = scheduled_sampling
         self.source_vocabulary, self.feature_size = source_vocabulary, feature_size
         self.attention, self.attention_size = attention, attention_size
-        check_sides(source_vocabulary, feature_size, attention, attention_size)
+        _check_sides(source_vocabulary, feature_size, attention, attention_size)
         seeds = [int(s) for s in generator("Seq2Seq", seed).integers(2**63, size=7)]
         options: dict[str, Any] = {"batch_first": batch_first, "dtype": dtype}
         source = source_vocabulary, feature_size
-        sizes = Sizes(*source, E, H, cell, num_layers, bidirectional, self.dropout)
+        sizes = EncoderSizes(*source, E, H, cell, num_layers, bidirectional, self.dropout)
         self.encoder = Encoder(sizes, seed=seeds[0], **options)
         self.batch_first, self.dtype = self.encoder.batch_first, self.encoder.dtype
         self.target = Embedding(V, E, dtype=dtype, seed=seeds[1])
@@ -107,7 +110,7 @@ class Seq2Seq(Module):
         options |= {"dropout": dropout} if num_layers > 1 else {}
         self.decoder: AttentionDecoder | Recurrent[Any]
         if attention is None:
-            self.decoder = LAYERS[cell](E, H, **options)
+            self.decoder = cells()[cell](E, H, **options)
         else:
             options |= {"cell": cell, "score": attention, "attention_size": attention_size}
             self.decoder = AttentionDecoder(E, H, self.encoder.num_features, **options)
@@ -122,10 +125,7 @@ class Seq2Seq(Module):
         encoded = self.encoder(source, lengths)
         tokens, ends = self._targets.inputs(target, target_lengths, encoded.rows)
         x = self.target(tokens)
-        if isinstance(self.decoder, AttentionDecoder):
-            y, _ = self.decoder(x, encoded.memory, encoded.state, ends, encoded.lengths)
-        else:
-            y, _ = self.decoder(x, encoded.state, ends)
+        y, _ = self._decoder(x, encoded.memory, encoded.state, ends, encoded.lengths)
         return self.output(y)
 
     def vjp(
@@ -145,20 +145,17 @@ class Seq2Seq(Module):
             tokens = self._mixed(source, lengths, tokens, rng)
         x, target_back = self.target.vjp(tokens)
         x, drop_back = self.drop_target.vjp(x, rng=rng)
-        attends = isinstance(self.decoder, AttentionDecoder)
-        given: tuple[Any, ...] = (encoded.state, ends)
-        given = (encoded.memory, *given, encoded.lengths) if attends else given
-        (y, _), decoder_back = self.decoder.vjp(x, *given, rng=rng)
+        given = encoded.memory, encoded.state, ends, encoded.lengths
+        (y, _), decoder_back = self._decoder.vjp(x, *given, rng=rng)
         y, drop_output_back = self.drop_output.vjp(y, rng=rng)
         logits, output_back = self.output.vjp(y)
 
         def backward(dlogits: Any) -> tuple[Any, Additions]:
             dy, additions = compute(output_back, dlogits)
             dy, _ = compute(drop_output_back, dy)
-            (dx, *dencoded), more = compute(decoder_back, dy)
+            (dx, dmemory, dstate), more = compute(decoder_back, dy)
             dx, _ = compute(drop_back, dx)
             _, of_target = compute(target_back, dx)
-            dmemory, dstate = dencoded if attends else (None, *dencoded)
             dsource, last = compute(encoder_back, dmemory, dstate)
             return dsource, [*additions, *more, *of_target, *last]
 
@@ -237,7 +234,15 @@ class Seq2Seq(Module):
         self._draws.load(self, state)
 
     def _steps(self, encoded: Encoded) -> Seq2SeqSteps:
-        return Seq2SeqSteps(self.target, self.decoder, self.output, encoded)
+        steps = self._decoder.steps(encoded.memory, encoded.state, encoded.lengths)
+        return Seq2SeqSteps(self.target, steps, self.output)
+
+    @property
+    def _decoder(self) -> AttentionDecoder | PlainDecoder:
+        """The decoder as one that is given a memory."""
+        if self.attention is None:
+            return PlainDecoder(cast(Recurrent[Any], self.decoder))
+        return cast(AttentionDecoder, self.decoder)
 
     def _mixed(self, source: Any, lengths: Any, tokens: Array, rng: int | None) -> Array:
         """The decoder's inputs under scheduled sampling, in their layout."""
@@ -250,3 +255,23 @@ class Seq2Seq(Module):
     @property
     def _targets(self) -> TargetIds:
         return TargetIds(self.target_vocabulary, self.bos, self.eos, self.batch_first)
+
+
+def _check_sides(vocabulary: Any, features: Any, attention: Any, attention_size: Any) -> None:
+    """ValueError unless the source is ids or features, and attention has steps."""
+    for name, size in (("source_vocabulary", vocabulary), ("feature_size", features)):
+        if size is not None:
+            check_size("Seq2Seq", name, size)
+    if (vocabulary is None) == (features is None):
+        raise ValueError(
+            f"Seq2Seq: source_vocabulary is {vocabulary} and feature_size is {features}, "
+            "expected one of them"
+        )
+    if attention is not None:
+        check_choice("Seq2Seq", "attention", attention, SCORES)
+        if features is not None:
+            raise ValueError(f"Seq2Seq: attention is {attention!r}, expected None")
+    elif attention_size is not None:
+        raise ValueError(
+            f"Seq2Seq: attention_size is {describe(attention_size)}, expected None as attention is"
+        )

@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 
 from .._base.checks import Array
-from .._base.module import Module
-from .._base.tensor_file import read_tensors, write_tensors
-from .._files.load import extra_state, load_extra_state
-from .._files.rebuild import mapping
+from .._base.module import Module, extra_states, load_extra_states
+from .._base.tensor_file import mapping, read_tensors, write_tensors
 
 TENSOR = "$tensor"  # {TENSOR: name} stands for an array in the JSON of a checkpoint
 Parts = Mapping[str, Any]  # by name: what has state_dict() and load_state_dict(mapping)
@@ -25,7 +23,7 @@ class ModelState:
 
     def state_dict(self) -> dict[str, Any]:
         """Weights by name, dropout counters by module."""
-        return {"weights": self.model.state_dict(), "extra_state": extra_state(self.model)}
+        return {"weights": self.model.state_dict(), "extra_state": extra_states(self.model)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """ValueError, with no weight changed, unless names, shapes and dtypes are the model's."""
@@ -36,7 +34,7 @@ class ModelState:
                     f"{name!r} is stored as {weights[name].dtype}, the model's is {parameter.dtype}"
                 )
         self.model.load_state_dict(weights)
-        load_extra_state(self.model, extra)
+        load_extra_states(self.model, extra)
 
 
 def check_place(path: str) -> None:

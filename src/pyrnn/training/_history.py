@@ -103,9 +103,14 @@ class History:
         for name, level in (lines or {}).items():
             axes.axhline(level, color="0.35", linestyle="--", linewidth=1.2)
             axes.annotate(
-                f"{name}: {level:.3g}", (1, level), xycoords=("axes fraction", "data"),
-                xytext=(-4, 3), textcoords="offset points", ha="right", color="0.35",
-            )  # fmt: skip
+                f"{name}: {level:.3g}",
+                (1, level),
+                xycoords=("axes fraction", "data"),
+                xytext=(-4, 3),
+                textcoords="offset points",
+                ha="right",
+                color="0.35",
+            )
         axes.set_title(self._title())
         [axes, *below][-1].set_xlabel("epoch")
         if path is not None:
@@ -121,10 +126,13 @@ class History:
             known = [value for value in values if not math.isnan(value)]
             if known:
                 axes.plot(
-                    range(1, len(values) + 1), values, color=color, markersize=4,
+                    range(1, len(values) + 1),
+                    values,
+                    color=color,
+                    markersize=4,
                     marker="o" if len(values) <= 40 else None,
                     label=f"{name} (last {known[-1]:.4g})",
-                )  # fmt: skip
+                )
         axes.set_ylabel(label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)

@@ -27,8 +27,7 @@ from ._history import History
 from ._loop import Loop, Plan
 from ._objective import Objective
 from ._progress import Progress
-from ._trained import trained_module
-from ._updates import Updates
+from ._updates import Updates, trained_module
 
 
 class Trainer:

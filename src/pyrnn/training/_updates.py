@@ -9,6 +9,7 @@ import numpy as np
 from .. import _core
 from .._base.module import Module
 from .._base.runtime import num_threads
+from ..losses import Loss
 from ..optim._clipping import clip_grad_norm, clip_grad_value
 from ..optim._optimizer import Optimizer
 from ._objective import ForwardPass
@@ -93,3 +94,18 @@ class Updates:
         for (_, parameter), gradient in zip(named, gradients, strict=True):
             parameter.grad = np.array(gradient)
         self._gathered, self._weight = gathered, weight
+
+
+class ModelAndLoss(Module):
+    """A model and a loss that is a Module: their parameters as "model...." and "loss....".
+
+    It names the parameters of both for the optimizer, clipping and checkpoints; it is not called.
+    """
+
+    def __init__(self, model: Module, loss: Module) -> None:
+        self.model, self.loss = model, loss
+
+
+def trained_module(model: Module, loss: Loss) -> Module:
+    """The module whose parameters are trained: the model itself if the loss has none."""
+    return ModelAndLoss(model, loss) if isinstance(loss, Module) else model
