@@ -77,6 +77,8 @@ def test_samples_without_time_for_a_model_that_works_along_it(x, shape):
 
 def test_a_part_of_ones_own_may_make_the_time_axis():
     class Windows(pyrnn.Module):
+        makes_time = True
+
         def __call__(self, x):
             return np.ascontiguousarray(x.T[:, :, None])  # (T, B, 1) of (B, T)
 
