@@ -1,6 +1,6 @@
 """The tables of whole layers, in Markdown."""
 
-from cases import FAMILIES, PEERS, STREAM_OVERHEAD
+from cases import FAMILIES, PEERS, SHOWN, STREAM_OVERHEAD
 from results import best_peer
 from tables import machine_line, microseconds, ranged, table, verdict, versions_line
 from verdicts import (
@@ -79,32 +79,40 @@ def layers(results):
         return "Nothing was measured yet."
     text = [f"Machine: {machine_line(results)}\n"]
     text += [f"![{p}](results/{p})" for p in results.pictures if p in ("share.png", "peers.png")]
-    text += ["", behind(results), ""]
+    text += ["", slower_cases(results), ""]
     order = [name for name in FAMILIES if name in results.layers]
     text += [family_section(name, results.layers[name]) for name in order]
     return "\n".join([*text, stream_section(results)])
 
 
-def behind(results):
-    """All cells where a peer is faster, first and in one place."""
+def compared(results):
+    """(family, row) of every case that was measured beside another library."""
+    return [
+        (name, row)
+        for name, found in results.layers.items()
+        for row in found["rows"]
+        if best_ratio(row) is not None
+    ]
+
+
+def slower_cases(results):
+    """All cases where a peer is faster, first and in one place."""
+    title = "### Where pyrnn is slower\n\n"
+    if not compared(results):
+        return title + "No peers were measured on this machine (`make bench-peers`)."
     found = [
         f"- {FAMILIES[name].title}: {row['name']}: {best_peer(row)} takes "
         f"{best_ratio(row):.2f} times pyrnn's time"
-        for name, family in results.layers.items()
-        for row in family["rows"]
-        if (best_ratio(row) or 1) < 1
+        for name, row in compared(results)
+        if best_ratio(row) < 1
     ]
-    title = "### Where pyrnn is behind\n\n"
-    measured = any(row.get("ratios") for f in results.layers.values() for row in f["rows"])
-    if not measured:
-        return title + "No peers were measured on this machine (`make bench-peers`)."
     return title + ("\n".join(found) or "In no case that was measured.")
 
 
-def summary(results):
-    """The few lines of README.md."""
+def overview(results):
+    """One line for each family: its shares, its ratios, and how many cases reach their numbers."""
     if not results.layers:
-        return "`make bench` writes them here."
+        return "Nothing was measured yet."
     lines = []
     for name in (name for name in FAMILIES if name in results.layers):
         rows = results.layers[name]["rows"]
@@ -115,18 +123,54 @@ def summary(results):
             [
                 FAMILIES[name].title,
                 f"{min(shares):.0%} to {max(shares):.0%}" if shares else "–",
-                summary_ratio(name, rows),
+                overview_ratio(name, rows),
                 f"{reached} of {len(judged)}" if judged else "–",
             ]
         )
-    head = "what | share of the limit | best peer's time over pyrnn's | cases on target"
-    return f"Measured on {machine_line(results)}\n\n{table(head, lines)}"
+    head = "what | share of the limit | fastest peer's time over pyrnn's | cases on target"
+    return table(head, lines)
 
 
-def summary_ratio(name, rows):
+def overview_ratio(name, rows):
     """The geometric mean and the least ratio to the best peer."""
     if (geomean := family_geomean(rows)) is None:
         return "–"
     wanted = FAMILIES[name].target.geomean
     text = f"{geomean:.2f}, at least {min(filter(None, map(best_ratio, rows))):.2f}"
     return text + (f" (**mean below {wanted:g}**)" if wanted and geomean < wanted else "")
+
+
+def summary(results):
+    """The few lines of README.md: of each family that is shown, the case with the middle ratio."""
+    lines = [line for name in SHOWN if (line := middle_case(name, results.layers.get(name)))]
+    if not lines:
+        return "`make bench-peers` writes them here."
+    head = "what | case | pyrnn, µs | fastest peer | its time over pyrnn's"
+    return f"{table(head, lines)}\n\nMeasured on {machine_line(results)} {slower(results)}"
+
+
+def middle_case(name, found):
+    """The case whose ratio to its best peer is the median of its family, or None."""
+    rows = sorted(filter(best_ratio, found["rows"] if found else []), key=best_ratio)
+    if not rows:
+        return None
+    row = rows[(len(rows) - 1) // 2]
+    peer = best_peer(row)
+    time, ratio = (
+        microseconds(row["seconds"]["pyrnn"]["median"]),
+        ranged(row["ratios"][peer], ".2f"),
+    )
+    return [FAMILIES[name].title, row["name"], time, peer, ratio]
+
+
+def slower(results):
+    """How many cases a peer wins, and which."""
+    rows = compared(results)
+    lost = [
+        f"{row['name']} in {FAMILIES[name].title} ({best_peer(row)} takes {best_ratio(row):.2f} "
+        "times pyrnn's time)"
+        for name, row in rows
+        if best_ratio(row) < 1
+    ]
+    found = f"Another library is faster in {len(lost) or 'none'} of {len(rows)} cases"
+    return f"{found}: {'; '.join(lost)}." if lost else f"{found}."

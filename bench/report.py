@@ -43,6 +43,7 @@ def parts(results):
     """The text of every generated part by name."""
     return {
         "summary": lambda: layer_tables.summary(results),
+        "overview": lambda: layer_tables.overview(results),
         "layers": lambda: layer_tables.layers(results),
         "scaling": lambda: scaling_tables.scaling(results),
         "kernels": lambda: scaling_tables.kernels(results),

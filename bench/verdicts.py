@@ -30,7 +30,7 @@ def misses(name, row):
     found = [row["wrong"]["pyrnn"]] if "pyrnn" in row["wrong"] else []
     ratio, wanted = best_ratio(row), ratio_target(name, row)
     if ratio is not None and ratio < 1:
-        found.append(f"behind {best_peer(row)}")
+        found.append(f"slower than {best_peer(row)}")
     elif ratio is not None and wanted is not None and ratio < wanted:
         found.append(f"ratio below {wanted:g}")
     wanted = share_target(name, row)

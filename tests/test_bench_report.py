@@ -110,12 +110,38 @@ def test_a_file_without_a_machine_is_refused(tmp_path):
         (row(ratios={"jax": spread(9.9)}, wrong={"torch": "y is off"}), "| wrong | **9.90"),
         (row(ratios={"jax": spread(9.9)}, wrong={"torch": "y is off"}), "| reached |"),
         (row(wrong={"pyrnn": "y is off"}), "| **y is off** |"),
-        (row(ratios={"jax": spread(0.9)}), "| **behind jax** |"),
+        (row(ratios={"jax": spread(0.9)}), "| **slower than jax** |"),
     ],
 )
 def test_a_row_is_judged_by_its_own_results(found, words, tmp_path):
     write(tmp_path / "layers.json", {"training-small-nets": [found]})
     assert words in report(tmp_path)
+
+
+def test_the_summary_shows_the_middle_case_of_a_family(tmp_path):
+    """Neither the best nor the worst, and what a peer wins is said whichever family it is in."""
+    rows = [
+        row(name=f"case {r}", ratios={"torch": spread(r), "jax": spread(9.9)}) for r in (3, 1.5, 2)
+    ]
+    lost = row(name="lost", ratios={"jax": spread(0.5)})
+    write(tmp_path / "peers.json", {"training-lstm": rows, "deepbench-training": [lost]})
+    text = report(tmp_path, "summary")
+    assert "| Training, LSTM | case 2 | 1,000 | torch | 2.00 (2.00–2.00) |" in text
+    assert "case 3" not in text and "case 1.5" not in text and "| lost |" not in text
+    assert "faster in 1 of 4 cases: lost in DeepBench, training (jax takes 0.50 times" in text
+
+
+def test_a_summary_without_peers_says_how_to_measure_them(tmp_path):
+    write(tmp_path / "layers.json", {"training-lstm": [row()]})
+    assert "`make bench-peers` writes them here." in report(tmp_path, "summary")
+
+
+def test_the_overview_counts_the_cases_on_target(tmp_path):
+    rows = [row(share=spread(0.9), ratios={"jax": spread(r)}) for r in (0.9, 4.0)]
+    write(tmp_path / "peers.json", {"training-small-nets": rows})
+    assert "| 90% to 90% | 1.90, at least 0.90 (**mean below 3.5**) | 1 of 2 |" in report(
+        tmp_path, "overview"
+    )
 
 
 @pytest.mark.parametrize(("threads", "words"), [(1, "| **share below 0.7** |"), (2, "| – | – |")])
