@@ -12,7 +12,7 @@ from pyrnn import estimators
 
 CLASSES = [value for name, value in vars(estimators).items() if name[0].isupper()]
 SHOWN = [cls for cls in CLASSES if ">>>" in (cls.__doc__ or "")]
-README = Path(__file__).parent.parent / "README.md"
+GUIDE = Path(__file__).parent.parent / "docs" / "guide.md"
 
 
 def test_names():
@@ -32,9 +32,9 @@ def test_docstrings(cls):
     assert runner.tries >= 3
 
 
-def test_readme(capsys):
+def test_guide(capsys):
     """Its section on estimators runs as it stands, and keeps what it says."""
-    section = README.read_text().partition("**Estimators.**")[2].partition("\n**")[0]
+    section = GUIDE.read_text().partition("\n## Estimators\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     assert len(blocks) == 2
     names = {}
