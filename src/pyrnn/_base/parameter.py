@@ -19,6 +19,13 @@ class Parameter:
     `array` is copied. `p[...] = value` is how to write it: `data` is read-only. Every write
     raises `version` (for reading only), on which packed weights are cached and by which a pullback
     notices that its weights have changed. pickle and deepcopy keep the values, not the gradient.
+
+    Examples
+    --------
+    >>> p = pyrnn.Parameter(np.array([1.0, 2.0]))
+    >>> p[0] = 5.0
+    >>> p.data, p.grad
+    (array([5., 2.]), array([0., 0.]))
     """
 
     def __init__(self, array: Any) -> None:

@@ -48,7 +48,14 @@ def num_threads() -> int:
 
 
 def get_num_threads() -> int:
-    """The most threads that a call made here and now may use; small work takes fewer."""
+    """The most threads that a call made here and now may use; small work takes fewer.
+
+    Examples
+    --------
+    >>> with pyrnn.threads(3):
+    ...     pyrnn.get_num_threads()
+    3
+    """
     return num_threads()
 
 
@@ -57,6 +64,14 @@ def set_num_threads(n: int) -> None:
 
     The default is PYRNN_NUM_THREADS, or what the affinity mask and the cgroup quota leave.
     Results do not depend on it. TypeError or ValueError for anything but such an integer.
+
+    Examples
+    --------
+    >>> before = pyrnn.get_num_threads()
+    >>> pyrnn.set_num_threads(1)
+    >>> pyrnn.get_num_threads()
+    1
+    >>> pyrnn.set_num_threads(before)
     """
     global _default_threads
     _default_threads = check_size("set_num_threads", "n", n, maximum=MAX_THREADS)
@@ -67,6 +82,12 @@ def threads(n: int) -> Iterator[None]:
     """`with pyrnn.threads(n):` bounds the threads of the calls inside, in this context only.
 
     A ContextVar: other threads and tasks are not affected. Errors as `set_num_threads`.
+
+    Examples
+    --------
+    >>> with pyrnn.threads(1):
+    ...     pyrnn.get_num_threads()
+    1
     """
     token = _threads_here.set(check_size("threads", "n", n, maximum=MAX_THREADS))
     try:
@@ -79,13 +100,26 @@ def set_workspace_limit(bytes: int) -> None:
     """Sets how many bytes of scratch memory each thread keeps between calls (256 MiB at first).
 
     TypeError or ValueError unless it is an integer >= 0.
+
+    Examples
+    --------
+    >>> pyrnn.set_workspace_limit(64 * 2**20)  # a small machine with many threads
+    >>> pyrnn.set_workspace_limit(256 * 2**20)
     """
     limit = check_size("set_workspace_limit", "bytes", bytes, minimum=0, maximum=2**62)
     _core.set_workspace_limit(limit)
 
 
 def show_config() -> None:
-    """Prints version, instruction sets, threads, compiler, and the versions of Python and numpy."""
+    """Prints version, instruction sets, threads, compiler, and the versions of Python and numpy.
+
+    Examples
+    --------
+    >>> pyrnn.show_config()  # doctest: +ELLIPSIS
+    pyrnn:...
+    instruction set:...
+    threads:...
+    """
     build = _core.build_info()
     lines = {
         "pyrnn": build["version"],

@@ -22,6 +22,15 @@ class SequenceDataset:
 
     TypeError for what is no real numbers. ValueError for no samples, for x and target that do not
     belong together, and for samples of different widths. `name` begins the messages.
+
+    Examples
+    --------
+    >>> x = [np.zeros((5, 3)), np.ones((2, 3))]  # two samples of 5 and 2 steps
+    >>> dataset = pyrnn.SequenceDataset(x, np.array([0, 1]))
+    >>> len(dataset), dataset.lengths.tolist()
+    (2, [5, 2])
+    >>> dataset[1][0].shape, int(dataset[1][1])
+    ((2, 3), 1)
     """
 
     _lengths: Array | None = None  # a subclass need not call __init__

@@ -29,6 +29,16 @@ class Vocabulary:
 
     TypeError for a token that is no text, and for a text where a sequence of tokens is expected;
     ValueError for a token that comes twice.
+
+    Examples
+    --------
+    >>> v = pyrnn.Vocabulary.build([["a", "b"], ["a", "c"]], min_count=2)
+    >>> v.tokens
+    ['<pad>', '<unk>', 'a']
+    >>> v.encode(["a", "z"]).tolist()
+    [2, 1]
+    >>> v.decode([2, 1])
+    ['a', '<unk>']
     """
 
     padding = 0  # the id of "<pad>"

@@ -17,6 +17,14 @@ def bio_constraints(tag_names: Sequence[str]) -> Bools:
     only B or I of their type. Where a type has an E, only I and E of it follow its B and I, which
     cannot end the sequence. Ramshaw & Marcus 1995. ValueError for a name of another form or one
     that comes twice.
+
+    Examples
+    --------
+    >>> allowed = pyrnn.bio_constraints(["O", "B-PER", "I-PER"])
+    >>> allowed.shape  # the last row is the beginning, the last column the end
+    (4, 4)
+    >>> bool(allowed[0, 2]), bool(allowed[1, 2])  # I-PER after O, after B-PER
+    (False, True)
     """
     tags = [_parse(i, name) for i, name in enumerate(_as_names(tag_names))]
     ending = {kind for part, kind in tags if part == "E"}

@@ -11,7 +11,14 @@ from .._base.targets import Bools, check_finite, float_target, real_elements, su
 
 
 class LossPullback:
-    """dy of one loss, handed out once."""
+    """dy of one loss, handed out once.
+
+    Examples
+    --------
+    >>> value, pullback = pyrnn.losses.MSE().vjp(np.array([3.0]), np.array([1.0]))
+    >>> pullback(dloss=0.5)
+    array([2.])
+    """
 
     def __init__(self, owner: str, dy: Array) -> None:
         self._owner = owner
@@ -33,6 +40,16 @@ class Loss:
     y has dtype float32 or float64; it is (T, B, ...), or (B, T, ...) with `batch_first`, when
     `lengths` (B,) is given, and of any shape otherwise. TypeError or ValueError for what does not
     fit. A subclass writes `check_target`, `check_values` and `terms`.
+
+    Examples
+    --------
+    >>> class Cube(pyrnn.losses.MAE):  # |y - target|^3
+    ...     def of_difference(self, difference):
+    ...         size = np.abs(difference)
+    ...         return size.astype(np.float64) ** 3, 3 * size * difference
+    >>> value, pullback = Cube().vjp(np.array([2.0]), np.array([0.0]))
+    >>> value, pullback()
+    (8.0, array([12.]))
     """
 
     integer_target = False  # whether targets are class numbers; else they have y's dtype

@@ -27,7 +27,18 @@ class _DifferenceLoss(ElementLoss):
 
 
 class MSE(_DifferenceLoss):
-    """(y - target)^2, as torch.nn.MSELoss. ValueError for a target that is not finite."""
+    """(y - target)^2, as torch.nn.MSELoss. ValueError for a target that is not finite.
+
+    Examples
+    --------
+    >>> loss = pyrnn.losses.MSE()
+    >>> y, target = np.array([1.0, 2.0]), np.array([1.0, 4.0])
+    >>> value, pullback = loss.vjp(y, target)
+    >>> value
+    2.0
+    >>> pullback()
+    array([ 0., -2.])
+    """
 
     def of_difference(self, difference: Array) -> tuple[Array, Array]:
         return np.square(difference, dtype=np.float64), difference + difference
@@ -37,6 +48,15 @@ class MAE(_DifferenceLoss):
     """|y - target|, as torch.nn.L1Loss; the derivative where they are equal is 0.
 
     ValueError for a target that is not finite.
+
+    Examples
+    --------
+    >>> loss = pyrnn.losses.MAE()
+    >>> value, pullback = loss.vjp(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    >>> value
+    1.0
+    >>> pullback()
+    array([ 0. , -0.5])
     """
 
     def of_difference(self, difference: Array) -> tuple[Array, Array]:
@@ -48,6 +68,14 @@ class Huber(_DifferenceLoss):
 
     Huber 1964; torch.nn.HuberLoss. ValueError unless delta is finite and > 0, and for a target
     that is not finite.
+
+    Examples
+    --------
+    >>> loss = pyrnn.losses.Huber(delta=1.0)
+    >>> loss(np.array([0.5]), np.array([0.0]))  # the parabola
+    0.125
+    >>> loss(np.array([3.0]), np.array([0.0]))  # the line
+    2.5
     """
 
     def __init__(self, delta: float = 1.0, *, batch_first: bool = False) -> None:
@@ -105,6 +133,13 @@ class Quantile(_SeveralPerTarget):
     or (..., Q*F) for (..., F), the first F those of the first level. The mean is over y's
     elements. The derivative where e = 0 is 0. ValueError for a level outside (0, 1) or none, a y
     that does not fit, and a target that is not finite.
+
+    Examples
+    --------
+    >>> loss = pyrnn.losses.Quantile([0.1, 0.5, 0.9])
+    >>> y, target = np.array([[1.0, 2.0, 3.0]]), np.array([2.0])  # three numbers for one target
+    >>> round(loss(y, target), 4)  # (0.1 * 1 + 0.5 * 0 + 0.1 * 1) / 3
+    0.0667
     """
 
     def __init__(self, levels: Any = (0.1, 0.5, 0.9), *, batch_first: bool = False) -> None:
@@ -140,6 +175,13 @@ class GaussianNLL(_SeveralPerTarget):
     constant, log(2 pi) / 2. Nix & Weigend 1994; torch.nn.GaussianNLLLoss with var = exp(s).
     ValueError unless eps is finite and > 0, for a y that does not fit, and for a target that is
     not finite.
+
+    Examples
+    --------
+    >>> loss = pyrnn.losses.GaussianNLL()
+    >>> y, target = np.array([[1.0, 0.0]]), np.array([3.0])  # mean 1, variance exp(0)
+    >>> loss(y, target)
+    2.0
     """
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, batch_first: bool = False) -> None:

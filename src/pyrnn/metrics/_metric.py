@@ -18,6 +18,23 @@ class Metric:
     the other, so that a cut into other batches of the same order changes no bit.
 
     A subclass writes `name`, `reset`, `value` and `add`.
+
+    Examples
+    --------
+    >>> class Largest(pyrnn.metrics.Metric):  # the largest error
+    ...     name = "largest"
+    ...     def reset(self):
+    ...         self.most = 0.0
+    ...     @property
+    ...     def value(self):
+    ...         return self.most
+    ...     def add(self, y, target, lengths):
+    ...         target, real = self.read_floats(y, target, lengths)
+    ...         self.most = max(self.most, float(np.abs(y - target)[real].max(initial=0)))
+    >>> metric = Largest()
+    >>> metric.update(np.array([1.0, 2.0]), np.array([1.0, 4.5]))
+    >>> metric.value
+    2.5
     """
 
     name = ""

@@ -37,7 +37,15 @@ class _ErrorMetric(Metric):
 
 class MAE(_ErrorMetric):
     """The mean of |y - target|. TypeError or ValueError for targets that do not fit y or are not
-    finite."""
+    finite.
+
+    Examples
+    --------
+    >>> metric = pyrnn.metrics.MAE()
+    >>> metric.update(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    >>> metric.value
+    1.0
+    """
 
     name = "mae"
 
@@ -47,7 +55,15 @@ class MAE(_ErrorMetric):
 
 
 class RMSE(_ErrorMetric):
-    """The root of the mean of (y - target)^2. Errors as MAE's."""
+    """The root of the mean of (y - target)^2. Errors as MAE's.
+
+    Examples
+    --------
+    >>> metric = pyrnn.metrics.RMSE()
+    >>> metric.update(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    >>> round(metric.value, 4)
+    1.4142
+    """
 
     name = "rmse"
 
@@ -69,6 +85,13 @@ class MASE(_ErrorMetric):
     behind the m-th. NaN before there is a difference of the series, infinite if all are 0.
 
     ValueError for a series of m steps or fewer, or one that is not finite; else errors as MAE's.
+
+    Examples
+    --------
+    >>> metric = pyrnn.metrics.MASE(seasonality=2, train=np.array([1.0, 5.0, 3.0, 7.0]))
+    >>> metric.update(np.array([4.0]), np.array([5.0]))  # off by 1; a season ago was off by 2
+    >>> metric.value
+    0.5
     """
 
     name = "mase"

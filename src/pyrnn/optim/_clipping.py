@@ -15,6 +15,14 @@ def clip_grad_value(parameters: Parameters, max_value: float) -> None:
 
     torch.nn.utils.clip_grad_value_. FloatingPointError, with nothing changed, if a gradient has a
     NaN or an infinity: its parameter is named. ValueError unless max_value > 0.
+
+    Examples
+    --------
+    >>> layer = pyrnn.Linear(2, 1, seed=0)
+    >>> layer.weight.grad[:] = [[3.0, -0.5]]
+    >>> pyrnn.optim.clip_grad_value(layer, 1.0)
+    >>> layer.weight.grad
+    array([[ 1. , -0.5]], dtype=float32)
     """
     if not check_number("clip_grad_value", "max_value", max_value) > 0:
         raise ValueError(f"clip_grad_value: max_value is {max_value}, expected a number > 0")
@@ -34,6 +42,15 @@ def clip_grad_norm(parameters: Parameters, max_norm: float) -> float:
 
     Pascanu et al. 2013; torch.nn.utils.clip_grad_norm_. FloatingPointError, with nothing changed,
     if a gradient has a NaN or an infinity: its parameter is named. ValueError unless max_norm > 0.
+
+    Examples
+    --------
+    >>> layer = pyrnn.Linear(2, 1, seed=0)
+    >>> layer.weight.grad[:] = [[3.0, 4.0]]
+    >>> pyrnn.optim.clip_grad_norm(layer, 1.0)  # the norm before
+    5.0
+    >>> layer.weight.grad.round(4)
+    array([[0.6, 0.8]], dtype=float32)
     """
     if not check_number("clip_grad_norm", "max_norm", max_norm) > 0:
         raise ValueError(f"clip_grad_norm: max_norm is {max_norm}, expected a number > 0")

@@ -24,6 +24,18 @@ class EMA:
             model(x)            # with the averages
 
     ValueError unless 0 <= decay <= 1.
+
+    Examples
+    --------
+    >>> layer = pyrnn.Linear(3, 1, seed=0)
+    >>> layer.bias[...] = 1.0
+    >>> ema = pyrnn.optim.EMA(layer, decay=0.5)
+    >>> ema.update()  # the first copies
+    >>> layer.bias[...] = 3.0
+    >>> ema.update()
+    >>> with ema.applied():
+    ...     layer.bias.data
+    array([2.], dtype=float32)
     """
 
     def __init__(self, parameters: Parameters, decay: float = 0.999) -> None:

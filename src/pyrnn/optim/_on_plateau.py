@@ -15,6 +15,15 @@ class OnPlateau(Schedule):
     "max"; in the `cooldown` steps after a fall nothing is counted (torch's ReduceLROnPlateau with
     threshold_mode "rel"). The learning rates stay at least min_factor times their own. NaN is never
     better. TypeError if `step` is told no number; ValueError for numbers out of range.
+
+    Examples
+    --------
+    >>> optimizer = pyrnn.optim.SGD(1.0)
+    >>> schedule = pyrnn.optim.OnPlateau(optimizer, factor=0.5, patience=1)
+    >>> for loss in (3.0, 3.0, 3.0):  # the second step without a better one is too many
+    ...     schedule.step(loss)
+    >>> optimizer.lr
+    0.5
     """
 
     needs_metric = True

@@ -28,6 +28,22 @@ class Optimizer:
     A subclass hands its constructor's keywords, `lr` among them, to `super().__init__`, and writes
     `init_one` and `update_one`, which are told the options of the parameter's group. Of the
     options `lr` may change later: a schedule sets `optimizer.lrs` between steps.
+
+    Examples
+    --------
+    >>> class SignSGD(pyrnn.optim.Optimizer):
+    ...     def __init__(self, lr=1e-3, *, groups=None):
+    ...         super().__init__(lr=lr, groups=groups)
+    ...     def init_one(self, parameter, options):
+    ...         return {}
+    ...     def update_one(self, array, grad, state, step, options):
+    ...         array -= options["lr"] * np.sign(grad)
+    >>> layer = pyrnn.Linear(3, 1, seed=0)
+    >>> layer.bias[...] = 1.0
+    >>> layer.bias.grad[:] = 7.0
+    >>> SignSGD(0.25).step(layer)
+    >>> layer.bias.data
+    array([0.75], dtype=float32)
     """
 
     def __init__(self, *, groups: Groups | None = None, **options: Any) -> None:

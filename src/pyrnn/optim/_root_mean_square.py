@@ -16,6 +16,16 @@ class RMSprop(Optimizer):
     with momentum b = momentum*b + d and p -= lr * b, else p -= lr * d.
 
     ValueError for a number that is negative or not finite, or alpha >= 1. `groups`: see Optimizer.
+
+    Examples
+    --------
+    >>> layer = pyrnn.Linear(3, 1, seed=0)
+    >>> optimizer = pyrnn.optim.RMSprop(0.01, alpha=0.99)
+    >>> layer.bias[...] = 1.0
+    >>> layer.bias.grad[:] = 2.0
+    >>> optimizer.step(layer)  # s = 0.01 * 2^2, so d = 2 / 0.2
+    >>> layer.bias.data.round(6)
+    array([0.9], dtype=float32)
     """
 
     def __init__(
@@ -67,6 +77,16 @@ class Adagrad(Optimizer):
     p -= lr / (1 + (t-1) * lr_decay) * g / (sqrt(s) + eps), step t from 1.
 
     ValueError for a number that is negative or not finite. `groups`: see Optimizer.
+
+    Examples
+    --------
+    >>> layer = pyrnn.Linear(3, 1, seed=0)
+    >>> optimizer = pyrnn.optim.Adagrad(0.25)
+    >>> layer.bias[...] = 1.0
+    >>> layer.bias.grad[:] = 2.0
+    >>> optimizer.step(layer)  # the first step has the size lr
+    >>> layer.bias.data
+    array([0.75], dtype=float32)
     """
 
     def __init__(

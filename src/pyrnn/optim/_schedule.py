@@ -20,6 +20,19 @@ class Schedule:
     One schedule belongs to one optimizer; what else sets `lr` is overwritten. A subclass writes
     `factor`, and calls `apply` when it is made; the factor follows from what `state_dict` holds,
     so that a loaded state gives the same bits.
+
+    Examples
+    --------
+    >>> class Halving(pyrnn.optim.Schedule):
+    ...     def __init__(self, optimizer):
+    ...         super().__init__(optimizer, per="epoch")
+    ...         self.apply()
+    ...     def factor(self, count):
+    ...         return 0.5**count
+    >>> optimizer = pyrnn.optim.SGD(1.0)
+    >>> Halving(optimizer).step()
+    >>> optimizer.lr
+    0.5
     """
 
     needs_metric = False  # whether `step` must be told one
@@ -86,6 +99,15 @@ class Step(Schedule):
     """gamma^(count // step_size): a fall by gamma every step_size steps (torch's StepLR).
 
     ValueError unless step_size >= 1 and gamma is in [0, 1].
+
+    Examples
+    --------
+    >>> optimizer = pyrnn.optim.SGD(1.0)
+    >>> schedule = pyrnn.optim.Step(optimizer, 2, gamma=0.5)
+    >>> for _ in range(4):
+    ...     schedule.step()
+    >>> optimizer.lr
+    0.25
     """
 
     def __init__(
@@ -106,6 +128,15 @@ class Cosine(Schedule):
     Half a cosine from 1 to `final` in `steps` steps, without restarts (Loshchilov & Hutter 2017;
     torch's CosineAnnealingLR, whose eta_min is final * lr). ValueError unless steps >= 1 and final
     is in [0, 1].
+
+    Examples
+    --------
+    >>> optimizer = pyrnn.optim.SGD(1.0)
+    >>> schedule = pyrnn.optim.Cosine(optimizer, 10, final=0.1)
+    >>> for _ in range(5):  # half way
+    ...     schedule.step()
+    >>> round(optimizer.lr, 6)
+    0.55
     """
 
     def __init__(
@@ -126,6 +157,17 @@ class OneCycle(Schedule):
     The optimizer's own lr is the peak, after pct_start of the `steps` steps, the first of which is
     0 and the last steps - 1 (Smith & Topin 2019; torch's OneCycleLR, with max_lr = lr; momentum
     stays as it is). ValueError unless steps >= 1, 0 <= pct_start <= 1 and the divisors are >= 1.
+
+    Examples
+    --------
+    >>> optimizer = pyrnn.optim.SGD(1.0)
+    >>> schedule = pyrnn.optim.OneCycle(optimizer, 10)
+    >>> round(optimizer.lr, 6)  # 1 / div_factor
+    0.04
+    >>> for _ in range(2):  # to the peak, which is step pct_start * steps - 1
+    ...     schedule.step()
+    >>> optimizer.lr
+    1.0
     """
 
     def __init__(
@@ -159,6 +201,17 @@ class Warmup(Schedule):
     `schedule` is a Schedule, whose first factor the line ends at, or an Optimizer, whose learning
     rates stay then (torch's LinearLR, with SequentialLR). Steps are counted as the inner
     schedule's `per` says. ValueError unless steps >= 1 and start_factor is in [0, 1].
+
+    Examples
+    --------
+    >>> optimizer = pyrnn.optim.SGD(1.0)
+    >>> schedule = pyrnn.optim.Warmup(pyrnn.optim.Cosine(optimizer, 100), 10, start_factor=0.1)
+    >>> optimizer.lr
+    0.1
+    >>> for _ in range(10):
+    ...     schedule.step()
+    >>> optimizer.lr
+    1.0
     """
 
     def __init__(

@@ -15,6 +15,16 @@ class SGD(Optimizer):
 
     ValueError for a number that is negative or not finite, and for Nesterov without momentum or
     with dampening. `groups`: see Optimizer.
+
+    Examples
+    --------
+    >>> layer = pyrnn.Linear(3, 1, seed=0)
+    >>> optimizer = pyrnn.optim.SGD(0.1, momentum=0.9)
+    >>> layer.bias[...] = 1.0
+    >>> layer.bias.grad[:] = 2.0
+    >>> optimizer.step(layer)
+    >>> layer.bias.data
+    array([0.8], dtype=float32)
     """
 
     def __init__(
