@@ -17,6 +17,10 @@
 #include "core/runtime/shares.h"
 #include "serve.h"
 
+#define X(isa) extern "C" const pyrnn::bench::Probe* pyrnn_probe_##isa() noexcept;
+PYRNN_BUILT_ISAS
+#undef X
+
 namespace pyrnn::bench {
 namespace {
 

@@ -37,10 +37,4 @@ const Probe& probe_of(std::string_view isa);
 template <class T>
 void serve_probe(const Probe& probe, Index bytes, Index threads);
 
-extern "C" {
-const Probe* pyrnn_probe_baseline() noexcept;
-const Probe* pyrnn_probe_avx2() noexcept;
-const Probe* pyrnn_probe_avx512() noexcept;
-}
-
 }  // namespace pyrnn::bench

@@ -98,7 +98,7 @@ struct BackProduct {
 // bias).
 template <class T>
 struct WeightGradient {
-  struct Block {  // rows of A that lie evenly spaced
+  struct Block {  // rows of A, evenly spaced
     const T* a;
     Index rows;
   };
@@ -109,7 +109,7 @@ struct WeightGradient {
   Index a_row;
   Index columns;  // K
   Index column_begin, column_end;  // of 0 ... columns (inclusive of the ones), weight_gradient_columns(rows) at most
-  const T* d_gates;  // first slot, first row; the rows lie in `segments` runs of segment_rows
+  const T* d_gates;  // first slot, first row; the rows form `segments` runs of segment_rows
   Index gates_panel;
   Index segments;
   Index segment_rows;
@@ -133,7 +133,7 @@ struct AddGradient {
 // weights that act unit by unit. A row of d is a row of gates, or of a state (units side by side).
 template <class T>
 struct DiagonalGradient {
-  struct Step {  // its rows lie one behind the other
+  struct Step {  // its rows are contiguous
     const T* d;  // panel 0, first slot
     const T* a;  // the same of what the weights multiply
     Index rows;
@@ -192,12 +192,6 @@ const Kernels<T>& of_type(const KernelTable& table) {
     return table.f32;
   else
     return table.f64;
-}
-
-extern "C" {
-const KernelTable* pyrnn_kernels_baseline() noexcept;
-const KernelTable* pyrnn_kernels_avx2() noexcept;
-const KernelTable* pyrnn_kernels_avx512() noexcept;
 }
 
 }  // namespace pyrnn::kernels

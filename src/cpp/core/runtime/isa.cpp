@@ -5,6 +5,12 @@
 #include <atomic>
 #include <stdexcept>
 
+// Each object of kernels/table.cpp exports one of these. The build passes the sets that it compiled, best first:
+// X(avx512)X(avx2)X(baseline).
+#define X(isa) extern "C" const pyrnn::kernels::KernelTable* pyrnn_kernels_##isa() noexcept;
+PYRNN_BUILT_ISAS
+#undef X
+
 namespace pyrnn {
 namespace {
 
@@ -25,8 +31,7 @@ bool cpu_has_avx512() noexcept {
 }
 #endif
 
-// The build passes what it compiled, best first: X(avx512)X(avx2)X(baseline).
-#define X(isa) BuiltIsa{#isa, cpu_has_##isa, kernels::pyrnn_kernels_##isa},
+#define X(isa) BuiltIsa{#isa, cpu_has_##isa, pyrnn_kernels_##isa},
 constexpr BuiltIsa kBuilt[] = {PYRNN_BUILT_ISAS};
 #undef X
 
