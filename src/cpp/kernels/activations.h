@@ -67,7 +67,7 @@ void activation_backward(const ActivationGradient<T>& q) noexcept {
   });
 }
 
-// Lanes behind a row's end count as -inf, whose exp is 0.
+// Lanes past a row's end count as -inf, whose exp is 0.
 template <class T>
 constexpr T kMinusInfinity = -static_cast<T>(__builtin_inf());
 

@@ -8,7 +8,8 @@
 namespace pyrnn::kernels {
 namespace {
 
-// One slot of one panel: the rows of all steps, then what stands in `out`, so that chunks are sums of their own.
+// One slot of one panel: the sum over the rows of all steps, then what `out` holds, so that each chunk is a sum of its
+// own.
 template <class T>
 PYRNN_INLINE void diagonal_of_slot(const DiagonalGradient<T>& q, Index panel, int slot) {
   constexpr Index L = kLanes<T>;

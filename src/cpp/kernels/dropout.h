@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Dropout masks from Philox4x32-10, a counter-based generator (Salmon et al., "Parallel random numbers: as easy as
-// 1, 2, 3", SC 2011): a unit's fate follows from where it is, not from which thread comes by or in what order.
+// 1, 2, 3", SC 2011): a unit's mask follows from its place, not from the thread or the order of the calls.
 #pragma once
 
 #include "kernels/elementwise_kernels.h"

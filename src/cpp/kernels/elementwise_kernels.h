@@ -70,8 +70,8 @@ struct AttentionGradient {
   const T* d_context;    // [value_size]
   const T* d_weights;    // [length], or null: 0
   T* d_query;            // [key_size]
-  T* d_keys;             // added to; lies as keys
-  T* d_values;           // added to; lies as values
+  T* d_keys;             // added to; strides of keys
+  T* d_values;           // added to; strides of values
   T* d_v;                // [key_size] added to; null where v is
   T* d_scores;           // [length] scratch
 };

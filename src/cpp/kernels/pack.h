@@ -13,7 +13,7 @@ PYRNN_INLINE Index panel_row(const PanelMap& map, Index panel) {
   return map.width(panel, kLanes<T>) * kLanes<T>;
 }
 
-// Transposes a matrix of so many rows and columns, in blocks of whole vectors. put(column, row, v) takes lanes rows of
+// Transposes a matrix (rows, columns) in blocks of whole vectors. put(column, row, v) takes lanes rows of
 // a column; missing rows are zero.
 template <class T, class F>
 PYRNN_INLINE void for_each_transposed(const T* from, Index stride, Index rows, Index columns, F&& put) {

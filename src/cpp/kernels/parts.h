@@ -8,7 +8,7 @@
 namespace pyrnn::kernels {
 namespace {
 
-// How a loop's body reads and writes one vector; load_or gives lanes behind the end the value of `other`.
+// How a loop's body reads and writes one vector; load_or fills the lanes past the end with its second argument.
 template <class T>
 struct Whole {
   PYRNN_INLINE Vec<T> load(const T* p) const { return kernels::load(p); }

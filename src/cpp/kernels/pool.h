@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sums and largest values over time, step after step: the same bits in any layout and beside any rows.
+// Sums and largest values over time, step after step: the same bits in any layout and any batch.
 #pragma once
 
 #include "kernels/elementwise_kernels.h"

@@ -2,12 +2,13 @@
 // The part of the kernel table for chains of hidden states, CRF and CTC, and its argument structs: one time step each.
 //
 // alpha[s] is the log of the weight of all beginnings that end in state s, less the largest of the step, so that its
-// size does not grow with time. A forward step keeps what its way back needs: with x[i][s] = before[i] + transition,
+// size does not grow with time. A forward step saves what its backward step needs: with x[i][s] = before[i] +
+// transition,
 //
 //   shift[s] = max over i of x[i][s], 0 where all are -inf      sum[s] = sum over i of exp(x[i][s] - shift[s])
 //   alpha[s] = log(sum[s]) + shift[s] + emissions[s] - largest
 //
-// The way back turns the posterior of a step's states into that of the step before, through the probability
+// The backward step turns the posterior of a step's states into that of the step before, through the probability
 // exp(x[i][s] - shift[s]) / sum[s] that state i came before s: no beta, no difference of large logarithms.
 //
 // Rows of states are padded to whole vectors, with -inf as alpha, and their padding is written.
@@ -52,8 +53,8 @@ struct ViterbiStep {
   StepNumber<T>* best;  // [to, padded] the first state before that is on such a path
 };
 
-// State s follows s, s - 1, and s - 2 where skip[s] is 0 and not -inf. `before` may be read two elements in front of
-// its first; skip, shift and share have two elements behind their padding: -inf, 0 and 0.
+// State s follows s, s - 1, and s - 2 where skip[s] is 0 and not -inf. `before` may be read two elements before
+// its first; skip, shift and share have two elements after their padding: -inf, 0 and 0.
 template <class T>
 struct CtcForward {
   Index states;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One SIMD vector of the instruction set that this file is compiled for.
 //
-// Vec<T> is a GNU vector: + - * / and comparisons are the language's. What the language lacks stands here, and only
-// here are intrinsics used. Everything is in an anonymous namespace: a function compiled for AVX-512 must never be
+// Vec<T> is a GNU vector: + - * / and comparisons are the language's. What the language lacks is here, the only place
+// with intrinsics. Everything is in an anonymous namespace: a function compiled for AVX-512 must never be
 // linked in where the baseline is meant.
 #pragma once
 
@@ -176,7 +176,7 @@ PYRNN_INLINE Vec<float> at_least(Vec<float> bound, Vec<float> x) { return vmaxq_
 PYRNN_INLINE Vec<double> at_least(Vec<double> bound, Vec<double> x) { return vmaxq_f64(bound, x); }
 #endif
 
-// Lanes of a and b by turns: the first halves of both, or the second ones.
+// Lanes of a and b interleaved: the first halves of both, or the second ones.
 template <class T, int First, int... I>
 PYRNN_INLINE Vec<T> interleave(Vec<T> a, Vec<T> b, std::integer_sequence<int, I...>) {
 #if defined(__clang__)
@@ -186,8 +186,8 @@ PYRNN_INLINE Vec<T> interleave(Vec<T> a, Vec<T> b, std::integer_sequence<int, I.
 #endif
 }
 
-// Rows become columns. A stage deals the two halves of the rows like cards; after log2(lanes) stages each has its
-// place.
+// Rows become columns. Each stage interleaves the two halves of the rows, as cards are shuffled; after log2(lanes)
+// stages each element is in its place.
 template <class T>
 PYRNN_INLINE void transpose(Vec<T> (&rows)[kLanes<T>]) {
   constexpr int L = kLanes<T>;

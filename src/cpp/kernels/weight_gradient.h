@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// dW = sum over rows of dG^T * A for all rows of a chunk of time steps, computed as dW^T so that dG, which lies ready
-// in the gate buffer, is the vector operand and A (x, or the previous h) the broadcast one.
+// dW = sum over rows of dG^T * A for all rows of a chunk of time steps, computed as dW^T so that dG, already in
+// the gate buffer, is the vector operand and A (x, or the previous h) the broadcast one.
 #pragma once
 
 #include "kernels/product.h"
@@ -8,8 +8,8 @@
 namespace pyrnn::kernels {
 namespace {
 
-// Columns of A that one call may take: as many as keep their strips in the second-level cache, since dG, which may lie
-// beyond it, is read once by each call.
+// Columns of A that one call may take: as many as keep their strips in the second-level cache, since each call
+// reads dG once, and dG may not fit that cache.
 constexpr Index kFewestColumns = 72, kMostColumns = 216;
 template <class T>
 constexpr Index kStripElements = 512 * 1024 / static_cast<Index>(sizeof(T));
@@ -19,7 +19,7 @@ Index weight_gradient_columns(Index rows) noexcept {
   return smaller(larger(fitting, kFewestColumns), kMostColumns);
 }
 
-// Enough for any call of at most so many rows: fewer rows may take more columns.
+// Enough for any call of at most `rows` rows: fewer rows may take more columns.
 template <class T>
 Index weight_gradient_scratch(Index rows) noexcept {
   return kMostColumns * 4 * kLanes<T> + smaller(kMostColumns * rows, larger(kStripElements<T>, kFewestColumns * rows));

@@ -78,11 +78,11 @@ class RMSE(_ErrorMetric):
 class MASE(_ErrorMetric):
     """The mean of |y - target| over the mean of |s_t - s_{t-m}|, m the seasonality.
 
-    Hyndman & Koehler 2006: 1 is as good as to repeat what was one season ago. The series s is
+    Hyndman & Koehler 2006: 1 is as good as repeating the value of one season ago. The series s is
     `train`, the data that the model was trained on: (T,), or (N, T) with the sample first, or a
     list of such series (T,), each of more than m steps. Without `train` the targets themselves are
     the series: they need a time axis, (T, B, ...) or (B, T, ...) with `batch_first`, and steps
-    behind the m-th. NaN before there is a difference of the series, infinite if all are 0.
+    after the m-th. NaN before there is a difference of the series, infinite if all are 0.
 
     ValueError for a series of m steps or fewer, or one that is not finite; else errors as MAE's.
 
@@ -128,7 +128,7 @@ class MASE(_ErrorMetric):
         super().add_errors(y, target, real)
 
     def _add_naive(self, series: Array, real: Bools) -> None:
-        """Adds the differences over a season of series (N, T, ...); padding is behind."""
+        """Adds the differences over a season of series (N, T, ...); padding is last."""
         m, pairs = self.seasonality, real[:, self.seasonality :]
         terms = np.subtract(series[:, m:][pairs], series[:, :-m][pairs], dtype=np.float64)
         self.naive_total = sum_in_order(np.abs(terms), self.naive_total)

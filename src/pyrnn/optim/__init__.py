@@ -1,7 +1,7 @@
 """Optimizers, with torch's equations and defaults, averaged weights, schedules and clipping.
 
-An optimizer has no parameters of its own: `step` is told which to update, and keeps what it
-remembers of each by name. Its `groups` give some parameters other options. A new one subclasses
+An optimizer has no parameters of its own: `step(parameters)` updates those that it gets, and keeps
+their state by name. Its `groups` give some parameters other options. A new optimizer subclasses
 Optimizer (see there). A schedule multiplies the learning rates of an optimizer; EMA keeps an
 average of the weights.
 """

@@ -65,7 +65,7 @@ class EMA:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Inside, the parameters hold the averages; behind it, what they held before.
+        """Inside, the parameters hold the averages; after it, what they held before.
 
         What is written to them inside is lost. RuntimeError for one inside another.
         """

@@ -14,7 +14,7 @@ class OnPlateau(Schedule):
     Better is below best - threshold * |best| in mode "min", above best + threshold * |best| in
     "max"; in the `cooldown` steps after a fall nothing is counted (torch's ReduceLROnPlateau with
     threshold_mode "rel"). The learning rates stay at least min_factor times their own. NaN is never
-    better. TypeError if `step` is told no number; ValueError for numbers out of range.
+    better. TypeError if `step` gets no number; ValueError for numbers out of range.
 
     Examples
     --------

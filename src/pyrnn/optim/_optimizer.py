@@ -26,8 +26,8 @@ class Optimizer:
     "params", an option that there is not or is out of range, and a parameter in two groups.
 
     A subclass hands its constructor's keywords, `lr` among them, to `super().__init__`, and writes
-    `init_one` and `update_one`, which are told the options of the parameter's group. Of the
-    options `lr` may change later: a schedule sets `optimizer.lrs` between steps.
+    `init_one` and `update_one`, which get the options of the parameter's group. Of the options
+    `lr` may change later: a schedule sets `optimizer.lrs` between steps.
 
     Examples
     --------
@@ -49,7 +49,7 @@ class Optimizer:
     def __init__(self, *, groups: Groups | None = None, **options: Any) -> None:
         options["lr"] = self.check("lr", options["lr"])
         self.groups: list[Options] = [options]  # the options of each; the first is of all others
-        self._members: list[list[Parameter]] = []  # of the groups behind the first
+        self._members: list[list[Parameter]] = []  # of the groups after the first
         for position, group in enumerate(groups or ()):
             self._add_group(f"groups[{position}]", group)
         self._group_numbers()  # no parameter is in two
@@ -114,7 +114,7 @@ class Optimizer:
             self._steps[name] = step
 
     def state_dict(self) -> dict[str, Any]:
-        """Copies: {"class": name, "options": keywords, "groups": [the options of each group behind
+        """Copies: {"class": name, "options": keywords, "groups": [the options of each group after
         the first], "steps": {name: int}, "state": {name: {key: array}}}."""
         state = {
             name: {key: array.copy() for key, array in self._states[name].items()}

@@ -35,7 +35,7 @@ class Schedule:
     0.5
     """
 
-    needs_metric = False  # whether `step` must be told one
+    needs_metric = False  # whether `step` needs a metric
 
     def __init__(self, optimizer: Optimizer, *, per: str = "step") -> None:
         owner = type(self).__name__
