@@ -36,7 +36,7 @@ class Progress:
         self.epoch = Epoch()
         self.stopped = False
         self.batches_per_epoch = MAX_SIZE  # of the fit, once it is known
-        self._epoch_began = generator.bit_generator.state
+        self._epoch_began: Mapping[str, Any] = generator.bit_generator.state
 
     def finish_epoch(self) -> None:
         """The next epoch begins."""
