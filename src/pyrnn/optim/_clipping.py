@@ -23,7 +23,7 @@ def clip_grad_value(parameters: Parameters, max_value: float) -> None:
     if not check_number("clip_grad_value", "max_value", max_value) > 0:
         raise ValueError(f"clip_grad_value: max_value is {max_value}, expected a number > 0")
     named = named_parameters("clip_grad_value", parameters)
-    sums_of_squares("clip_grad_value", named)
+    check_gradients("clip_grad_value", named)
     for _, parameter in named:
         np.clip(parameter.grad, -max_value, max_value, out=parameter.grad)
 
@@ -40,8 +40,11 @@ def clip_grad_norm(parameters: Parameters, max_norm: float) -> float:
     if not check_number("clip_grad_norm", "max_norm", max_norm) > 0:
         raise ValueError(f"clip_grad_norm: max_norm is {max_norm}, expected a number > 0")
     named = named_parameters("clip_grad_norm", parameters)
-    total, unit = sums_of_squares("clip_grad_norm", named), 1.0
+    total, unit = 0.0, 1.0
+    for _, parameter in named:
+        total += _core.sum_squares(parameter.grad)
     if not LEAST_SUM < total < math.inf:
+        check_gradients("clip_grad_norm", named)
         total, unit = _scaled_sum(named)
     root = math.sqrt(total)
     norm = root * unit
@@ -55,18 +58,14 @@ def clip_grad_norm(parameters: Parameters, max_norm: float) -> float:
     return norm
 
 
-def sums_of_squares(owner: str, named: list[tuple[str, Parameter]]) -> float:
-    """The sum of squares over all gradients, infinite if it overflows; FloatingPointError if one
-    of them is not finite."""
-    total = 0.0
+def check_gradients(owner: str, named: list[tuple[str, Parameter]]) -> None:
+    """FloatingPointError that names the first gradient with a NaN or an infinity."""
+    threads = num_threads()
     for name, parameter in named:
-        squares = _core.sum_squares(parameter.grad)
-        if not math.isfinite(squares) and not np.isfinite(parameter.grad).all():  # no overflow
+        if not _core.all_finite(parameter.grad, threads):
             raise FloatingPointError(
                 f"{owner}: the gradient of {name!r} is not finite; nothing was changed"
             )
-        total += squares
-    return total
 
 
 def _scaled_sum(named: list[tuple[str, Parameter]]) -> tuple[float, float]:

@@ -4,14 +4,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-import numpy as np
-
 from .. import _core
 from .._base.checks import check_size
 from .._base.module import Module
 from .._base.runtime import num_threads
 from ..losses import Loss
-from ..optim._clipping import clip_grad_norm, clip_grad_value, sums_of_squares
+from ..optim._clipping import check_gradients, clip_grad_norm, clip_grad_value
 from ..optim._optimizer import Optimizer
 from ._checkpoint import check_finite_number, read_arrays
 from ._objective import ForwardPass
@@ -68,7 +66,7 @@ class Updates:
         elif self.clip_value is not None:
             clip_grad_value(self.model, self.clip_value)
         else:
-            sums_of_squares("Trainer", self.model.named_parameters())
+            check_gradients("Trainer", self.model.named_parameters())
         self.optimizer.step(self.model)
         self._gathered, self._weight = 0, 0.0
         for schedule in self.schedules:
@@ -80,7 +78,7 @@ class Updates:
     def check_weights(self) -> None:
         """FloatingPointError if a weight is not finite: a step was too large."""
         for name, parameter in self.model.named_parameters():
-            if not np.isfinite(parameter.data).all():
+            if not _core.all_finite(parameter.data, num_threads()):
                 raise FloatingPointError(
                     f"Trainer: {name!r} is not finite after a step (try a smaller learning rate, "
                     "or clip_norm)"
