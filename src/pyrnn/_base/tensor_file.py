@@ -1,7 +1,6 @@
 """Files of named arrays: safetensors, with a JSON object of pyrnn's own in the metadata."""
 
 import errno
-import json
 import os
 import stat
 from collections.abc import Mapping
@@ -34,6 +33,8 @@ def write_tensors(path: Any, tensors: Mapping[str, Array], description: Mapping[
     The path holds the whole old file or the whole new one, whatever happens. OSError with the path
     if it cannot be written; TypeError for an array of a dtype that could not be read again.
     """
+    import json
+
     from safetensors.numpy import save as to_bytes
 
     for name, array in tensors.items():
@@ -140,6 +141,7 @@ def _description(header: dict[str, Any]) -> dict[str, Any]:
 
 def _parse(text: str | bytes) -> dict[str, Any]:
     """A JSON object; names that come twice are refused."""
+    import json
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(pairs)

@@ -1,6 +1,7 @@
 """Models in files: one safetensors file with the weights, and the configuration in its metadata."""
 
 import os
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from functools import reduce
 from itertools import accumulate
@@ -122,7 +123,6 @@ class Rebuild:
             return self.sizes[-1]
         first = bisect_left(self.names, f"{name}.")
         return self.sizes[bisect_left(self.names, f"{name}/", first)] - self.sizes[first]  # "." + 1
-
 
 
 def join(prefix: str, name: str) -> str:

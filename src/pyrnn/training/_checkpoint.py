@@ -24,6 +24,7 @@ ALWAYS_FINITE = ("model", "optimizer", "ema")  # the parts whose arrays are
 # By name: what has state_dict() and load_state_dict(mapping). A part of pyrnn's own has the latter
 # in two steps, read_state(mapping), which checks and changes nothing, and take_state(what it gave).
 Parts = Mapping[str, Any]
+Check = Callable[[Mapping[str, Any]], object]  # looks at what all the parts have read
 
 
 class ModelState:
@@ -137,7 +138,7 @@ def read_checkpoint(
     parts: Parts,
     settings: Mapping[str, Any],
     description: Mapping[str, Any],
-    check: Callable[[Mapping[str, Any]], object],
+    check: Check,
 ) -> None:
     """Gives all parts the states that write_checkpoint wrote; `check` looks at them together.
 
@@ -161,9 +162,9 @@ def read_checkpoint(
         raise ValueError(f"{path}: {error}") from error
     before = {name: part.state_dict() for name, part in parts.items()}
     try:
-        check(_load(parts, {name: mapping(state, "state") for name, state in states.items()}))
+        _load(parts, {name: mapping(state, "state") for name, state in states.items()}, check)
     except BaseException as error:
-        _load(parts, before)
+        _load(parts, before, lambda read: None)
         if isinstance(error, Exception):
             raise ValueError(f"{path}: is of another training: {error}") from error
         raise
@@ -183,16 +184,16 @@ def _kind(part: Any) -> str:
     return kind
 
 
-def _load(parts: Parts, states: Mapping[str, Any]) -> dict[str, Any]:
+def _load(parts: Parts, states: Mapping[str, Any], check: Check) -> None:
     """Gives every part its state; all of pyrnn's own are checked before the first is taken."""
     own = {name: part for name, part in parts.items() if hasattr(part, "read_state")}
     read = {name: part.read_state(states[name]) for name, part in own.items()}
+    check(read)
     for name, part in parts.items():
         if name in own:
             part.take_state(read[name])
         else:
             part.load_state_dict(states[name])
-    return read
 
 
 def _warn_of_origin(path: str, version: Any, isa: Any) -> None:

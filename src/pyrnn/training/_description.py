@@ -1,6 +1,5 @@
 """What a training is made of, as JSON values: what one that resumes is compared with."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from .._base.module import Module, as_json, constructor
 from ..optim._optimizer import Optimizer
+from ..optim._schedule import Schedule
 from ._batches import Samples
 from ._epoch_order import cut
 
@@ -80,7 +80,7 @@ def first_difference(stored: Any, own: Any, name: str = "") -> str:
     elif isinstance(stored, list) and isinstance(own, list) and len(stored) == len(own):
         places = ((str(i), a, b) for i, (a, b) in enumerate(zip(stored, own, strict=True)))
     else:
-        same = json.dumps(stored, sort_keys=True) == json.dumps(own, sort_keys=True)
+        same = repr(stored) == repr(own)  # NaN is NaN, and 1 is neither 1.0 nor True
         return "" if same else f"{name} = {_short(stored)}, expected {_short(own)}"
     found = (first_difference(a, b, f"{name} {key}".strip()) for key, a, b in places)
     return next(filter(None, found), "")
@@ -101,6 +101,8 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [_plain(item) for item in value]
+    if isinstance(value, Schedule):
+        return describe(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
     return type(value).__name__

@@ -1,6 +1,5 @@
 """Progress: where a training stands."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,6 +9,7 @@ import numpy as np
 
 from .._base.checks import MAX_INT64, MAX_SIZE, check_flag, check_size
 from ._checkpoint import check_finite_number
+from ._description import first_difference
 from ._objective import Mean
 
 
@@ -36,12 +36,12 @@ class Progress:
         self.epoch = Epoch()
         self.stopped = False
         self.batches_per_epoch = MAX_SIZE  # of the fit, once it is known
-        self._epoch_began: Mapping[str, Any] = generator.bit_generator.state
+        self._epoch_began = dict(generator.bit_generator.state)
 
     def finish_epoch(self) -> None:
         """The next epoch begins."""
         self.epoch = Epoch()
-        self._epoch_began = self.generator.bit_generator.state
+        self._epoch_began = dict(self.generator.bit_generator.state)
 
     def state_dict(self) -> dict[str, Any]:
         """All of it; the generator as it was when the epoch began."""
@@ -91,7 +91,7 @@ def _checked_state(generator: "np.random.Generator", state: Any) -> dict[str, An
     """The state of a generator of the same kind; ValueError if one would read it otherwise."""
     probe = type(generator.bit_generator)(0)
     probe.state = state
-    taken: dict[str, Any] = probe.state
-    if json.dumps(taken, sort_keys=True) != json.dumps(state, sort_keys=True):
+    taken = dict(probe.state)
+    if first_difference(state, taken):
         raise ValueError(f"Progress: generator is {state!r:.60}, expected the state of one")
     return taken
