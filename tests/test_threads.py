@@ -71,23 +71,21 @@ def test_the_gil_is_released():
     """Another Python thread runs while a long call computes."""
     layer = pyrnn.LSTM(256, 256, seed=0)
     x = np.zeros((400, 64, 256), np.float32)
-    ticks, done = [], threading.Event()
+    ticks, done = [0], threading.Event()
 
     def tick():
         while not done.is_set():
-            ticks.append(time.perf_counter())
-            time.sleep(0.001)
+            ticks[0] += 1
+            time.sleep(0)  # to whoever waits
 
     thread = threading.Thread(target=tick)
     thread.start()
-    start = time.perf_counter()
+    before = ticks[0]
     layer(x)
-    end = time.perf_counter()
+    during = ticks[0] - before
     done.set()
     thread.join()
-    during = [t for t in ticks if start < t < end]
-    assert end - start > 0.02, "the call is too short to show anything"
-    assert len(during) >= 5
+    assert during >= 5
 
 
 def test_denormals_survive_a_call():
@@ -120,22 +118,16 @@ def test_denormals_survive_in_python_threads():
 
 
 def test_denormal_numbers_are_no_slower():
-    """Decayed states are denormal; without flush-to-zero they cost some twenty times as much."""
+    """The kernels take them for 0; computed with, they would cost some twenty times as much."""
     layer = pyrnn.LSTM(64, 96, seed=0, bias=False)
-    for p in layer.parameters():
-        p[...] = p.data * np.float32(1e-3)
-
-    def seconds(x):
-        times = []
-        for _ in range(5):
-            start = time.perf_counter()
-            (y, _), pullback = layer.vjp(x)
-            pullback(y)
-            times.append(time.perf_counter() - start)
-        return min(times)
-
-    normal, denormal = (np.full((50, 32, 64), v, np.float32) for v in (1.0, 1e-39))
-    assert seconds(denormal) <= 3 * seconds(normal)
+    results = []
+    for value in (0.0, 1e-39, -1e-45):
+        layer.zero_grad()
+        (y, _), pullback = layer.vjp(np.full((50, 32, 64), value, np.float32))
+        dx, _ = pullback(np.full(y.shape, value, np.float32))
+        results.append([y, dx, *(p.grad.copy() for p in layer.parameters())])
+    for result in results:
+        assert not any(array.any() for array in result)
 
 
 @pytest.mark.parametrize("n", [0, -1, 1.5, True, "2", None, 10**6])

@@ -174,7 +174,7 @@ def _matrix_shape(function: str, parameter: Parameter) -> tuple[int, int]:
     return rows, columns
 
 
-def _orthogonal_matrix(rows: int, columns: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _orthogonal_matrix(rows: int, columns: int, rng: "np.random.Generator") -> NDArray[np.float64]:
     """A matrix drawn uniformly (Haar) from those with orthonormal rows or columns."""
     draw = rng.standard_normal((max(rows, columns), min(rows, columns)))
     q, r = np.linalg.qr(draw)

@@ -44,6 +44,7 @@ constexpr ElementwiseKernels<T> elementwise_kernels() {
       .multiply_by = multiply_by<T>,
       .average_with = average_with<T>,
       .sum_squares = sum_squares<T>,
+      .all_finite = all_finite<T>,
   };
 }
 

@@ -236,6 +236,7 @@ struct ElementwiseKernels {
   void (*multiply_by)(T* y, const T* x, Index count) noexcept;   // y *= x
   void (*average_with)(T* y, const T* x, Index count) noexcept;  // y = (y + x) / 2
   double (*sum_squares)(const T* a, Index count) noexcept;
+  bool (*all_finite)(const T* a, Index count) noexcept;
 };
 
 }  // namespace pyrnn::kernels

@@ -37,5 +37,18 @@ double sum_squares(const T* a, Index count) noexcept {
   return total;
 }
 
+// Whether there is no NaN and no infinity: a - a is 0 for all others.
+template <class T>
+bool all_finite(const T* a, Index count) noexcept {
+  Bits<T> found{};
+  for_each_part<T>(count, [&](Index i, auto part) __attribute__((always_inline)) {
+    const Vec<T> v = part.load(a + i);
+    found |= (Bits<T>)(v - v);
+  });
+  bool finite = true;
+  for (int lane = 0; lane < kLanes<T>; ++lane) finite = finite && found[lane] == 0;
+  return finite;
+}
+
 }  // namespace
 }  // namespace pyrnn::kernels

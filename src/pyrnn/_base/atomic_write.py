@@ -111,8 +111,10 @@ def _remove_abandoned(folder: str, name: str) -> None:
 
 
 def _remove_unless_locked(path: str) -> None:
-    """Removes one temporary file if its lock is free."""
-    fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    """Removes one temporary file if its lock is free; what is no file stays."""
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        return
+    fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.unlink(path)

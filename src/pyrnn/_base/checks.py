@@ -114,11 +114,15 @@ def check_memory(owner: str, elements: int, dtype: np.dtype[Any]) -> None:
     stored = _stored.get()
     if stored is not None and elements > stored[0]:
         raise ValueError(f"{owner} would have {elements} weights, {stored[0]} are stored")
-    needed = elements * dtype.itemsize
+    check_fits(f"{owner}: the weights", elements * dtype.itemsize, "need")
+
+
+def check_fits(what: str, needed: int, verb: str = "needs") -> None:
+    """MemoryError for more bytes than the machine has memory."""
     present = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > present:
         raise MemoryError(
-            f"{owner}: the weights need {needed / 2**30:.1f} GiB, "
+            f"{what} {verb} {needed / 2**30:.1f} GiB, "
             f"this machine has {present / 2**30:.1f} GiB of memory"
         )
 

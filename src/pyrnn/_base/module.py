@@ -80,7 +80,7 @@ class Module(Summarised):
 
     def named_modules(self) -> Iterator[tuple[str, "Module"]]:
         """(dotted name, module) of self ("") and all parts, depth first, each once."""
-        return _walk(self, "", set())
+        return ((prefix, module) for prefix, module, _ in _walk(self))
 
     def modules(self) -> Iterator["Module"]:
         """Self and all parts, depth first, each once."""
@@ -95,10 +95,9 @@ class Module(Summarised):
 
     def _parameter_names(self) -> Iterator[tuple[str, Parameter]]:
         """(dotted name, parameter) under all its names."""
-        for prefix, module in self.named_modules():
-            for name, value in vars(module).items():
-                if isinstance(value, Parameter):
-                    yield f"{prefix}.{name}" if prefix else name, value
+        for prefix, _, own in _walk(self):
+            for name, parameter in own:
+                yield f"{prefix}.{name}" if prefix else name, parameter
 
     def forward_path(self) -> Iterator["Module"]:
         """The parts in the order in which x meets them, as far as it has its axes; self alone."""
@@ -180,7 +179,7 @@ class Module(Summarised):
 
         Without `seed`, whose work is done once the module is made.
         """
-        return {name: _as_json(getattr(self, name)) for name in _constructor(type(self))}
+        return {name: as_json(getattr(self, name)) for name in constructor(type(self))}
 
     def save(self, path: Any) -> None:
         """Writes weights and configuration to one safetensors file, for `pyrnn.load(path)`.
@@ -216,7 +215,7 @@ class Module(Summarised):
         return {"class": type(self).__name__, "config": self.config()}
 
     def __repr__(self) -> str:
-        defaults = _constructor(type(self))
+        defaults = constructor(type(self))
         shown = (f"{k}={v!r}" for k, v in self.config().items() if v != defaults[k])
         return f"{type(self).__name__}({', '.join(shown)})"
 
@@ -309,25 +308,35 @@ def load_extra_states(module: Module, states: Mapping[str, Any]) -> None:
         part.load_extra_state(mapping(states, name))
 
 
-def _walk(module: Module, prefix: str, seen: set[int]) -> Iterator[tuple[str, Module]]:
-    """Depth first over a module's parts."""
-    if id(module) in seen:
-        return
-    seen.add(id(module))
-    yield prefix, module
-    parts = [(name, value) for name, value in vars(module).items() if isinstance(value, Module)]
-    for name, part in parts:
-        yield from _walk(part, f"{prefix}.{name}" if prefix else name, seen)
+def _walk(top: Module) -> list[tuple[str, Module, list[tuple[str, Parameter]]]]:
+    """(name, module, its own parameters by name) of a module and its parts, depth first."""
+    found: list[tuple[str, Module, list[tuple[str, Parameter]]]] = []
+    seen: set[int] = set()
+    waiting = [("", top)]
+    while waiting:
+        prefix, module = waiting.pop()
+        if id(module) in seen:
+            continue
+        seen.add(id(module))
+        own, parts = [], []
+        for name, value in vars(module).items():
+            if isinstance(value, Parameter):
+                own.append((name, value))
+            elif isinstance(value, Module):
+                parts.append((f"{prefix}.{name}" if prefix else name, value))
+        found.append((prefix, module, own))
+        waiting += reversed(parts)
+    return found
 
 
-def _constructor(cls: Any) -> dict[str, Any]:
+def constructor(cls: Any) -> dict[str, Any]:
     """The constructor's keywords with their defaults as JSON values, without `seed`."""
     keywords = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     named = list(inspect.signature(cls.__init__).parameters.values())[1:]
-    return {p.name: _as_json(p.default) for p in named if p.kind in keywords and p.name != "seed"}
+    return {p.name: as_json(p.default) for p in named if p.kind in keywords and p.name != "seed"}
 
 
-def _as_json(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """A constructor's argument as JSON holds it: dtypes by name."""
     if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
         return np.dtype(value).name

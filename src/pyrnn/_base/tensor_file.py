@@ -1,7 +1,6 @@
 """Files of named arrays: safetensors, with a JSON object of pyrnn's own in the metadata."""
 
 import errno
-import json
 import os
 import stat
 from collections.abc import Mapping
@@ -11,10 +10,11 @@ import numpy as np
 
 from .. import _core
 from .atomic_write import atomic_write
-from .checks import Array
+from .checks import Array, check_fits
 
 FORMAT = 1
 KEY = "pyrnn"  # of the metadata
+MAX_HEADER = 100_000_000  # bytes, as the safetensors package has it
 DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
     "F64": np.dtype("<f8"),
@@ -33,6 +33,8 @@ def write_tensors(path: Any, tensors: Mapping[str, Array], description: Mapping[
     The path holds the whole old file or the whole new one, whatever happens. OSError with the path
     if it cannot be written; TypeError for an array of a dtype that could not be read again.
     """
+    import json
+
     from safetensors.numpy import save as to_bytes
 
     for name, array in tensors.items():
@@ -45,27 +47,58 @@ def write_tensors(path: Any, tensors: Mapping[str, Array], description: Mapping[
 
 def read_tensors(path: str) -> tuple[dict[str, Array], dict[str, Any]]:
     """What write_tensors wrote. OSError if the file cannot be read; ValueError if it is no such
-    file, damaged, or from a newer pyrnn. Nothing in it is executed."""
-    data = _read(path)
-    arrays = _arrays(_unpack(data))
-    return arrays, _description(data)
+    file, damaged, or from a newer pyrnn; MemoryError if it is larger than the machine's memory.
+    Nothing in it is executed. The header is looked at before anything else is read."""
+    with _open(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        header = _read_header(file, size)
+        description = _description(header)
+        check_fits("the file", size)
+        file.seek(0)
+        data = file.read(size)
+    return _arrays(_unpack(data)), description
 
 
-def _read(path: str) -> bytes:
-    """The content of a regular file."""
-    if not stat.S_ISREG(os.stat(path).st_mode):  # to open a pipe would wait for a writer
+def _open(path: str) -> Any:
+    """A regular file, opened for reading."""
+    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    fd = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait for its writer
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
         raise OSError(errno.EINVAL, "not a regular file", path)
-    with open(path, "rb") as file:
-        return file.read()
+    return os.fdopen(fd, "rb")
+
+
+def _read_header(file: Any, size: int) -> dict[str, Any]:
+    """The header of a safetensors file; ValueError unless it describes a file of this size."""
+    start = file.read(9)
+    for magic, description in FOREIGN.items():
+        if start.startswith(magic) and start[8:] != b"{":
+            raise ValueError(f"expected a file that pyrnn saved; this looks like {description}")
+    length = int.from_bytes(start[:8], "little")
+    if len(start) < 9 or not 2 <= length <= min(MAX_HEADER, size - 8):
+        raise ValueError(f"no safetensors file, or a damaged one: its header has {length} bytes")
+    header = _parse(start[8:] + file.read(length - 1))
+    ends = [_end(name, entry) for name, entry in header.items() if name != "__metadata__"]
+    if (end := 8 + length + max(ends, default=0)) != size:
+        raise ValueError(
+            f"no safetensors file, or a damaged one: it has {size} bytes, its header tells of {end}"
+        )
+    return header
+
+
+def _end(name: str, entry: Any) -> int:
+    """Where a tensor's bytes end after the header."""
+    offsets = entry.get("data_offsets") if isinstance(entry, dict) else None
+    if not isinstance(offsets, list) or len(offsets) != 2 or type(offsets[1]) is not int:
+        raise ValueError(f"tensor {name[:40]!r} has no data_offsets of two numbers")
+    return offsets[1]
 
 
 def _unpack(data: bytes) -> list[tuple[str, dict[str, Any]]]:
     """Names and contents; the safetensors package checks header, offsets and sizes."""
     from safetensors import SafetensorError, deserialize
 
-    for magic, description in FOREIGN.items():
-        if data.startswith(magic) and data[8:9] != b"{":
-            raise ValueError(f"expected a file that pyrnn saved; this looks like {description}")
     try:
         stored: list[tuple[str, dict[str, Any]]] = deserialize(data)  # type: ignore[no-untyped-call]
     except SafetensorError as error:
@@ -86,11 +119,10 @@ def _arrays(stored: list[tuple[str, dict[str, Any]]]) -> dict[str, Array]:
     return arrays
 
 
-def _description(data: bytes) -> dict[str, Any]:
+def _description(header: dict[str, Any]) -> dict[str, Any]:
     """The object in the metadata; ValueError if there is none that this version reads."""
-    header = _parse(data[8 : 8 + int.from_bytes(data[:8], "little")])
     metadata = header.get("__metadata__") or {}
-    if KEY not in metadata:
+    if not isinstance(metadata, dict) or KEY not in metadata:
         raise ValueError(
             "holds weights, but no configuration of pyrnn; make the module yourself and call "
             "module.load_state_dict(safetensors.numpy.load_file(path))"
@@ -109,6 +141,7 @@ def _description(data: bytes) -> dict[str, Any]:
 
 def _parse(text: str | bytes) -> dict[str, Any]:
     """A JSON object; names that come twice are refused."""
+    import json
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(pairs)

@@ -1,8 +1,10 @@
 """Models in files: one safetensors file with the weights, and the configuration in its metadata."""
 
 import os
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from functools import reduce
+from itertools import accumulate
 from typing import Any
 
 from .._base.checks import Array, filled_from_file
@@ -46,7 +48,8 @@ class Rebuild:
     ties: dict[str, Any]  # name of a shared parameter -> the name it is stored under
     parameters: dict[str, Parameter] = field(default_factory=dict)
     modules: dict[str, Module] = field(default_factory=dict)
-    sizes: dict[str, int] = field(default_factory=dict)  # stored elements by module name
+    names: list[str] = field(default_factory=list)  # of all weights, in order, what is tied too
+    sizes: list[int] = field(default_factory=list)  # the stored elements before each, and of all
     largest: int = 0  # elements of a tensor
 
     def __post_init__(self) -> None:
@@ -54,9 +57,10 @@ class Rebuild:
             if not isinstance(stored, str) or stored not in self.tensors or name in self.tensors:
                 raise ValueError(f"ties {name!r} to {stored!r}, expected the name of a tensor")
         self.largest = max((tensor.size for tensor in self.tensors.values()), default=0)
-        for name, stored in ({name: name for name in self.tensors} | self.ties).items():
-            owner = name.rpartition(".")[0]
-            self.sizes[owner] = self.sizes.get(owner, 0) + self.tensors[stored].size
+        stored_as = {name: name for name in self.tensors} | self.ties
+        self.names = sorted(stored_as)
+        sizes = (self.tensors[stored_as[name]].size for name in self.names)
+        self.sizes = list(accumulate(sizes, initial=0))
 
     def module(self, tree: Any, name: str) -> Module:
         """The module of that name, with its weights."""
@@ -115,10 +119,10 @@ class Rebuild:
 
     def _stored_below(self, name: str) -> int:
         """The elements that are stored for a module and its parts."""
-        below = (
-            owner for owner in self.sizes if f"{owner}.".startswith(f"{name}." if name else "")
-        )
-        return sum(self.sizes[owner] for owner in below)
+        if not name:
+            return self.sizes[-1]
+        first = bisect_left(self.names, f"{name}.")
+        return self.sizes[bisect_left(self.names, f"{name}/", first)] - self.sizes[first]  # "." + 1
 
 
 def join(prefix: str, name: str) -> str:

@@ -15,8 +15,8 @@ class Adam(Optimizer):
     g += weight_decay * p;  m = b1*m + (1-b1)*g;  v = b2*v + (1-b2)*g^2;
     p -= lr / (1-b1^t) * m / (sqrt(v) / sqrt(1-b2^t) + eps),  betas = (b1, b2), step t from 1.
 
-    ValueError for a number that is negative or not finite, or a beta of 1 or more. `groups`: see
-    Optimizer.
+    ValueError for a number that is negative or not finite, or a beta of 1 or more; at the first
+    step for an eps that is 0 in the parameters' dtype. `groups`: see Optimizer.
 
     Examples
     --------
@@ -43,6 +43,7 @@ class Adam(Optimizer):
         super().__init__(**self._checked(lr, betas, eps, weight_decay), groups=groups)
 
     def init_one(self, parameter: Parameter, options: Options) -> State:
+        self.check_eps(parameter, options)
         return {"exp_avg": zeros_like(parameter), "exp_avg_sq": zeros_like(parameter)}
 
     def update_one(

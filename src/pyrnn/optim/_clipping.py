@@ -6,8 +6,12 @@ import numpy as np
 
 from .. import _core
 from .._base.checks import check_number
+from .._base.parameter import Parameter
 from .._base.runtime import num_threads
 from ._optimizer import Parameters, named_parameters
+
+LEAST_FACTOR = 2.0**-126  # float32's smallest normal number; a smaller one would be flushed to 0
+LEAST_SUM = 1e-280  # of squares: below it some that matter may have been flushed to 0
 
 
 def clip_grad_value(parameters: Parameters, max_value: float) -> None:
@@ -27,11 +31,7 @@ def clip_grad_value(parameters: Parameters, max_value: float) -> None:
     if not check_number("clip_grad_value", "max_value", max_value) > 0:
         raise ValueError(f"clip_grad_value: max_value is {max_value}, expected a number > 0")
     named = named_parameters("clip_grad_value", parameters)
-    for name, parameter in named:
-        if not math.isfinite(_core.sum_squares(parameter.grad)):
-            raise FloatingPointError(
-                f"clip_grad_value: the gradient of {name!r} is not finite; nothing was changed"
-            )
+    check_gradients("clip_grad_value", named)
     for _, parameter in named:
         np.clip(parameter.grad, -max_value, max_value, out=parameter.grad)
 
@@ -40,8 +40,10 @@ def clip_grad_norm(parameters: Parameters, max_norm: float) -> float:
     """Scales all gradients by max_norm / (norm + 1e-6) where that is below 1; returns the norm
     before: the square root of the sum of squares over all gradients, in float64.
 
-    Pascanu et al. 2013; torch.nn.utils.clip_grad_norm_. FloatingPointError, with nothing changed,
-    if a gradient has a NaN or an infinity: its parameter is named. ValueError unless max_norm > 0.
+    Squares and factor are scaled where they would overflow or vanish; the norm itself is infinite
+    if it is beyond float64. Pascanu et al. 2013; torch.nn.utils.clip_grad_norm_.
+    FloatingPointError, with nothing changed, if a gradient has a NaN or an infinity: its parameter
+    is named. ValueError unless max_norm > 0.
 
     Examples
     --------
@@ -55,18 +57,37 @@ def clip_grad_norm(parameters: Parameters, max_norm: float) -> float:
     if not check_number("clip_grad_norm", "max_norm", max_norm) > 0:
         raise ValueError(f"clip_grad_norm: max_norm is {max_norm}, expected a number > 0")
     named = named_parameters("clip_grad_norm", parameters)
-    total = 0.0
-    for name, parameter in named:
-        squares = _core.sum_squares(parameter.grad)
-        if not math.isfinite(squares):
-            raise FloatingPointError(
-                f"clip_grad_norm: the gradient of {name!r} is not finite (its sum of squares is "
-                f"{squares}); nothing was changed"
-            )
-        total += squares
-    norm = math.sqrt(total)
+    total, unit = 0.0, 1.0
+    for _, parameter in named:
+        total += _core.sum_squares(parameter.grad)
+    if not LEAST_SUM < total < math.inf:
+        check_gradients("clip_grad_norm", named)
+        total, unit = _scaled_sum(named)
+    root = math.sqrt(total)
+    norm = root * unit
     factor = max_norm / (norm + 1e-6)
-    if factor < 1:
+    factors = [factor] if factor < 1 else []
+    if factor < LEAST_FACTOR:
+        factors = [math.sqrt(max_norm) / (math.sqrt(root) * math.sqrt(unit))] * 2
+    for factor in factors:
         for _, parameter in named:
             _core.scale_in_place(parameter.grad, factor, num_threads())
     return norm
+
+
+def check_gradients(owner: str, named: list[tuple[str, Parameter]]) -> None:
+    """FloatingPointError that names the first gradient with a NaN or an infinity."""
+    threads = num_threads()
+    for name, parameter in named:
+        if not _core.all_finite(parameter.grad, threads):
+            raise FloatingPointError(
+                f"{owner}: the gradient of {name!r} is not finite; nothing was changed"
+            )
+
+
+def _scaled_sum(named: list[tuple[str, Parameter]]) -> tuple[float, float]:
+    """(sum, unit): the sum of the squares of all gradients / unit, the power of two below the
+    largest element, so that none of those that matter overflows or is flushed to 0."""
+    largest = max((float(np.abs(p.grad).max(initial=0)) for _, p in named), default=0.0)
+    unit = 2.0 ** (math.frexp(largest)[1] - 1) if largest else 1.0
+    return sum(_core.sum_squares(p.grad / p.dtype.type(unit)) for _, p in named), unit

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._base.checks import Array, check_probability, check_size
+from .._base.checks import Array, check_probability, check_size, describe
 from .._base.parameter import Parameter
 from ._optimizer import Parameters, named_parameters
 
@@ -85,13 +85,17 @@ class EMA:
         return {"decay": self.decay, "updates": self.updates, "averages": averages}
 
     def load_state_dict(self, mapping: Mapping[str, Any]) -> None:
-        """Takes over a copy of what `state_dict` returned; ValueError, with nothing changed, if
-        its averages are of other parameters."""
+        """Takes over a copy of what `state_dict` returned; TypeError or ValueError, with nothing
+        changed, if its averages are of other parameters, or not finite."""
+        self.take_state(self.read_state(mapping))
+
+    def read_state(self, mapping: Mapping[str, Any]) -> dict[str, Any]:
+        """What `state_dict` returned, checked and copied."""
         expected = {name: (a.shape, a.dtype) for name, a in self._averages.items()}
-        averages: dict[str, Array] = {
-            name: np.array(array, order="C")
-            for name, array in (mapping.get("averages") or {}).items()
-        }
+        given = mapping.get("averages") or {}
+        if not isinstance(given, Mapping):
+            raise TypeError(f"EMA: averages is {describe(given)}, expected arrays by name")
+        averages: dict[str, Array] = {n: np.array(array, order="C") for n, array in given.items()}
         found = {name: (a.shape, a.dtype) for name, a in averages.items()}
         if found != expected:
             wrong = sorted(n for n in found | expected if found.get(n) != expected.get(n))
@@ -99,9 +103,18 @@ class EMA:
                 f"EMA: the averages of {wrong[:5]} are not those of the parameters: "
                 f"{found.get(wrong[0])} came, expected {expected.get(wrong[0])}"
             )
-        decay = check_probability("EMA", "decay", mapping.get("decay"))
-        self.updates = check_size("EMA", "updates", mapping.get("updates"), minimum=0)
-        self.decay, self._averages = decay, averages
+        for name, array in averages.items():
+            if not np.isfinite(array).all():
+                raise ValueError(f"EMA: the average of {name!r} is not finite")
+        return {
+            "decay": check_probability("EMA", "decay", mapping.get("decay")),
+            "updates": check_size("EMA", "updates", mapping.get("updates"), minimum=0),
+            "_averages": averages,
+        }
+
+    def take_state(self, state: dict[str, Any]) -> None:
+        """Takes over what `read_state` returned."""
+        vars(self).update(state)
 
     def _write(self, arrays: Mapping[str, Array]) -> None:
         """Writes all parameters."""

@@ -1,5 +1,6 @@
 """OnPlateau: lower learning rates when a metric stops getting better."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,8 @@ class OnPlateau(Schedule):
     Better is below best - threshold * |best| in mode "min", above best + threshold * |best| in
     "max"; in the `cooldown` steps after a fall nothing is counted (torch's ReduceLROnPlateau with
     threshold_mode "rel"). The learning rates stay at least min_factor times their own. NaN is never
-    better. TypeError if `step` gets no number; ValueError for numbers out of range.
+    better, nor is the worst infinity. TypeError if `step` gets no number; ValueError for numbers
+    out of range.
 
     Examples
     --------
@@ -70,8 +72,8 @@ class OnPlateau(Schedule):
         own = {name: getattr(self, name) for name in ("best", "waited", "cooling", "scale")}
         return super().state_dict() | own
 
-    def read(self, mapping: Mapping[str, Any]) -> dict[str, Any]:
-        state, best = super().read(mapping), mapping["best"]
+    def read_state(self, mapping: Mapping[str, Any]) -> dict[str, Any]:
+        state, best = super().read_state(mapping), mapping["best"]
         return state | {
             "best": None if best is None else check_number("OnPlateau", "best", best),
             "waited": check_size("OnPlateau", "waited", mapping["waited"], minimum=0),
@@ -81,8 +83,7 @@ class OnPlateau(Schedule):
 
     def _is_better(self, value: float) -> bool:
         """Whether the metric has become better by more than the threshold."""
-        if self.best is None:
-            return value == value  # not NaN
-        if self.mode == "min":
-            return value < self.best - self.threshold * abs(self.best)
-        return value > self.best + self.threshold * abs(self.best)
+        worst = math.inf if self.mode == "min" else -math.inf
+        best = worst if self.best is None else self.best
+        margin = self.threshold * abs(best) if math.isfinite(best) else 0.0
+        return value < best - margin if self.mode == "min" else value > best + margin

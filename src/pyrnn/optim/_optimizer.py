@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._base.checks import Array, check_number, describe
+from .._base.checks import Array, check_number, check_size, describe
 from .._base.module import Module
 from .._base.parameter import Parameter
 
@@ -60,6 +60,11 @@ class Optimizer:
     def options(self) -> Options:
         """The constructor's options: those of the parameters in no group."""
         return self.groups[0]
+
+    @property
+    def members(self) -> list[list[Parameter]]:
+        """The parameters of each group after the first."""
+        return self._members
 
     @property
     def lr(self) -> float:
@@ -126,13 +131,20 @@ class Optimizer:
 
     def load_state_dict(self, mapping: Mapping[str, Any]) -> None:
         """Takes over a copy of what `state_dict` returned; which parameters are in which group is
-        not part of it. ValueError, with nothing changed, if it comes from another class, has
-        another number of groups, lacks an array or its numbers are out of range."""
+        not part of it. TypeError or ValueError, with nothing changed, if it comes from another
+        class, has another number of groups, lacks an array or its numbers are out of range."""
+        self.take_state(self.read_state(mapping))
+
+    def read_state(self, mapping: Mapping[str, Any]) -> dict[str, Any]:
+        """What `state_dict` returned, checked and copied."""
         owner = type(self).__name__
         if mapping.get("class") != owner:
             raise ValueError(f"{owner}: the state is of {mapping.get('class')!r}, expected {owner}")
         options, steps, state = (mapping.get(key) or {} for key in ("options", "steps", "state"))
         groups = [options, *(mapping.get("groups") or ())]
+        for name, found in (("options", options), ("steps", steps), ("state", state)):
+            if not isinstance(found, Mapping):
+                raise TypeError(f"{owner}: {name} is {describe(found)}, expected a dict")
         for found in groups:
             if set(found) != set(self.options):
                 raise ValueError(
@@ -140,7 +152,7 @@ class Optimizer:
                 )
         if len(groups) != len(self.groups):
             raise ValueError(
-                f"{owner}: the state has {len(groups) - 1} groups, expected {len(self._members)}"
+                f"{owner}: the state has {len(groups) - 1} groups, expected {len(self.members)}"
             )
         if set(steps) != set(state):
             raise ValueError(f"{owner}: steps and state do not name the same parameters")
@@ -150,8 +162,12 @@ class Optimizer:
         }
         checked = [type(self)(**found).options for found in groups]  # by the constructor
         self._check_keys(states, checked)
-        self.groups = checked
-        self._steps, self._states = {name: int(count) for name, count in steps.items()}, states
+        counts = {n: check_size(owner, f"steps[{n!r}]", count) for n, count in steps.items()}
+        return {"groups": checked, "steps": counts, "state": states}
+
+    def take_state(self, state: Mapping[str, Any]) -> None:
+        """Takes over what `read_state` returned."""
+        self.groups, self._steps, self._states = state["groups"], state["steps"], state["state"]
 
     def check(self, name: str, value: Any, *, below: float = math.inf) -> float:
         """An option that is a number >= 0 and < `below`."""
@@ -163,6 +179,15 @@ class Optimizer:
                 f"expected a finite number, 0 <= {name}{high}"
             )
         return number
+
+    def check_eps(self, parameter: Parameter, options: Options) -> None:
+        """ValueError for an eps that is 0 in the parameter's dtype, so that 0 / 0 could come."""
+        least = float(np.finfo(parameter.dtype).tiny)
+        if options["eps"] < least:
+            raise ValueError(
+                f"{type(self).__name__}: eps is {options['eps']}, which is 0 in "
+                f"{parameter.dtype}: expected at least {least:.3g}"
+            )
 
     def _add_group(self, name: str, group: Any) -> None:
         """Reads one group, with the constructor's options for what it does not say."""
@@ -213,7 +238,7 @@ class Optimizer:
 
     def _check_keys(self, states: Mapping[str, State], groups: Sequence[Options]) -> None:
         """ValueError unless every state has the arrays that the options of some group ask for."""
-        probe = Parameter.zeros((0,), np.float32)
+        probe = Parameter.zeros((0,), np.float64)
         expected = [sorted(self.init_one(probe, options)) for options in groups]
         for name, state in states.items():
             if sorted(state) not in expected:

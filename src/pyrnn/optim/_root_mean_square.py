@@ -15,7 +15,8 @@ class RMSprop(Optimizer):
     g += weight_decay * p;  s = alpha*s + (1-alpha)*g^2;  d = g / (sqrt(s) + eps);
     with momentum b = momentum*b + d and p -= lr * b, else p -= lr * d.
 
-    ValueError for a number that is negative or not finite, or alpha >= 1. `groups`: see Optimizer.
+    ValueError for a number that is negative or not finite, or alpha >= 1; at the first step for an
+    eps that is 0 in the parameters' dtype. `groups`: see Optimizer.
 
     Examples
     --------
@@ -48,6 +49,7 @@ class RMSprop(Optimizer):
         )
 
     def init_one(self, parameter: Parameter, options: Options) -> State:
+        self.check_eps(parameter, options)
         names = ["square_avg", "momentum_buffer"] if options["momentum"] else ["square_avg"]
         return {name: zeros_like(parameter) for name in names}
 
@@ -76,7 +78,8 @@ class Adagrad(Optimizer):
     g += weight_decay * p;  s += g^2, from initial_accumulator_value;
     p -= lr / (1 + (t-1) * lr_decay) * g / (sqrt(s) + eps), step t from 1.
 
-    ValueError for a number that is negative or not finite. `groups`: see Optimizer.
+    ValueError for a number that is negative or not finite; at the first step for an eps that is 0
+    in the parameters' dtype. `groups`: see Optimizer.
 
     Examples
     --------
@@ -112,6 +115,8 @@ class Adagrad(Optimizer):
 
     def init_one(self, parameter: Parameter, options: Options) -> State:
         start = options["initial_accumulator_value"]
+        if start == 0:
+            self.check_eps(parameter, options)
         return {"sum": np.full(parameter.shape, start, parameter.dtype)}
 
     def update_one(

@@ -62,10 +62,10 @@ class Schedule:
     def load_state_dict(self, mapping: Mapping[str, Any]) -> None:
         """Takes over what `state_dict` returned, and sets the learning rates; TypeError or
         ValueError, with nothing changed, if it does not fit."""
-        self.take(self.read(mapping))
+        self.take_state(self.read_state(mapping))
         self.apply()
 
-    def read(self, mapping: Mapping[str, Any]) -> dict[str, Any]:
+    def read_state(self, mapping: Mapping[str, Any]) -> dict[str, Any]:
         """A state, checked, as attributes."""
         owner, expected = type(self).__name__, self.state_dict()
         if set(mapping) != set(expected):
@@ -80,8 +80,8 @@ class Schedule:
             )
         return {"count": count, "base_lrs": base_lrs}
 
-    def take(self, state: dict[str, Any]) -> None:
-        """Takes over what `read` returned."""
+    def take_state(self, state: dict[str, Any]) -> None:
+        """Takes over what `read_state` returned."""
         vars(self).update(state)
 
     def apply(self) -> None:
@@ -230,6 +230,11 @@ class Warmup(Schedule):
         self.start_factor = check_probability("Warmup", "start_factor", start_factor)
         self.apply()
 
+    @property
+    def schedule(self) -> "Schedule | Optimizer":
+        """What it is in front of."""
+        return self.inner or self.optimizer
+
     def factor(self, count: int) -> float:
         past = max(count - self.steps, 0)
         done = min(count / self.steps, 1.0)
@@ -245,15 +250,15 @@ class Warmup(Schedule):
         inner = {"inner": self.inner.state_dict()} if self.inner else {}
         return super().state_dict() | inner
 
-    def read(self, mapping: Mapping[str, Any]) -> dict[str, Any]:
-        state = super().read(mapping)
-        return state | ({"inner": self.inner.read(mapping["inner"])} if self.inner else {})
+    def read_state(self, mapping: Mapping[str, Any]) -> dict[str, Any]:
+        state = super().read_state(mapping)
+        return state | ({"inner": self.inner.read_state(mapping["inner"])} if self.inner else {})
 
-    def take(self, state: dict[str, Any]) -> None:
+    def take_state(self, state: dict[str, Any]) -> None:
         own = dict(state)
         if self.inner:
-            self.inner.take(own.pop("inner"))
-        super().take(own)
+            self.inner.take_state(own.pop("inner"))
+        super().take_state(own)
 
 
 def _cosine(start: float, end: float, done: float) -> float:

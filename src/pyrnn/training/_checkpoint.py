@@ -1,18 +1,30 @@
 """Checkpoints: everything that training goes on from, in one file."""
 
 import errno
+import math
 import os
-from collections.abc import Mapping
+import stat
+import warnings
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from .._base.checks import Array
+from .. import _core
+from .._base.checks import Array, check_number, describe
 from .._base.module import Module, extra_states, load_extra_states
+from .._base.parameter import Parameter
 from .._base.tensor_file import mapping, read_tensors, write_tensors
+from ..optim._optimizer import Optimizer
+from ._description import first_difference
 
 TENSOR = "$tensor"  # {TENSOR: name} stands for an array in the JSON of a checkpoint
-Parts = Mapping[str, Any]  # by name: what has state_dict() and load_state_dict(mapping)
+ALWAYS_FINITE = ("model", "optimizer", "ema")  # the parts whose arrays are
+
+# By name: what has state_dict() and load_state_dict(mapping). A part of pyrnn's own has the latter
+# in two steps, read_state(mapping), which checks and changes nothing, and take_state(what it gave).
+Parts = Mapping[str, Any]
+Check = Callable[[Mapping[str, Any]], object]  # looks at what all the parts have read
 
 
 class ModelState:
@@ -25,76 +37,175 @@ class ModelState:
         """Weights by name, dropout counters by module."""
         return {"weights": self.model.state_dict(), "extra_state": extra_states(self.model)}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """ValueError, with no weight changed, unless names, shapes and dtypes are the model's."""
-        weights, extra = mapping(state, "weights"), mapping(state, "extra_state")
-        for name, parameter in self.model.named_parameters():
-            if name in weights and weights[name].dtype != parameter.dtype:
-                raise ValueError(
-                    f"{name!r} is stored as {weights[name].dtype}, the model's is {parameter.dtype}"
-                )
-        self.model.load_state_dict(weights)
-        load_extra_states(self.model, extra)
+    def read_state(self, state: Mapping[str, Any]) -> tuple[dict[str, Array], dict[str, Any]]:
+        """ValueError unless names, shapes and dtypes are the model's, and all is finite."""
+        weights = read_arrays("weights", state.get("weights"), self.model.named_parameters())
+        return weights, mapping(state, "extra_state")
+
+    def take_state(self, state: tuple[dict[str, Array], dict[str, Any]]) -> None:
+        """Takes over what `read_state` returned."""
+        load_extra_states(self.model, state[1])
+        self.model.load_state_dict(state[0])
+
+
+class OptimizerState:
+    """An optimizer as a part of training: its arrays are those of the model's parameters."""
+
+    def __init__(self, optimizer: Optimizer, model: Module) -> None:
+        self.optimizer, self.model = optimizer, model
+        self.kind = type(optimizer).__name__
+        self.state_dict, self.take_state = optimizer.state_dict, optimizer.take_state
+
+    def read_state(self, state: Mapping[str, Any]) -> Any:
+        """ValueError unless it is of this optimizer and these parameters, and all is finite."""
+        read = self.optimizer.read_state(state)
+        named = dict(self.model.named_parameters())
+        for name, arrays in read["state"].items():
+            if name not in named:
+                raise ValueError(f"{self.kind}: {name!r} is no parameter of the model")
+            fresh = (self.optimizer.init_one(named[name], o) for o in read["groups"])
+            like = next(one for one in fresh if set(one) == set(arrays))  # read_state saw to it
+            for key, array in arrays.items():
+                check_like(f"the {key} of {name!r}", array, like[key])
+        return read
+
+
+def read_arrays(what: str, arrays: Any, named: list[tuple[str, Parameter]]) -> dict[str, Array]:
+    """Arrays of the parameters' names, shapes and dtypes, all finite; ValueError for others."""
+    if not isinstance(arrays, Mapping):
+        raise ValueError(f"{what} is {describe(arrays)}, expected arrays by name")
+    wrong = sorted(set(arrays) ^ {name for name, _ in named})
+    if wrong:
+        raise ValueError(f"{what} has or lacks {wrong[:5]}, expected the model's parameters")
+    for name, parameter in named:
+        check_like(f"{name!r} of {what}", arrays[name], parameter)
+    return dict(arrays)
+
+
+def check_like(what: str, array: Any, like: Parameter | Array) -> None:
+    """ValueError unless an array has the shape and dtype of another, and is finite."""
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{what} is {describe(array)}, expected an array")
+    if array.shape != like.shape or array.dtype != like.dtype:
+        raise ValueError(
+            f"{what} is {array.dtype} of shape {array.shape}, "
+            f"expected {like.dtype} of shape {like.shape}"
+        )
+    if not np.isfinite(array).all():
+        raise ValueError(f"{what} holds a number that is not finite")
+
+
+def check_finite_number(owner: str, name: str, value: Any, least: float = 0.0) -> float:
+    """A finite number >= `least`."""
+    number = check_number(owner, name, value)
+    if not least <= number < math.inf or number == -math.inf:
+        raise ValueError(f"{owner}: {name} is {number}, expected a finite number >= {least}")
+    return number
 
 
 def check_place(path: str) -> None:
-    """OSError now for a path that no checkpoint could be written to behind the first epoch."""
+    """OSError now for a path that no checkpoint could be written to after the first epoch."""
     folder = os.path.dirname(os.path.realpath(path))
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", path)
     if not os.path.isdir(folder):
         raise FileNotFoundError(errno.ENOENT, "no such folder for the checkpoint", folder)
     if not os.access(folder, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
 
 
-def write_checkpoint(path: str, parts: Parts, settings: Mapping[str, Any]) -> None:
-    """Writes the states of all parts, and the settings they hold for, as one new version."""
+def write_checkpoint(
+    path: str, parts: Parts, settings: Mapping[str, Any], description: Mapping[str, Any]
+) -> None:
+    """Writes the states of all parts, and the settings and the description of the training that
+    they hold for, as one new version; FloatingPointError if weights or the like are not finite."""
     tensors: dict[str, Array] = {}
     tree = _to_json(_states(parts), "", tensors)
-    write_tensors(path, tensors, {"training": {"settings": dict(settings), "parts": tree}})
+    for name, array in tensors.items():
+        if name.startswith(ALWAYS_FINITE) and not np.isfinite(array).all():
+            raise FloatingPointError(
+                f"Trainer: {name!r} is not finite; the checkpoint keeps its last version (try a "
+                "smaller learning rate, or clip_norm)"
+            )
+    training = {"settings": dict(settings), "description": description, "parts": tree}
+    write_tensors(path, tensors, {"training": training | {"isa": _core.active_isa()}})
 
 
-def read_checkpoint(path: str, parts: Parts, settings: Mapping[str, Any]) -> None:
-    """Gives all parts the states that write_checkpoint wrote.
+def read_checkpoint(
+    path: str,
+    parts: Parts,
+    settings: Mapping[str, Any],
+    description: Mapping[str, Any],
+    check: Check,
+) -> None:
+    """Gives all parts the states that write_checkpoint wrote; `check` looks at them together.
 
     OSError if the file cannot be read. ValueError, with all parts as before, if it is damaged, or
-    of another model, optimizer or setting.
+    of another model, optimizer, loss, data or setting. Warns if another version or instruction set
+    wrote it. An old file without a description is not compared with one.
     """
-    before = _states(parts)
     try:
-        tensors, description = read_tensors(path)
-        if "training" not in description:
+        tensors, head = read_tensors(path)
+        if "training" not in head:
             raise ValueError("holds a model, expected a checkpoint of training")
-        training = mapping(description, "training")
+        training = mapping(head, "training")
         _check_equal(mapping(training, "settings"), settings)
+        if "description" in training:
+            _check_same(mapping(training, "description"), description)
         states = _from_json(mapping(training, "parts"), tensors)
         _check_names(states, parts)
     except RecursionError:
         raise ValueError(f"{path}: its states are nested too deeply") from None
     except (TypeError, ValueError, LookupError) as error:
         raise ValueError(f"{path}: {error}") from error
+    before = {name: part.state_dict() for name, part in parts.items()}
     try:
-        _load(parts, states)
+        _load(parts, {name: mapping(state, "state") for name, state in states.items()}, check)
     except BaseException as error:
-        _load(parts, before)
+        _load(parts, before, lambda read: None)
         if isinstance(error, Exception):
             raise ValueError(f"{path}: is of another training: {error}") from error
         raise
+    _warn_of_origin(path, head.get("version"), training.get("isa"))
 
 
 def _states(parts: Parts) -> dict[str, Any]:
     """Class and state of every part."""
     return {
-        name: {"class": type(part).__name__, "state": part.state_dict()}
-        for name, part in parts.items()
+        name: {"class": _kind(part), "state": part.state_dict()} for name, part in parts.items()
     }
 
 
-def _load(parts: Parts, states: Mapping[str, Any]) -> None:
-    """Gives every part its state."""
+def _kind(part: Any) -> str:
+    """The class of a part, or what it says instead."""
+    kind: str = part.kind if isinstance(part, OptimizerState) else type(part).__name__
+    return kind
+
+
+def _load(parts: Parts, states: Mapping[str, Any], check: Check) -> None:
+    """Gives every part its state; all of pyrnn's own are checked before the first is taken."""
+    own = {name: part for name, part in parts.items() if hasattr(part, "read_state")}
+    read = {name: part.read_state(states[name]) for name, part in own.items()}
+    check(read)
     for name, part in parts.items():
-        part.load_state_dict(mapping(states[name], "state"))
+        if name in own:
+            part.take_state(read[name])
+        else:
+            part.load_state_dict(states[name])
+
+
+def _warn_of_origin(path: str, version: Any, isa: Any) -> None:
+    """Says that another version or instruction set computes other bits."""
+    here = f"pyrnn {_core.build_info()['version']} on the instruction set {_core.active_isa()}"
+    there = f"pyrnn {version} on the instruction set {isa or '(not named)'}"
+    if there != here:
+        warnings.warn(
+            f"{path} was written by {there}, this is {here}: the training goes on, but not with "
+            "the bits of one that was never interrupted",
+            stacklevel=6,
+        )
 
 
 def _check_equal(stored: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
@@ -107,10 +218,20 @@ def _check_equal(stored: Mapping[str, Any], settings: Mapping[str, Any]) -> None
             )
 
 
+def _check_same(stored: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """ValueError that names the first place in which two descriptions differ."""
+    difference = first_difference(stored, own)
+    if difference:
+        raise ValueError(
+            f"was written with {difference}: training resumes only with the model, the settings "
+            "and the data that it began with"
+        )
+
+
 def _check_names(states: Mapping[str, Any], parts: Parts) -> None:
     """ValueError unless the file holds the same parts, each of the same class."""
     stored = {name: mapping(states, name).get("class") for name in states}
-    expected = {name: type(part).__name__ for name, part in parts.items()}
+    expected = {name: _kind(part) for name, part in parts.items()}
     for name in sorted(set(stored) | set(expected)):
         if stored.get(name) != expected.get(name):
             raise ValueError(

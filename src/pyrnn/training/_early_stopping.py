@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._base.checks import Array, check_choice, check_flag, check_number, check_size
+from .._base.parameter import Parameter
 from ._callbacks import Callback
+from ._checkpoint import read_arrays
 
 
 class EarlyStopping(Callback):
@@ -47,9 +49,11 @@ class EarlyStopping(Callback):
         """Nothing seen yet."""
         self.best_value, self.best_epoch, self._waited = math.nan, 0, 0
         self._weights: dict[str, Array] = {}
+        self._named: list[tuple[str, Parameter]] = []  # what is trained
 
     def on_fit_start(self, trainer: Any) -> None:
         self._forget()
+        self._named = trainer.trained.named_parameters()
         if self.monitor not in trainer.measures:
             raise ValueError(
                 f"EarlyStopping: monitor is {self.monitor!r}, this fit measures "
@@ -85,6 +89,21 @@ class EarlyStopping(Callback):
         return {**best, "weights": self._weights}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state_dict` returned."""
-        self.best_value, self.best_epoch = float(state["value"]), int(state["epoch"])
-        self._waited, self._weights = int(state["waited"]), dict(state["weights"])
+        """Takes back what `state_dict` returned; TypeError or ValueError, with nothing changed, if
+        its weights are not of the model that is trained, or its numbers are none."""
+        self.take_state(self.read_state(state))
+
+    def read_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """What `state_dict` returned, checked."""
+        owner, weights = "EarlyStopping", state["weights"]
+        named = [] if weights == {} else self._named
+        return {
+            "best_value": check_number(owner, "value", state["value"]),
+            "best_epoch": check_size(owner, "epoch", state["epoch"], minimum=0),
+            "_waited": check_size(owner, "waited", state["waited"], minimum=0),
+            "_weights": read_arrays("EarlyStopping: weights", weights, named),
+        }
+
+    def take_state(self, state: Mapping[str, Any]) -> None:
+        """Takes over what `read_state` returned."""
+        vars(self).update(state)

@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from .._base.checks import check_number, describe
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,10 +62,26 @@ class History:
         return asdict(self)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state_dict` returned."""
-        loaded = {f.name: state[f.name] for f in fields(self)}
-        for name, value in loaded.items():
-            setattr(self, name, value)
+        """Takes back what `state_dict` returned; TypeError or ValueError, with nothing changed, for
+        what is no lists of numbers of one length."""
+        self.take_state(self.read_state(state))
+
+    def read_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """What `state_dict` returned, checked and copied."""
+        names = ("loss", "val_loss", "seconds", "tokens_per_second")
+        read: dict[str, Any] = {name: _numbers(name, state[name]) for name in names}
+        metrics = state["metrics"]
+        if not isinstance(metrics, Mapping):
+            raise TypeError(f"History: metrics is {describe(metrics)}, expected lists by name")
+        read["metrics"] = {name: _numbers(name, values) for name, values in metrics.items()}
+        lengths = {len(values) for values in [*read["metrics"].values(), *map(read.get, names)]}
+        if len(lengths) > 1:
+            raise ValueError(f"History: lists have the lengths {sorted(lengths)}, expected one")
+        return read
+
+    def take_state(self, state: Mapping[str, Any]) -> None:
+        """Takes over what `read_state` returned."""
+        vars(self).update(state)
 
     def plot(
         self,
@@ -148,3 +166,10 @@ class History:
         steps = sum(s * r for s, r in zip(self.seconds, self.tokens_per_second, strict=True))
         epochs = f"{len(self)} epoch{'s' if len(self) > 1 else ''}"
         return f"{epochs}, {seconds:.1f} s of training, {steps / seconds:,.0f} steps per second"
+
+
+def _numbers(name: str, values: Any) -> list[float]:
+    """A list of numbers, copied."""
+    if not isinstance(values, list):
+        raise TypeError(f"History: {name} is {describe(values)}, expected a list of numbers")
+    return [check_number("History", f"{name}[{i}]", value) for i, value in enumerate(values)]

@@ -3,6 +3,7 @@
 import math
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from .._base.checks import Array
 from ._batches import Samples
 from ._callbacks import Callback, call
 from ._checkpoint import Parts, read_checkpoint, write_checkpoint
+from ._description import describe, describe_module, describe_optimizer, describe_samples
 from ._epoch_order import epoch_batches
 from ._history import History
 from ._objective import Mean, Objective
@@ -46,6 +48,11 @@ class Loop:
     parts: Parts
     trainer: Any
 
+    def __post_init__(self) -> None:
+        plan = self.plan
+        self.progress.batches_per_epoch = -(-len(plan.train) // plan.batch_size)
+        self.description = {} if plan.checkpoint is None else self._describe()
+
     @property
     def settings(self) -> dict[str, Any]:
         """What a resumed fit must have in common with the one that it carries on."""
@@ -63,7 +70,9 @@ class Loop:
     def resume(self) -> None:
         """Goes to where the checkpoint was written, if there is one."""
         if self.plan.checkpoint is not None and os.path.exists(self.plan.checkpoint):
-            read_checkpoint(self.plan.checkpoint, self.parts, self.settings)
+            read_checkpoint(
+                self.plan.checkpoint, self.parts, self.settings, self.description, _check_together
+            )
 
     def run(self) -> None:
         """Trains to the end of the last epoch, or of one in which the fit was stopped."""
@@ -98,6 +107,7 @@ class Loop:
                 self._call("on_batch_end", loss)
                 self._write_within_epoch(len(batches))
             self.updates.step()
+            self.updates.check_weights()
             epoch.seconds = time.perf_counter() - start
             measured = self._validate()
             if measured:
@@ -163,7 +173,22 @@ class Loop:
 
     def _write(self) -> None:
         if self.plan.checkpoint is not None:
-            write_checkpoint(self.plan.checkpoint, self.parts, self.settings)
+            write_checkpoint(self.plan.checkpoint, self.parts, self.settings, self.description)
+
+    def _describe(self) -> dict[str, Any]:
+        """What is trained, how and on what, as it is when the fit begins."""
+        updates = self.updates
+        return {
+            "model": describe_module(self.objective.model),
+            "loss": describe(self.objective.loss),
+            "optimizer": describe_optimizer(updates.optimizer, updates.model),
+            "schedules": [describe(schedule) for schedule in updates.schedules],
+            "ema": None if updates.ema is None else describe(updates.ema),
+            "clip_norm": updates.clip_norm,
+            "clip_value": updates.clip_value,
+            "train": describe_samples(self.plan.train),
+            "validation": describe_samples(self.plan.held_out),
+        }
 
     def _call(self, name: str, *args: Any) -> None:
         call(self.plan.callbacks, name, self.trainer, *args)
@@ -172,6 +197,13 @@ class Loop:
         """Loss and speed so far, for the progress bar."""
         epoch = self.progress.epoch
         return f"loss {epoch.loss.value:.4f}, {epoch.tokens / epoch.seconds:,.0f} tokens/s"
+
+
+def _check_together(states: Mapping[str, Any]) -> None:
+    """ValueError for a fit that would have begun after epochs that are not in the history."""
+    first, known = states["progress"]["first_epoch"], len(states["history"]["loss"])
+    if first > known:
+        raise ValueError(f"Progress: first_epoch is {first}, expected at most {known} epochs")
 
 
 def _text_of(measured: dict[str, float]) -> str:

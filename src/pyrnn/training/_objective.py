@@ -57,6 +57,7 @@ class Objective:
         self.model = model
         self.layout = layout_of(model, loss)
         self.metrics = [copy.deepcopy(metric) for metric in metrics]
+        self.loss = loss
         self._loss, self._sample_loss = copy.copy(loss), copy.copy(loss)
         for part in (self._loss, *self.metrics):
             part.batch_first = self.layout.batch_first

@@ -1,12 +1,15 @@
 """Progress: where a training stands."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from .._base.checks import check_size
+from .._base.checks import MAX_INT64, MAX_SIZE, check_flag, check_size
+from ._checkpoint import check_finite_number
+from ._description import first_difference
 from ._objective import Mean
 
 
@@ -32,23 +35,63 @@ class Progress:
         self.first_epoch = first_epoch  # the number of epochs in the history before this fit
         self.epoch = Epoch()
         self.stopped = False
-        self._epoch_began = generator.bit_generator.state
+        self.batches_per_epoch = MAX_SIZE  # of the fit, once it is known
+        self._epoch_began = dict(generator.bit_generator.state)
 
     def finish_epoch(self) -> None:
         """The next epoch begins."""
         self.epoch = Epoch()
-        self._epoch_began = self.generator.bit_generator.state
+        self._epoch_began = dict(self.generator.bit_generator.state)
 
     def state_dict(self) -> dict[str, Any]:
         """All of it; the generator as it was when the epoch began."""
         state = {"first_epoch": self.first_epoch, "stopped": self.stopped}
         return {**state, "epoch": asdict(self.epoch), "generator": self._epoch_began}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state_dict` returned; ValueError if a number is out of range."""
-        epoch = dict(state["epoch"])
-        check_size("Progress", "batches", epoch["batches"], minimum=0)
-        self.generator.bit_generator.state = state["generator"]
-        self.epoch = Epoch(**{**epoch, "loss": Mean(**epoch["loss"])})
-        self.first_epoch = check_size("Progress", "first_epoch", state["first_epoch"], minimum=0)
-        self.stopped, self._epoch_began = bool(state["stopped"]), state["generator"]
+    def read_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """What `state_dict` returned, checked."""
+        epoch, loss = state["epoch"], state["epoch"]["loss"]
+        _check_keys("epoch", epoch, asdict(Epoch()))
+        _check_keys("loss", loss, asdict(Mean()))
+        most = self.batches_per_epoch
+        return {
+            "first_epoch": check_size("Progress", "first_epoch", state["first_epoch"], minimum=0),
+            "stopped": check_flag("Progress", "stopped", state["stopped"]),
+            "epoch": Epoch(
+                batches=check_size(
+                    "Progress", "batches", epoch["batches"], minimum=0, maximum=most
+                ),
+                tokens=check_size(
+                    "Progress", "tokens", epoch["tokens"], minimum=0, maximum=MAX_INT64
+                ),
+                seconds=check_finite_number("Progress", "seconds", epoch["seconds"]),
+                loss=Mean(
+                    check_finite_number("Progress", "total", loss["total"], least=-math.inf),
+                    check_finite_number("Progress", "weight", loss["weight"]),
+                ),
+            ),
+            "generator": _checked_state(self.generator, state["generator"]),
+        }
+
+    def take_state(self, state: Mapping[str, Any]) -> None:
+        """Takes over what `read_state` returned."""
+        self._epoch_began = state["generator"]
+        self.generator.bit_generator.state = self._epoch_began
+        self.epoch, self.stopped = state["epoch"], state["stopped"]
+        self.first_epoch = state["first_epoch"]
+
+
+def _check_keys(name: str, state: Any, expected: Mapping[str, Any]) -> None:
+    """ValueError unless a state is a mapping of these keys."""
+    if not isinstance(state, Mapping) or set(state) != set(expected):
+        raise ValueError(f"Progress: {name} is {state!r:.60}, expected {sorted(expected)}")
+
+
+def _checked_state(generator: "np.random.Generator", state: Any) -> dict[str, Any]:
+    """The state of a generator of the same kind; ValueError if one would read it otherwise."""
+    probe = type(generator.bit_generator)(0)
+    probe.state = state
+    taken = dict(probe.state)
+    if first_difference(state, taken):
+        raise ValueError(f"Progress: generator is {state!r:.60}, expected the state of one")
+    return taken

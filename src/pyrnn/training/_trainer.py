@@ -22,7 +22,7 @@ from ._arguments import (
 )
 from ._batches import Samples
 from ._callbacks import Callback, call
-from ._checkpoint import ModelState, Parts, check_place
+from ._checkpoint import ModelState, OptimizerState, Parts, check_place
 from ._history import History
 from ._loop import Loop, Plan
 from ._objective import Objective
@@ -132,9 +132,10 @@ class Trainer:
 
         All data are checked before the first step: TypeError or ValueError for what is empty,
         misshaped, out of the classes' range or not finite; ValueError for a checkpoint that is
-        damaged or of another training. FloatingPointError if the loss becomes NaN or infinite, or,
-        with clipping, a gradient: that batch has then changed nothing. After any error, and after
-        Ctrl-C, the model is usable and `history` has the whole epochs.
+        damaged or of another training. FloatingPointError if the loss or a gradient becomes NaN or
+        infinite: that batch has then changed nothing; and at the end of an epoch if a weight has.
+        Nothing that is not finite is written over a checkpoint. After any error, and after Ctrl-C,
+        the model is usable and `history` has the whole epochs.
         """
         if tbptt is not None:
             tbptt = check_size("Trainer", "tbptt", tbptt)
@@ -208,7 +209,7 @@ class Trainer:
         """All that training goes on from, for checkpoints."""
         parts: dict[str, Any] = {
             "model": ModelState(self.trained),
-            "optimizer": self.optimizer,
+            "optimizer": OptimizerState(self.optimizer, self.trained),
             "updates": self._updates,
             "progress": self._progress,
             "history": self.history,

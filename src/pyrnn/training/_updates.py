@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-import numpy as np
-
 from .. import _core
+from .._base.checks import check_size
 from .._base.module import Module
 from .._base.runtime import num_threads
 from ..losses import Loss
-from ..optim._clipping import clip_grad_norm, clip_grad_value
+from ..optim._clipping import check_gradients, clip_grad_norm, clip_grad_value
 from ..optim._optimizer import Optimizer
+from ._checkpoint import check_finite_number, read_arrays
 from ._objective import ForwardPass
 
 
@@ -63,8 +63,10 @@ class Updates:
             return
         if self.clip_norm is not None:
             clip_grad_norm(self.model, self.clip_norm)
-        if self.clip_value is not None:
+        elif self.clip_value is not None:
             clip_grad_value(self.model, self.clip_value)
+        else:
+            check_gradients("Trainer", self.model.named_parameters())
         self.optimizer.step(self.model)
         self._gathered, self._weight = 0, 0.0
         for schedule in self.schedules:
@@ -72,6 +74,15 @@ class Updates:
                 schedule.step()
         if self.ema is not None:
             self.ema.update()
+
+    def check_weights(self) -> None:
+        """FloatingPointError if a weight is not finite: a step was too large."""
+        for name, parameter in self.model.named_parameters():
+            if not _core.all_finite(parameter.data, num_threads()):
+                raise FloatingPointError(
+                    f"Trainer: {name!r} is not finite after a step (try a smaller learning rate, "
+                    "or clip_norm)"
+                )
 
     def averaged_weights(self) -> AbstractContextManager[Any]:
         """Within, the model has the averaged weights, if there are such."""
@@ -86,14 +97,21 @@ class Updates:
         gradients = {name: parameter.grad.copy() for name, parameter in named}
         return {"gathered": self._gathered, "weight": self._weight, "gradients": gradients}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state_dict` returned."""
-        gathered, weight = int(state["gathered"]), float(state["weight"])
+    def read_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """What `state_dict` returned, checked."""
+        most = self.accumulate - 1
+        gathered = check_size("Updates", "gathered", state["gathered"], minimum=0, maximum=most)
+        weight = check_finite_number("Updates", "weight", state["weight"])
         named = self.model.named_parameters() if gathered else []
-        gradients = [state["gradients"][name] for name, _ in named]
-        for (_, parameter), gradient in zip(named, gradients, strict=True):
-            parameter.grad = np.array(gradient)
-        self._gathered, self._weight = gathered, weight
+        gradients = read_arrays("gradients", state["gradients"], named)
+        return {"gathered": gathered, "weight": weight, "gradients": gradients}
+
+    def take_state(self, state: Mapping[str, Any]) -> None:
+        """Takes over what `read_state` returned."""
+        named = dict(self.model.named_parameters())
+        for name, gradient in state["gradients"].items():
+            named[name].grad = gradient
+        self._gathered, self._weight = state["gathered"], state["weight"]
 
 
 class ModelAndLoss(Module):

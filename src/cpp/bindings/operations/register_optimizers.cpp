@@ -94,6 +94,17 @@ double run_sum_squares(py::handle a_in) {
   });
 }
 
+bool run_all_finite(py::handle a_in, int threads) {
+  checked_threads(threads);
+  return with_type_of(a_in, "a", [&](auto type) {
+    using T = decltype(type);
+    const py::array a = require_array<T>(a_in, "a");
+    bool finite = true;
+    without_gil([&, from = data<T>(a), count = a.size()] { finite = all_finite(from, count, threads); });
+    return finite;
+  });
+}
+
 void run_scale_in_place(py::handle a_in, double factor, int threads) {
   checked_threads(threads);
   with_type_of(a_in, "a", [&](auto type) {
@@ -116,6 +127,7 @@ void register_optimizers(py::module_& m) {
         py::arg("momentum_buffer"), py::arg("lr"), py::arg("alpha"), py::arg("square_rate"), py::arg("eps"),
         py::arg("momentum"), py::arg("weight_decay"), py::arg("threads"));
   m.def("sum_squares", &run_sum_squares, py::arg("a"));
+  m.def("all_finite", &run_all_finite, py::arg("a"), py::arg("threads"));
   m.def("scale_in_place", &run_scale_in_place, py::arg("a"), py::arg("factor"), py::arg("threads"));
 }
 

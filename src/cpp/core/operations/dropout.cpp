@@ -31,6 +31,7 @@ kernels::DropoutRow<T> dropout_row_of(const DropoutDraw& draw) {
 template <class T>
 void dropout(const DropoutDraw& draw, const DropoutArray<T>& whole, int threads) {
   const kernels::DropoutRow<T> common = dropout_row_of<T>(draw);
+  if (whole.units == 0) return;  // there may be any number of rows without a byte
   over_pieces(whole.steps * whole.rows, whole.units, threads, [&, &k = active<T>()](Range r) noexcept {
     kernels::DropoutRow<T> row = common;
     row.units = whole.units;

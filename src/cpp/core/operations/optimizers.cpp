@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/operations/optimizers.h"
 
+#include <atomic>
 #include <cmath>
 
 #include "core/runtime/pieces.h"
@@ -68,6 +69,15 @@ double sum_squares(const T* a, Index count) {
 }
 
 template <class T>
+bool all_finite(const T* a, Index count, int threads) {
+  std::atomic<bool> finite{true};
+  over_elements(count, threads, [&, &k = active<T>()](Range r) noexcept {
+    if (!k.all_finite(a + r.begin, r.size())) finite.store(false, std::memory_order_relaxed);
+  });
+  return finite;
+}
+
+template <class T>
 void scale_in_place(T* a, Index count, double factor, int threads) {
   over_elements(count, threads,
                 [&, &k = active<T>()](Range r) noexcept { k.scale(a + r.begin, r.size(), static_cast<T>(factor)); });
@@ -78,6 +88,7 @@ void scale_in_place(T* a, Index count, double factor, int threads) {
   template void adam_step<T>(Index, const AdamState<T>&, const AdamOptions&, int);          \
   template void rmsprop_step<T>(Index, const RmspropState<T>&, const RmspropOptions&, int); \
   template double sum_squares<T>(const T*, Index);                                          \
+  template bool all_finite<T>(const T*, Index, int);                                        \
   template void scale_in_place<T>(T*, Index, double, int)
 
 PYRNN_INSTANTIATE(float);

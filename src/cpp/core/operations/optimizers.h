@@ -48,6 +48,8 @@ void rmsprop_step(Index count, const RmspropState<T>& state, const RmspropOption
 template <class T>
 double sum_squares(const T* a, Index count);
 template <class T>
+bool all_finite(const T* a, Index count, int threads);
+template <class T>
 void scale_in_place(T* a, Index count, double factor, int threads);
 
 }  // namespace pyrnn

@@ -21,6 +21,7 @@ kernels::TimePool<T> pool_of_row(const PooledRows& of, Index row, const T* x, T*
 // Calls f(row) for all rows, spread over threads.
 template <class F>
 void over_rows(const PooledRows& of, int threads, F&& f) {
+  if (of.columns == 0) return;  // there may be any number of steps without a byte
   over_pieces(of.rows, of.steps * of.columns, threads, [&](Range r) noexcept {
     for (Index row = r.begin; row < r.end; ++row) f(row);
   });

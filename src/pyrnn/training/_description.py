@@ -1,0 +1,108 @@
+"""What a training is made of, as JSON values: what one that resumes is compared with."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .._base.module import Module, as_json, constructor
+from ..optim._optimizer import Optimizer
+from ..optim._schedule import Schedule
+from ._batches import Samples
+from ._epoch_order import cut
+
+# Options that change no number: where results stand, and what memory they take.
+FREE = ("batch_first", "recompute_every")
+SEEN_SAMPLES, SEEN_STEPS, SEEN_ELEMENTS = 1000, 4096, 2**24  # of data, at most
+
+
+def describe_module(module: Module) -> dict[str, Any]:
+    """The class and the options of a module and all its parts, by name."""
+    return {name: describe(part) for name, part in module.named_modules()}
+
+
+def describe_optimizer(optimizer: Optimizer, module: Module) -> dict[str, Any]:
+    """Its options but for the learning rates, which schedules set, and who is in which group."""
+    names = {id(parameter): name for name, parameter in module.named_parameters()}
+    return {
+        "class": type(optimizer).__name__,
+        "options": [
+            {name: _plain(value) for name, value in options.items() if name != "lr"}
+            for options in optimizer.groups
+        ],
+        "groups": [[names.get(id(p)) for p in members] for members in optimizer.members],
+    }
+
+
+def describe(thing: Any) -> dict[str, Any]:
+    """The class of an object, and those of its constructor's options that it keeps."""
+    options = {
+        name: _plain(getattr(thing, name))
+        for name in constructor(type(thing))
+        if name not in FREE and hasattr(thing, name)
+    }
+    return {"class": type(thing).__name__, "options": options}
+
+
+def describe_samples(samples: Samples | None) -> dict[str, Any] | None:
+    """Numbers of samples and steps, and a fingerprint of the lengths and of a thousand samples
+    that lie evenly in the data, of each the first 4096 steps."""
+    import hashlib
+
+    if samples is None:
+        return None
+    content, count = hashlib.sha256(), len(samples)
+    if samples.lengths is not None:
+        content.update(np.ascontiguousarray(samples.lengths, np.int64).data)
+    width = min(SEEN_STEPS, max(1, samples.steps()))
+    size = width * int(np.prod(samples.sample_shape[1:], dtype=np.int64))
+    most = min(SEEN_SAMPLES, count, max(1, SEEN_ELEMENTS // max(1, size)))
+    rows = np.arange(most) * count // most
+    for block in cut(rows, 1 + len(rows) // 16):
+        batch = samples.batch(block, 0, width)
+        targets = batch.target if isinstance(batch.target, list) else [batch.target]
+        for array in [samples.to_layout(batch.x), *targets, batch.target_lengths]:
+            if array is not None:
+                content.update(f"{array.dtype} {array.shape}".encode())
+                content.update(np.ascontiguousarray(array).data)
+    return {
+        "number of samples": count,
+        "number of time steps": samples.total_steps,
+        "fingerprint of samples": content.hexdigest()[:32],
+    }
+
+
+def first_difference(stored: Any, own: Any, name: str = "") -> str:
+    """Where two descriptions differ, in words; "" if they do not."""
+    if isinstance(stored, Mapping) and isinstance(own, Mapping):
+        keys = [*own, *(key for key in stored if key not in own)]
+        places = ((key, stored.get(key), own.get(key)) for key in keys)
+    elif isinstance(stored, list) and isinstance(own, list) and len(stored) == len(own):
+        places = ((str(i), a, b) for i, (a, b) in enumerate(zip(stored, own, strict=True)))
+    else:
+        same = repr(stored) == repr(own)  # NaN is NaN, and 1 is neither 1.0 nor True
+        return "" if same else f"{name} = {_short(stored)}, expected {_short(own)}"
+    found = (first_difference(a, b, f"{name} {key}".strip()) for key, a, b in places)
+    return next(filter(None, found), "")
+
+
+def _short(value: Any) -> str:
+    """A value for a message."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _plain(value: Any) -> Any:
+    """An option as JSON holds it; an array by its numbers, another object by its class."""
+    value = as_json(value)
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_plain(item) for item in value]
+    if isinstance(value, Schedule):
+        return describe(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return type(value).__name__
