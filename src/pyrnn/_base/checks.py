@@ -133,6 +133,11 @@ def as_floats(owner: str, name: str, value: Any, dtype: np.dtype[Any] | None) ->
     C-contiguous, aligned, native byte order; copied only when it is not. Lists of Python floats
     are cast; an array of another dtype is a TypeError that shows the conversion.
     """
+    return as_contiguous(read_floats(owner, name, value, dtype))
+
+
+def read_floats(owner: str, name: str, value: Any, dtype: np.dtype[Any] | None) -> Array:
+    """The same as an array of any strides, never copied."""
     if type(value) is np.ndarray and value.dtype == (dtype or value.dtype):
         array: Array = value
     else:
@@ -144,11 +149,16 @@ def as_floats(owner: str, name: str, value: Any, dtype: np.dtype[Any] | None) ->
         raise TypeError(
             _dtype_message(owner, name, array.dtype, dtype, isinstance(value, SEQUENCES))
         )
-    return as_contiguous(array)
+    return array
 
 
 def as_integers(owner: str, name: str, value: Any) -> Array:
     """`value` as a C-contiguous int64 array, copied when needed; TypeError for other dtypes."""
+    return as_contiguous(read_integers(owner, name, value))
+
+
+def read_integers(owner: str, name: str, value: Any) -> Array:
+    """The same as an array of any strides."""
     array = as_plain_array(owner, name, value, "of integers")
     if isinstance(value, SEQUENCES) and array.size == 0:
         array = array.astype(np.int64)
@@ -157,7 +167,7 @@ def as_integers(owner: str, name: str, value: Any) -> Array:
     if array.dtype == np.uint64 and array.size and int(array.max()) > MAX_INT64:
         where = ", ".join(str(i) for i in np.unravel_index(array.argmax(), array.shape))
         raise ValueError(f"{owner}: {name}[{where}] is {array.max()}, expected less than 2**63")
-    return as_contiguous(array.astype(np.int64, copy=False))
+    return array.astype(np.int64, copy=False)
 
 
 def as_contiguous(array: Array) -> Array:

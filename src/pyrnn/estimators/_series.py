@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._base.checks import Array, check_size, describe
-from ..data._dataset import read_numbers
+from .._base.columns import read_numbers
 
 
 @dataclass(frozen=True)
