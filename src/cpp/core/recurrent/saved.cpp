@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/recurrent/saved.h"
 
-#include "core/recurrent/buffers.h"
+#include "core/recurrent/saved.h"
 
 namespace pyrnn {
 
