@@ -152,10 +152,7 @@ template <class T>
 void gru_before_backward_reset(const StepBackward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
   const Vec<T> one = broadcast(T(1));
-  StepBackward<T> candidate = s;
-  candidate.map.slots = 1;
-  candidate.w_hh = s.w_hn;
-  recurrent_gradient(candidate, s.rows, s.gates + GruSlot::n * L, Start::zero, s.d_rh);
+  candidate_gradient(s);
   for_each_vector(s, [&](Index row, Index unit) __attribute__((always_inline)) {
     T* gate = s.gates + unit / L * s.gates_panel + row * 4 * L;
     const Index at = row * s.state_row + unit;

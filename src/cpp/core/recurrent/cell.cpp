@@ -3,12 +3,13 @@
 
 #include <span>
 
+#include "core/runtime/isa.h"
+
 namespace pyrnn {
 namespace {
 
-// Of the instruction set that every build has and every CPU runs.
 std::span<const kernels::CellKernels<float>> all_cells() {
-  const kernels::Kernels<float>& k = kernels::pyrnn_kernels_baseline()->f32;
+  const kernels::Kernels<float>& k = baseline_kernels().f32;
   return {k.cells, static_cast<std::size_t>(k.cell_count)};
 }
 
