@@ -66,6 +66,23 @@ def test_each_source_has_the_header_of_its_name(path):
     assert includes(path)[0] == str(name.with_suffix(".h"))
 
 
+def test_cells_are_known_by_their_row():
+    """Core and bindings ask a cell's row what it needs, and nobody asks for its name."""
+    for path in (p for p in CPP_FILES if folder(p) != "kernels"):
+        assert not re.search(r"\b(is_lstm|is_gru|Cell::)\b", code(path)), path.name
+        assert path.stem == "cell" or not re.search(r"\bcell(->|\.)name\b", code(path)), path.name
+
+
+def test_a_stopped_call_arrives_at_every_barrier():
+    """Members see a stop at different times: no barrier depends on it, and no one counts them."""
+    for path in (p for p in CPP_FILES if folder(p) == "core"):
+        text = code(path)
+        assert not re.search(
+            r"\b(stopped|requested\(\))\)[^;{}]*\{?[^;{}]*\b(meet|barrier)\(", text
+        )
+        assert not re.search(r"\bfor\b[^;]*;[^;]*;[^;{]*\bmeet\(", text), path.name
+
+
 def test_the_module_lists_every_part():
     """It declares and calls each register_* function, which is in the file of its name."""
     files = sorted(CPP.rglob("register_*.cpp"))

@@ -31,9 +31,13 @@ void serve_stream(Cell cell, Index hidden, int threads);
 constexpr Cell kCells[] = {Cell::lstm, Cell::gru, Cell::rnn_tanh};
 inline const char* name_of(Cell cell) { return cell == Cell::lstm ? "lstm" : cell == Cell::gru ? "gru" : "rnn"; }
 
+inline const kernels::Cell& row_of(Cell cell) {
+  return *find_cell(cell == Cell::rnn_tanh ? "rnn_tanh" : name_of(cell));
+}
+
 // One layer with as many inputs as units.
 inline StackShape square_layer(Cell cell, Index hidden) {
-  return {.cell = cell,
+  return {.cell = &row_of(cell),
           .input = hidden,
           .hidden = hidden,
           .layers = 1,

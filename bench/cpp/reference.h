@@ -10,6 +10,8 @@
 
 namespace pyrnn::bench {
 
+enum class Cell { rnn_tanh, lstm, gru };  // those that are measured
+
 // A sum of products, and the sum of their magnitudes, which bounds its rounding.
 struct Sum {
   double value = 0, magnitude = 0;

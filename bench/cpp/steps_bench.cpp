@@ -43,10 +43,7 @@ struct Step {
 
 template <class T>
 void forward(const Step<T>& s) {
-  using Kernel = void (*)(const kernels::StepForward<T>&) noexcept;
-  const Kernel kernel = s.cell == Cell::lstm  ? s.k.lstm_forward
-                        : s.cell == Cell::gru ? s.k.gru_forward
-                                              : s.k.rnn_tanh_forward;
+  const auto kernel = cell_kernels(s.k, row_of(s.cell)).forward[0];
   const auto inputs = random_array<T>(s.gates.size()), gates = copy_of(inputs);
   const Array<T> h(s.rows * s.state_row), c(s.rows * s.state_row);
   s.bench.run(
@@ -91,10 +88,7 @@ void forward(const Step<T>& s) {
 
 template <class T>
 void backward(const Step<T>& s) {
-  using Kernel = void (*)(const kernels::StepBackward<T>&) noexcept;
-  const Kernel kernel = s.cell == Cell::lstm  ? s.k.lstm_backward
-                        : s.cell == Cell::gru ? s.k.gru_backward
-                                              : s.k.rnn_tanh_backward;
+  const auto kernel = cell_kernels(s.k, row_of(s.cell)).backward[0];
   const Index state_size = s.rows * s.state_row;
   const auto next = random_array<T>(s.gates.size(), 0.5), saved = random_array<T>(s.gates.size(), 0.5);
   const auto d_y = random_array<T>(s.rows * s.units, 0.5), d_h_before = random_array<T>(state_size, 0.5);

@@ -8,9 +8,6 @@
 //
 // With layer normalisation, W_ih x and W_hh h are normalised over all three gates first (reset after alone).
 //
-// Slots of the gate buffer. Reset after: forward n, r, z, W_hn h + b_hn; backward dn, dr, dz, dn*r: W_ih belongs to the
-// first three, W_hh to the last three. Reset before: n, r, z and their gradients; W_hh's candidate part belongs to the
-// first.
 #pragma once
 
 #include "kernels/step.h"
@@ -18,23 +15,29 @@
 namespace pyrnn::kernels {
 namespace {
 
+// Of the gate buffer. W_ih belongs to n, r, z. Reset after: hn holds W_hn h + b_hn, backward dn*r, and W_hh belongs to
+// r, z, hn. Reset before: W_hh's part of r and z belongs to these, its part of n to n.
+struct GruSlot {
+  enum : int { n, r, z, hn };
+};
+
 // The gates of one row and vector of units, from the sums in their slots and back into them.
 template <class T>
 PYRNN_INLINE Vec<T> gru_reset(T* gate) {
-  const Vec<T> r = vsigmoid(load(gate + kLanes<T>));
-  store(gate + kLanes<T>, r);
+  const Vec<T> r = vsigmoid(load(gate + GruSlot::r * kLanes<T>));
+  store(gate + GruSlot::r * kLanes<T>, r);
   return r;
 }
 template <class T>
 PYRNN_INLINE Vec<T> gru_update(T* gate) {
-  const Vec<T> z = vsigmoid(load(gate + 2 * kLanes<T>));
-  store(gate + 2 * kLanes<T>, z);
+  const Vec<T> z = vsigmoid(load(gate + GruSlot::z * kLanes<T>));
+  store(gate + GruSlot::z * kLanes<T>, z);
   return z;
 }
 template <class T>
 PYRNN_INLINE Vec<T> gru_candidate(T* gate) {
-  const Vec<T> n = vtanh(load(gate));
-  store(gate, n);
+  const Vec<T> n = vtanh(load(gate + GruSlot::n * kLanes<T>));
+  store(gate + GruSlot::n * kLanes<T>, n);
   return n;
 }
 
@@ -60,14 +63,15 @@ void gru_forward(const StepForward<T>& s) noexcept {
   const auto product = [&](Index panel) __attribute__((always_inline)) {
     T* gates = s.gates + panel * s.gates_panel;
     const Vec<T> b_hn = load(s.b_hn + panel * L);
-    for (Index row = 0; row < s.rows; ++row) store(gates + row * 4 * L + 3 * L, b_hn);
-    add_recurrent(s, s.h_in, s.w_hh, panel, 3 * L, 1, 3);
+    for (Index row = 0; row < s.rows; ++row) store(gates + row * 4 * L + GruSlot::hn * L, b_hn);
+    add_recurrent(s, s.h_in, s.w_hh, panel, 3 * L, GruSlot::r, 3);
   };
   for_each_panel(s, product, [&](Index panel) __attribute__((always_inline)) {
     T* gates = s.gates + panel * s.gates_panel;
     for (Index row = 0; row < s.rows; ++row) {
       T* gate = gates + row * 4 * L;
-      store(gate, fma(gru_reset(gate), load(gate + 3 * L), load(gate)));
+      T* n = gate + GruSlot::n * L;
+      store(n, fma(gru_reset(gate), load(gate + GruSlot::hn * L), load(n)));
     }
     for (Index row = 0; row < s.rows; ++row) {
       T* gate = gates + row * 4 * L;
@@ -85,13 +89,14 @@ void gru_backward(const StepBackward<T>& s) noexcept {
   for_each_vector(s, [&](Index row, Index unit) __attribute__((always_inline)) {
     T* gate = s.gates + unit / L * s.gates_panel + row * 4 * L;
     const Index at = row * s.state_row + unit;
-    const Vec<T> n = load(gate), r = load(gate + L), z = load(gate + 2 * L), w_hn_h = load(gate + 3 * L);
+    const Vec<T> n = load(gate + GruSlot::n * L), r = load(gate + GruSlot::r * L), z = load(gate + GruSlot::z * L);
+    const Vec<T> w_hn_h = load(gate + GruSlot::hn * L);
     const auto d = gru_output_gradient(z, n, load(s.h_prev + at), gradient_of_h(s, row, unit));
     const Vec<T> through_r = d.d_n * r;
-    store(gate, d.d_n);
-    store(gate + L, through_r * w_hn_h * (one - r));
-    store(gate + 2 * L, d.d_z);
-    store(gate + 3 * L, through_r);
+    store(gate + GruSlot::n * L, d.d_n);
+    store(gate + GruSlot::r * L, through_r * w_hn_h * (one - r));
+    store(gate + GruSlot::z * L, d.d_z);
+    store(gate + GruSlot::hn * L, through_r);
     store(s.d_h + at, d.d_h_prev);
   });
   gradients_of_sums(s);
@@ -102,7 +107,7 @@ template <class T>
 void gru_before_reset(const StepForward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
   for_each_panel(s, [&](Index panel) __attribute__((always_inline)) {
-    add_recurrent(s, s.h_in, s.w_hh, panel, 2 * L, 1, 2);
+    add_recurrent(s, s.h_in, s.w_hh, panel, 2 * L, GruSlot::r, 2);
     for (Index row = 0; row < s.rows; ++row) {
       T* gate = s.gates + panel * s.gates_panel + row * 4 * L;
       gru_update(gate);
@@ -117,16 +122,16 @@ void gru_before_candidate(const StepForward<T>& s) noexcept {
   StepForward<T> candidate = s;
   candidate.h_prev_row = s.state_row;  // r*h stands where h stood
   for_each_panel(s, [&](Index panel) __attribute__((always_inline)) {
-    add_recurrent(candidate, s.rh, s.w_hn, panel, L, 0, 1);
+    add_recurrent(candidate, s.rh, s.w_hn, panel, L, GruSlot::n, 1);
     for (Index row = 0; row < s.rows; ++row) {
       T* gate = s.gates + panel * s.gates_panel + row * 4 * L;
-      const Vec<T> n = gru_candidate(gate), z = load(gate + 2 * L);
+      const Vec<T> n = gru_candidate(gate), z = load(gate + GruSlot::z * L);
       store(s.h + row * s.state_row + panel * L, gru_output(z, n, load(s.h_prev + row * s.h_prev_row + panel * L)));
     }
   });
 }
 
-// Reset before, backward: first dn and dz of all units (w_hh: the part of r and z) ...
+// Reset before, backward: first dn and dz of all units ...
 template <class T>
 void gru_before_backward_candidate(const StepBackward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
@@ -134,25 +139,25 @@ void gru_before_backward_candidate(const StepBackward<T>& s) noexcept {
   for_each_vector(s, [&](Index row, Index unit) __attribute__((always_inline)) {
     T* gate = s.gates + unit / L * s.gates_panel + row * 4 * L;
     const Index at = row * s.state_row + unit;
-    const auto d =
-        gru_output_gradient(load(gate + 2 * L), load(gate), load(s.h_prev + at), gradient_of_h(s, row, unit));
-    store(gate, d.d_n);
-    store(gate + 2 * L, d.d_z);
+    const Vec<T> n = load(gate + GruSlot::n * L), z = load(gate + GruSlot::z * L);
+    const auto d = gru_output_gradient(z, n, load(s.h_prev + at), gradient_of_h(s, row, unit));
+    store(gate + GruSlot::n * L, d.d_n);
+    store(gate + GruSlot::z * L, d.d_z);
     store(s.d_h + at, d.d_h_prev);
   });
 }
 
-// ... then, through d(r*h) = dn * W_hn (w_hh: the candidate's part), dr and the rest of dh.
+// ... then, through d(r*h) = dn * W_hn, dr and the rest of dh.
 template <class T>
 void gru_before_backward_reset(const StepBackward<T>& s) noexcept {
   constexpr Index L = kLanes<T>;
   const Vec<T> one = broadcast(T(1));
-  recurrent_gradient(s, s.rows, s.gates, Start::zero, s.d_rh);
+  candidate_gradient(s);
   for_each_vector(s, [&](Index row, Index unit) __attribute__((always_inline)) {
     T* gate = s.gates + unit / L * s.gates_panel + row * 4 * L;
     const Index at = row * s.state_row + unit;
-    const Vec<T> r = load(gate + L), through_r = load(s.d_rh + at) * r;
-    store(gate + L, through_r * load(s.h_in + at) * (one - r));
+    const Vec<T> r = load(gate + GruSlot::r * L), through_r = load(s.d_rh + at) * r;
+    store(gate + GruSlot::r * L, through_r * load(s.h_in + at) * (one - r));
     store(s.d_h + at, load(s.d_h + at) + (s.h_mask ? through_r * load(s.h_mask + at) : through_r));
   });
 }

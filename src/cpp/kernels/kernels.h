@@ -10,8 +10,8 @@
 // and holds in turn the input part x*W_ih + b, the gates, and the gradients of the gates before their activation.
 #pragma once
 
+#include "kernels/cell_kernels.h"
 #include "kernels/elementwise_kernels.h"
-#include "kernels/step_kernels.h"
 #include "kernels/structured_kernels.h"
 
 namespace pyrnn::kernels {
@@ -164,18 +164,8 @@ struct Kernels {
   void (*add_gradient)(const AddGradient<T>&) noexcept;
   void (*diagonal_gradient)(const DiagonalGradient<T>&) noexcept;
   void (*gate_norm)(const GateNorm<T>&) noexcept;
-  void (*rnn_tanh_forward)(const StepForward<T>&) noexcept;
-  void (*rnn_tanh_backward)(const StepBackward<T>&) noexcept;
-  void (*rnn_relu_forward)(const StepForward<T>&) noexcept;
-  void (*rnn_relu_backward)(const StepBackward<T>&) noexcept;
-  void (*lstm_forward)(const StepForward<T>&) noexcept;
-  void (*lstm_backward)(const StepBackward<T>&) noexcept;
-  void (*gru_forward)(const StepForward<T>&) noexcept;
-  void (*gru_backward)(const StepBackward<T>&) noexcept;
-  void (*gru_before_reset)(const StepForward<T>&) noexcept;  // r, z and r*h_prev
-  void (*gru_before_candidate)(const StepForward<T>&) noexcept;  // n and h
-  void (*gru_before_backward_candidate)(const StepBackward<T>&) noexcept;  // dn, dz
-  void (*gru_before_backward_reset)(const StepBackward<T>&) noexcept;  // dr and the rest of d_h
+  const CellKernels<T>* cells;
+  int cell_count;
   ElementwiseKernels<T> elementwise;
   StructuredKernels<T> structured;
 };

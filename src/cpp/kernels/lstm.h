@@ -12,7 +12,6 @@
 //   cell_clip (Sak et al. 2014): c' cut off at -clip and clip, which no gradient passes
 //   layer normalisation (Ba et al. 2016): of W_ih x and of W_hh h, over all gates, and of c' inside the last tanh
 //
-// Slots of the gate buffer: i, g, o, f. Coupled gates have no f of their own and take the first three.
 #pragma once
 
 #include <limits>
@@ -21,6 +20,11 @@
 
 namespace pyrnn::kernels {
 namespace {
+
+// Of the gate buffer. Coupled gates have no f of their own and take the first three.
+struct LstmSlot {
+  enum : int { i, g, o, f };
+};
 
 // The options as one panel sees them. With Open = false, peephole and clip leave no instruction behind.
 template <class T, bool Coupled, bool Open>
@@ -81,11 +85,15 @@ PYRNN_INLINE void lstm_cell(const StepForward<T>& s, Index panel) {
     T* gate = s.gates + panel * s.gates_panel + row * 4 * L;
     const Index at = row * s.state_row + panel * L;
     const Vec<T> c_prev = load(s.c_prev + at);
-    const Vec<T> i = vsigmoid(form.peep(load(gate), form.p_i, c_prev)), g = vtanh(load(gate + L));
+    const Vec<T> i = vsigmoid(form.peep(load(gate + LstmSlot::i * L), form.p_i, c_prev));
+    const Vec<T> g = vtanh(load(gate + LstmSlot::g * L));
     Vec<T> f = T(1) - i;
-    if constexpr (!Form::coupled) store(gate + 3 * L, f = vsigmoid(form.peep(load(gate + 3 * L), form.p_f, c_prev)));
-    store(gate, i);
-    store(gate + L, g);
+    if constexpr (!Form::coupled) {
+      f = vsigmoid(form.peep(load(gate + LstmSlot::f * L), form.p_f, c_prev));
+      store(gate + LstmSlot::f * L, f);
+    }
+    store(gate + LstmSlot::i * L, i);
+    store(gate + LstmSlot::g * L, g);
     store(s.c + at, form.clipped(fma(f, c_prev, i * g)));
   }
 }
@@ -107,7 +115,7 @@ PYRNN_INLINE void lstm_output(const StepForward<T>& s, Index panel) {
   constexpr Index L = kLanes<T>;
   const Form form(s.lstm, panel);
   for (Index row = 0; row < s.rows; ++row) {
-    T* o_slot = s.gates + panel * s.gates_panel + row * 4 * L + 2 * L;
+    T* o_slot = s.gates + panel * s.gates_panel + row * 4 * L + LstmSlot::o * L;
     const Index at = row * s.state_row + panel * L;
     const Vec<T> c = load(s.c + at), o = vsigmoid(form.peep(load(o_slot), form.p_o, c));
     store(o_slot, o);
@@ -136,7 +144,7 @@ void lstm_forward(const StepForward<T>& s) noexcept {
     constexpr int slots = Form::coupled ? 3 : 4;
     const bool normalised = s.cell_norm.gain;
     const auto product = [&](Index panel) __attribute__((always_inline)) {
-      add_recurrent(s, s.h_in, s.w_hh, panel, slots * kLanes<T>, 0, slots);
+      add_recurrent(s, s.h_in, s.w_hh, panel, slots * kLanes<T>, LstmSlot::i, slots);
     };
     for_each_panel(s, product, [&](Index panel) __attribute__((always_inline)) {
       lstm_cell<Form>(s, panel);
@@ -171,22 +179,22 @@ PYRNN_INLINE void lstm_cell_gradient(const StepBackward<T>& s, Index row, Index 
   const Form form(s.lstm, unit / L);
   T* gate = s.gates + unit / L * s.gates_panel + row * 4 * L;
   const Index at = row * s.state_row + unit;
-  const Vec<T> i = load(gate), g = load(gate + L), c_prev = load(s.c_prev + at);
-  const Vec<T> f = Form::coupled ? one - i : load(gate + 3 * L);
+  const Vec<T> i = load(gate + LstmSlot::i * L), g = load(gate + LstmSlot::g * L), c_prev = load(s.c_prev + at);
+  const Vec<T> f = Form::coupled ? one - i : load(gate + LstmSlot::f * L);
   const Vec<T> dc = form.unless_clipped(load(s.c + at), form.peep(through_h, form.p_o, d_o));
   const Vec<T> d_i = dc * (Form::coupled ? g - c_prev : g) * (i * (one - i));
   const Vec<T> d_f = dc * c_prev * (f * (one - f));
-  store(gate, d_i);
-  store(gate + L, dc * i * (one - g * g));
-  store(gate + 2 * L, d_o);
-  if constexpr (!Form::coupled) store(gate + 3 * L, d_f);
+  store(gate + LstmSlot::i * L, d_i);
+  store(gate + LstmSlot::g * L, dc * i * (one - g * g));
+  store(gate + LstmSlot::o * L, d_o);
+  if constexpr (!Form::coupled) store(gate + LstmSlot::f * L, d_f);
   store(s.d_c + at, form.peep(form.peep(dc * f, form.p_i, d_i), form.p_f, d_f));
 }
 
 template <bool Normalised, class T>
 PYRNN_INLINE LstmOutputGradient<Vec<T>> lstm_output_gradient(const StepBackward<T>& s, Index row, Index unit) {
   constexpr Index L = kLanes<T>;
-  const Vec<T> o = load(s.gates + unit / L * s.gates_panel + row * 4 * L + 2 * L);
+  const Vec<T> o = load(s.gates + unit / L * s.gates_panel + row * 4 * L + LstmSlot::o * L);
   return lstm_output_gradient(gradient_of_h(s, row, unit), o, vtanh(lstm_seen<Normalised, T>(s, row, unit)));
 }
 
@@ -196,7 +204,7 @@ PYRNN_INLINE void lstm_normalised_output_gradient(const StepBackward<T>& s) {
   constexpr Index L = kLanes<T>;
   for_each_vector(s, [&](Index row, Index unit) __attribute__((always_inline)) {
     const auto d = lstm_output_gradient<true>(s, row, unit);
-    store(s.gates + unit / L * s.gates_panel + row * 4 * L + 2 * L, d.d_o);
+    store(s.gates + unit / L * s.gates_panel + row * 4 * L + LstmSlot::o * L, d.d_o);
     store(s.d_seen + row * s.state_row + unit, d.d_tanh * d.slope);
   });
   for (Index row = 0; row < s.rows; ++row) {
@@ -220,7 +228,7 @@ void lstm_backward(const StepBackward<T>& s) noexcept {
     constexpr Index L = kLanes<T>;
     if (normalised)
       for_each_vector(s, [&](Index row, Index unit) __attribute__((always_inline)) {
-        const T* d_o = s.gates + unit / L * s.gates_panel + row * 4 * L + 2 * L;
+        const T* d_o = s.gates + unit / L * s.gates_panel + row * 4 * L + LstmSlot::o * L;
         lstm_cell_gradient<Form>(s, row, unit, load(d_o), load(s.d_c + row * s.state_row + unit));
       });
     else

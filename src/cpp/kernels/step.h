@@ -77,6 +77,15 @@ PYRNN_INLINE void recurrent_gradient(const StepBackward<T>& s, Index rows, const
                                 .descending = s.descending});
 }
 
+// Candidate::gated_state: d of what W_hn multiplied = d of the candidate's sum (slot 0) * W_hn, likewise.
+template <class T>
+PYRNN_INLINE void candidate_gradient(const StepBackward<T>& s) {
+  StepBackward<T> candidate = s;
+  candidate.map.slots = 1;
+  candidate.w_hh = s.w_hn;
+  recurrent_gradient(candidate, s.rows, s.gates, Start::zero, s.d_rh);
+}
+
 // Calls f(row, unit) for each vector of those units, vector by vector.
 template <class T, class F>
 PYRNN_INLINE void for_each_vector(const StepBackward<T>& s, F&& f) {

@@ -64,14 +64,14 @@ struct StepForward {
   Index h_prev_row;
   Index h_prev_columns;  // P
   const T* w_hh;  // PackForward
-  const T* w_hn;  // GRU with reset before: the candidate's part of W_hh, PackForward; else null
-  const T* b_hn;  // GRU with reset after: [panel][lanes]; else null
+  const T* w_hn;  // Candidate::gated_state: its part of W_hh, PackForward; else null
+  const T* b_hn;  // Candidate::gated_sum: [panel][lanes]; else null
   T* gates;  // this step's first row of panel 0; in: x*W_ih + b; out: the gates
   Index gates_panel;
-  const T* c_prev;  // LSTM [rows][H]
-  T* c;  // LSTM [rows][H]
+  const T* c_prev;  // cells with c [rows][H]
+  T* c;  // cells with c [rows][H]
   T* h;  // [rows][H]
-  T* rh;  // GRU with reset before: r*h_in [rows][H]
+  T* rh;  // Candidate::gated_state: what W_hn multiplies, r*h_in [rows][H]
   Index state_row;
   LstmOptions<T> lstm = {};
   GateNorm<T> norm = {};  // of W_hh h: `in` is where the product goes; gain null: none
@@ -86,7 +86,8 @@ struct StepBackward {
   PanelMap map;  // of w_hh
   Index next_rows;  // rows that have a next step (in the direction's own order); they come first
   const T* next_d_gates;  // dG of the next step, first slot of W_hh, panel 0
-  const T* w_hh;  // PackBackward; W_hh, or for gru_before_backward_reset its candidate's part
+  const T* w_hh;  // PackBackward
+  const T* w_hn = nullptr;  // Candidate::gated_state: its part of W_hh, PackBackward
   T* gates;  // in: the gates; out: dG
   Index gates_panel;
   const T* d_y;  // [rows][H], stride d_y_row, or null

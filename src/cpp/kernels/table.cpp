@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernel table of one instruction set: compiled once per set, with its flags and PYRNN_ISA, its only exported
 // symbol.
+#include "kernels/cells.h"
 #include "kernels/diagonal.h"
 #include "kernels/elementwise.h"
-#include "kernels/gru.h"
-#include "kernels/lstm.h"
 #include "kernels/pack.h"
-#include "kernels/rnn.h"
 #include "kernels/structured.h"
 #include "kernels/weight_gradient.h"
 
@@ -33,18 +31,8 @@ constexpr Kernels<T> kernels_of_type() {
       .add_gradient = add_gradient<T>,
       .diagonal_gradient = diagonal_gradient<T>,
       .gate_norm = gate_norm<T>,
-      .rnn_tanh_forward = rnn_forward<Tanh, T>,
-      .rnn_tanh_backward = rnn_backward<Tanh, T>,
-      .rnn_relu_forward = rnn_forward<Relu, T>,
-      .rnn_relu_backward = rnn_backward<Relu, T>,
-      .lstm_forward = lstm_forward<T>,
-      .lstm_backward = lstm_backward<T>,
-      .gru_forward = gru_forward<T>,
-      .gru_backward = gru_backward<T>,
-      .gru_before_reset = gru_before_reset<T>,
-      .gru_before_candidate = gru_before_candidate<T>,
-      .gru_before_backward_candidate = gru_before_backward_candidate<T>,
-      .gru_before_backward_reset = gru_before_backward_reset<T>,
+      .cells = kCells<T>,
+      .cell_count = static_cast<int>(sizeof kCells<T> / sizeof *kCells<T>),
       .elementwise = elementwise_kernels<T>(),
       .structured = structured_kernels<T>(),
   };

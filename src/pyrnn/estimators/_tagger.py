@@ -107,7 +107,7 @@ class SequenceTagger(ClassEstimator):
         if self.crf_ is None:
             numbers = scores.argmax(axis=-1)
         else:
-            (numbers,) = self.crf_.decode(scores[:, None])
+            (numbers,) = self.crf_.decode(scores[None])
         labels: Array = self.classes_[numbers]
         return labels
 

@@ -31,7 +31,7 @@ struct ForwardCall {
         rows(x.shape(1)),
         y(sequence(shape.layer_output())),
         hn(state(shape.output())),
-        cn(shape.is_lstm() ? state(shape.hidden) : Shape{0}),
+        cn(shape.has_c() ? state(shape.hidden) : Shape{0}),
         lengths(optional_array<std::int64_t>(given.lengths, "lengths", {rows}, "(batch,)")),
         batch(steps, rows, lengths ? checked_lengths(*lengths, steps).data() : nullptr) {
     check_same_stack(stack, packed.stack, "packed");
@@ -39,10 +39,9 @@ struct ForwardCall {
     require_shape(x, "x", sequence(shape.input), "(T, batch, input_size)");
     h0 = optional_array<T>(given.h0, "h0", state(shape.output()), "(num_layers*num_directions, batch, output size)");
     c0 = optional_array<T>(given.c0, "c0", state(shape.hidden), "(num_layers*num_directions, batch, hidden_size)");
-    if (c0 && !shape.is_lstm())
-      throw std::invalid_argument("c0: an array, expected None for a cell without cell state");
+    if (c0 && !shape.has_c()) throw std::invalid_argument("c0: an array, expected None for a cell without cell state");
     if (given.return_cells) {
-      require(shape.is_lstm(), "return_cells: true, expected false for a cell without cell state");
+      require(shape.has_c(), "return_cells: true, expected false for a cell without cell state");
       cells.emplace(sequence(shape.directions * shape.hidden));
     }
     sequences = {.x = data<T>(x),
@@ -62,7 +61,7 @@ struct ForwardCall {
     std::memset(sequences.y, 0, y.bytes);
     if (cells) std::memset(sequences.cells, 0, cells->bytes);
   }
-  py::object cell_state() const { return shape.is_lstm() ? py::object(cn.array) : py::none(); }
+  py::object cell_state() const { return shape.has_c() ? py::object(cn.array) : py::none(); }
   py::object all_cells() const { return cells ? py::object(cells->array) : py::none(); }
 
   StackShape shape;
@@ -86,18 +85,16 @@ struct BackwardArguments {
 template <class T>
 struct BackwardCall {
   BackwardCall(const SavedForward& from, const Tape<T>& tape, const BackwardArguments& given)
-      : shape(tape.shape),
-        dh0(state(from, shape.output())),
-        dc0(shape.is_lstm() ? state(from, shape.hidden) : Shape{0}) {
+      : shape(tape.shape), dh0(state(from, shape.output())), dc0(shape.has_c() ? state(from, shape.hidden) : Shape{0}) {
     const auto sequence = [&](py::ssize_t columns) { return Shape{from.steps, from.rows, columns}; };
     dy = optional_rows<T>(given.dy, "dy", sequence(shape.layer_output()), "the shape of y");
     dhn = optional_array<T>(given.dhn, "dhn", state(from, shape.output()), "the shape of hn");
     dcn = optional_array<T>(given.dcn, "dcn", state(from, shape.hidden), "the shape of cn");
-    if (dcn && !shape.is_lstm())
+    if (dcn && !shape.has_c())
       throw std::invalid_argument("dcn: an array, expected None for a cell without cell state");
     dcells =
         optional_rows<T>(given.dcells, "dcells", sequence(shape.directions * shape.hidden), "the shape of the cells");
-    if (dcells && !shape.is_lstm())
+    if (dcells && !shape.has_c())
       throw std::invalid_argument("dcells: an array, expected None for a cell without cell state");
     if (given.need_dx) dx.emplace(sequence(shape.input));
     gradients = {.dy = data<T>(dy),
@@ -111,7 +108,7 @@ struct BackwardCall {
                  .dc0 = dc0.data()};
   }
   py::object input_gradient() const { return dx ? py::object(dx->array) : py::none(); }
-  py::object cell_gradient() const { return shape.is_lstm() ? py::object(dc0.array) : py::none(); }
+  py::object cell_gradient() const { return shape.has_c() ? py::object(dc0.array) : py::none(); }
   Shape state(const SavedForward& from, py::ssize_t size) const {
     return {shape.layers * shape.directions, from.rows, size};
   }

@@ -45,7 +45,7 @@ template <class T>
 struct StreamState {
   explicit StreamState(const Stream<T>& stream)
       : h({stream.shape().layers, stream.rows(), stream.shape().output()}),
-        c(stream.shape().is_lstm() ? Shape{stream.shape().layers, stream.rows(), stream.shape().hidden} : Shape{0}) {
+        c(stream.shape().has_c() ? Shape{stream.shape().layers, stream.rows(), stream.shape().hidden} : Shape{0}) {
     stream.load_state(h.data(), c.data());
   }
   NewArray<T> h, c;
@@ -56,7 +56,7 @@ py::tuple get_state(StreamObject& self) {
       [&]<class T>(std::unique_ptr<Stream<T>>& stream) -> py::tuple {
         const Busy busy(self.busy);
         StreamState<T> state(*stream);
-        return py::make_tuple(state.h.array, stream->shape().is_lstm() ? py::object(state.c.array) : py::none());
+        return py::make_tuple(state.h.array, stream->shape().has_c() ? py::object(state.c.array) : py::none());
       },
       self.stream);
 }
@@ -67,12 +67,12 @@ void set_state(StreamObject& self, py::handle h, py::handle c) {
         const StackShape& s = stream->shape();
         const auto h_in =
             require_array<T>(h, "h", {s.layers, stream->rows(), s.output()}, "(num_layers, batch, output size)");
-        if (!s.is_lstm() && !c.is_none())
+        if (!s.has_c() && !c.is_none())
           throw std::invalid_argument("c: an array, expected None for a cell without cell state");
-        if (s.is_lstm())
+        if (s.has_c())
           require_array<T>(c, "c", {s.layers, stream->rows(), s.hidden}, "(num_layers, batch, hidden_size)");
         const Busy busy(self.busy);
-        stream->store_state(data<T>(h_in), s.is_lstm() ? data<T>(py::reinterpret_borrow<py::array>(c)) : nullptr);
+        stream->store_state(data<T>(h_in), s.has_c() ? data<T>(py::reinterpret_borrow<py::array>(c)) : nullptr);
       },
       self.stream);
 }
@@ -97,7 +97,7 @@ py::array run(StreamObject& self, py::handle x_in, int threads) {
         const Sequences<T> sequences{.x = data<T>(x),
                                      .x_strides = strides_of<T>(x),
                                      .h0 = state.h.data(),
-                                     .c0 = s.is_lstm() ? state.c.data() : nullptr,
+                                     .c0 = s.has_c() ? state.c.data() : nullptr,
                                      .y = y.data(),
                                      .hn = end.h.data(),
                                      .cn = end.c.data(),

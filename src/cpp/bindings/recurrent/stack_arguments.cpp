@@ -42,12 +42,10 @@ CellOptions read_options(const py::kwargs& given) {
   return options;
 }
 
-void check_options(const CellOptions& o, Cell cell) {
-  const bool of_lstm = o.peephole || o.coupled_gates || o.cell_clip != 0 || o.zoneout_cell != 0;
-  require(!of_lstm || cell == Cell::lstm,
+void check_options(const CellOptions& o, const Cell& cell) {
+  require(cell.lstm_options || !(o.peephole || o.coupled_gates || o.cell_clip != 0 || o.zoneout_cell != 0),
           "peephole, coupled_gates, cell_clip or zoneout_cell: given, expected for cell 'lstm' alone");
-  require(!o.layer_norm || cell == Cell::lstm || cell == Cell::gru,
-          "layer_norm: true, expected false but for cell 'lstm' or 'gru'");
+  require(cell.may_normalise || !o.layer_norm, "layer_norm: true, expected false but for cell 'lstm' or 'gru'");
   require(o.cell_clip >= 0, "cell_clip: " + std::to_string(o.cell_clip) + ", expected at least 0");
   const auto check = [](const char* name, double p) {
     require(p >= 0 && p <= 1, name + (": " + std::to_string(p)) + ", expected 0 to 1");
@@ -62,16 +60,11 @@ void check_options(const CellOptions& o, Cell cell) {
 Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t input_size, py::ssize_t hidden_size,
                  py::ssize_t num_layers, bool bidirectional, bool bias, py::ssize_t proj_size, double dropout,
                  const std::string& merge, const py::kwargs& options) {
-  static const std::map<std::string, Cell> cells = {{"rnn_tanh", Cell::rnn_tanh},
-                                                    {"rnn_relu", Cell::rnn_relu},
-                                                    {"lstm", Cell::lstm},
-                                                    {"gru", Cell::gru},
-                                                    {"gru_reset_before", Cell::gru_reset_before}};
   static const std::map<std::string, Merge> merges = {
       {"concat", Merge::concat}, {"sum", Merge::sum}, {"mul", Merge::mul}, {"average", Merge::average}};
-  const auto found = cells.find(cell);
+  const Cell* const found = find_cell(cell);
   const auto merging = merges.find(merge);
-  require(found != cells.end(), "cell: '" + cell + "', expected rnn_tanh, rnn_relu, lstm, gru or gru_reset_before");
+  require(found != nullptr, "cell: '" + cell + "', expected " + cell_names());
   require(dtype == "float32" || dtype == "float64", "dtype: '" + dtype + "', expected float32 or float64");
   require(input_size >= 0, "input_size: " + std::to_string(input_size) + ", expected at least 0");
   require(hidden_size >= 1, "hidden_size: " + std::to_string(hidden_size) + ", expected at least 1");
@@ -80,15 +73,15 @@ Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t 
   require(proj_size >= 0 && proj_size < hidden_size,
           "proj_size: " + std::to_string(proj_size) +
               ", expected 0 to hidden_size - 1 = " + std::to_string(hidden_size - 1));
-  require(proj_size == 0 || cell == "lstm",
+  require(proj_size == 0 || found->may_project,
           "proj_size: " + std::to_string(proj_size) + ", expected 0 for cell '" + cell + "'");
   require(dropout >= 0 && dropout <= 1, "dropout: " + std::to_string(dropout) + ", expected 0 to 1");
   require(merging != merges.end(), "merge: '" + merge + "', expected concat, sum, mul or average");
   require(bidirectional || merging->second == Merge::concat,
           "merge: '" + merge + "', expected concat for one direction");
   const CellOptions cell_options = read_options(options);
-  check_options(cell_options, found->second);
-  const Stack stack{{.cell = found->second,
+  check_options(cell_options, *found);
+  const Stack stack{{.cell = found,
                      .input = input_size,
                      .hidden = hidden_size,
                      .layers = num_layers,
@@ -142,8 +135,8 @@ std::vector<Weights<T>> weights_of(const StackShape& shape, const py::list& arra
       if (shape.options.layer_norm) {
         w.ln_ih = take({G}, "(gates*hidden_size,)");
         w.ln_hh = take({G}, "(gates*hidden_size,)");
-        if (shape.is_lstm()) w.ln_c = take({H}, "(hidden_size,)");
-        if (shape.is_lstm() && shape.bias) w.b_ln_c = take({H}, "(hidden_size,)");
+        if (shape.has_c()) w.ln_c = take({H}, "(hidden_size,)");
+        if (shape.has_c() && shape.bias) w.b_ln_c = take({H}, "(hidden_size,)");
       }
       all.push_back(w);
     }

@@ -2,9 +2,9 @@
 #include "core/recurrent/backward.h"
 
 #include "core/recurrent/attending.h"
-#include "core/recurrent/cell_steps.h"
 #include "core/recurrent/layer_gradients.h"
 #include "core/recurrent/state_gradients.h"
+#include "core/recurrent/step.h"
 
 namespace pyrnn {
 namespace {
@@ -28,6 +28,7 @@ class BackwardPass {
         interrupt_(check),
         width_(shape_, k_.lanes),
         panel_(gates_panel_stride(saved.rows, k_.lanes)),
+        steps_(shape_, maps_, *saved.tape.weights, saved.rows),
         packed_(job.weights.size()),
         output_gradients_(saved, k_, grad_, d_layers_),
         attending_(saved, grad_, maps_),
@@ -70,7 +71,7 @@ class BackwardPass {
   void allocate(const LayerBuffers<T>* d_layers) {
     for_each_direction([&](Index layer, std::size_t i) { packed_[i].want(arena_, maps_, shape_, layer, k_.lanes); });
     const Index B = batch_.rows();
-    arena_.want(d_rh_, B, maps_.reset_before ? width_.state : 0);
+    arena_.want(d_rh_, B, shape_.gates_state() ? width_.state : 0);
     arena_.want(d_m_, B, shape_.proj ? width_.state : 0);
     output_gradients_.want(arena_);
     attending_.want(arena_);
@@ -91,13 +92,9 @@ class BackwardPass {
     if (d_layers) d_layers_ = *d_layers;
   }
 
-  struct Place {
-    Index layer, direction;
-    Walk walk;
-    typename Saved<T>::Direction saved;
-    BackwardWeights<T> weights;
-    GateGradients<T> d_gates;
-    const typename PackedWeights<T>::Direction& forward_weights;
+  struct BackwardPlace {
+    Place at;
+    BackwardBuffers<T> buffers;
   };
 
   // Without layer normalisation, the gradients of the sums are those of the gates.
@@ -108,15 +105,13 @@ class BackwardPass {
     return d;
   }
 
-  Place place(Index layer, Index direction) const {
+  BackwardPlace place(Index layer, Index direction) const {
     const std::size_t index = static_cast<std::size_t>(layer * shape_.directions + direction);
-    return {layer,
-            direction,
-            Walk(batch_, direction == 1, scope_.steps),
-            saved_.directions[index],
-            packed_[index],
-            gate_gradients(layer, direction),
-            saved_.tape.weights->of(layer, direction)};
+    return {.at = {layer, direction, Walk(batch_, direction == 1, scope_.steps)},
+            .buffers = {.saved = saved_.directions[index],
+                        .weights = saved_.tape.weights->of(layer, direction),
+                        .backward_weights = packed_[index],
+                        .d_gates = gate_gradients(layer, direction)}};
   }
 
   Rows<T> input_gradient(Index layer) const {
@@ -126,127 +121,114 @@ class BackwardPass {
   }
 
   void run_direction(const Member& me, Index layer, Index direction) {
-    const Place p = place(layer, direction);
-    const typename StateGradients<T>::Source at{layer, direction, p.walk};
-    states_.load(me, at);
+    const BackwardPlace p = place(layer, direction);
+    states_.load(me, p.at);
     me.meet();
     const Segment steps = scope_.steps;
     for (Index step = steps.end - 1; step >= steps.begin; --step) run_step(me, p, step);
     if (steps.begin < steps.end && !interrupt_.requested()) {
-      const Range rows = me.active_rows(p.walk.active(steps.begin));
+      const Range rows = me.active_rows(p.at.walk.active(steps.begin));
       recurrent_gradient(me, p, rows, steps.begin);
       attending_.add_to(states_.d_h(0), width_.output, rows);
     }
     me.meet();
-    states_.store(me, at);
+    states_.store(me, p.at);
     me.meet();
   }
 
   // dG(step) * W_hh for this member's columns: the gradient of the h that entered the step.
-  void recurrent_gradient(const Member& me, const Place& p, Range rows, Index step) {
+  void recurrent_gradient(const Member& me, const BackwardPlace& p, Range rows, Index step) {
     if (rows.empty()) return;
-    T* c = states_.apart() ? states_.from_next() : states_.d_h(0);
+    T* c = states_.changed() ? states_.from_next() : states_.d_h(0);
     const Range panels = shape_.proj ? me.projection_panels : me.column_panels;
     k_.back_product({.map = maps_.h,
                      .rows = rows.size(),
-                     .d_gates = p.d_gates.recurrent + gate_row(p, step, rows.begin) + maps_.h_slot * k_.lanes,
+                     .d_gates = steps_.recurrent_d_gates(p.buffers.d_gates, p.at.walk.row(step) + rows.begin),
                      .gates_panel = panel_,
-                     .weight = p.weights.w_hh,
+                     .weight = p.buffers.backward_weights.w_hh,
                      .columns = shape_.output(),
                      .column_panel_begin = panels.begin,
                      .column_panel_end = panels.end,
-                     .start = shape_.is_gru() && !states_.apart() ? Start::add : Start::zero,
+                     .start = shape_.cell->h_passes_gates && !states_.changed() ? Start::add : Start::zero,
                      .c = c + rows.begin * width_.output,
                      .c_row = width_.output,
                      .c_padded = true});
   }
 
   // This member's rows that go on to the next step of the segment.
-  Range going_on(const Member& me, const Place& p, Index step) const {
-    return me.active_rows(step + 1 < scope_.steps.end ? p.walk.active(step + 1) : 0);
+  Range going_on(const Member& me, const BackwardPlace& p, Index step) const {
+    return me.active_rows(step + 1 < scope_.steps.end ? p.at.walk.active(step + 1) : 0);
   }
 
-  Index gate_row(const Place& p, Index step, Index row) const { return (p.walk.row(step) + row) * 4 * k_.lanes; }
-
-  void run_step(const Member& me, const Place& p, Index step) {
-    const Range rows = me.active_rows(p.walk.active(step));
-    const typename OutputGradients<T>::Source source{p.layer, p.direction, p.walk};
+  void run_step(const Member& me, const BackwardPlace& p, Index step) {
+    const Range rows = me.active_rows(p.at.walk.active(step)), next = going_on(me, p, step);
     const OutputGradient<T> d_y =
-        attending_.output_gradient(output_gradients_.rows(me, source, step, rows), rows, going_on(me, p, step).size());
-    output_gradients_.add_cells(me, source, step, states_.d_c(0), width_.state);
-    const bool stopped = interrupt_.requested(), apart = states_.apart();
-    const typename StateGradients<T>::Source at{p.layer, p.direction, p.walk};
-    if (apart) {
-      const Range next = going_on(me, p, step);
-      if (!stopped) recurrent_gradient(me, p, next, step + 1);
-      me.meet();
-      if (!stopped) states_.enter(me, at, step, next.end, d_y, p.d_gates.projected);
-      me.meet();
-      if (shape_.proj && !stopped) project_back(me, p, step, rows);
-    }
-    if (stopped) {
-      for (int i = 0; i < 1 + maps_.reset_before + apart; ++i) me.meet();
-      return;
-    }
-    const Index row = p.walk.row(step) + rows.begin, previous = p.walk.previous_row(step) + rows.begin;
-    const Index next = apart ? 0 : going_on(me, p, step).size();
-    const NormRows<T> norm{maps_, p.forward_weights, p.saved.norm, p.saved.gates, panel_, k_.lanes, row, rows.size()};
-    const kernels::StepBackward<T> s{
-        .rows = rows.size(),
-        .column_panel_begin = me.column_panels.begin,
-        .column_panel_end = me.column_panels.end,
-        .descending = step % 2 == 1,
-        .map = maps_.h,
-        .next_rows = next,
-        .next_d_gates =
-            next ? p.d_gates.recurrent + gate_row(p, step + 1, rows.begin) + maps_.h_slot * k_.lanes : nullptr,
-        .w_hh = p.weights.w_hh,
-        .gates = p.saved.gates + gate_row(p, step, rows.begin),
-        .gates_panel = panel_,
-        .d_y = apart ? nullptr : d_y.data,
-        .d_y_row = d_y.row_stride,
-        .d_h = shape_.proj ? d_m_ + rows.begin * width_.state
-               : apart     ? states_.d_new(rows.begin)
-                           : states_.d_h(rows.begin),
-        .h_prev = p.saved.h + previous * width_.output,
-        .h_in = p.saved.h_in + previous * width_.output,
-        .h_mask = states_.h_mask(rows.begin),
-        .h = p.saved.h_new + row * width_.output,
-        .c_prev = p.saved.c + previous * width_.state,
-        .c = p.saved.c_new + row * width_.state,
-        .d_c = states_.d_c(rows.begin),
-        .d_rh = d_rh_ + rows.begin * width_.state,
-        .state_row = width_.state,
-        .lstm = PackedWeights<T>::lstm_options(shape_, p.forward_weights),
-        .x_norm = norm.gradient(norm.input(), p.d_gates.input),
-        .h_norm = norm.gradient(norm.recurrent(), p.d_gates.recurrent),
-        .cell_norm = norm.cell(width_.state),
-        .d_seen = p.saved.norm.d_seen + row * width_.state};
-    cell_backward(k_, shape_, maps_, s, p.weights.w_hn, [&] { me.meet(); });
-    if (apart) {
-      states_.leave(me, step);
-      me.meet();
-    }
+        attending_.output_gradient(output_gradients_.rows(me, p.at, step, rows), rows, next.size());
+    output_gradients_.add_cells(me, p.at, step, states_.d_c(0), width_.state);
+    const bool stopped = interrupt_.requested();
+    const BufferedStep at{.count = rows.size(),
+                          .row = p.at.walk.row(step) + rows.begin,
+                          .previous = p.at.walk.previous_row(step) + rows.begin,
+                          .descending = step % 2 == 1};
+    kernels::StepBackward<T> s = steps_.backward(me, p.buffers, at);
+    s.d_c = states_.d_c(rows.begin);
+    s.d_rh = d_rh_ + rows.begin * width_.state;
+    if (states_.changed())
+      run_changed_step(me, p, step, {stopped, rows, next, d_y}, s);
+    else
+      run_plain_step(me, p, step, {stopped, rows, next, d_y}, s);
+    if (stopped) return;
     attending_.step({.rows = rows,
                      .time = step,
-                     .row = row,
+                     .row = at.row,
                      .d_gates = s.gates,
                      .gates_panel = panel_,
-                     .w_ih = p.weights.w_ih,
+                     .w_ih = p.buffers.backward_weights.w_ih,
                      .h = s.h_prev,
                      .h_row = width_.output});
     const double work = static_cast<double>(shape_.output() * shape_.hidden * shape_.gates());
     interrupt_.poll(me.rank, static_cast<double>(rows.size()) * (work + 3 * saved_.tape.input.attended.work()));
   }
 
+  struct StepGradient {
+    bool stopped;
+    Range rows, next;  // next: those that have a next step
+    OutputGradient<T> d_y;
+  };
+
+  // The kernel itself adds up dh, of the next step's gates and of y.
+  void run_plain_step(const Member& me, const BackwardPlace& p, Index step, const StepGradient& of,
+                      kernels::StepBackward<T>& s) {
+    s.next_rows = of.next.size();
+    if (s.next_rows)
+      s.next_d_gates = steps_.recurrent_d_gates(p.buffers.d_gates, p.at.walk.row(step + 1) + of.rows.begin);
+    s.d_y = of.d_y.data;
+    s.d_y_row = of.d_y.row_stride;
+    s.d_h = states_.d_h(of.rows.begin);
+    steps_.run_backward(me, of.stopped, s);
+  }
+
+  // Projection, zoneout and recurrent dropout make of dh what reaches the cell's own h~, and for these need all of it.
+  void run_changed_step(const Member& me, const BackwardPlace& p, Index step, const StepGradient& of,
+                        kernels::StepBackward<T>& s) {
+    T* projected = p.buffers.d_gates.projected;
+    me.phase(of.stopped, [&] { recurrent_gradient(me, p, of.next, step + 1); });
+    me.phase(of.stopped, [&] { states_.enter(me, p.at, step, of.next.end, of.d_y, projected); });
+    if (shape_.proj && !of.stopped) project_back(me, p, step, of.rows);
+    s.d_h = shape_.proj ? d_m_ + of.rows.begin * width_.state : states_.d_new(of.rows.begin);
+    s.h_mask = states_.h_mask(of.rows.begin);
+    steps_.run_backward(me, of.stopped, s);
+    me.phase(of.stopped, [&] { states_.leave(me, step); });
+  }
+
   // With projection: dm = dh * W_hr, of dh as panels.
-  void project_back(const Member& me, const Place& p, Index step, Range rows) {
+  void project_back(const Member& me, const BackwardPlace& p, Index step, Range rows) {
     if (!rows.empty())
       k_.back_product({.map = maps_.proj,
                        .rows = rows.size(),
-                       .d_gates = p.d_gates.projected + (p.walk.row(step) + rows.begin) * 4 * k_.lanes,
+                       .d_gates = p.buffers.d_gates.projected + steps_.gate_row(p.at.walk.row(step) + rows.begin),
                        .gates_panel = panel_,
-                       .weight = p.weights.w_hr,
+                       .weight = p.buffers.backward_weights.w_hr,
                        .columns = shape_.hidden,
                        .column_panel_begin = me.column_panels.begin,
                        .column_panel_end = me.column_panels.end,
@@ -268,6 +250,7 @@ class BackwardPass {
   Interrupt interrupt_;
   const RowWidths<T> width_;
   const Index panel_;
+  const CellSteps<T> steps_;
   Arena arena_;
   std::vector<BackwardWeights<T>> packed_;
   LayerBuffers<T> d_layers_;

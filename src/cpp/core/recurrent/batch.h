@@ -76,6 +76,12 @@ class Walk {
   Segment steps_;
 };
 
+// One layer and direction, and its way through the batch.
+struct Place {
+  Index layer, direction;
+  Walk walk;
+};
+
 // Calls f(first, end) for the chunks of a weight gradient's sum among some steps, the last first: the order that makes
 // a sequence worked off in segments the same sum as the whole.
 template <class F>

@@ -2,7 +2,7 @@
 // The buffers of one layer and direction: how large, and how their rows and panels lie.
 #pragma once
 
-#include "core/recurrent/saved.h"
+#include "core/recurrent/cell_norm.h"
 
 namespace pyrnn {
 
@@ -18,7 +18,30 @@ struct RowWidths {
       : state(padded_row<T>(shape.hidden, lanes)), output(shape.proj ? padded_row<T>(shape.proj, lanes) : state) {}
 };
 
-// What the buffers of one layer and direction hold.
+// What the steps of one layer and direction read and write; R: the rows of all their steps.
+template <class T>
+struct StepBuffers {
+  T* x;      // input copied into the direction's own order; null where it already lies so
+  T* gates;  // [panel][R + a few][4*lanes]
+  T* h;      // [B + R][P], row 0 after or before the initial state (Walk)
+  T* c;      // cells with c [B + R][H]
+  T* m;      // with projection [R][H]: o*tanh(c)
+  T* rh;     // Candidate::gated_state [R][H]: r*h_in
+  T* h_in;   // what W_hh multiplies: h, or with recurrent dropout [B + R][P] what is left of it
+  T* h_new;  // what the cell made: h, or with zoneout [R][P]
+  T* c_new;  // cells with c, likewise: c, or [R][H]
+  NormBuffers<T> norm;
+};
+
+// The gradients of one direction's sums over all steps, laid out as its gates.
+template <class T>
+struct GateGradients {
+  T* input;      // of W_ih x: the gates' own, or with layer normalisation a buffer
+  T* recurrent;  // of W_hh h, likewise
+  T* projected;  // of h with projection, as panels of P
+};
+
+// How many rows the buffers of one layer and direction hold.
 struct BufferRows {
   Index rows;        // of all their steps
   Index batch_rows;  // of the initial state
@@ -26,25 +49,24 @@ struct BufferRows {
 };
 template <class T>
 void want_buffers(Arena& arena, const StackShape& shape, const CellMaps& maps, Index lanes, const BufferRows& of,
-                  typename Saved<T>::Direction& buffers) {
+                  StepBuffers<T>& buffers) {
   const Index rows = of.rows, with_initial = of.rows + of.batch_rows;
   const RowWidths<T> width(shape, lanes);
   buffers = {};
   arena.want(buffers.gates, maps.x.panels(), gates_panel_stride(rows, lanes));
   arena.want(buffers.h, with_initial, width.output);
-  if (shape.is_lstm()) arena.want(buffers.c, with_initial, width.state);
+  if (shape.has_c()) arena.want(buffers.c, with_initial, width.state);
   if (shape.proj) arena.want(buffers.m, rows, width.state);
-  if (maps.reset_before) arena.want(buffers.rh, rows, width.state);
+  if (shape.gates_state()) arena.want(buffers.rh, rows, width.state);
   if (of.drops) arena.want(buffers.h_in, with_initial, width.output);
   want_norm(arena, shape, rows, maps.x.panels() * gates_panel_stride(rows, lanes), width.state, buffers.norm);
   if (shape.options.zoneout > 0) arena.want(buffers.h_new, rows, width.output);
   if (shape.options.zoneout_cell > 0) arena.want(buffers.c_new, rows, width.state);
 }
 
-// After allocation: h and c begin at row 0, behind the initial state (or before it, where time runs backwards).
+// After allocation: h and c begin at row 0, after the initial state (or before it, where time runs backwards).
 template <class T>
-void shift_past_initial_state(typename Saved<T>::Direction& buffers, const StackShape& shape, Index lanes,
-                              Index initial_row) {
+void shift_past_initial_state(StepBuffers<T>& buffers, const StackShape& shape, Index lanes, Index initial_row) {
   const RowWidths<T> width(shape, lanes);
   const Index rows = larger(0, -initial_row);
   buffers.h += rows * width.output;

@@ -25,7 +25,7 @@ void want_norm(Arena& arena, const StackShape& shape, Index rows, Index gates, I
   arena.want(buffers.h, gates);
   arena.want(buffers.x_scale, rows);
   arena.want(buffers.h_scale, rows);
-  if (!shape.is_lstm()) return;
+  if (!shape.has_c()) return;
   arena.want(buffers.c, rows, state_row);
   arena.want(buffers.c_scale, rows);
   arena.want(buffers.d_seen, rows, state_row);

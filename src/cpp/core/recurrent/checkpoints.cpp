@@ -18,7 +18,7 @@ Checkpoints<T>::Checkpoints(const Tape<T>& tape, Index segment_steps)
   const StackShape& shape = tape.shape;
   const Index states = shape.layers * shape.directions, R = tape.batch.packed_rows();
   h_size_ = states * tape.batch.rows() * shape.output();
-  c_size_ = shape.is_lstm() ? states * tape.batch.rows() * shape.hidden : 0;
+  c_size_ = shape.has_c() ? states * tape.batch.rows() * shape.hidden : 0;
   arena_.want(h_, count_ + 1, h_size_);
   arena_.want(c_, count_ + 1, c_size_);
   if (shape.directions == 2) {

@@ -5,8 +5,8 @@
 
 #include <vector>
 
-#include "core/recurrent/buffers.h"
 #include "core/recurrent/member.h"
+#include "core/recurrent/saved.h"
 
 namespace pyrnn {
 
@@ -49,26 +49,24 @@ class DiagonalGradients {
     T* d_bias;
   };
 
-  // i and f have seen the c before, o the c that the step made.
-  void peephole(const Member& me, const Walk& walk, const typename Saved<T>::Direction& saved, T* out) {
+  void peephole(const Member& me, const Walk& walk, const StepBuffers<T>& saved, T* out) {
     const Index L = k_.lanes, gates_panel = gates_panel_stride(saved_.rows, L), size = maps_.peephole.panel_size();
     const Index row = RowWidths<T>(shape_, L).state;
-    const auto add = [&](int gate_slot, int slot, const T* c, bool previous) {
+    const kernels::Peepholes& peepholes = shape_.cell->peepholes;
+    for (int slot = 0; slot < maps_.peephole.slots; ++slot) {
+      const bool of_new = peepholes.of_new[slot];
       sum(me, walk,
-          {.d = {saved.gates + gate_slot * L, 4 * L, gates_panel, 0},
-           .a = {c, row, L, 0, previous},
+          {.d = {saved.gates + peepholes.slot[slot] * L, 4 * L, gates_panel, 0},
+           .a = {of_new ? saved.c_new : saved.c, row, L, 0, !of_new},
            .slots = 1,
            .out = out + slot * L,
            .out_panel = size,
            .d_bias = nullptr});
-    };
-    add(0, 0, saved.c, true);
-    add(2, 1, saved.c_new, false);
-    if (!shape_.options.coupled_gates) add(3, 2, saved.c, true);
+    }
   }
 
   // Gains, and what is added to what they give: the biases, and the shift of c.
-  void norms(const Member& me, const Walk& walk, const typename Saved<T>::Direction& saved,
+  void norms(const Member& me, const Walk& walk, const StepBuffers<T>& saved,
              const typename WeightGradients<T>::Direction& to) {
     const Index L = k_.lanes, panel = gates_panel_stride(saved_.rows, L), row = RowWidths<T>(shape_, L).state;
     const auto add = [&](const kernels::PanelMap& map, const Operand& d, const Operand& a, T* gain, T* bias) {
@@ -78,8 +76,7 @@ class DiagonalGradients {
     const Index h = maps_.h_slot * L;
     add(maps_.x, gates(saved.gates), gates(saved.norm.x), to.ln_ih, to.ln_b_ih);
     add(maps_.h, gates(saved.gates + h), gates(saved.norm.h + h), to.ln_hh, to.ln_b_hh);
-    if (shape_.is_lstm())
-      add(maps_.units, {saved.norm.d_seen, row, L, L}, {saved.norm.c, row, L, L}, to.ln_c, to.b_ln_c);
+    if (shape_.has_c()) add(maps_.units, {saved.norm.d_seen, row, L, L}, {saved.norm.c, row, L, L}, to.ln_c, to.b_ln_c);
   }
 
   void sum(const Member& me, const Walk& walk, const Piece& piece) {

@@ -18,9 +18,6 @@ constexpr Index kRowsAhead = 128;
 template <class T>
 class ForwardPass {
  public:
-  using Place = ForwardPlace<T>;
-  using Buffers = typename Saved<T>::Direction;
-
   // Without job.saved, buffers hold only the steps of one chunk.
   ForwardPass(const ForwardJob<T>& job, Split split, Interrupt::Check check)
       : job_(job),
@@ -37,6 +34,7 @@ class ForwardPass {
                                  kRowsAhead / larger(1, batch_.rows() / (split.by_units ? 1 : split.threads))))),
         width_(shape_, k_.lanes),
         gates_panel_(gates_panel_stride(saved_ ? saved_->rows : chunk_ * batch_.rows(), k_.lanes)),
+        steps_(shape_, maps_, job.weights, saved_ ? saved_->rows : chunk_ * batch_.rows()),
         inputs_(job_, k_, maps_, gates_panel_, interrupt_),
         attending_(job_),
         work_of_row_(static_cast<double>(shape_.output() * shape_.hidden * shape_.gates()) + seq_.attended.work()),
@@ -76,25 +74,22 @@ class ForwardPass {
     for (T*& input : by_turns_) arena_.want(input, own_layers() ? scope_.steps.rows(batch_) : 0, shape_.layer_input(1));
   }
 
-  // One layer and direction, as one member sees it.
-  Place place(Index layer, Index direction) const {
+  ForwardPlace<T> place(Index layer, Index direction) const {
     const Walk walk(batch_, direction == 1, scope_.steps);
     const std::size_t index = static_cast<std::size_t>(layer * shape_.directions + direction);
     const Rows<const T> input = input_of(layer);
-    const Buffers& buffers = saved_ ? saved_->directions[index] : inference_;
+    const StepBuffers<T>& buffers = saved_ ? saved_->directions[index] : inference_;
     const bool scattered = layer == 0 && !batch_.packs(seq_.x_strides, shape_.input);
     const bool gathers = walk.own_order() || scattered || (layer == 0 && shape_.context > 0);
-    return {layer,
-            direction,
-            walk,
-            buffers,
-            input,
-            shape_.given_input(layer),
-            gathers,
-            saved_ ? buffers.x : inference_x_,
-            saved_ ? shape_.layer_input(layer) : inference_x_row_,
-            job_.weights.of(layer, direction),
-            saved_ ? 0 : batch_.rows()};
+    return {.at = {layer, direction, walk},
+            .buffers = buffers,
+            .input = input,
+            .input_columns = shape_.given_input(layer),
+            .gathers = gathers,
+            .x = saved_ ? buffers.x : inference_x_,
+            .x_row = saved_ ? shape_.layer_input(layer) : inference_x_row_,
+            .weights = job_.weights.of(layer, direction),
+            .chunk_step = saved_ ? 0 : batch_.rows()};
   }
 
   Rows<const T> input_of(Index layer) const {
@@ -103,7 +98,7 @@ class ForwardPass {
   }
 
   void run_direction(const Member& me, Index layer, Index direction) {
-    const Place p = place(layer, direction);
+    const ForwardPlace<T> p = place(layer, direction);
     load_initial_state(me, p);
     for (Index first = scope_.steps.begin; first < scope_.steps.end; first += chunk_) {
       const Index end = smaller(first + chunk_, scope_.steps.end);
@@ -117,8 +112,8 @@ class ForwardPass {
     me.meet();
   }
 
-  void load_initial_state(const Member& me, const Place& p) {
-    const Index state = p.layer * shape_.directions + p.direction, P = shape_.output(), H = shape_.hidden;
+  void load_initial_state(const Member& me, const ForwardPlace<T>& p) {
+    const Index state = p.at.layer * shape_.directions + p.at.direction, P = shape_.output(), H = shape_.hidden;
     const Index first = scope_.steps.begin, initial = p.previous_row(first, first);
     const Range mine = me.copied_rows(batch_.rows());
     for (Index j = mine.begin; j < mine.end; ++j) {
@@ -126,15 +121,15 @@ class ForwardPass {
       T* h = p.buffers.h + (initial + j) * width_.output;
       T* c = p.buffers.c + (initial + j) * width_.state;
       copy_padded(seq_.h0 ? seq_.h0 + from * P : nullptr, P, h, width_.output);
-      if (shape_.is_lstm()) copy_padded(seq_.c0 ? seq_.c0 + from * H : nullptr, H, c, width_.state);
-      if (batch_.length(j) <= first) outputs_.store_state(p.layer, p.direction, j, h, c);
+      if (shape_.has_c()) copy_padded(seq_.c0 ? seq_.c0 + from * H : nullptr, H, c, width_.state);
+      if (batch_.length(j) <= first) outputs_.store_state(p.at, j, h, c);
     }
-    masks_.begin(me, {p.layer, p.direction, p.walk});
+    masks_.begin(me, p.at);
     masks_.drop(mine, p.buffers, initial);
   }
 
   // Inference: the last state of a chunk becomes the initial one of the next.
-  void carry_state(const Member& me, const Place& p) {
+  void carry_state(const Member& me, const ForwardPlace<T>& p) {
     const Index last = (chunk_ - 1) * batch_.rows(), initial = -batch_.rows();
     const Range mine = me.copied_rows(batch_.rows());
     const auto carry = [&](T* state, Index row) {
@@ -142,80 +137,49 @@ class ForwardPass {
     };
     carry(p.buffers.h, width_.output);
     if (masks_.drops()) carry(p.buffers.h_in, width_.output);
-    if (shape_.is_lstm()) carry(p.buffers.c, width_.state);
+    if (shape_.has_c()) carry(p.buffers.c, width_.state);
   }
 
   // The contexts of a step's rows, and their part of the gates.
-  void attend(const Place& p, Index step, Range rows, Index row, Index previous) {
-    if (p.layer > 0 || !shape_.context || rows.empty()) return;
-    T* x = p.x + row * p.x_row + shape_.input;
-    attending_.step(rows, step, p.buffers.h + previous * width_.output, width_.output, x, p.x_row);
+  void attend(const ForwardPlace<T>& p, Index step, Range rows, const BufferedStep& at) {
+    if (p.at.layer > 0 || !shape_.context || rows.empty()) return;
+    T* x = p.x + at.row * p.x_row + shape_.input;
+    attending_.step(rows, step, p.buffers.h + at.previous * width_.output, width_.output, x, p.x_row);
     for (Index panel = 0; panel < maps_.x.panels(); ++panel)
       input_product<T>(k_, maps_.x, p.weights, panel,
                        {.rows = rows.size(),
                         .x = x,
                         .x_row = p.x_row,
                         .columns = shape_.context,
-                        .gates = p.buffers.gates + row * 4 * k_.lanes,
+                        .gates = p.buffers.gates + steps_.gate_row(at.row),
                         .gates_panel = gates_panel_,
                         .adds = true,
                         .first = shape_.input,
                         .weight_columns = shape_.layer_input(0)});
   }
 
-  NormRows<T> norm_rows(const Place& p, Index row, Range rows) const {
-    return {maps_, p.weights, p.buffers.norm, p.buffers.gates, gates_panel_, k_.lanes, row, rows.size()};
-  }
-
-  void normalise_input(const Member& me, const Place& p, Index first, Index end) {
+  void normalise_input(const Member& me, const ForwardPlace<T>& p, Index first, Index end) {
     for (Index step = first; step < end; ++step) {
-      const Range rows = me.active_rows(p.walk.active(step));
-      if (!interrupt_.requested()) k_.gate_norm(norm_rows(p, p.row(step, first) + rows.begin, rows).input());
+      const Range rows = me.active_rows(p.at.walk.active(step));
+      if (!interrupt_.requested())
+        steps_.normalise_input(p.weights, p.buffers, p.row(step, first) + rows.begin, rows.size());
     }
   }
 
-  void run_step(const Member& me, const Place& p, Index step, Index first) {
-    const Range rows = me.active_rows(p.walk.active(step));
-    const Index row = p.row(step, first) + rows.begin, previous = p.previous_row(step, first) + rows.begin;
-    T* h_new = p.buffers.h_new + row * width_.output;
-    if (interrupt_.requested()) {
-      for (int i = 0; i < 1 + maps_.reset_before + (shape_.proj > 0) + masks_.any(); ++i) me.meet();
-    } else {
-      attend(p, step, rows, row, previous);
-      const kernels::StepForward<T> s{.rows = rows.size(),
-                                      .panel_begin = me.panels.begin,
-                                      .panel_end = me.panels.end,
-                                      .descending = step % 2 == 1,
-                                      .map = maps_.h,
-                                      .h_prev = p.buffers.h + previous * width_.output,
-                                      .h_in = p.buffers.h_in + previous * width_.output,
-                                      .h_prev_row = width_.output,
-                                      .h_prev_columns = shape_.output(),
-                                      .w_hh = p.weights.w_hh,
-                                      .w_hn = p.weights.w_hn,
-                                      .b_hn = p.weights.b_hn,
-                                      .gates = p.buffers.gates + row * 4 * k_.lanes,
-                                      .gates_panel = gates_panel_,
-                                      .c_prev = p.buffers.c + previous * width_.state,
-                                      .c = p.buffers.c_new + row * width_.state,
-                                      .h = shape_.proj ? p.buffers.m + row * width_.state : h_new,
-                                      .rh = p.buffers.rh + row * width_.state,
-                                      .state_row = width_.state,
-                                      .lstm = PackedWeights<T>::lstm_options(shape_, p.weights),
-                                      .norm = norm_rows(p, row, rows).recurrent(),
-                                      .cell_norm = norm_rows(p, row, rows).cell(width_.state)};
-      const ProjectionStep<T> projection{
-          .w_hr = p.weights.w_hr, .h = h_new, .h_row = width_.output, .panels = me.projection_panels};
-      cell_forward(k_, shape_, maps_, s, projection, [&] { me.meet(); });
-      interrupt_.poll(me.rank, static_cast<double>(rows.size()) * work_of_row_);
-      const Index first_row = p.row(step, first);
-      if (masks_.any()) {
-        masks_.finish_step(me, {p.layer, p.direction, p.walk}, step, p.buffers, first_row, p.previous_row(step, first));
-        me.meet();
-      }
-      outputs_.emit(me, {p.layer, p.direction, p.walk, width_.output, width_.state}, step,
-                    p.buffers.h + first_row * width_.output, p.buffers.c + first_row * width_.state);
-    }
+  // x*W_ih + b stands in the gates. Then the context's part, the cell's phases, what becomes of its h and c, and where
+  // these go.
+  void run_step(const Member& me, const ForwardPlace<T>& p, Index step, Index first) {
+    const bool stopped = interrupt_.requested();
+    const Range rows = me.active_rows(p.at.walk.active(step));
+    const BufferedStep at = p.rows(rows, step, first);
+    if (!stopped) attend(p, step, rows, at);
+    steps_.run_forward(me, stopped, p.weights, p.buffers, at);
+    const Index row = p.row(step, first);  // of the step's first, which another member may hold
+    if (masks_.any())
+      me.phase(stopped, [&] { masks_.finish_step(me, p.at, step, p.buffers, row, p.previous_row(step, first)); });
+    if (stopped) return;
+    interrupt_.poll(me.rank, static_cast<double>(rows.size()) * work_of_row_);
+    outputs_.emit(me, p.at, step, p.buffers.h + row * width_.output, p.buffers.c + row * width_.state);
   }
 
   const ForwardJob<T>& job_;
@@ -232,11 +196,12 @@ class ForwardPass {
   const RowWidths<T> width_;
   const Index gates_panel_;
   Arena arena_;
-  Buffers inference_{};
+  StepBuffers<T> inference_{};
   T* inference_x_ = nullptr;
   Index inference_x_row_ = 0;
   T* by_turns_[2] = {};  // inputs of the layers
   LayerBuffers<T> layers_;
+  const CellSteps<T> steps_;
   InputProducts<T> inputs_;
   const AttendingForward<T> attending_;
   const double work_of_row_;  // and step

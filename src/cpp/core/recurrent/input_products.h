@@ -2,10 +2,8 @@
 // What the input of a layer and direction gives to the gates of many steps, before the first of them.
 #pragma once
 
-#include "core/recurrent/buffers.h"
-#include "core/recurrent/cell_steps.h"
 #include "core/recurrent/forward.h"
-#include "core/recurrent/member.h"
+#include "core/recurrent/step.h"
 #include "core/runtime/interrupt.h"
 
 namespace pyrnn {
@@ -13,9 +11,8 @@ namespace pyrnn {
 // One layer and direction in the forward pass, as one member sees it.
 template <class T>
 struct ForwardPlace {
-  Index layer, direction;
-  Walk walk;
-  const typename Saved<T>::Direction& buffers;
+  Place at;
+  const StepBuffers<T>& buffers;
   Rows<const T> input;
   Index input_columns;  // that are given: without the context
   bool gathers;         // the input is copied into the direction's own order first
@@ -25,42 +22,44 @@ struct ForwardPlace {
   Index chunk_step;  // inference: rows of a step in the buffers, which hold one chunk; training: 0
 
   // Rows of the buffers: all steps of the scope in training, those of the chunk from step `first` on in inference.
-  Index row(Index step, Index first) const { return chunk_step ? (step - first) * chunk_step : walk.row(step); }
+  Index row(Index step, Index first) const { return chunk_step ? (step - first) * chunk_step : at.walk.row(step); }
   Index previous_row(Index step, Index first) const {
-    return chunk_step ? (step - first - 1) * chunk_step : walk.previous_row(step);
+    return chunk_step ? (step - first - 1) * chunk_step : at.walk.previous_row(step);
+  }
+  BufferedStep rows(Range of, Index step, Index first) const {
+    return {of.size(), row(step, first) + of.begin, previous_row(step, first) + of.begin, step % 2 == 1};
   }
 };
 
 template <class T>
 class InputProducts {
  public:
-  using Place = ForwardPlace<T>;
-
   InputProducts(const ForwardJob<T>& job, const kernels::Kernels<T>& k, const CellMaps& maps, Index gates_panel,
                 Interrupt& interrupt)
       : shape_(job.shape), batch_(job.batch), k_(k), maps_(maps), gates_panel_(gates_panel), interrupt_(interrupt) {}
 
-  void gather(const Member& me, const Place& p, Index first, Index end) const {
+  void gather(const Member& me, const ForwardPlace<T>& p, Index first, Index end) const {
     for (Index step = first; step < end; ++step) {
-      const Range mine = me.copied_rows(p.walk.active(step));
-      gather_step(p.input, {p.walk, step, mine}, p.input_columns, p.x + (p.row(step, first) + mine.begin) * p.x_row,
+      const Range mine = me.copied_rows(p.at.walk.active(step));
+      gather_step(p.input, {p.at.walk, step, mine}, p.input_columns, p.x + (p.row(step, first) + mine.begin) * p.x_row,
                   p.x_row);
     }
   }
 
   // gates = b + x*W_ih for the steps [first, end): panel by panel, so that each panel of W_ih is read once for all.
   // Where the rows of the steps lie one behind the other in the gates, as they do in x, they make one product.
-  void multiply(const Member& me, const Place& p, Index first, Index end) {
-    const bool at_once = batch_.uniform() && me.rows.size() == batch_.rows() &&
-                         (!p.chunk_step || !p.walk.backwards());
+  void multiply(const Member& me, const ForwardPlace<T>& p, Index first, Index end) {
+    const bool at_once =
+        batch_.uniform() && me.rows.size() == batch_.rows() && (!p.chunk_step || !p.at.walk.backwards());
     for (Index panel = me.panels.begin; panel < me.panels.end; ++panel) {
       const bool next_follows = panel + 1 < me.panels.end;
       if (at_once)
-        multiply_rows(me, p, panel,
-                      {p.walk.backwards() ? end - 1 : first, first, {0, (end - first) * batch_.rows()}, next_follows});
+        multiply_rows(
+            me, p, panel,
+            {p.at.walk.backwards() ? end - 1 : first, first, {0, (end - first) * batch_.rows()}, next_follows});
       for (Index step = first; step < end && !at_once; ++step)
         multiply_rows(me, p, panel,
-                      {step, first, me.active_rows(p.walk.active(step)), next_follows && step + 1 == end});
+                      {step, first, me.active_rows(p.at.walk.active(step)), next_follows && step + 1 == end});
     }
   }
 
@@ -72,19 +71,19 @@ class InputProducts {
     Range rows;
     bool next_follows;  // the product after this one is that of the next panel
   };
-  void multiply_rows(const Member& me, const Place& p, Index panel, const ProductRows& of) {
+  void multiply_rows(const Member& me, const ForwardPlace<T>& p, Index panel, const ProductRows& of) {
     const Range rows = of.rows;
     if (rows.empty() || interrupt_.requested()) return;
     const Index I = p.input_columns, row = p.row(of.step, of.first) + rows.begin;
     input_product<T>(k_, maps_.x, p.weights, panel,
                      {.rows = rows.size(),
-                      .x = p.gathers ? p.x + row * p.x_row : p.input.at(p.walk.time(of.step, 0), rows.begin),
+                      .x = p.gathers ? p.x + row * p.x_row : p.input.at(p.at.walk.time(of.step, 0), rows.begin),
                       .x_row = p.gathers ? p.x_row : p.input.row_stride(),
                       .columns = I,
                       .gates = p.buffers.gates + row * 4 * k_.lanes,
                       .gates_panel = gates_panel_,
                       .next_follows = of.next_follows,
-                      .weight_columns = shape_.layer_input(p.layer)});
+                      .weight_columns = shape_.layer_input(p.at.layer)});
     interrupt_.poll(me.rank, static_cast<double>(rows.size() * I * maps_.x.panel_size()));
   }
 

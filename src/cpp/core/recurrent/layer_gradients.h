@@ -7,20 +7,12 @@
 #include <memory>
 #include <vector>
 
-#include "core/recurrent/buffers.h"
 #include "core/recurrent/diagonal_gradients.h"
 #include "core/recurrent/member.h"
 #include "core/recurrent/rows.h"
+#include "core/recurrent/saved.h"
 
 namespace pyrnn {
-
-// The gradients of one direction's sums over all steps, laid out as its gates.
-template <class T>
-struct GateGradients {
-  T* input;      // of W_ih x: the gates' own, or with layer normalisation a buffer
-  T* recurrent;  // of W_hh h, likewise
-  T* projected;  // of h with projection, as panels of P
-};
 
 template <class T>
 class LayerGradients {

@@ -39,6 +39,13 @@ struct Member {
   void meet() const {
     if (by_units) team->barrier();
   }
+  // One phase of a step, which all members have finished when it returns. A stopped call skips the work but never the
+  // meeting: its members see the stop at different times, and none may be left waiting.
+  template <class Work>
+  void phase(bool stopped, Work&& work) const {
+    if (!stopped) work();
+    meet();
+  }
   Range active_rows(Index active) const { return {rows.begin, larger(rows.begin, smaller(rows.end, active))}; }
   // Rows for work that is not divided by units, such as copies.
   Range copied_rows(Index active) const {

@@ -28,35 +28,31 @@ class OutputGradients {
         d_layers_(d_layers) {}
   void want(Arena& arena) { arena.want(gathered_, batch_.rows(), shape_.output()); }
 
-  struct Source {
-    Index layer, direction;
-    const Walk& walk;
-  };
   // From `rows.begin` on.
-  OutputGradient<T> rows(const Member& me, const Source& from, Index step, Range rows) const {
+  OutputGradient<T> rows(const Member& me, const Place& at, Index step, Range rows) const {
     const Index P = shape_.output();
     const bool merged = shape_.merges();
-    const Rows<const T> d_y = output(from.layer).columns_from(merged ? 0 : from.direction * P);
+    const Rows<const T> d_y = output(at.layer).columns_from(merged ? 0 : at.direction * P);
     if (!d_y) return {nullptr, 0};
     const bool as_it_is = !merged || shape_.merge == Merge::sum;
-    if (as_it_is && d_y.regular() && !from.walk.own_order())
-      return {d_y.at(from.walk.time(step, 0), rows.begin), d_y.row_stride()};
-    const Range mine = me.copied_rows(from.walk.active(step));
-    gather_step(d_y, {from.walk, step, mine}, P, gathered_ + mine.begin * P, P);
-    if (!as_it_is) take_apart(from, step, mine);
+    if (as_it_is && d_y.regular() && !at.walk.own_order())
+      return {d_y.at(at.walk.time(step, 0), rows.begin), d_y.row_stride()};
+    const Range mine = me.copied_rows(at.walk.active(step));
+    gather_step(d_y, {at.walk, step, mine}, P, gathered_ + mine.begin * P, P);
+    if (!as_it_is) take_apart(at, step, mine);
     me.meet();
     return {gathered_ + rows.begin * P, P};
   }
 
   // d_c += dcells of the step.
-  void add_cells(const Member& me, const Source& from, Index step, T* d_c, Index d_c_row) const {
-    if (!grad_.dcells || from.layer + 1 < shape_.layers) return;
+  void add_cells(const Member& me, const Place& at, Index step, T* d_c, Index d_c_row) const {
+    if (!grad_.dcells || at.layer + 1 < shape_.layers) return;
     const Index H = shape_.hidden;
     const Rows<const T> cells =
-        Rows<const T>::of_caller(grad_.dcells, batch_, grad_.dcells_strides).columns_from(from.direction * H);
-    const Range mine = me.copied_rows(from.walk.active(step));
+        Rows<const T>::of_caller(grad_.dcells, batch_, grad_.dcells_strides).columns_from(at.direction * H);
+    const Range mine = me.copied_rows(at.walk.active(step));
     for (Index j = mine.begin; j < mine.end; ++j)
-      k_.elementwise.add_to(d_c + j * d_c_row, cells.at(from.walk.time(step, j), j), H);
+      k_.elementwise.add_to(d_c + j * d_c_row, cells.at(at.walk.time(step, j), j), H);
     me.meet();
   }
 
@@ -67,14 +63,14 @@ class OutputGradients {
   }
 
   // y = (h + h')/2 or h*h' of both directions: dh = dy/2 or dy*h'.
-  void take_apart(const Source& from, Index step, Range rows) const {
+  void take_apart(const Place& at, Index step, Range rows) const {
     const Index P = shape_.output();
     if (rows.empty()) return;
     if (shape_.merge == Merge::average)
       return k_.elementwise.scale(gathered_ + rows.begin * P, rows.size() * P, T(0.5));
     for (Index j = rows.begin; j < rows.end; ++j)
       k_.elementwise.multiply_by(gathered_ + j * P,
-                                 saved_.output_at(from.layer, 1 - from.direction, from.walk.time(step, j), j), P);
+                                 saved_.output_at(at.layer, 1 - at.direction, at.walk.time(step, j), j), P);
   }
 
   const Saved<T>& saved_;

@@ -13,37 +13,37 @@ template <class T>
 class Outputs {
  public:
   Outputs(const ForwardJob<T>& job, const kernels::Kernels<T>& k, const LayerBuffers<T>& layers)
-      : job_(job), k_(k), shape_(job.shape), batch_(job.batch), seq_(job.sequences), layers_(layers) {}
+      : job_(job),
+        k_(k),
+        shape_(job.shape),
+        batch_(job.batch),
+        seq_(job.sequences),
+        width_(shape_, k.lanes),
+        layers_(layers) {}
 
   // The state of row j, of which a row of h and c is given, to hn and cn.
-  void store_state(Index layer, Index direction, Index j, const T* h, const T* c) const {
-    const Index state = (layer * shape_.directions + direction) * batch_.rows() + batch_.original(j);
+  void store_state(const Place& at, Index j, const T* h, const T* c) const {
+    const Index state = (at.layer * shape_.directions + at.direction) * batch_.rows() + batch_.original(j);
     std::copy_n(h, shape_.output(), seq_.hn + state * shape_.output());
-    if (shape_.is_lstm()) std::copy_n(c, shape_.hidden, seq_.cn + state * shape_.hidden);
+    if (shape_.has_c()) std::copy_n(c, shape_.hidden, seq_.cn + state * shape_.hidden);
   }
 
-  // One direction's steps: the rows of a step begin at h and c.
-  struct Source {
-    Index layer, direction;
-    const Walk& walk;
-    Index h_row, c_row;
-  };
-  void emit(const Member& me, const Source& from, Index step, const T* h, const T* c) const {
-    const Range rows = me.copied_rows(from.walk.active(step));
+  // One step of a direction, whose rows begin at h and c.
+  void emit(const Member& me, const Place& at, Index step, const T* h, const T* c) const {
+    const Range rows = me.copied_rows(at.walk.active(step));
     if (rows.empty()) return;
-    const Index P = shape_.output(), H = shape_.hidden, h_row = from.h_row, c_row = from.c_row;
+    const Index P = shape_.output(), H = shape_.hidden, h_row = width_.output, c_row = width_.state;
     const auto scatter = [&](const T* data, Index row, Index columns, const Rows<T>& to) {
-      if (to) scatter_step(data + rows.begin * row, row, {from.walk, step, rows}, columns, to);
+      if (to) scatter_step(data + rows.begin * row, row, {at.walk, step, rows}, columns, to);
     };
-    if (shape_.merges() && from.direction == 1)
-      merge(from.walk, step, rows, h, h_row, output(from.layer));
+    if (shape_.merges() && at.direction == 1)
+      merge(at.walk, step, rows, h, h_row, output(at.layer));
     else
-      scatter(h, h_row, P, output(from.layer).columns_from(from.direction * P));
-    scatter(h, h_row, P, kept_h(from));
-    if (from.layer + 1 == shape_.layers) scatter(c, c_row, H, cells().columns_from(from.direction * H));
-    const Index going_on = step + 1 < job_.scope.steps.end ? from.walk.active(step + 1) : 0;
-    for (Index j = larger(rows.begin, going_on); j < rows.end; ++j)
-      store_state(from.layer, from.direction, j, h + j * h_row, c + j * c_row);
+      scatter(h, h_row, P, output(at.layer).columns_from(at.direction * P));
+    scatter(h, h_row, P, kept_h(at));
+    if (at.layer + 1 == shape_.layers) scatter(c, c_row, H, cells().columns_from(at.direction * H));
+    const Index going_on = step + 1 < job_.scope.steps.end ? at.walk.active(step + 1) : 0;
+    for (Index j = larger(rows.begin, going_on); j < rows.end; ++j) store_state(at, j, h + j * h_row, c + j * c_row);
   }
 
   // Dropout on what the layer gave, once all its directions have.
@@ -66,8 +66,8 @@ class Outputs {
   Rows<T> cells() const {
     return Rows<T>::of_caller(seq_.cells, batch_, shape_.directions * shape_.hidden);
   }
-  Rows<T> kept_h(const Source& from) const {
-    const std::size_t i = static_cast<std::size_t>(from.layer * shape_.directions + from.direction);
+  Rows<T> kept_h(const Place& at) const {
+    const std::size_t i = static_cast<std::size_t>(at.layer * shape_.directions + at.direction);
     return Rows<T>::packed(layers_.h.empty() ? nullptr : layers_.h[i], batch_, shape_.output(), layers_.first_row);
   }
 
@@ -86,6 +86,7 @@ class Outputs {
   const StackShape& shape_;
   const Batch& batch_;
   const Sequences<T>& seq_;
+  const RowWidths<T> width_;
   const LayerBuffers<T>& layers_;
 };
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/recurrent/saved.h"
 
-#include "core/recurrent/buffers.h"
-
 namespace pyrnn {
 
 template <class T>

@@ -2,7 +2,7 @@
 // What a pass over a stack, or over a part of it, works on, and what the forward pass leaves for the backward pass.
 #pragma once
 
-#include "core/recurrent/cell_norm.h"
+#include "core/recurrent/buffers.h"
 #include "core/recurrent/rows.h"
 #include "core/recurrent/tape.h"
 
@@ -32,18 +32,6 @@ struct LayerBuffers {
 // The activations that a forward pass of training leaves for the backward pass of the same scope.
 template <class T>
 struct Saved {
-  struct Direction {
-    T* x;             // input copied into the direction's own order; null where it already lies so
-    T* gates;         // [panel][R + a few][4*lanes]
-    T* h;             // [B + R][P], row 0 behind or before the initial state (Walk)
-    T* c;             // LSTM [B + R][H]
-    T* m;             // with projection [R][H]: o*tanh(c)
-    T* rh;            // GRU with reset before [R][H]: r*h_in
-    T* h_in;          // what W_hh multiplies: h, or with recurrent dropout [B + R][P] what is left of it
-    T* h_new;         // what the cell made: h, or with zoneout [R][P]
-    T* c_new;         // LSTM, likewise: c, or [R][H]
-    NormBuffers<T> norm;
-  };
   // kept: the outputs of layers that lie elsewhere; null: all layers of the scope have theirs here.
   Saved(const Tape<T>& tape, const Scope& scope, const LayerBuffers<T>* kept = nullptr);
 
@@ -54,7 +42,7 @@ struct Saved {
   const Scope scope;
   const Index rows;  // R of the scope's steps
   Arena arena;
-  std::vector<Direction> directions;  // [L*D]
+  std::vector<StepBuffers<T>> directions;  // [L*D]
   LayerBuffers<T> layers;
 };
 

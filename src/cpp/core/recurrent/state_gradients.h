@@ -11,8 +11,6 @@ namespace pyrnn {
 template <class T>
 class StateGradients {
  public:
-  using Source = typename StateMasks<T>::Source;
-
   StateGradients(const Saved<T>& saved, const SequenceGradients<T>& gradients, const CellMaps& maps)
       : saved_(saved),
         shape_(saved.tape.shape),
@@ -23,27 +21,28 @@ class StateGradients {
         lanes_(kernels::of_type<T>(saved.tape.weights->table()).lanes),
         width_(shape_, lanes_) {}
 
-  // dh of a step is made before its kernel, which otherwise adds up what comes from the next step and from y.
-  bool apart() const { return shape_.proj > 0 || masks_.any(); }
+  // Something stands between h and what the cell made: dh of a step is made before its kernel, which otherwise adds up
+  // what comes from the next step and from y.
+  bool changed() const { return shape_.proj > 0 || masks_.any(); }
 
   void want(Arena& arena) {
     const Index B = batch_.rows();
     arena.want(d_h_, B, width_.output);
     arena.want(d_c_, B, width_.state);
-    arena.want(from_next_, apart() ? B : 0, width_.output);
-    arena.want(d_new_, apart() ? B : 0, width_.output);
+    arena.want(from_next_, changed() ? B : 0, width_.output);
+    arena.want(d_new_, changed() ? B : 0, width_.output);
     arena.want(d_c_kept_, masks_.zones_c() ? B : 0, width_.state);
     masks_.want(arena);
   }
 
-  T* d_h(Index row) const { return d_h_ + row * width_.output; }  // of h, apart(): without what W_hh sends back,
-  T* from_next() const { return from_next_; }  // which is this
-  T* d_new(Index row) const { return d_new_ + row * width_.output; }  // apart(): of what the cell made
+  T* d_h(Index row) const { return d_h_ + row * width_.output; }  // of h; changed(): without what W_hh sends back
+  T* from_next() const { return from_next_; }                     // changed(): what W_hh sends back
+  T* d_new(Index row) const { return d_new_ + row * width_.output; }  // changed(): of what the cell made
   T* d_c(Index row) const { return d_c_ + row * width_.state; }
   const T* h_mask(Index row) const { return masks_.dropped(row); }
 
   // Members that share units have to meet behind it.
-  void load(const Member& me, const Source& at) const {
+  void load(const Member& me, const Place& at) const {
     const auto copy = [](const T* from, Index row, Index columns, T* to, Index width) {
       copy_padded(from ? from + row * columns : nullptr, columns, to, width);
     };
@@ -52,24 +51,24 @@ class StateGradients {
     const Range mine = me.copied_rows(batch_.rows());
     for (Index j = mine.begin; j < mine.end; ++j) {
       copy(last ? grad_.dhn : grad_.dh0, state_row(at, j), shape_.output(), d_h(j), width_.output);
-      copy(shape_.is_lstm() ? d_c_last : nullptr, state_row(at, j), shape_.hidden, d_c(j), width_.state);
+      copy(shape_.has_c() ? d_c_last : nullptr, state_row(at, j), shape_.hidden, d_c(j), width_.state);
     }
     masks_.begin(me, at);
   }
 
   // Of the initial state; behind a meeting.
-  void store(const Member& me, const Source& at) const {
+  void store(const Member& me, const Place& at) const {
     const Range mine = me.copied_rows(batch_.rows());
-    if (apart()) add_from_next({mine.begin, smaller(mine.end, batch_.active(saved_.scope.steps.begin))});
+    if (changed()) add_from_next({mine.begin, smaller(mine.end, batch_.active(saved_.scope.steps.begin))});
     for (Index j = mine.begin; j < mine.end; ++j) {
       std::copy_n(d_h(j), shape_.output(), grad_.dh0 + state_row(at, j) * shape_.output());
-      if (shape_.is_lstm()) std::copy_n(d_c(j), shape_.hidden, grad_.dc0 + state_row(at, j) * shape_.hidden);
+      if (shape_.has_c()) std::copy_n(d_c(j), shape_.hidden, grad_.dc0 + state_row(at, j) * shape_.hidden);
     }
   }
 
-  // apart(): dh and dc of what the cell made at a step, of which `going_on` rows have a next one; what goes past the
+  // changed(): dh and dc of what the cell made at a step, of which `going_on` rows have a next one; what goes past the
   // cell to the state before stays in d_h. d_projected: dh once more, as panels.
-  void enter(const Member& me, const Source& at, Index step, Index going_on, OutputGradient<T> d_y, T* d_projected) {
+  void enter(const Member& me, const Place& at, Index step, Index going_on, OutputGradient<T> d_y, T* d_projected) {
     masks_.draw_step(me, at, step);
     const Range rows = me.copied_rows(batch_.active(step));
     add_from_next({rows.begin, smaller(rows.end, going_on)});
@@ -90,17 +89,17 @@ class StateGradients {
     }
   }
 
-  // apart(): behind the cell's kernel, what it sent past the gates, and what went past it.
+  // changed(): after the cell's kernel, what it sent past the gates, and what went past it.
   void leave(const Member& me, Index step) const {
     const Range rows = me.copied_rows(batch_.active(step));
     for (Index j = rows.begin; j < rows.end; ++j) {
-      for (Index i = 0; shape_.is_gru() && i < shape_.hidden; ++i) d_h(j)[i] += d_new(j)[i];
+      for (Index i = 0; shape_.cell->h_passes_gates && i < shape_.hidden; ++i) d_h(j)[i] += d_new(j)[i];
       for (Index i = 0; masks_.zones_c() && i < shape_.hidden; ++i) d_c(j)[i] += d_c_kept_[j * width_.state + i];
     }
   }
 
  private:
-  Index state_row(const Source& at, Index row) const {
+  Index state_row(const Place& at, Index row) const {
     return (at.layer * shape_.directions + at.direction) * batch_.rows() + batch_.original(row);
   }
   void add_from_next(Range rows) const {

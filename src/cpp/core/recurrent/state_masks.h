@@ -11,6 +11,7 @@
 #include "core/operations/dropout.h"
 #include "core/recurrent/buffers.h"
 #include "core/recurrent/member.h"
+#include "core/recurrent/sequences.h"
 
 namespace pyrnn {
 
@@ -37,32 +38,28 @@ class StateMasks {
     arena.want(drop_, drops() ? batch_.rows() : 0, width_.output);
   }
 
-  struct Source {
-    Index layer, direction;
-    const Walk& walk;
-  };
   // Before the first step of a direction. Members that share units have to meet behind it.
-  void begin(const Member& me, const Source& from) const {
+  void begin(const Member& me, const Place& at) const {
     const Range rows = me.copied_rows(batch_.rows());
-    if (drops()) draw(rows, from, kDrop, shape_.options.recurrent_dropout, shape_.output(), nullptr);
+    if (drops()) draw(rows, at, kDrop, shape_.options.recurrent_dropout, shape_.output(), nullptr);
     if (key_) return;
     if (zones_h()) expect(rows, shape_.options.zoneout, width_.output, keep_h_);
     if (zones_c()) expect(rows, shape_.options.zoneout_cell, width_.state, keep_c_);
   }
   // Before one of its steps is worked on, in either pass.
-  void draw_step(const Member& me, const Source& from, Index step) const {
+  void draw_step(const Member& me, const Place& at, Index step) const {
     if (!key_) return;
-    const Range rows = me.copied_rows(from.walk.active(step));
-    if (zones_h()) draw(rows, from, kZoneH, shape_.options.zoneout, shape_.output(), &step);
-    if (zones_c()) draw(rows, from, kZoneC, shape_.options.zoneout_cell, shape_.hidden, &step);
+    const Range rows = me.copied_rows(at.walk.active(step));
+    if (zones_h()) draw(rows, at, kZoneH, shape_.options.zoneout, shape_.output(), &step);
+    if (zones_c()) draw(rows, at, kZoneC, shape_.options.zoneout_cell, shape_.hidden, &step);
   }
 
   // What a step's cell made becomes the states. The step's rows begin at `row` of the buffers, those before at
   // `previous`.
-  void finish_step(const Member& me, const Source& from, Index step, const typename Saved<T>::Direction& to, Index row,
+  void finish_step(const Member& me, const Place& at, Index step, const StepBuffers<T>& to, Index row,
                    Index previous) const {
-    draw_step(me, from, step);
-    const Range rows = me.copied_rows(from.walk.active(step));
+    draw_step(me, at, step);
+    const Range rows = me.copied_rows(at.walk.active(step));
     const auto zone = [&](const T* keep, Index columns, Index width, const T* fresh, T* state) {
       for (Index j = rows.begin; j < rows.end; ++j)
         for (Index i = 0; i < columns; ++i)
@@ -74,7 +71,7 @@ class StateMasks {
     if (drops()) drop(rows, to, row);
   }
   // h_in of some rows of a step.
-  void drop(Range rows, const typename Saved<T>::Direction& to, Index row) const {
+  void drop(Range rows, const StepBuffers<T>& to, Index row) const {
     if (!drops()) return;
     for (Index j = rows.begin; j < rows.end; ++j)
       for (Index i = 0; i < shape_.output(); ++i)
@@ -90,17 +87,17 @@ class StateMasks {
   enum Kind { kZoneH = 1, kZoneC, kDrop };
 
   // Masks of their own for each kind, direction and layer; dropout between layers has those below 2^32.
-  void draw(Range rows, const Source& from, Kind kind, double p, Index columns, const Index* step) const {
-    const auto stream = static_cast<std::uint64_t>(2 * kind + from.direction) << 32;
+  void draw(Range rows, const Place& at, Kind kind, double p, Index columns, const Index* step) const {
+    const auto stream = static_cast<std::uint64_t>(2 * kind + at.direction) << 32;
     kernels::DropoutRow<T> call =
-        dropout_row_of<T>({p, key_->seed, key_->draw, stream + static_cast<std::uint64_t>(from.layer)});
+        dropout_row_of<T>({p, key_->seed, key_->draw, stream + static_cast<std::uint64_t>(at.layer)});
     if (kind != kDrop) call.scale = p < 1 ? T(1) : T(0);
     call.units = columns;
     for (Index j = rows.begin; j < rows.end; ++j) {
       T* mask = kind == kZoneC ? keep_c_ + j * width_.state : (kind == kZoneH ? keep_h_ : drop_) + j * width_.output;
       std::fill_n(mask, columns, T(1));
       call.row = static_cast<std::uint32_t>(batch_.original(j));
-      call.time = step ? static_cast<std::uint32_t>(from.walk.time(*step, j)) : 0;
+      call.time = step ? static_cast<std::uint32_t>(at.walk.time(*step, j)) : 0;
       call.x = call.y = mask;
       k_.elementwise.dropout_row(call);
     }

@@ -3,11 +3,9 @@
 
 #include <algorithm>
 
-#include "core/recurrent/buffers.h"
-#include "core/recurrent/cell_steps.h"
 #include "core/recurrent/rows.h"
 #include "core/recurrent/split.h"
-#include "core/recurrent/state_masks.h"
+#include "core/runtime/parallel.h"
 
 namespace pyrnn {
 
@@ -17,125 +15,83 @@ Stream<T>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T
       weights_(std::move(weights)),
       k_(kernels::of_type<T>(weights_->table())),
       maps_(maps_of(shape, k_.lanes)),
-      rows_(rows),
-      state_row_(RowWidths<T>(shape, k_.lanes).state),
-      output_row_(RowWidths<T>(shape, k_.lanes).output),
-      panel_(gates_panel_stride(rows, k_.lanes)),
+      batch_(1, rows, nullptr),
+      place_{0, 0, Walk(batch_, false, {0, 1})},
+      width_(shape, k_.lanes),
+      steps_(shape_, maps_, *weights_, rows),
       work_(work_of_rows(shape, static_cast<double>(rows))),
       threads_(shape.options.layer_norm ? 1 : threads_worth(work_, threads)),
-      panels_together_(maps_.reset_before || shape.proj > 0 || shape.options.layer_norm),
+      masks_(shape_, batch_, k_, nullptr),
       layers_(static_cast<std::size_t>(shape.layers)) {
-  for (Layer& layer : layers_) {
-    layer = {};
-    arena_.want(layer.gates, maps_.x.panels(), panel_);
-    for (T*& h : layer.h) arena_.want(h, rows, output_row_);
-    if (shape.is_lstm()) arena_.want(layer.c, rows, state_row_);
-    if (shape.proj) arena_.want(layer.m, rows, state_row_);
-    if (maps_.reset_before) arena_.want(layer.rh, rows, state_row_);
-    want_norm(arena_, shape, rows, maps_.x.panels() * panel_, state_row_, layer.norm);
-    if (shape.options.zoneout_cell > 0) arena_.want(layer.c_new, rows, state_row_);
-  }
+  for (Layer& layer : layers_) want_buffers<T>(arena_, shape_, maps_, k_.lanes, {rows, rows, false}, layer.turn[0]);
+  masks_.want(arena_);
   arena_.allocate();
-  for (Layer& layer : layers_)
-    if (!layer.c_new) layer.c_new = layer.c;
+  for (Layer& layer : layers_) {
+    layer.turn[1] = layer.turn[0];
+    shift_past_initial_state(layer.turn[0], shape_, k_.lanes, -rows);
+    shift_past_initial_state(layer.turn[1], shape_, k_.lanes, 0);
+  }
+  Team alone(1, nullptr);
+  masks_.begin(Member::of({1, false}, {shape_, batch_, {0, 1}, maps_, k_.lanes}, 0, alone), place_);
   store_state(nullptr, nullptr);
 }
 
 template <class T>
 void Stream<T>::step(const T* x, T* y) {
-  current_ = 1 - current_;
+  turn_ = 1 - turn_;
   parallel(threads_, [&](int rank, Team& team) noexcept {
+    const Member me = Member::of({team.size(), team.size() > 1}, {shape_, batch_, {0, 1}, maps_, k_.lanes}, rank, team);
     const T* input = x;
     Index row = shape_.input;
     for (Index layer = 0; layer < shape_.layers; ++layer) {
-      step_layer(layer, input, row, rank, team);
-      if (shape_.options.zoneout > 0 || shape_.options.zoneout_cell > 0) zone_out(layer, rank, team);
-      input = layers_[static_cast<std::size_t>(layer)].h[current_];
-      row = output_row_;
+      step_layer(me, layer, input, row);
+      input = now(layers_[static_cast<std::size_t>(layer)]).h;
+      row = width_.output;
     }
     if (rank == 0)
-      for (Index r = 0; r < rows_; ++r) std::copy_n(input + r * row, shape_.output(), y + r * shape_.output());
+      for (Index r = 0; r < rows(); ++r) std::copy_n(input + r * row, shape_.output(), y + r * shape_.output());
   });
 }
 
 // Panel by panel, the last first at every other step, so that the weights with which one step ends are still cached
-// when the next begins. Where all of a step's products must be finished before something else begins, panels go
-// together.
+// when the next begins. Where all units of a phase must be finished before the next one, its panels go together.
 template <class T>
-void Stream<T>::step_layer(Index index, const T* x, Index x_row, int rank, Team& team) {
-  const Range mine = share_of(maps_.x.panels(), rank, team.size());
-  if (panels_together_) return step_panels(index, x, x_row, mine, rank, team);
-  for (Index i = 0; i < mine.size(); ++i) {
-    const Index panel = current_ ? mine.end - 1 - i : mine.begin + i;
-    step_panels(index, x, x_row, {panel, panel + 1}, rank, team);
-  }
-  team.barrier();
-}
-
-// The mean of zoneout's states, of all units of some rows.
-template <class T>
-void Stream<T>::zone_out(Index index, int rank, Team& team) {
-  const Layer& layer = layers_[static_cast<std::size_t>(index)];
-  const Range mine = share_of(rows_, rank, team.size());
-  const auto zone = [&](double p, Index width, const T* fresh, const T* previous, T* state) {
-    const T keep = static_cast<T>(1 - p);
-    for (Index i = mine.begin * width; p > 0 && i < mine.end * width; ++i)
-      state[i] = zoned(keep, fresh[i], previous[i]);
+void Stream<T>::step_layer(const Member& me, Index index, const T* x, Index x_row) {
+  const StepBuffers<T>& buffers = now(layers_[static_cast<std::size_t>(index)]);
+  const auto& weights = weights_->of(index, 0);
+  const BufferedStep at = step_rows();
+  const auto add_input = [&](Index panel) {
+    input_product<T>(k_, maps_.x, weights, panel,
+                     {.rows = at.count,
+                      .x = x,
+                      .x_row = x_row,
+                      .columns = shape_.layer_input(index),
+                      .gates = buffers.gates,
+                      .gates_panel = steps_.gates_panel()});
   };
-  zone(shape_.options.zoneout, output_row_, layer.h[current_], layer.h[1 - current_], layer.h[current_]);
-  zone(shape_.options.zoneout_cell, state_row_, layer.c_new, layer.c, layer.c);
-  team.barrier();
-}
-
-template <class T>
-void Stream<T>::step_panels(Index index, const T* x, Index x_row, Range panels, int rank, Team& team) {
-  Layer& layer = layers_[static_cast<std::size_t>(index)];
-  const auto& packed = weights_->of(index, 0);
-  const Index I = shape_.layer_input(index);
-  for (Index panel = panels.begin; panel < panels.end; ++panel)
-    input_product<T>(
-        k_, maps_.x, packed, panel,
-        {.rows = rows_, .x = x, .x_row = x_row, .columns = I, .gates = layer.gates, .gates_panel = panel_});
-  const NormRows<T> norm{maps_, packed, layer.norm, layer.gates, panel_, k_.lanes, 0, rows_};
-  if (shape_.options.layer_norm) k_.gate_norm(norm.input());
-  const kernels::StepForward<T> s{.rows = rows_,
-                                  .panel_begin = panels.begin,
-                                  .panel_end = panels.end,
-                                  .descending = current_ == 1,
-                                  .map = maps_.h,
-                                  .h_prev = layer.h[1 - current_],
-                                  .h_in = layer.h[1 - current_],
-                                  .h_prev_row = output_row_,
-                                  .h_prev_columns = shape_.output(),
-                                  .w_hh = packed.w_hh,
-                                  .w_hn = packed.w_hn,
-                                  .b_hn = packed.b_hn,
-                                  .gates = layer.gates,
-                                  .gates_panel = panel_,
-                                  .c_prev = layer.c,
-                                  .c = layer.c_new,
-                                  .h = shape_.proj ? layer.m : layer.h[current_],
-                                  .rh = layer.rh,
-                                  .state_row = state_row_,
-                                  .lstm = PackedWeights<T>::lstm_options(shape_, packed),
-                                  .norm = norm.recurrent(),
-                                  .cell_norm = norm.cell(state_row_)};
-  const ProjectionStep<T> projection{.w_hr = packed.w_hr,
-                                     .h = layer.h[current_],
-                                     .h_row = output_row_,
-                                     .panels = share_of(maps_.proj.panels(), rank, team.size())};
-  cell_forward(k_, shape_, maps_, s, projection, [&] {
-    if (panels_together_) team.barrier();
-  });
+  if (steps_.has_phases()) {
+    for (Index panel = me.panels.begin; panel < me.panels.end; ++panel) add_input(panel);
+    if (shape_.options.layer_norm) steps_.normalise_input(weights, buffers, at.row, at.count);
+    steps_.run_forward(me, false, weights, buffers, at);
+  } else {
+    kernels::StepForward<T> step = steps_.forward(me, weights, buffers, at);
+    for (Index i = 0; i < me.panels.size(); ++i) {
+      step.panel_begin = at.descending ? me.panels.end - 1 - i : me.panels.begin + i;
+      step.panel_end = step.panel_begin + 1;
+      add_input(step.panel_begin);
+      steps_.run_alone(step);
+    }
+    me.meet();
+  }
+  if (masks_.any()) me.phase(false, [&] { masks_.finish_step(me, place_, 0, buffers, at.row, at.previous); });
 }
 
 template <class T>
 void Stream<T>::load_state(T* h, T* c) const {
-  const Index P = shape_.output(), H = shape_.hidden;
   for (const Layer& layer : layers_)
-    for (Index row = 0; row < rows_; ++row) {
-      h = std::copy_n(layer.h[current_] + row * output_row_, P, h);
-      if (shape_.is_lstm()) c = std::copy_n(layer.c + row * state_row_, H, c);
+    for (Index row = 0; row < rows(); ++row) {
+      h = std::copy_n(now(layer).h + row * width_.output, shape_.output(), h);
+      if (shape_.has_c()) c = std::copy_n(now(layer).c + row * width_.state, shape_.hidden, c);
     }
 }
 
@@ -145,10 +101,10 @@ void Stream<T>::store_state(const T* h, const T* c) {
     copy_padded(from, columns, to, to_columns);
     if (from) from += columns;
   };
-  for (Layer& layer : layers_)
-    for (Index row = 0; row < rows_; ++row) {
-      store(h, shape_.output(), layer.h[current_] + row * output_row_, output_row_);
-      if (shape_.is_lstm()) store(c, shape_.hidden, layer.c + row * state_row_, state_row_);
+  for (const Layer& layer : layers_)
+    for (Index row = 0; row < rows(); ++row) {
+      store(h, shape_.output(), now(layer).h + row * width_.output, width_.output);
+      if (shape_.has_c()) store(c, shape_.hidden, now(layer).c + row * width_.state, width_.state);
     }
 }
 

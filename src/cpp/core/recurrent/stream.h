@@ -5,8 +5,8 @@
 #include <memory>
 #include <vector>
 
-#include "core/recurrent/cell_norm.h"
-#include "core/runtime/parallel.h"
+#include "core/recurrent/state_masks.h"
+#include "core/recurrent/step.h"
 
 namespace pyrnn {
 
@@ -15,40 +15,41 @@ class Stream {
  public:
   // threads: at most so many take a step, where it is long enough to share.
   Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T>> weights, Index rows, int threads);
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
   const StackShape& shape() const { return shape_; }
-  Index rows() const { return rows_; }
+  Index rows() const { return batch_.rows(); }
   const PackedWeights<T>& weights() const { return *weights_; }
   // Long enough that other threads of the caller should run meanwhile: about 20 us.
   bool long_step() const { return threads_ > 1 || work_ >= kWorkOfLongStep; }
 
   void step(const T* x, T* y);                       // x [B][I] -> y [B][P]
-  void load_state(T* h, T* c) const;                 // h [L][B][P], c [L][B][H] (LSTM)
+  void load_state(T* h, T* c) const;                 // h [L][B][P], c [L][B][H] (cells with c)
   void store_state(const T* h, const T* c);          // null: zero
 
  private:
   static constexpr double kWorkOfLongStep = 2e6;
+  // One layer's buffers hold one step, with two places for h and c: what one step makes is the state before in the
+  // next.
   struct Layer {
-    T* gates;
-    T* h[2];  // of the last step at `current`, of the one before at the other
-    T* m;     // with projection
-    T* c;
-    T* c_new;  // what the cell made: c, or with zoneout a buffer of its own
-    T* rh;
-    NormBuffers<T> norm;
+    StepBuffers<T> turn[2];
   };
-  void step_layer(Index layer, const T* x, Index x_row, int rank, Team& team);
-  void zone_out(Index layer, int rank, Team& team);
-  void step_panels(Index layer, const T* x, Index x_row, Range panels, int rank, Team& team);
+  const StepBuffers<T>& now(const Layer& layer) const { return layer.turn[turn_]; }
+  BufferedStep step_rows() const { return {rows(), 0, turn_ == 0 ? -rows() : rows(), turn_ == 1}; }
+  void step_layer(const Member& me, Index layer, const T* x, Index x_row);
 
-  StackShape shape_;
-  std::shared_ptr<const PackedWeights<T>> weights_;
+  const StackShape shape_;
+  const std::shared_ptr<const PackedWeights<T>> weights_;
   const kernels::Kernels<T>& k_;
-  CellMaps maps_;
-  Index rows_, state_row_, output_row_, panel_;
-  double work_;           // multiply-adds of a step, or as many as take as long
-  int threads_;
-  bool panels_together_;  // all products of a step must be finished before something else begins
-  int current_ = 0;
+  const CellMaps maps_;
+  const Batch batch_;
+  const Place place_;  // any layer's: nothing here depends on it
+  const RowWidths<T> width_;
+  const CellSteps<T> steps_;
+  const double work_;  // multiply-adds of a step, or as many as take as long
+  const int threads_;
+  StateMasks<T> masks_;
+  int turn_ = 0;
   Arena arena_;
   std::vector<Layer> layers_;
 };

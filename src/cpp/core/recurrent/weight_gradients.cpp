@@ -17,13 +17,13 @@ WeightGradients<T>::WeightGradients(const StackShape& shape, const kernels::Kern
     Direction& to = directions[i] = {};
     arena_.want(to.w_ih, padded_rows(maps.x), shape.layer_input(static_cast<Index>(i) / shape.directions) + 1);
     arena_.want(to.w_hh, padded_rows(maps.h), shape.output() + 1);
-    if (maps.reset_before) arena_.want(to.w_hn, padded_rows(maps.candidate), shape.hidden + 1);
+    if (shape.gates_state()) arena_.want(to.w_hn, padded_rows(maps.candidate), shape.hidden + 1);
     if (shape.proj) arena_.want(to.w_hr, padded_rows(maps.proj), shape.hidden + 1);
     if (shape.options.peephole) arena_.want(to.peephole, padded_rows(maps.peephole));
     if (!shape.options.layer_norm) continue;
     for (T** sums : {&to.ln_ih, &to.ln_b_ih}) arena_.want(*sums, padded_rows(maps.x));
     for (T** sums : {&to.ln_hh, &to.ln_b_hh}) arena_.want(*sums, padded_rows(maps.h));
-    if (!shape.is_lstm()) continue;
+    if (!shape.has_c()) continue;
     for (T** sums : {&to.ln_c, &to.b_ln_c}) arena_.want(*sums, padded_rows(maps.units));
   }
   arena_.allocate();
@@ -62,7 +62,7 @@ void WeightGradients<T>::add_to(const std::vector<Weights<T>>& gradients) const 
       add_vector(maps.x, from.ln_b_ih, to.b_ih);
       add_vector(maps.h, from.ln_hh, to.ln_hh);
       add_vector(maps.h, from.ln_b_hh, to.b_hh);
-      if (!shape_.is_lstm()) continue;
+      if (!shape_.has_c()) continue;
       add_vector(maps.units, from.ln_c, to.ln_c);
       add_vector(maps.units, from.b_ln_c, to.b_ln_c);
     }

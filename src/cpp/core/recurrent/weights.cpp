@@ -56,15 +56,15 @@ void want_forward(Arena& arena, const CellMaps& maps, const StackShape& shape, I
   arena.want(to.w_ih, padded_rows(maps.x), shape.layer_input(layer));
   arena.want(to.w_hh, padded_rows(maps.h), shape.output());
   arena.want(to.bias, padded_rows(maps.x));
-  if (maps.reset_before) arena.want(to.w_hn, padded_rows(maps.candidate), shape.hidden);
-  if (shape.cell == Cell::gru) arena.want(to.b_hn, maps.x.panels() * lanes);
+  if (shape.gates_state()) arena.want(to.w_hn, padded_rows(maps.candidate), shape.hidden);
+  if (shape.cell->candidate == Candidate::gated_sum) arena.want(to.b_hn, maps.x.panels() * lanes);
   if (shape.proj) arena.want(to.w_hr, padded_rows(maps.proj), shape.hidden);
   if (shape.options.peephole) arena.want(to.peephole, padded_rows(maps.peephole));
   if (!shape.options.layer_norm) return;
   arena.want(to.ln_ih, padded_rows(maps.x));
   arena.want(to.ln_hh, padded_rows(maps.h));
-  if (shape.is_lstm()) arena.want(to.ln_c, padded_rows(maps.units));
-  if (shape.is_lstm() && shape.bias) arena.want(to.b_ln_c, padded_rows(maps.units));
+  if (shape.has_c()) arena.want(to.ln_c, padded_rows(maps.units));
+  if (shape.has_c() && shape.bias) arena.want(to.b_ln_c, padded_rows(maps.units));
 }
 
 }  // namespace
@@ -98,7 +98,7 @@ void BackwardWeights<T>::want(Arena& arena, const CellMaps& maps, const StackSha
   w_hn = w_hr = nullptr;
   arena.want(w_ih, padded_rows(maps.x), round_up(shape.layer_input(layer), lanes));
   arena.want(w_hh, padded_rows(maps.h), round_up(shape.output(), lanes));
-  if (maps.reset_before) arena.want(w_hn, padded_rows(maps.candidate), round_up(shape.hidden, lanes));
+  if (shape.gates_state()) arena.want(w_hn, padded_rows(maps.candidate), round_up(shape.hidden, lanes));
   if (shape.proj) arena.want(w_hr, padded_rows(maps.proj), round_up(shape.hidden, lanes));
 }
 

@@ -55,6 +55,8 @@ std::vector<std::string> available_isas() {
 
 const kernels::KernelTable& active_kernels() noexcept { return *active.load(std::memory_order_acquire); }
 
+const kernels::KernelTable& baseline_kernels() noexcept { return *std::rbegin(kBuilt)->kernels(); }
+
 void set_active_isa(std::string_view name) {
   const auto* isa =
       std::find_if(std::begin(kBuilt), std::end(kBuilt), [&](const BuiltIsa& built) { return name == built.name; });

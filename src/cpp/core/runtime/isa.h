@@ -16,6 +16,9 @@ std::vector<std::string> available_isas();
 // The table that every driver takes its kernels from; a call reads it once, at its start. Valid after set_active_isa.
 const kernels::KernelTable& active_kernels() noexcept;
 
+// That of the instruction set which every build has and every CPU runs.
+const kernels::KernelTable& baseline_kernels() noexcept;
+
 // Throws std::invalid_argument when `name` was not built or this CPU lacks it; the active table then stays.
 void set_active_isa(std::string_view name);
 
