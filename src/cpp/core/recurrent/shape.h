@@ -45,12 +45,6 @@ struct StackShape {
   Index layer_input(Index layer) const { return given_input(layer) + (layer == 0 ? context : 0); }
   // Panels of the first layer's input, of four vectors of columns each, that hold nothing of the context.
   Index given_panels(Index lanes) const { return context ? input / (4 * lanes) : ceil_div(input, 4 * lanes); }
-  // Arrays per layer and direction: w_ih, w_hh, b_ih and b_hh with bias, w_hr with projection, then those of the cell's
-  // options: the peepholes, the gains of W_ih x and W_hh h, the gain and (with bias) the shift of c.
-  Index arrays() const {
-    const Index norms = options.layer_norm ? 2 + (has_c() ? 1 + bias : 0) : 0;
-    return 2 + (bias ? 2 : 0) + (proj ? 1 : 0) + options.peephole + norms;
-  }
 };
 
 // How the weights of one layer and direction fall into panels.
