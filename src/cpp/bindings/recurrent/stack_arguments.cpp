@@ -3,6 +3,7 @@
 
 #include <limits>
 #include <map>
+#include <set>
 
 namespace pyrnn::bindings {
 namespace {
@@ -20,39 +21,19 @@ void check_sizes(const StackShape& s) {
 }
 
 // The options of the cells that are given by name.
-CellOptions read_options(const py::kwargs& given) {
+CellOptions read_options(const py::kwargs& given, const Cell& cell) {
   CellOptions options;
-  const std::map<std::string, bool*> flags = {
-      {"peephole", &options.peephole}, {"coupled_gates", &options.coupled_gates}, {"layer_norm", &options.layer_norm}};
-  const std::map<std::string, double*> numbers = {{"cell_clip", &options.cell_clip},
-                                                  {"zoneout", &options.zoneout},
-                                                  {"zoneout_cell", &options.zoneout_cell},
-                                                  {"recurrent_dropout", &options.recurrent_dropout}};
-  for (const auto& [key, value] : given) {
-    const auto name = py::cast<std::string>(key);
-    const auto flag = flags.find(name);
-    const auto number = numbers.find(name);
-    if (flag != flags.end()) {
-      *flag->second = py::cast<bool>(value);
-    } else {
-      if (number == numbers.end()) throw py::type_error(name + ": expected an option of the cells");
-      *number->second = py::cast<double>(value);
-    }
-  }
+  std::set<std::string> unknown;
+  for (const auto& [name, value] : given) unknown.insert(py::cast<std::string>(name));
+  options.for_each([&](const std::string& name, auto& option, bool Cell::* allowed, double most) {
+    if (!unknown.erase(name)) return;
+    option = py::cast<std::remove_reference_t<decltype(option)>>(given[name.c_str()]);
+    require(!option || !allowed || cell.*allowed, name + ": given, expected none for cell '" + cell.name + "'");
+    require(option >= 0 && option <= most,
+            name + ": " + std::to_string(option) + ", expected " + (most == 1 ? "0 to 1" : "at least 0"));
+  });
+  if (!unknown.empty()) throw py::type_error(*unknown.begin() + ": expected an option of the cells");
   return options;
-}
-
-void check_options(const CellOptions& o, const Cell& cell) {
-  require(cell.lstm_options || !(o.peephole || o.coupled_gates || o.cell_clip != 0 || o.zoneout_cell != 0),
-          "peephole, coupled_gates, cell_clip or zoneout_cell: given, expected for cell 'lstm' alone");
-  require(cell.may_normalise || !o.layer_norm, "layer_norm: true, expected false but for cell 'lstm' or 'gru'");
-  require(o.cell_clip >= 0, "cell_clip: " + std::to_string(o.cell_clip) + ", expected at least 0");
-  const auto check = [](const char* name, double p) {
-    require(p >= 0 && p <= 1, name + (": " + std::to_string(p)) + ", expected 0 to 1");
-  };
-  check("zoneout", o.zoneout);
-  check("zoneout_cell", o.zoneout_cell);
-  check("recurrent_dropout", o.recurrent_dropout);
 }
 
 }  // namespace
@@ -79,8 +60,6 @@ Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t 
   require(merging != merges.end(), "merge: '" + merge + "', expected concat, sum, mul or average");
   require(bidirectional || merging->second == Merge::concat,
           "merge: '" + merge + "', expected concat for one direction");
-  const CellOptions cell_options = read_options(options);
-  check_options(cell_options, *found);
   const Stack stack{{.cell = found,
                      .input = input_size,
                      .hidden = hidden_size,
@@ -90,7 +69,7 @@ Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t 
                      .proj = proj_size,
                      .dropout = dropout,
                      .merge = merging->second,
-                     .options = cell_options},
+                     .options = read_options(options, *found)},
                     dtype == "float32"};
   check_sizes(stack.shape);
   return stack;

@@ -2,6 +2,8 @@
 // What a stack of recurrent layers is made of, and how its weight matrices fall into panels.
 #pragma once
 
+#include <limits>
+
 #include "core/recurrent/cell.h"
 
 namespace pyrnn {
@@ -19,6 +21,18 @@ struct CellOptions {
   double zoneout_cell = 0;       // how often c does
   double recurrent_dropout = 0;  // of the h that enters W_hh
   bool operator==(const CellOptions&) const = default;
+
+  // Calls f(Python's name, option, what a cell's row must allow, the largest number); nullptr: all cells may have it.
+  template <class F>
+  void for_each(F&& f) {
+    f("peephole", peephole, &Cell::lstm_options, 1);
+    f("coupled_gates", coupled_gates, &Cell::lstm_options, 1);
+    f("layer_norm", layer_norm, &Cell::may_normalise, 1);
+    f("cell_clip", cell_clip, &Cell::lstm_options, std::numeric_limits<double>::infinity());
+    f("zoneout", zoneout, nullptr, 1);
+    f("zoneout_cell", zoneout_cell, &Cell::lstm_options, 1);
+    f("recurrent_dropout", recurrent_dropout, nullptr, 1);
+  }
 };
 
 struct StackShape {
