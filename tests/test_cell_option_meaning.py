@@ -167,6 +167,10 @@ def test_the_core_checks_again():
         stack(other=1)
     with pytest.raises(ValueError, match="arrays"):
         stack(peephole=True).pack([np.zeros((16, 3), "f4")], 1)
+    layer = stack(peephole=True)
+    arrays = [np.zeros(shape, "f4") for _, shape, _ in layer.parameters()]
+    with pytest.raises(ValueError, match=r"\(8,\), expected \(12,\) = shape of weight_peephole_l0"):
+        layer.pack([*arrays[:-1], np.zeros(8, "f4")], 1)
 
 
 def test_every_cell_has_options():

@@ -53,7 +53,7 @@ class OneRow {
 
  private:
   std::vector<Weights<const T>> weights() const {
-    return {{.w_ih = w_ih_, .w_hh = w_hh_, .b_ih = b_ih_, .b_hh = b_hh_, .w_hr = nullptr}};
+    return {{.w_ih = w_ih_, .w_hh = w_hh_, .w_hn = w_hh_, .b_ih = b_ih_, .b_hh = b_hh_, .w_hr = nullptr}};
   }
   Array<T> parameters(Index count) const { return random_array<T>(count, 1 / std::sqrt(static_cast<double>(H_))); }
 

@@ -89,7 +89,7 @@ struct Run {
   static std::vector<Weights<T>> weights(Self& self) {
     Weights<T> w{};
     w.w_ih = self.w_ih.data();
-    w.w_hh = self.w_hh.data();
+    w.w_hh = w.w_hn = self.w_hh.data();
     w.b_ih = self.b_ih.data();
     w.b_hh = self.b_hh.data();
     return {w};

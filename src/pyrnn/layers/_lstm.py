@@ -1,7 +1,6 @@
 """Long short-term memory (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000)."""
 
 import math
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -89,15 +88,6 @@ class LSTM(Recurrent[tuple[Array, Array]]):
             )
         self.zoneout_cell = check_probability(owner, "zoneout_cell", zoneout_cell)
         super().__init__(locals())
-
-    def _vectors(self) -> Iterator[tuple[str, int]]:
-        if self.peephole:
-            yield "weight_peephole", (self.gates - 1) * self.hidden_size
-        yield from super()._vectors()
-        if self.layer_norm:
-            yield "weight_ln_c", self.hidden_size
-        if self.layer_norm and self.bias:
-            yield "bias_ln_c", self.hidden_size
 
     def _cell_options(self) -> dict[str, Any]:
         return super()._cell_options() | {

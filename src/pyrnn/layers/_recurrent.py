@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, overload
 
@@ -78,41 +78,19 @@ class Recurrent(Module, Generic[State]):
 
     def _make_parameters(self, rng: "np.random.Generator") -> None:
         """Weights and biases from U(-1/sqrt(H), 1/sqrt(H)), as torch's."""
-        elements = sum(math.prod(shape) for _, shape in self._shapes())
+        described = self._stack.parameters()
+        elements = sum(math.prod(shape) for _, shape, _ in described)
         check_memory(type(self).__name__, elements, self.dtype)
         self._draws = Draws(int(rng.integers(2**63)))
-        for name, shape in self._shapes():
+        for name, shape, initial in described:
             parameter = Parameter.zeros(shape, self.dtype)
-            if name.startswith("weight_ln"):
+            if initial == "ones":
                 init.ones(parameter)
-            elif not name.startswith("bias_ln"):
+            elif initial == "uniform":
                 init.uniform(parameter, 1 / math.sqrt(self.hidden_size), generator=rng)
             setattr(self, name, parameter)
-        self._names = [name for name, _ in self._shapes()]
+        self._names = [name for name, *_ in described]
         self._packing: PackedWeights[_core.Packed] = PackedWeights()
-
-    def _shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """(name, shape) of every parameter, in torch's order, which is the core's too."""
-        rows = self.gates * self.hidden_size
-        for layer in range(self.num_layers):
-            width = self.num_features if layer else self.input_size
-            for direction in ("", "_reverse")[: self.num_directions]:
-                suffix = f"l{layer}{direction}"
-                yield f"weight_ih_{suffix}", (rows, width)
-                yield f"weight_hh_{suffix}", (rows, self.output_size)
-                if self.bias:
-                    yield f"bias_ih_{suffix}", (rows,)
-                    yield f"bias_hh_{suffix}", (rows,)
-                if self.proj_size:
-                    yield f"weight_hr_{suffix}", (self.proj_size, self.hidden_size)
-                for name, size in self._vectors():
-                    yield f"{name}_{suffix}", (size,)
-
-    def _vectors(self) -> Iterator[tuple[str, int]]:
-        """(name, size) of the parameters of one layer and direction that act unit by unit."""
-        if self.layer_norm:
-            yield "weight_ln_ih", self.gates * self.hidden_size
-            yield "weight_ln_hh", self.gates * self.hidden_size
 
     def _cell_options(self) -> dict[str, Any]:
         """What the core has to know of the options of the cell."""

@@ -3,6 +3,7 @@
 
 #include <limits>
 #include <map>
+#include <set>
 
 namespace pyrnn::bindings {
 namespace {
@@ -20,39 +21,19 @@ void check_sizes(const StackShape& s) {
 }
 
 // The options of the cells that are given by name.
-CellOptions read_options(const py::kwargs& given) {
+CellOptions read_options(const py::kwargs& given, const Cell& cell) {
   CellOptions options;
-  const std::map<std::string, bool*> flags = {
-      {"peephole", &options.peephole}, {"coupled_gates", &options.coupled_gates}, {"layer_norm", &options.layer_norm}};
-  const std::map<std::string, double*> numbers = {{"cell_clip", &options.cell_clip},
-                                                  {"zoneout", &options.zoneout},
-                                                  {"zoneout_cell", &options.zoneout_cell},
-                                                  {"recurrent_dropout", &options.recurrent_dropout}};
-  for (const auto& [key, value] : given) {
-    const auto name = py::cast<std::string>(key);
-    const auto flag = flags.find(name);
-    const auto number = numbers.find(name);
-    if (flag != flags.end()) {
-      *flag->second = py::cast<bool>(value);
-    } else {
-      if (number == numbers.end()) throw py::type_error(name + ": expected an option of the cells");
-      *number->second = py::cast<double>(value);
-    }
-  }
+  std::set<std::string> unknown;
+  for (const auto& [name, value] : given) unknown.insert(py::cast<std::string>(name));
+  options.for_each([&](const std::string& name, auto& option, bool Cell::* allowed, double most) {
+    if (!unknown.erase(name)) return;
+    option = py::cast<std::remove_reference_t<decltype(option)>>(given[name.c_str()]);
+    require(!option || !allowed || cell.*allowed, name + ": given, expected none for cell '" + cell.name + "'");
+    require(option >= 0 && option <= most,
+            name + ": " + std::to_string(option) + ", expected " + (most == 1 ? "0 to 1" : "at least 0"));
+  });
+  if (!unknown.empty()) throw py::type_error(*unknown.begin() + ": expected an option of the cells");
   return options;
-}
-
-void check_options(const CellOptions& o, const Cell& cell) {
-  require(cell.lstm_options || !(o.peephole || o.coupled_gates || o.cell_clip != 0 || o.zoneout_cell != 0),
-          "peephole, coupled_gates, cell_clip or zoneout_cell: given, expected for cell 'lstm' alone");
-  require(cell.may_normalise || !o.layer_norm, "layer_norm: true, expected false but for cell 'lstm' or 'gru'");
-  require(o.cell_clip >= 0, "cell_clip: " + std::to_string(o.cell_clip) + ", expected at least 0");
-  const auto check = [](const char* name, double p) {
-    require(p >= 0 && p <= 1, name + (": " + std::to_string(p)) + ", expected 0 to 1");
-  };
-  check("zoneout", o.zoneout);
-  check("zoneout_cell", o.zoneout_cell);
-  check("recurrent_dropout", o.recurrent_dropout);
 }
 
 }  // namespace
@@ -79,8 +60,6 @@ Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t 
   require(merging != merges.end(), "merge: '" + merge + "', expected concat, sum, mul or average");
   require(bidirectional || merging->second == Merge::concat,
           "merge: '" + merge + "', expected concat for one direction");
-  const CellOptions cell_options = read_options(options);
-  check_options(cell_options, *found);
   const Stack stack{{.cell = found,
                      .input = input_size,
                      .hidden = hidden_size,
@@ -90,7 +69,7 @@ Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t 
                      .proj = proj_size,
                      .dropout = dropout,
                      .merge = merging->second,
-                     .options = cell_options},
+                     .options = read_options(options, *found)},
                     dtype == "float32"};
   check_sizes(stack.shape);
   return stack;
@@ -105,40 +84,64 @@ void check_same_stack(const Stack& stack, const Stack& other, const char* name) 
           std::string(name) + ": made by a Stack of another configuration, expected one of this Stack");
 }
 
+namespace {
+
+// Calls f(weight, name, its pointer in `of`) for all arrays that the caller has of a layer and direction.
+template <class F, class... Of>
+void for_each_array(const StackShape& shape, Index layer, Index direction, F&& f, Of&... of) {
+  const std::string suffix = "_l" + std::to_string(layer) + (direction ? "_reverse" : "");
+  const auto visit = [&](const auto& weight, auto&... in) {
+    if (weight.name) f(weight, weight.name + suffix, in...);
+  };
+  constexpr Index kAnyLanes = 1;
+  for_each_weight(shape, maps_of(shape, kAnyLanes), layer, visit, of...);
+}
+
+constexpr const char* kInitial[] = {"uniform", "ones", "zeros"};  // of Initial
+
+template <WeightKind kind>
+Shape shape_of(const Weight<kind>& weight) {
+  return kind == WeightKind::matrix ? Shape{weight.rows, weight.columns} : Shape{weight.rows};
+}
+
+}  // namespace
+
+py::list parameters_of(const Stack& stack) {
+  py::list all;
+  const auto add = [&](const auto& weight, const std::string& name) {
+    py::list shape;
+    for (const py::ssize_t size : shape_of(weight)) shape.append(size);
+    all.append(py::make_tuple(name, py::tuple(shape), kInitial[static_cast<int>(weight.initial)]));
+  };
+  for (Index layer = 0; layer < stack.shape.layers; ++layer)
+    for (Index direction = 0; direction < stack.shape.directions; ++direction)
+      for_each_array(stack.shape, layer, direction, add);
+  return all;
+}
+
 template <class T>
-std::vector<Weights<T>> weights_of(const StackShape& shape, const py::list& arrays, const std::string& name) {
+std::vector<Weights<T>> weights_of(const StackShape& shape, const py::list& arrays, const std::string& list) {
   using Element = std::remove_const_t<T>;
-  const py::ssize_t G = shape.gates() * shape.hidden, P = shape.output(), H = shape.hidden;
-  const auto expected = static_cast<std::size_t>(shape.layers * shape.directions * shape.arrays());
+  std::size_t expected = 0, next = 0;
+  for_each_array(shape, 0, 0, [&](const auto&, const std::string&) { ++expected; });
+  expected *= static_cast<std::size_t>(shape.layers * shape.directions);
   require(arrays.size() == expected,
-          name + ": " + std::to_string(arrays.size()) + " arrays, expected " + std::to_string(expected));
+          list + ": " + std::to_string(arrays.size()) + " arrays, expected " + std::to_string(expected));
   std::vector<Weights<T>> all;
-  std::size_t next = 0;
-  const auto take = [&](const Shape& sizes, const char* meaning) -> T* {
-    const std::string item = name + "[" + std::to_string(next) + "]";
-    const py::array array = require_array<Element>(arrays[next++], item, sizes, meaning);
+  const auto take = [&](const auto& weight, const std::string& name, T*& pointer) {
+    const std::string item = list + "[" + std::to_string(next) + "]";
+    const py::array array =
+        require_array<Element>(arrays[next++], item, shape_of(weight), ("shape of " + name).c_str());
     if constexpr (std::is_const_v<T>)
-      return data<Element>(array);
+      pointer = data<Element>(array);
     else
-      return writeable_data<Element>(array, item);
+      pointer = writeable_data<Element>(array, item);
   };
   for (Index layer = 0; layer < shape.layers; ++layer)
     for (Index direction = 0; direction < shape.directions; ++direction) {
-      Weights<T> w{};
-      w.w_ih = take({G, shape.layer_input(layer)}, "(gates*hidden_size, input of the layer)");
-      w.w_hh = take({G, P}, "(gates*hidden_size, output size)");
-      if (shape.bias) w.b_ih = take({G}, "(gates*hidden_size,)");
-      if (shape.bias) w.b_hh = take({G}, "(gates*hidden_size,)");
-      if (shape.proj) w.w_hr = take({P, H}, "(proj_size, hidden_size)");
-      if (shape.options.peephole)
-        w.peephole = take({(shape.gates() - 1) * H}, "(3*hidden_size,), or 2*hidden_size with coupled gates");
-      if (shape.options.layer_norm) {
-        w.ln_ih = take({G}, "(gates*hidden_size,)");
-        w.ln_hh = take({G}, "(gates*hidden_size,)");
-        if (shape.has_c()) w.ln_c = take({H}, "(hidden_size,)");
-        if (shape.has_c() && shape.bias) w.b_ln_c = take({H}, "(hidden_size,)");
-      }
-      all.push_back(w);
+      Weights<T>& w = all.emplace_back();
+      for_each_array(shape, layer, direction, take, w);
+      w.w_hn = w.w_hh;
     }
   return all;
 }

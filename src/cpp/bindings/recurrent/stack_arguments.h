@@ -86,9 +86,12 @@ struct StreamObject {
   std::atomic_flag busy = ATOMIC_FLAG_INIT;
 };
 
+// (name, shape, initial values) of each weight, in the order in which weights_of takes them: that of torch.
+py::list parameters_of(const Stack& stack);
+
 // The caller's arrays of all layers and directions, checked. T const for reading, T for adding gradients.
 template <class T>
-std::vector<Weights<T>> weights_of(const StackShape& shape, const py::list& arrays, const std::string& name);
+std::vector<Weights<T>> weights_of(const StackShape& shape, const py::list& arrays, const std::string& list);
 
 Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t input_size, py::ssize_t hidden_size,
                  py::ssize_t num_layers, bool bidirectional, bool bias, py::ssize_t proj_size, double dropout,

@@ -66,16 +66,15 @@ class DiagonalGradients {
   }
 
   // Gains, and what is added to what they give: the biases, and the shift of c.
-  void norms(const Member& me, const Walk& walk, const StepBuffers<T>& saved,
-             const typename WeightGradients<T>::Direction& to) {
+  void norms(const Member& me, const Walk& walk, const StepBuffers<T>& saved, const Weights<T>& to) {
     const Index L = k_.lanes, panel = gates_panel_stride(saved_.rows, L), row = RowWidths<T>(shape_, L).state;
     const auto add = [&](const kernels::PanelMap& map, const Operand& d, const Operand& a, T* gain, T* bias) {
       sum(me, walk, {.d = d, .a = a, .slots = map.slots, .out = gain, .out_panel = map.panel_size(), .d_bias = bias});
     };
     const auto gates = [&](const T* data) { return Operand{data, 4 * L, panel, L}; };
     const Index h = maps_.h_slot * L;
-    add(maps_.x, gates(saved.gates), gates(saved.norm.x), to.ln_ih, to.ln_b_ih);
-    add(maps_.h, gates(saved.gates + h), gates(saved.norm.h + h), to.ln_hh, to.ln_b_hh);
+    add(maps_.x, gates(saved.gates), gates(saved.norm.x), to.ln_ih, to.b_ih);
+    add(maps_.h, gates(saved.gates + h), gates(saved.norm.h + h), to.ln_hh, to.b_hh);
     if (shape_.has_c()) add(maps_.units, {saved.norm.d_seen, row, L, L}, {saved.norm.c, row, L, L}, to.ln_c, to.b_ln_c);
   }
 

@@ -26,25 +26,15 @@ void LayerGradients<T>::want(Arena& arena, int threads) {
 
 template <class T>
 void LayerGradients<T>::clear(const Member& me) {
-  const auto zero = [&](T* gradient, const kernels::PanelMap& map, Index columns) {
-    if (!gradient) return;
-    const Range mine = share_of(padded_rows(map) * (columns + 1), me.rank, me.team->size());  // + 1: the ones
-    std::fill_n(gradient + mine.begin, mine.size(), T(0));
+  const auto zero = [&]<WeightKind kind>(const Weight<kind>& w, T* sums) {
+    const Range mine = share_of(padded_rows(w.map) * (w.columns + 1), me.rank, me.team->size());  // + 1: the ones
+    if (sums) std::fill_n(sums + mine.begin, mine.size(), T(0));
   };
   const Scope& scope = saved_.scope;
   if (scope.steps.end < batch_.steps()) return;
   for (Index layer = scope.layers.begin; layer < scope.layers.end; ++layer)
-    for (Index direction = scope.directions.begin; direction < scope.directions.end; ++direction) {
-      const auto& to = out_.directions[index(layer, direction)];
-      zero(to.w_ih, maps_.x, shape_.layer_input(layer));
-      zero(to.w_hh, maps_.h, shape_.output());
-      zero(to.w_hn, maps_.candidate, shape_.hidden);
-      zero(to.w_hr, maps_.proj, shape_.hidden);
-      zero(to.peephole, maps_.peephole, 0);
-      for (T* sums : {to.ln_ih, to.ln_b_ih}) zero(sums, maps_.x, 0);
-      for (T* sums : {to.ln_hh, to.ln_b_hh}) zero(sums, maps_.h, 0);
-      for (T* sums : {to.ln_c, to.b_ln_c}) zero(sums, maps_.units, 0);
-    }
+    for (Index direction = scope.directions.begin; direction < scope.directions.end; ++direction)
+      for_each_weight(shape_, maps_, layer, zero, out_.directions[index(layer, direction)]);
 }
 
 template <class T>

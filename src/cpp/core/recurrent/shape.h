@@ -2,6 +2,8 @@
 // What a stack of recurrent layers is made of, and how its weight matrices fall into panels.
 #pragma once
 
+#include <limits>
+
 #include "core/recurrent/cell.h"
 
 namespace pyrnn {
@@ -19,6 +21,18 @@ struct CellOptions {
   double zoneout_cell = 0;       // how often c does
   double recurrent_dropout = 0;  // of the h that enters W_hh
   bool operator==(const CellOptions&) const = default;
+
+  // Calls f(Python's name, option, what a cell's row must allow, the largest number); nullptr: all cells may have it.
+  template <class F>
+  void for_each(F&& f) {
+    f("peephole", peephole, &Cell::lstm_options, 1);
+    f("coupled_gates", coupled_gates, &Cell::lstm_options, 1);
+    f("layer_norm", layer_norm, &Cell::may_normalise, 1);
+    f("cell_clip", cell_clip, &Cell::lstm_options, std::numeric_limits<double>::infinity());
+    f("zoneout", zoneout, nullptr, 1);
+    f("zoneout_cell", zoneout_cell, &Cell::lstm_options, 1);
+    f("recurrent_dropout", recurrent_dropout, nullptr, 1);
+  }
 };
 
 struct StackShape {
@@ -45,12 +59,6 @@ struct StackShape {
   Index layer_input(Index layer) const { return given_input(layer) + (layer == 0 ? context : 0); }
   // Panels of the first layer's input, of four vectors of columns each, that hold nothing of the context.
   Index given_panels(Index lanes) const { return context ? input / (4 * lanes) : ceil_div(input, 4 * lanes); }
-  // Arrays per layer and direction: w_ih, w_hh, b_ih and b_hh with bias, w_hr with projection, then those of the cell's
-  // options: the peepholes, the gains of W_ih x and W_hh h, the gain and (with bias) the shift of c.
-  Index arrays() const {
-    const Index norms = options.layer_norm ? 2 + (has_c() ? 1 + bias : 0) : 0;
-    return 2 + (bias ? 2 : 0) + (proj ? 1 : 0) + options.peephole + norms;
-  }
 };
 
 // How the weights of one layer and direction fall into panels.

@@ -16,16 +16,7 @@ class WeightGradients {
   WeightGradients(const StackShape& shape, const kernels::KernelTable& table, int threads);
   void add_to(const std::vector<Weights<T>>& gradients) const;
 
-  struct Direction {
-    T* w_ih;  // kernels::WeightGradient's layout, with the column of ones for b_ih
-    T* w_hh;  // the same with b_hh; GRU with reset before: the part of r and z
-    T* w_hn;  // GRU with reset before
-    T* w_hr;
-    T* peephole;  // LSTM
-    T *ln_ih, *ln_hh, *ln_c;      // layer normalisation: of its gains,
-    T *ln_b_ih, *ln_b_hh, *b_ln_c;  // and of what is added behind it, of which the column of ones knows nothing
-  };
-  std::vector<Direction> directions;
+  std::vector<Weights<T>> directions;
 
  private:
   StackShape shape_;
