@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .._base.checks import SEQUENCES, Array, as_lengths
+from .._base.checks import SEQUENCES, Array, as_lengths, convert
 
 Column = Array | list[Array]  # one entry per sample
 
@@ -153,10 +153,7 @@ def _length(entry: Any) -> int | None:
 
 def read_numbers(name: str, value: Any) -> Array:
     """An array of real numbers."""
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} makes no array: {error}") from None
-    if array.dtype.kind not in "biuf" or isinstance(value, np.ma.MaskedArray):
+    array = convert(name, np.asarray(value) if np.isscalar(value) else value, "of real numbers")
+    if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} has dtype {array.dtype}, expected real numbers")
     return array

@@ -12,7 +12,7 @@ from .._base.checks import Array
 from ._base import PARAMETERS
 from ._classes import ClassEstimator
 from ._network import softmax
-from ._reader import Sequences
+from ._reader import Sequences, naming
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -71,8 +71,9 @@ class SequenceClassifier(ClassifierMixin, ClassEstimator):
             return np.log(self.predict_proba(X))
 
     def _read_target(self, x: Sequences, y: Any, *, first: bool) -> Array:
-        labels = column_or_1d(y, warn=True)
-        check_classification_targets(labels)
+        with naming(type(self).__name__, "y"):
+            labels = column_or_1d(y, warn=True)
+            check_classification_targets(labels)
         return self._encode(labels, first=first)
 
     def _held_out(self, order: Array, target: Array, count: int) -> tuple[Array, Array]:
