@@ -5,7 +5,7 @@
 
 import operator
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import islice
@@ -87,6 +87,24 @@ def check_dtype(owner: str, dtype: Any) -> np.dtype[Any]:
     if result not in FLOATS:
         raise TypeError(f"{owner}: dtype is {describe(dtype)}, expected np.float32 or np.float64")
     return result
+
+
+def check_path(owner: str, path: Any) -> str:
+    """A path of a file as text."""
+    try:
+        text = os.fsdecode(path)
+    except Exception:  # a TypeError, or whatever an object's own __fspath__ raises
+        raise TypeError(f"{owner}: path is {describe(path)}, expected the path of a file") from None
+    if "\0" in text:
+        raise ValueError(f"{owner}: path is {describe(text)}, expected one without null characters")
+    return text
+
+
+def check_mapping(owner: str, name: str, value: Any) -> Mapping[str, Any]:
+    """A dict, or what has its methods."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{owner}: {name} is {describe(value)}, expected a dict")
+    return value
 
 
 def generator(owner: str, seed: Any) -> "np.random.Generator":  # its import takes a while
@@ -225,8 +243,13 @@ def printable(text: str, limit: int = SHOWN) -> str:
 
 def describe_all(values: Iterable[Any], limit: int = 5) -> str:
     """The first few of several values, such as the names in a file."""
-    listed = list(islice(values, limit + 1))
-    return ", ".join([*map(describe, listed[:limit]), *["..."][: len(listed) > limit]])
+    return join_some(map(describe, values), ", ", limit)
+
+
+def join_some(parts: Iterable[str], between: str = "; ", limit: int = 20) -> str:
+    """The first few of several parts of a message."""
+    some = list(islice(parts, limit + 1))
+    return between.join([*some[:limit], *["..."][: len(some) > limit]])
 
 
 def as_plain_array(owner: str, name: str, value: Any, content: str) -> Array:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
-from .checks import Array
+from .checks import Array, check_mapping, describe, join_some
 from .parameter import Parameter
 from .summary import Summarised
 from .tensor_file import mapping, write_tensors
@@ -146,19 +146,22 @@ class Module(Summarised):
         Floats of another width are cast. ValueError lists all missing, unexpected and misshaped
         names at once; then no parameter has changed.
         """
+        check_mapping(f"{type(self).__name__}.load_state_dict", "mapping", mapping)
         named = dict(self.named_parameters())
-        problems = [f"missing {name!r}" for name in named if name not in mapping]
-        problems += [f"unexpected {name!r}" for name in mapping if name not in named]
+        missing = [name for name in named if name not in mapping]
+        unexpected = [name for name in mapping if name not in named]
+        problems = [f"missing {describe(name)}" for name in missing]
+        problems += [f"unexpected {describe(name)}" for name in unexpected]
         arrays = {name: np.asarray(mapping[name]) for name in named if name in mapping}
         for name, array in arrays.items():
             expected = named[name]
             if array.shape != expected.shape or array.dtype.kind != "f":
                 problems.append(
-                    f"{name!r} is {array.dtype} of shape {array.shape}, "
+                    f"{describe(name)} is {array.dtype} of shape {array.shape}, "
                     f"expected {expected.dtype} of shape {expected.shape}"
                 )
         if problems:
-            raise ValueError(f"{type(self).__name__}.load_state_dict: {'; '.join(problems)}")
+            raise ValueError(f"{type(self).__name__}.load_state_dict: {join_some(problems)}")
         for name, array in arrays.items():
             named[name][...] = array
 

@@ -130,7 +130,7 @@ class BCEWithLogits(ElementLoss):
     def terms(self, y: Array, target: Array, real: Bools, scale: float) -> tuple[Array, Array]:
         zero, one = y.dtype.type(0), y.dtype.type(1)
         y, target = np.where(real, y, zero), np.where(real, target, zero)
-        small = _core.activation_forward("exp", -np.abs(y), num_threads())
+        small = _core.activation_forward("exp", np.asarray(-np.abs(y)), num_threads())
         log = np.log1p(small)
         losses = np.maximum(y, zero) - y * target + log
         dy = np.where(y < 0, small, one) / (one + small) - target

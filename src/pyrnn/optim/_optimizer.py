@@ -47,6 +47,8 @@ class Optimizer:
     """
 
     def __init__(self, *, groups: Groups | None = None, **options: Any) -> None:
+        if "lr" not in options:
+            raise TypeError(f"{type(self).__name__}: lr is missing, expected a learning rate")
         options["lr"] = self.check("lr", options["lr"])
         self.groups: list[Options] = [options]  # the options of each; the first is of all others
         self._members: list[list[Parameter]] = []  # of the groups after the first

@@ -133,9 +133,9 @@ class Trainer:
         All data are checked before the first step: TypeError or ValueError for what is empty,
         misshaped, out of the classes' range or not finite; ValueError for a checkpoint that is
         damaged or of another training. FloatingPointError if the loss or a gradient becomes NaN or
-        infinite: that batch has then changed nothing; and at the end of an epoch if a weight has.
-        Nothing that is not finite is written over a checkpoint. After any error, and after Ctrl-C,
-        the model is usable and `history` has the whole epochs.
+        infinite: that batch, or with `tbptt` that piece of it, has then changed nothing; and at the
+        end of an epoch if a weight has. Nothing that is not finite is written over a checkpoint.
+        After any error, and after Ctrl-C, the model is usable and `history` has the whole epochs.
         """
         if tbptt is not None:
             tbptt = check_size("Trainer", "tbptt", tbptt)
