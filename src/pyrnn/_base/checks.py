@@ -18,6 +18,7 @@ Array = NDArray[Any]
 
 MAX_SIZE = 2**31 - 1
 MAX_INT64 = 2**63 - 1
+MAX_PATH = 32_767  # more than any system takes
 SHOWN = 60  # characters of a value in a message
 SEQUENCES = (list, tuple, range)  # what is converted although it is no array
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -89,14 +90,20 @@ def check_dtype(owner: str, dtype: Any) -> np.dtype[Any]:
     return result
 
 
-def check_path(owner: str, path: Any) -> str:
+def check_path(owner: str, path: Any, name: str = "path") -> str:
     """A path of a file as text."""
     try:
         text = os.fsdecode(path)
     except Exception:  # a TypeError, or whatever an object's own __fspath__ raises
-        raise TypeError(f"{owner}: path is {describe(path)}, expected the path of a file") from None
+        raise TypeError(
+            f"{owner}: {name} is {describe(path)}, expected the path of a file"
+        ) from None
+    if len(text) > MAX_PATH:
+        raise ValueError(f"{owner}: {name} has {len(text)} characters, expected at most {MAX_PATH}")
     if "\0" in text:
-        raise ValueError(f"{owner}: path is {describe(text)}, expected one without null characters")
+        raise ValueError(
+            f"{owner}: {name} is {describe(text)}, expected one without null characters"
+        )
     return text
 
 
@@ -171,7 +178,10 @@ def as_floats(owner: str, name: str, value: Any, dtype: np.dtype[Any] | None) ->
         raise TypeError(
             _dtype_message(owner, name, array.dtype, dtype, isinstance(value, SEQUENCES))
         )
-    return as_contiguous(array)
+    try:
+        return as_contiguous(array)
+    except MemoryError:
+        raise too_large(owner, name, array) from None
 
 
 def as_integers(owner: str, name: str, value: Any) -> Array:
@@ -184,7 +194,10 @@ def as_integers(owner: str, name: str, value: Any) -> Array:
     if array.dtype == np.uint64 and array.size and int(array.max()) > MAX_INT64:
         where = ", ".join(str(i) for i in np.unravel_index(array.argmax(), array.shape))
         raise ValueError(f"{owner}: {name}[{where}] is {array.max()}, expected less than 2**63")
-    return as_contiguous(array.astype(np.int64, copy=False))
+    try:
+        return as_contiguous(array.astype(np.int64, copy=False))
+    except MemoryError:
+        raise too_large(owner, name, array) from None
 
 
 def as_contiguous(array: Array) -> Array:
@@ -204,16 +217,16 @@ def check_shape(
         )
 
 
-def as_lengths(owner: str, lengths: Any, batch: int, steps: int) -> Array:
+def as_lengths(owner: str, lengths: Any, batch: int, steps: int, name: str = "lengths") -> Array:
     """Lengths as a new int64 array (batch,), each in 0..steps."""
-    array = as_integers(owner, "lengths", lengths)
-    check_shape(owner, "lengths", array, (batch,), "(batch,)")
+    array = as_integers(owner, name, lengths)
+    check_shape(owner, name, array, (batch,), "(batch,)")
     array = array.copy()  # another thread may write the caller's
     wrong = np.flatnonzero((array < 0) | (array > steps))
     if wrong.size:
         first = int(wrong[0])
         raise ValueError(
-            f"{owner}: lengths[{first}] is {array[first]}, expected 0 <= length <= {steps} steps"
+            f"{owner}: {name}[{first}] is {array[first]}, expected 0 <= length <= {steps} steps"
         )
     return array
 
@@ -268,8 +281,8 @@ def convert(name: str, value: Any, content: str) -> Array:
         raise TypeError(f"{name} is {describe(value)}, expected an array {content}")
     try:
         return np.asarray(value)
-    except MemoryError:
-        raise
+    except MemoryError as error:
+        raise MemoryError(f"{name} does not fit into memory: {error}") from None
     except Exception as error:
         kind = "a list" if isinstance(value, SEQUENCES) else describe(value)
         reason = printable(str(error), 3 * SHOWN)
@@ -288,6 +301,13 @@ def _dtype_message(
         call = f"np.array({name}, {target})" if is_list else f"{name}.astype({target})"
         message += f": convert it with {call}"
     return message
+
+
+def too_large(owner: str, name: str, array: Array) -> MemoryError:
+    """For an array that needs a copy, and more memory for it than there is."""
+    return MemoryError(
+        f"{owner}: {name} has shape {array.shape}, of which memory cannot hold a copy"
+    )
 
 
 def _holds_bool(value: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
-from .checks import Array, check_mapping, describe, join_some
+from .checks import Array, check_mapping, describe, describe_all, join_some
 from .parameter import Parameter
 from .summary import Summarised
 from .tensor_file import mapping, write_tensors
@@ -47,7 +47,7 @@ class Module(Summarised):
     `parts_from_config` (the constructor makes them); data on `takes_ids`: x is integers. Trainer
     relies on `takes_target`: take `target, target_lengths`, sequences of their own lengths,
     and have `wanted(target, target_lengths)`, the classes and lengths that the output is compared
-    with.
+    with; and on `makes_probabilities`: a loss that takes logits does not fit the output.
     """
 
     stateful: ClassVar[bool] = False
@@ -58,6 +58,7 @@ class Module(Summarised):
     drops_time: bool = False
     makes_time: bool = False
     keeps_features: ClassVar[bool] = False
+    makes_probabilities: ClassVar[bool] = False
     made_of_parts: ClassVar[bool] = False
     parts_from_config: ClassVar[bool] = False
     _not_pickled: ClassVar[frozenset[str]] = frozenset({"lock"})
@@ -171,10 +172,11 @@ class Module(Summarised):
 
     def load_extra_state(self, state: Mapping[str, Any]) -> None:
         """Takes back what `extra_state` returned; ValueError if it does not fit."""
+        state = check_mapping(type(self).__name__, "state", state)
         if set(state) != set(self.extra_state()):
             raise ValueError(
-                f"{type(self).__name__}: extra state has the keys {sorted(state)}, "
-                f"expected {sorted(self.extra_state())}"
+                f"{type(self).__name__}: state has the keys {describe_all(state)}, "
+                f"expected {describe_all(self.extra_state())}"
             )
 
     def config(self) -> dict[str, Any]:

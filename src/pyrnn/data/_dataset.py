@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .._base.checks import SEQUENCES, Array, as_lengths, convert
+from .._base.checks import SEQUENCES, Array, as_lengths, convert, describe
 
 Column = Array | list[Array]  # one entry per sample
 
@@ -38,6 +38,8 @@ class SequenceDataset:
     def __init__(
         self, x: Any, target: Any = None, lengths: Any = None, *, name: str = "SequenceDataset:"
     ) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"SequenceDataset: name is {describe(name)}, expected a text")
         self.x = read_column(f"{name} x", x)
         self.target = None if target is None else read_column(f"{name} target", target)
         if self.target is not None and len(self.target) != len(self.x):
@@ -70,7 +72,7 @@ class SequenceDataset:
             raise ValueError(f"{name} has lengths, but x is a list of arrays with their own")
         if self.x.ndim < 2:
             raise ValueError(f"{name} has lengths, but x of shape {self.x.shape} has no time axis")
-        return as_lengths(name, lengths, *self.x.shape[:2])
+        return as_lengths(name.removesuffix(":"), lengths, *self.x.shape[:2])
 
     @property
     def padded_steps(self) -> int | None:

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import unique_labels
 
-from .._base.checks import Array
+from .._base.checks import Array, describe, describe_all
 from ..losses import CrossEntropy, Loss
 from ._base import SequenceEstimator
 
@@ -44,8 +44,8 @@ class ClassEstimator(SequenceEstimator):
         unknown = ~np.isin(labels, self.classes_)
         if unknown.any():
             raise ValueError(
-                f"{type(self).__name__}: y holds the label {labels[unknown][:1].tolist()[0]!r}, "
-                f"expected one of {self.classes_.tolist()}"
+                f"{type(self).__name__}: y holds the label {describe(labels[unknown].tolist()[0])},"
+                f" expected one of {describe_all(self.classes_.tolist(), 20)}"
             )
         numbers: Array = np.searchsorted(self.classes_, labels).astype(np.int64)
         if first:

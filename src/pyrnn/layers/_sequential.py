@@ -7,7 +7,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._base.checks import as_floats, as_integers, check_flag, check_shape, check_size, describe
+from .._base.checks import (
+    as_floats,
+    as_integers,
+    as_plain_array,
+    check_flag,
+    check_shape,
+    check_size,
+    describe,
+)
 from .._base.mask import Mask, mask_of_lengths, read_mask
 from .._base.module import Additions, Module, Pullback, compute, storable
 from ._stream import SequentialStream
@@ -168,7 +176,7 @@ class Sequential(Module):
         """
         if mask is None and lengths is None:
             return x, None, None
-        is_ids = np.asarray(x).dtype.kind in "iu"
+        is_ids = as_plain_array("Sequential", "x", x, "of numbers").dtype.kind in "iu"
         read = as_integers if is_ids else partial(as_floats, dtype=self.dtype)
         x = read("Sequential", "x", x)
         shape = x.shape if is_ids else x.shape[:-1]

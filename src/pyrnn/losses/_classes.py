@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from .._base.checks import Array, as_floats, check_probability, check_size
+from .._base.checks import Array, as_floats, check_number, check_probability, check_size
 from .._base.runtime import num_threads
 from .._base.targets import Bools, check_classes, check_finite, class_target, sum_in_order
 from ._loss import ElementLoss, Loss
@@ -145,9 +145,9 @@ class BCEWithLogits(ElementLoss):
 def _weights(owner: str, name: str, value: Any) -> Array:
     """A number or an array of numbers, finite and >= 0, as float64."""
     if isinstance(value, int | float | np.number) and not isinstance(value, bool):
-        value = np.asarray(value, np.float64)
+        value = np.asarray(check_number(owner, name, value), np.float64)
     elif isinstance(value, list | tuple):
-        value = [float(v) if type(v) is int else v for v in value]
+        value = [check_number(owner, name, v) if type(v) is int else v for v in value]
     weights = np.array(as_floats(owner, name, value, None), np.float64)
     wrong = ~(np.isfinite(weights) & (weights >= 0))
     if wrong.any():

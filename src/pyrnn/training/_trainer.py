@@ -1,11 +1,10 @@
 """Trainer: training, evaluation and prediction in batches."""
 
-import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from .._base.checks import check_flag, check_size, generator
+from .._base.checks import check_flag, check_path, check_size, generator
 from .._base.module import Module
 from ..data._dataset import SequenceDataset, as_dataset
 from ..losses import Loss
@@ -142,7 +141,7 @@ class Trainer:
         if checkpoint_every is not None:
             check_size("Trainer", "checkpoint_every", checkpoint_every)
         if checkpoint is not None:
-            check_place(checkpoint := os.fsdecode(checkpoint))
+            check_place(checkpoint := check_path("Trainer", checkpoint, "checkpoint"))
         elif resume or checkpoint_every is not None:
             raise ValueError("Trainer: checkpoint is None, expected the path of a file")
         plan = Plan(
