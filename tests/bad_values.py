@@ -51,7 +51,7 @@ def complaints(call, argument, *, also=()):
         except (TypeError, ValueError, MemoryError) as error:
             text = str(error)
             named = re.match(r"(init\.)?\w+(\.\w+)?(\[\w+\])?: ", text) and said.search(text)
-            if not named or len(text) > 700 or not text.isprintable():
+            if not named or len(text) > 700 or not text.replace("\n", " ").isprintable():
                 wrong.append(f"{label}: {len(text)} characters: {error!r:.300}")
             elif isinstance(error, MemoryError) and label != "huge":
                 wrong.append(f"{label}: {error!r}")

@@ -43,7 +43,7 @@ CALLS = {
     "classifier-y": ("y", lambda bad: classifier().fit(X, bad)),
     "classifier-tokens": ("X", lambda bad: classifier(embedding=2).fit(bad, CLASSES)),
     "classifier-predict": ("X", fitted(classifier(), X, CLASSES).predict),
-    "classifier-classes": ("classes", lambda bad: classifier().partial_fit(X, CLASSES, bad)),
+    "classifier-classes": ("classes|y", lambda bad: classifier().partial_fit(X, CLASSES, bad)),
     "regressor-X": ("X", lambda bad: SequenceRegressor(**QUICK).fit(bad, Y[:4])),
     "regressor-y": ("y", lambda bad: SequenceRegressor(**QUICK).fit(X, bad)),
     "regressor-predict": ("X", fitted(SequenceRegressor(**QUICK), X, Y[:4]).predict),
@@ -90,4 +90,5 @@ def test_bad_data(call):
     ],
 )
 def test_bad_parameter(make, data, name):
-    assert not complaints(lambda bad: make().set_params(**{name: bad}).fit(*data), name)
+    said = f"{name}|X" if name in ("embedding", "vocabulary") else name  # of which X holds no ids
+    assert not complaints(lambda bad: make().set_params(**{name: bad}).fit(*data), said)

@@ -12,8 +12,9 @@ from ..losses import Loss
 from ..training._history import History
 from ..training._trainer import Trainer
 from ._estimator import Estimator
+from ._naming import naming
 from ._network import build_network, inner_threads, make_trainer, train
-from ._reader import SequenceReader, Sequences, naming
+from ._reader import SequenceReader, Sequences
 
 POOLINGS = ("last", "mean", "max")
 
@@ -92,8 +93,8 @@ class SequenceEstimator(Estimator):
         """Reads the data, makes a network unless there is one, and trains it."""
         if y is None:
             raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, "
-                "but the target y is None."
+                f"{type(self).__name__}: This {type(self).__name__} estimator requires y to be "
+                "passed, but the target y is None."
             )
         goes_on = hasattr(self, "network_")
         if not goes_on:
@@ -101,6 +102,7 @@ class SequenceEstimator(Estimator):
         x = self._reader.read(self, X) if goes_on else self._reader.fit(self, X)
         with naming(type(self).__name__, "y"):
             check_consistent_length(x, y)
+            y = y if hasattr(y, "__len__") else np.asarray(y)
         target = self._read_target(x, y, first=not goes_on)
         if not goes_on:
             self._make(seed)

@@ -10,6 +10,7 @@ from sklearn.utils.multiclass import unique_labels
 from .._base.checks import Array, describe, describe_all
 from ..losses import CrossEntropy, Loss
 from ._base import SequenceEstimator
+from ._naming import naming
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -26,7 +27,8 @@ class ClassEstimator(SequenceEstimator):
         """
         fresh = self._begin(keep=True)
         if classes is not None:
-            given = unique_labels(classes)
+            with naming(type(self).__name__, "classes"):
+                given = unique_labels(classes)
             if not hasattr(fresh, "network_"):
                 fresh.classes_ = given
             elif not np.array_equal(given, fresh.classes_):
@@ -49,7 +51,8 @@ class ClassEstimator(SequenceEstimator):
             )
         numbers: Array = np.searchsorted(self.classes_, labels).astype(np.int64)
         if first:
-            self._weights = self._weights_of(labels)
+            with naming(type(self).__name__, "class_weight"):
+                self._weights = self._weights_of(labels)
         return numbers
 
     def _weights_of(self, labels: Array) -> Array | None:

@@ -18,6 +18,7 @@ from ..losses import Loss, Quantile
 from ..training._history import History
 from ._conformal import margins
 from ._labels import Rows
+from ._naming import naming
 from ._network import LOSSES, build_network, inner_threads, make_trainer, train
 from ._rollout import forecast
 from ._scaling import Scaling, identity, robust, standard
@@ -231,4 +232,5 @@ def _quantiles(spec: Any) -> tuple[float, ...]:
             f"{type(spec).__name__}: quantiles need strategy='direct': what is fed back is one "
             "number, without the spread of the steps before; intervals need none"
         )
-    return tuple(sorted(set(Quantile(spec.quantiles).levels)))
+    with naming(type(spec).__name__, "quantiles"):
+        return tuple(sorted(set(Quantile(spec.quantiles).levels)))

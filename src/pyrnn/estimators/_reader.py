@@ -1,8 +1,5 @@
 """What a network is fed, of what users have: tables, arrays, ragged lists, tokens."""
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,25 +7,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from .._base.checks import Array, check_flag, check_size, describe, printable
+from .._base.checks import Array, check_flag, check_size, describe
 from ..data._dataset import read_numbers
 from ..data._vocabulary import PADDING, Vocabulary
+from ._naming import naming
 from ._scaling import Scaling, as_float32, identity, standard
 
 Sequences = Array | list[Array]  # (N, T, F), or N arrays (T_i, F), or (T_i,) of ids
-
-
-@contextmanager
-def naming(owner: str, argument: str) -> Iterator[None]:
-    """Inside, scikit-learn checks an argument: its errors are given the argument's name."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        text = str(error)
-        if argument in re.findall(r"\w+", text):
-            raise
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{owner}: {argument} does not fit: {printable(text, 500)}") from None
 
 
 def as_samples(X: Any) -> Any:
@@ -79,6 +64,8 @@ class SequenceReader:
         self.scaling: Scaling | None = None
         self.vocabulary: Vocabulary | None = None
         self.takes_ids = estimator.embedding is not None
+        if self.takes_ids:
+            check_size(self.owner, "embedding", estimator.embedding)
 
     def fit(self, estimator: Any, X: Any) -> Sequences:
         """Notes width, scale or vocabulary of X, and reads it."""

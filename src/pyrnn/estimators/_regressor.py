@@ -10,8 +10,9 @@ from sklearn.utils import check_array
 from .._base.checks import Array, check_choice
 from ..losses import Loss
 from ._base import PARAMETERS, SequenceEstimator
+from ._naming import naming
 from ._network import LOSSES
-from ._reader import Sequences, naming
+from ._reader import Sequences
 from ._scaling import Scaling, identity, standard
 
 

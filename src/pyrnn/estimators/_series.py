@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .._base.checks import Array, describe, describe_all
+from .._base.checks import Array, convert, describe, describe_all
 from ..data._dataset import read_numbers
+from ._naming import naming
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,17 @@ def form_of(owner: str, y: Any) -> Form:
         kind, keys, values = "list", tuple(range(len(y))), list(y)
     if not values:
         raise ValueError(f"{owner}: y has no series, expected at least one")
-    flat = {np.ndim(value) == 1 for value in values}
+    flat = {_axes(owner, value) == 1 for value in values}
     if len(flat) > 1:
         raise ValueError(f"{owner}: y has series of shape (T,) and of (T, D), expected one kind")
     return Form(keys, kind, flat.pop())
+
+
+def _axes(owner: str, value: Any) -> int:
+    """The number of axes of a series."""
+    if isinstance(axes := getattr(value, "ndim", None), int):
+        return axes
+    return convert(f"{owner}: y", value, "of numbers").ndim
 
 
 def values_of(owner: str, argument: str, value: Any, form: Form) -> list[Any]:
@@ -152,7 +160,9 @@ def read_series(
 
 def _rows(name: str, value: Any) -> Array:
     """(T, F) of finite numbers, T >= 1."""
-    array = read_numbers(name, value).astype(np.float64)
+    owner, _, argument = name.partition(": ")
+    with naming(owner, argument):
+        array = read_numbers(name, value).astype(np.float64)
     rows = array[:, None] if array.ndim == 1 else array
     if rows.ndim != 2 or rows.size == 0:
         raise ValueError(

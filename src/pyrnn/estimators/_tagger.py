@@ -12,8 +12,9 @@ from ..losses import Loss
 from ..losses._crf import CRF
 from ._base import PARAMETERS
 from ._classes import ClassEstimator
+from ._naming import naming
 from ._network import softmax
-from ._reader import Sequences, naming
+from ._reader import Sequences
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -91,6 +92,7 @@ class SequenceTagger(ClassEstimator):
         predicted = list(self.predict(X))
         with naming(type(self).__name__, "y"):
             check_consistent_length(predicted, y)
+            y = y if hasattr(y, "__len__") else np.atleast_1d(y)
         given = self._all_labels(predicted, y)
         right = [labels == true for labels, true in zip(predicted, given, strict=True)]
         every = np.concatenate(right)
