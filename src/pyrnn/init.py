@@ -10,7 +10,7 @@ Numbers are drawn in float64 and rounded, so float32 and float64 parameters get 
 import math
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeAlias
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,17 +29,15 @@ __all__ = [
     "zeros",
 ]
 
-Options = ParamSpec("Options")
+Initialiser = TypeVar("Initialiser", bound=Callable[..., None])
 Seed: TypeAlias = "np.random.Generator | int | None"  # as text: numpy.random is slow to import
 
 
-def _initialiser(
-    function: Callable[Concatenate[Parameter, Options], None],
-) -> Callable[Concatenate[Parameter, Options], None]:
+def _initialiser(function: Initialiser) -> Initialiser:
     """With a TypeError for what is no Parameter, such as its data, whatever the others are."""
 
     @wraps(function)
-    def checked(parameter: Parameter, *args: Options.args, **options: Options.kwargs) -> None:
+    def checked(parameter: Parameter, *args: Any, **options: Any) -> None:
         if not isinstance(parameter, Parameter):
             raise TypeError(
                 f"init.{function.__name__}: parameter is {describe(parameter)}, "
@@ -47,7 +45,7 @@ def _initialiser(
             )
         function(parameter, *args, **options)
 
-    return checked
+    return cast(Initialiser, checked)
 
 
 @_initialiser

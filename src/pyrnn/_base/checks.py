@@ -19,6 +19,7 @@ Array = NDArray[Any]
 MAX_SIZE = 2**31 - 1
 MAX_INT64 = 2**63 - 1
 MAX_PATH = 32_767  # more than any system takes
+MESSAGE = 1000  # characters of an error that may quote a file
 SHOWN = 60  # characters of a value in a message
 SEQUENCES = (list, tuple, range)  # what is converted although it is no array
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))

@@ -91,7 +91,7 @@ def _end(name: str, entry: Any) -> int:
     """Where a tensor's bytes end after the header."""
     offsets = entry.get("data_offsets") if isinstance(entry, dict) else None
     if not isinstance(offsets, list) or len(offsets) != 2 or type(offsets[1]) is not int:
-        raise ValueError(f"tensor {name[:40]!r} has no data_offsets of two numbers")
+        raise ValueError(f"tensor {describe(name)} has no data_offsets of two numbers")
     return offsets[1]
 
 

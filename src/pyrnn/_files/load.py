@@ -6,12 +6,18 @@ from functools import reduce
 from itertools import accumulate
 from typing import Any
 
-from .._base.checks import Array, check_path, describe, describe_all, filled_from_file, printable
+from .._base.checks import (
+    MESSAGE,
+    Array,
+    check_path,
+    describe,
+    describe_all,
+    filled_from_file,
+    printable,
+)
 from .._base.module import STORABLE, Module, load_extra_states
 from .._base.parameter import Parameter
 from .._base.tensor_file import mapping, read_tensors
-
-MESSAGE = 1000  # characters of an error that may quote the file
 
 
 def load(path: Any) -> Module:

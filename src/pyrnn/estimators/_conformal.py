@@ -58,7 +58,8 @@ def _relative(scores: Array) -> Array:
     if len(scores) < 2:
         return scores[:0]
     others = (scores.sum(axis=0) - scores) / (len(scores) - 1)
-    return np.divide(scores, others, out=np.ones_like(scores), where=others > 0)
+    relative: Array = np.divide(scores, others, out=np.ones_like(scores), where=others > 0)
+    return relative
 
 
 def _ceil(number: float) -> int:

@@ -250,11 +250,11 @@ class Forecaster(Estimator):
         )
         futures = read_covariates(owner, "future", future, form, [reach] * count, width=K)
         labels = read_labels(owner, form, past=past, future=future)
-        for i, (known, coming) in enumerate(zip(fitted.labels, labels, strict=True)):
-            for argument, own in coming.items():
+        for i, (before, rows) in enumerate(zip(fitted.labels, labels, strict=True)):
+            for argument, own in rows.items():
                 name = f"{owner}: {form.name(argument, i)}"
-                own.check_columns(name, known[argument], "in fit")
-                own.check_follows(name, known["y"])
+                own.check_columns(name, before[argument], "in fit")
+                own.check_follows(name, before["y"])
         forecasts = []
         for i, tail in enumerate(fitted.tails):
             coming = fitted.scaled(i, Series(np.zeros((0, D)), pasts[i], futures[i]))

@@ -162,7 +162,8 @@ class SequenceTagger(ClassEstimator):
                 f"{type(self).__name__}: y has labels of the dtypes "
                 f"{sorted({str(dtype) for dtype in dtypes})}, expected one kind{learnt}"
             )
-        return [sample if len(sample) else np.zeros(0, *dtypes[:1]) for sample in labels]
+        kind = dtypes[0] if dtypes else np.dtype(np.float64)
+        return [sample if len(sample) else np.zeros(0, kind) for sample in labels]
 
     def _labels(self, i: int, given: Any, steps: int) -> Array:
         """The labels of one sample, one for each step."""
