@@ -197,7 +197,7 @@ def forget_gate_bias(lstm: Module, value: float = 1.0) -> None:
         parameter[gate * H : (gate + 1) * H] = value if name.startswith("bias_ih") else 0.0
 
 
-def _generator(function: str, generator: Any) -> np.random.Generator:
+def _generator(function: str, generator: Any) -> "np.random.Generator":
     """A generator, or that of a seed."""
     if isinstance(generator, np.random.Generator):
         return generator

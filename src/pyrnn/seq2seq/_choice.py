@@ -67,7 +67,7 @@ class Sampling:
 
 def read_ids(owner: str, name: str, value: Any) -> Array:
     """An id, several, or None for none, as an array."""
-    given = [value] if isinstance(value, int | float | np.generic) else value
+    given = [value] if isinstance(value, int | float | str | np.generic) else value
     return np.atleast_1d(as_integers(owner, name, [] if value is None else given))
 
 
