@@ -31,7 +31,7 @@ def problem(B, T, K):
 
 
 def with_pyrnn(emissions, target, parameters):
-    """A pass: -> the loss, and the gradients of emissions and parameters."""
+    """A pass: -> the loss, and the gradients of emissions and parameters; memory as torchcrf's."""
     import pyrnn
 
     crf = pyrnn.CRF(emissions.shape[-1])
@@ -40,8 +40,8 @@ def with_pyrnn(emissions, target, parameters):
 
     def run():
         crf.zero_grad()
-        value, pullback = crf.vjp(emissions, target)
-        d_emissions = pullback()
+        value, pullback = crf.vjp(emissions.swapaxes(0, 1), target.T)
+        d_emissions = pullback().swapaxes(0, 1)
         return value, [d_emissions, *(p.grad for p in crf.parameters())]
 
     return run

@@ -53,16 +53,16 @@ def with_pyrnn(task):
     import pyrnn
 
     cell, both, classes = TASKS[task]
-    recurrent = getattr(pyrnn, cell)(EMBEDDED, HIDDEN, bidirectional=both, batch_first=True)
+    recurrent = getattr(pyrnn, cell)(EMBEDDED, HIDDEN, bidirectional=both)
     parts = {"embedding": pyrnn.Embedding(VOCABULARY, EMBEDDED), "recurrent": recurrent}
     parts["linear"] = pyrnn.Linear(HIDDEN * (1 + both), classes)
     for name, part in parts.items():
         prefix = f"{name}."
         mine = {n.removeprefix(prefix): w for n, w in weights_of(task).items() if prefix in n}
         part.load_state_dict(mine)
-    middle = [] if both else [pyrnn.LastStep(batch_first=True)]
+    middle = [] if both else [pyrnn.LastStep()]
     model = pyrnn.Sequential(parts["embedding"], recurrent, *middle, parts["linear"])
-    loss = pyrnn.losses.CrossEntropy(batch_first=True)
+    loss = pyrnn.losses.CrossEntropy()
     optimizer = pyrnn.optim.Adam(LEARNING_RATE)
 
     def step(tokens, targets, lengths):

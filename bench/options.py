@@ -31,7 +31,7 @@ LIMITS = {"layer_norm": 1.5}  # of the ratio; 1.3 for the others
 
 def training(cell, given, **options):
     """A call that is one training step: zero_grad, forward pass, pullback with dx."""
-    layer = getattr(pyrnn, cell)(given.hidden, given.hidden, seed=0, **options)
+    layer = getattr(pyrnn, cell)(given.hidden, given.hidden, batch_first=False, seed=0, **options)
     rng = np.random.default_rng(0)
     x, dy = rng.standard_normal((2, given.steps, given.batch, given.hidden), np.float32)
 

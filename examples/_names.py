@@ -18,7 +18,7 @@ def spans(tags):
 
 
 class NameF1(pyrnn.metrics.Metric):
-    """F1 of the names in the most probable tags that may follow each other, time-major.
+    """F1 of the names in the most probable tags that may follow each other.
 
     What a CRF has decoded comes as 1 for its tag and 0 for the others, and stays as it is.
     """
@@ -39,7 +39,7 @@ class NameF1(pyrnn.metrics.Metric):
         return 2 * self.both / self.either if self.either else np.nan
 
     def add(self, y, target, lengths):
-        for told, right in zip(self._crf.decode(y, lengths), target.T, strict=True):
+        for told, right in zip(self._crf.decode(y, lengths), target, strict=True):
             self.count(told, right[: len(told)])
 
     def count(self, told, right):

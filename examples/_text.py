@@ -23,7 +23,7 @@ def spelling(word):
 class Spelled(pyrnn.Module):
     """Word vectors, each the sum of the vectors of the word's features.
 
-    y (T, B, dim) of ids x (T, B). Features that `known` texts have less than twice share one
+    y (N, T, dim) of ids x (N, T). Features that `known` texts have less than twice share one
     vector: all that words from elsewhere bring along.
     """
 
@@ -47,7 +47,7 @@ class Spelled(pyrnn.Module):
         return self.vectors(self._features[x]).sum(axis=-2)
 
     def vjp(self, x, *, need_dx=True):
-        parts, pullback = self.vectors.vjp(self._features[x])  # (T, B, features, dim)
+        parts, pullback = self.vectors.vjp(self._features[x])  # (N, T, features, dim)
         return parts.sum(axis=-2), lambda dy: pullback(
             np.broadcast_to(dy[..., None, :], parts.shape)
         )

@@ -10,7 +10,8 @@ def fit(model, training, validation, epochs, *, seed, rate=3e-3, callbacks=()):
     loss, optimizer = pyrnn.losses.CrossEntropy(), pyrnn.optim.Adam(rate)
     schedule = pyrnn.optim.Cosine(optimizer, epochs, per="epoch")
     trainer = pyrnn.Trainer(model, loss, optimizer, clip_norm=1.0, schedule=schedule, seed=seed)
-    trainer.fit(training, validation, epochs, 64, callbacks=callbacks, progress=False)
+    options = {"epochs": epochs, "batch_size": 64, "callbacks": callbacks}
+    trainer.fit(training, validation, **options, progress=False)
     return trainer
 
 
@@ -62,10 +63,10 @@ class Translator:
     def attention(self, source):
         """The translation of one source, and the weights (its symbols, the source's) behind it."""
         (written,), model = self([source]), self.model
-        encoded = model.encoder(self.source.encode(list(source))[:, None])
-        y = model.target(np.append(model.bos, self.target.encode(written[:-1]))[:, None])
+        encoded = model.encoder(self.source.encode(list(source))[None])
+        y = model.target(np.append(model.bos, self.target.encode(written[:-1]))[None])
         given = encoded.memory, encoded.state
-        return written, model.decoder(y, *given, return_weights=True)[-1][:, 0]
+        return written, model.decoder(y, *given, return_weights=True)[-1][0]
 
 
 def draw(source, written, weights, path):

@@ -23,7 +23,9 @@ def train(rolls, validation, epochs, seed):
     trainer = pyrnn.Trainer(model, loss, optimizer, clip_norm=1.0, seed=seed)
     stop = pyrnn.EarlyStopping(patience=2)
     keys = [key for roll in rolls for key in transposed(roll)]
-    trainer.fit(next_steps(keys), next_steps(validation), epochs, callbacks=[stop], progress=False)
+    trainer.fit(
+        next_steps(keys), next_steps(validation), epochs=epochs, callbacks=[stop], progress=False
+    )
     return trainer
 
 

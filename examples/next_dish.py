@@ -28,7 +28,7 @@ def predict(model, dish, days):
     """The dishes of the days that follow, each predicted from the prediction before."""
     softmax, dishes = pyrnn.Softmax(), []
     for _ in range(days):
-        logits, _ = model(np.eye(3, dtype=np.float32)[[dish]])  # one sequence of one step
+        logits = model(np.eye(3, dtype=np.float32)[[dish]])  # one sequence of one step
         probabilities = softmax(logits)[0]
         dish = int(probabilities.argmax())
         dishes.append((dish, probabilities[dish]))

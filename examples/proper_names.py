@@ -67,7 +67,7 @@ def main():
         results[name].append(100 * trainer.evaluate(data[2])["f1_names"])
         print(f"  seed {seed}, {name}: F1 {results[name][-1]:.2f} %", flush=True)
         if name == "CRF":
-            shown = [crf.decode(y[:, None])[0] for y in trainer.predict(data[2][0][:4])]
+            shown = [crf.decode(y[None])[0] for y in trainer.predict(data[2][0][:4])]
     for words, answer, told in zip(test, right, shown, strict=False):
         print(" ", *words)
         show(words, answer, told)

@@ -57,7 +57,9 @@ def train(vectors, training, validation, epochs, seed):
         seed=seed,
     )
     stop = pyrnn.EarlyStopping("accuracy", mode="max", patience=3)
-    trainer.fit(training, validation, epochs, 64, callbacks=[stop], progress=False)
+    trainer.fit(
+        training, validation, epochs=epochs, batch_size=64, callbacks=[stop], progress=False
+    )
     return trainer
 
 

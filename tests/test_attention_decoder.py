@@ -22,6 +22,7 @@ OPTIONS = [
 def build(dtype="float64", sizes=(I, H, M), **options):
     width = sizes[1] if options.get("score") == "dot" else sizes[2]
     sizes = sizes[0], sizes[1], width
+    options = {"batch_first": False} | options
     return pyrnn.AttentionDecoder(*sizes, dtype=np.dtype(dtype), seed=3, **options)
 
 
@@ -159,6 +160,8 @@ def test_layouts_give_the_same_bits(options, rng):
     other_dx, other_dmemory, other_dstate = back(other, end)
     assert_same_bits([swap(other_dx), swap(other_dmemory)], [dx, dmemory])
     assert_same_bits(flat(other_dstate), flat(dstate))
+    grads = [p.grad for p in second.parameters()]
+    assert_same_bits([p.grad for p in first.parameters()], grads)
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -16,6 +16,7 @@ T, B, WIDTH, H = 5, 3, 4, 6
 
 
 def layer(cls=pyrnn.LSTM, **options):
+    options = {"batch_first": False} | options
     return cls(WIDTH, H, num_layers=2, bidirectional=True, seed=0, **options)
 
 

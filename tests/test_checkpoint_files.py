@@ -38,7 +38,7 @@ def test_a_checkpoint_of_another_training(options, word, tmp_path):
         x = [np.ones((len(ids), options["model"][0].input_size), "f4") for ids in data[0]]
         options["loss"] = pyrnn.losses.MSE()
         model = options["model"]
-        data = x, [model(series)[0] for series in x] if word == "class" else np.ones((20, 4))
+        data = x, [model(series) for series in x] if word == "class" else np.ones((20, 4))
     trainer = make_trainer(**options)
     state = json.dumps(state_of(trainer), default=lambda array: array.tobytes().hex())
     with pytest.raises(ValueError, match=word) as error:

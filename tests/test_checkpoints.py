@@ -152,8 +152,8 @@ MEGABYTES = """
         with open("/proc/self/status") as status:
             return next(int(s.split()[1]) for s in status if s.startswith("VmHWM")) / 1024
     layer = pyrnn.{cell}(32, 32, num_layers={layers}, seed=0)
-    x, dy = np.ones((2, {T}, 1, 32), "f4")
-    layer.vjp(x[:100])[1](dy[:100])
+    x, dy = np.ones((2, 1, {T}, 32), "f4")
+    layer.vjp(x[:, :100])[1](dy[:, :100])
     before = peak()
     (y, state), pullback = layer.vjp(x, recompute_every={every!r})
     dx, dstate = pullback(dy)
@@ -184,7 +184,7 @@ def test_a_million_steps(cell):
 STOPPED = """
     import signal
     layer = pyrnn.LSTM(8, 32, num_layers=6, recompute_every="sqrt", seed=0)
-    x = np.ones((200_000, 1, 8), "f4")
+    x = np.ones((1, 200_000, 8), "f4")
     (y, state), pullback = layer.vjp(x)
     def stop(*_): raise KeyboardInterrupt
     signal.signal(signal.SIGALRM, stop)

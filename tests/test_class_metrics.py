@@ -25,10 +25,10 @@ def f1(predicted, target, c):
 
 
 def classes_problem(rng, C=5):
-    """Scores (T, B, C) with some right, targets, lengths and which are real."""
-    target, lengths = rng.integers(0, C - 1, (6, 4)), np.array([6, 0, 3, 1])
-    y = rng.standard_normal((6, 4, C)) + 2 * np.eye(C)[target]
-    return y, target, lengths, np.arange(6)[:, None] < lengths
+    """Scores (N, T, C) with some right, targets, lengths and which are real."""
+    target, lengths = rng.integers(0, C - 1, (4, 6)), np.array([6, 0, 3, 1])
+    y = rng.standard_normal((4, 6, C)) + 2 * np.eye(C)[target]
+    return y, target, lengths, np.arange(6) < lengths[:, None]
 
 
 def test_accuracy(rng):
@@ -39,7 +39,7 @@ def test_accuracy(rng):
     expected = (y.argmax(-1) == target)[real]
     assert metric.value == expected.mean() and 0.2 < metric.value < 1
     metric.update(y[0], y[0].argmax(-1))
-    assert metric.value == (expected.sum() + 4) / (expected.size + 4)
+    assert metric.value == (expected.sum() + 6) / (expected.size + 6)
     metric.reset()
     assert np.isnan(metric.value)
 

@@ -25,9 +25,9 @@ WINGS = {
     "optim": {"_core", "_base"},
     "losses": {"_core", "_base", "init"},
     "layers": {"_core", "_base", "init"},
-    "seq2seq": {"_core", "_base", "init", "data", "layers"},
+    "seq2seq": {"_core", "_base", "init", "layers"},
     "_files": {"_base"},
-    "training": {"_core", "_base", "data", "losses", "optim"},
+    "training": {"_core", "_base", "losses", "optim"},
     "estimators": {"_base", "data", "layers", "losses", "optim", "training"},
 }
 

@@ -58,7 +58,7 @@ def test_forward(cell, train):
         packed = s.pack(weights(cell), 1)
         good = dict(packed=packed, x=zeros(T, B, I), h0=zeros(2 * L, B, H),
                     c0=zeros(2 * L, B, H) if cell == "lstm" else None,
-                    lengths=np.array([T, 1]), batch_first=False,
+                    lengths=np.array([T, 1]),
                     return_cells=False, {extra}threads=1)
         other = _core.Stack(cell, "float32", I, H + 1, L, True, True, 0, 0.0, "concat")
         states = [a for a in wrong_arrays(2 * L, B, H) + not_arrays if a is not None]
@@ -79,7 +79,7 @@ def test_forward_with_anothers_weights():
     rows = run(
         """
         def forward(s, packed):
-            return s.forward(packed, zeros(T, B, I), None, None, None, False, False, 1)
+            return s.forward(packed, zeros(T, B, I), None, None, None, False, 1)
         s = stack()
         others = [stack("gru"), stack(hidden=H + 1), stack(layers=1), stack(bi=False),
                   stack(bias=False), stack(size=I + 1)]
@@ -102,13 +102,13 @@ def test_weights_packed_for_another_isa():
     w = [rng.standard_normal(shape).astype("f4") for shape in ((12, 3), (12, 4))]
     x, before = rng.standard_normal((5, 2, 3)).astype("f4"), _core.active_isa()
     packed, (_, *_, last) = s.pack(w, 1), _core.available_isas()
-    expected = s.forward(packed, x, None, None, None, False, False, 1)[0]
-    saved = s.forward_train(packed, x, None, None, None, False, False, 0, 0, 0, 1)[-1]
+    expected = s.forward(packed, x, None, None, None, False, 1)[0]
+    saved = s.forward_train(packed, x, None, None, None, False, 0, 0, 0, 1)[-1]
     d_x = s.backward(saved, w, expected, None, None, None, True, 1)[0]
-    saved = s.forward_train(packed, x, None, None, None, False, False, 0, 0, 0, 1)[-1]
+    saved = s.forward_train(packed, x, None, None, None, False, 0, 0, 0, 1)[-1]
     _core._set_isa(last)
     try:
-        assert_same_bits(s.forward(packed, x, None, None, None, False, False, 1)[0], expected)
+        assert_same_bits(s.forward(packed, x, None, None, None, False, 1)[0], expected)
         assert_same_bits(s.backward(saved, w, expected, None, None, None, True, 1)[0], d_x)
     except ValueError as error:
         assert "instruction set" in str(error)
@@ -124,7 +124,7 @@ def test_backward(cell):
         w = weights(cell)
         def forward():
             packed, x = s.pack(w, 1), zeros(T, B, I)
-            return s.forward_train(packed, x, None, None, None, False, False, 0, 0, 0, 1)
+            return s.forward_train(packed, x, None, None, None, False, 0, 0, 0, 1)
         def backward(saved, w, dy, dhn, dcn, dcells):
             return s.backward(saved or forward()[-1], w, dy, dhn, dcn, dcells, True, 1)
         state = zeros(2 * L, B, H)
@@ -134,7 +134,7 @@ def test_backward(cell):
         states = [a for a in wrong_arrays(*state.shape) + not_arrays if a is not None]
         other = stack(cell, layers=1)
         saved = other.forward_train(other.pack(weights(cell, layers=1), 1), zeros(T, B, I), None,
-                                    None, None, False, False, 0, 0, 0, 1)[-1]
+                                    None, None, False, 0, 0, 0, 1)[-1]
         calls(backward, good, saved=[3, "x", saved, s], w=[w[:-1], [], 3, [None] * len(w)],
               dy=[a for a in wrong_arrays(T, B, 2 * H) + not_arrays if a is not None],
               dhn=states, dcn=states if cell == "lstm" else [state],
@@ -150,7 +150,7 @@ def test_add_into():
         s, w = stack(), weights()
         def add(grads):
             y, *_, saved = s.forward_train(s.pack(w, 1), zeros(T, B, I), None, None, None,
-                                             False, False, 0, 0, 0, 1)
+                                             False, 0, 0, 0, 1)
             s.backward(saved, w, y, None, None, None, True, 1)[3].add_into(grads)
         good = [np.zeros_like(a) for a in w]
         read_only = [a.copy() for a in w]
@@ -166,7 +166,7 @@ def test_add_into():
 def test_saved_and_gradients_are_spent_once():
     s = _core.Stack("gru", "float32", 3, 4, 1, False, False, 0, 0.0, "concat")
     w, x = [np.ones((12, 3), "f4"), np.ones((12, 4), "f4")], np.ones((5, 2, 3), "f4")
-    y, *_, saved = s.forward_train(s.pack(w, 1), x, None, None, None, False, False, 0, 0, 0, 1)
+    y, *_, saved = s.forward_train(s.pack(w, 1), x, None, None, None, False, 0, 0, 0, 1)
     gradients = s.backward(saved, w, y, None, None, None, True, 1)[3]
     with pytest.raises((RuntimeError, ValueError), match="saved"):
         s.backward(saved, w, y, None, None, None, True, 1)
@@ -206,10 +206,10 @@ def test_inputs_keep_their_reference_counts():
     packed, x, bad = s.pack(w, 1), np.ones((5, 2, 3), "f4"), np.ones((5, 2, 9), "f4")
     before = [sys.getrefcount(a) for a in (*w, x, bad)]
     for _ in range(50):
-        s.forward(packed, x, None, None, None, False, False, 1)
-        y, *_, saved = s.forward_train(packed, x, None, None, None, False, False, 0, 0, 0, 1)
+        s.forward(packed, x, None, None, None, False, 1)
+        y, *_, saved = s.forward_train(packed, x, None, None, None, False, 0, 0, 0, 1)
         s.backward(saved, w, y, None, None, None, True, 1)
         del saved
         with pytest.raises(ValueError, match="x"):
-            s.forward(packed, bad, None, None, None, False, False, 1)
+            s.forward(packed, bad, None, None, None, False, 1)
     assert [sys.getrefcount(a) for a in (*w, x, bad)] == before

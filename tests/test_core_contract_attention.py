@@ -5,9 +5,9 @@ from core_calls import assert_all_refused
 SETUP = """
 S, M = 4, 6
 keys, values, lengths = zeros(S, B, H), zeros(S, B, M), np.full(B, S)
-memory = _core.Memory(keys, values, lengths, None, 1.0, False)
+memory = _core.Memory(keys, values, lengths, None, 1.0)
 v = zeros(H)
-additive = _core.Memory(keys, values, lengths, v, 1.0, False)
+additive = _core.Memory(keys, values, lengths, v, 1.0)
 query = _core.linear_pack(zeros(H, H), None, 1)
 other_lengths = [np.full(B, S + 1), np.full(B, -1), np.full(B + 1, 1), lengths.astype(np.int32)]
 def attending_stack(cell="gru"):
@@ -19,19 +19,17 @@ a_stack = attending_stack()
 packed = a_stack.pack(weights_of_attending(), 1)
 memories = [
     None, 1, keys,
-    _core.Memory(keys.astype(f64), values.astype(f64), lengths, None, 1.0, False),
-    _core.Memory(zeros(S, B + 1, H), zeros(S, B + 1, M), np.full(B + 1, S), None, 1.0, False),
-    _core.Memory(zeros(S, B, H), zeros(S, B, M + 1), lengths, None, 1.0, False),
-    _core.Memory(zeros(S, B, H + 1), zeros(S, B, M), lengths, None, 1.0, False),
-    _core.Memory(zeros(B, S, H), zeros(B, S, M), lengths, None, 1.0, True),
+    _core.Memory(keys.astype(f64), values.astype(f64), lengths, None, 1.0),
+    _core.Memory(zeros(S, B + 1, H), zeros(S, B + 1, M), np.full(B + 1, S), None, 1.0),
+    _core.Memory(zeros(S, B, H), zeros(S, B, M + 1), lengths, None, 1.0),
+    _core.Memory(zeros(S, B, H + 1), zeros(S, B, M), lengths, None, 1.0),
 ]
 """
 
 
 def test_memory():
     code = """
-    calls(_core.Memory, {"keys": keys, "values": values, "lengths": lengths, "v": v, "scale": 1.0,
-                         "batch_first": False},
+    calls(_core.Memory, {"keys": keys, "values": values, "lengths": lengths, "v": v, "scale": 1.0},
           keys=[*not_arrays, *wrong_arrays(S, B, H)],
           values=[*not_arrays, zeros(S, B + 1, M), zeros(S + 1, B, M), values.astype(f64)],
           lengths=[*not_arrays, *other_lengths],
@@ -60,15 +58,15 @@ def test_attending_stack():
     code = """
     x, h0 = zeros(T, B, I), zeros(1, B, H)
     good = {"packed": packed, "memory": memory, "query": query, "x": x, "h0": h0, "c0": None,
-            "lengths": np.full(B, T), "batch_first": False, "threads": 1}
+            "lengths": np.full(B, T), "threads": 1}
     wrong = {"packed": [None, stack("gru", layers=1, bi=False).pack(
                  [zeros(3*H, I), zeros(3*H, H), zeros(3*H), zeros(3*H)], 1)],
-             "memory": memories[:-2] + memories[-1:],
+             "memory": memories[:-1],
              "query": [1, _core.linear_pack(zeros(H + 1, H), None, 1),
                        _core.linear_pack(zeros(H, H).astype(f64), None, 1)],
              "x": [*not_arrays, zeros(T, B, I + M), zeros(T, B + 1, I)],
              "h0": [h0[0], zeros(1, B, H + 1)], "c0": [h0], "lengths": [np.full(B, T + 1)],
-             "batch_first": [True], "threads": [0]}
+             "threads": [0]}
     calls(a_stack.attend, good, **wrong)
     calls(a_stack.attend_train, good, **wrong)
     calls(a_stack.attend, good | {"query": None}, memory=memories[3:])
@@ -80,7 +78,7 @@ def test_attending_backward():
     code = """
     x, dy = zeros(T, B, I), zeros(T, B, H)
     def saved(query=query):
-        return a_stack.attend_train(packed, memory, query, x, None, None, None, False, 1)[-1]
+        return a_stack.attend_train(packed, memory, query, x, None, None, None, 1)[-1]
     def backward(*given):
         a_stack.attend_backward(saved(), *given)
     calls(backward,
@@ -107,13 +105,13 @@ def test_stacks_are_told_apart():
             print("call|accepted|")
     x = zeros(T, B, I)
     plain = stack("gru", layers=1, bi=False)
-    refused(lambda: a_stack.forward(packed, x, None, None, None, False, False, 1))
-    refused(lambda: a_stack.forward_train(packed, x, None, None, None, False, False, 1, 1, 0, 1))
+    refused(lambda: a_stack.forward(packed, x, None, None, None, False, 1))
+    refused(lambda: a_stack.forward_train(packed, x, None, None, None, False, 1, 1, 0, 1))
     refused(lambda: _core.Stream(a_stack, packed, 1, 1))
     refused(lambda: stack("gru").attending(M))
     refused(lambda: plain.attending(0))
-    refused(lambda: plain.attend(packed, memory, query, x, None, None, None, False, 1))
-    saved = a_stack.attend_train(packed, memory, query, x, None, None, None, False, 1)[-1]
+    refused(lambda: plain.attend(packed, memory, query, x, None, None, None, 1))
+    saved = a_stack.attend_train(packed, memory, query, x, None, None, None, 1)[-1]
     given = [weights_of_attending(), None, None, None, None, True, 1]
     refused(lambda: a_stack.backward(saved, *given))
     refused(lambda: plain.backward(saved, *given))

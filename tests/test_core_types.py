@@ -25,11 +25,11 @@ def test_what_was_never_initialised():
                 refused(f"{name}.{method}", lambda: function(raw, *arguments))
         s, x, states = stack(), zeros(T, B, I), [None] * 3
         packed = s.pack(weights(), 1)
-        saved = s.forward_train(packed, x, *states, False, False, 0, 0, 0, 1)[-1]
+        saved = s.forward_train(packed, x, *states, False, 0, 0, 0, 1)[-1]
         for p in (new["Packed"], type("P", (), {})()):
-            refused("forward packed", lambda: s.forward(p, x, *states, False, False, 1))
+            refused("forward packed", lambda: s.forward(p, x, *states, False, 1))
             refused("train packed",
-                    lambda: s.forward_train(p, x, *states, False, False, 0, 0, 0, 1))
+                    lambda: s.forward_train(p, x, *states, False, 0, 0, 0, 1))
             refused("stream packed", lambda: _core.Stream(stack(bi=False), p, 1, 1))
         refused("stream stack", lambda: _core.Stream(new["Stack"], packed, 1, 1))
         refused("saved",

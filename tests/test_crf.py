@@ -23,9 +23,9 @@ def make_crf(K, dtype="float64", spread=2.0, **options):
 
 def problem(K, rng, dtype="float64", T=5, lengths=LENGTHS):
     """Emissions, target and lengths; what is behind the lengths is NaN, and no tag."""
-    emissions = (2 * rng.standard_normal((T, len(lengths), K))).astype(dtype)
-    target = rng.integers(0, K, (T, len(lengths)))
-    padding = np.arange(T)[:, None] >= lengths
+    emissions = (2 * rng.standard_normal((len(lengths), T, K))).astype(dtype)
+    target = rng.integers(0, K, (len(lengths), T))
+    padding = np.arange(T) >= np.array(lengths)[:, None]
     emissions[padding], target[padding] = np.nan, -100
     return emissions, target, np.array(lengths)
 
@@ -34,7 +34,7 @@ def all_paths(crf, emissions, row, length):
     """{path: score} of one row."""
     parts = (crf.transitions, crf.start_transitions, crf.end_transitions)
     scores = [np.asarray(p, np.float64) for p in parts]
-    return crf_scores(emissions[:length, row].astype(np.float64), *scores)
+    return crf_scores(emissions[row, :length].astype(np.float64), *scores)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -47,15 +47,15 @@ def test_everything_equals_brute_force(K, dtype, rng, isa):
     paths, scores = crf.decode(emissions, lengths, return_scores=True)
     allowed = TOLERANCE[dtype]
     for row, n in enumerate(lengths):
-        assert (marginals[n:, row] == 0).all() and len(paths[row]) == n
+        assert (marginals[row, n:] == 0).all() and len(paths[row]) == n
         if n == 0:
             assert likelihoods[row] == 0 and scores[row] == 0
             continue
         expected = all_paths(crf, emissions, row, n)
-        log_p = expected[tuple(target[:n, row])] - log_sum_exp(list(expected.values()))
+        log_p = expected[tuple(target[row, :n])] - log_sum_exp(list(expected.values()))
         np.testing.assert_allclose(likelihoods[row], log_p, rtol=allowed, atol=allowed)
         of_tags = crf_marginals(expected, n, K)
-        np.testing.assert_allclose(marginals[:n, row], of_tags, atol=allowed)
+        np.testing.assert_allclose(marginals[row, :n], of_tags, atol=allowed)
         best = max(expected, key=expected.get)
         assert tuple(paths[row]) == best
         np.testing.assert_allclose(scores[row], expected[best], rtol=allowed)
@@ -69,18 +69,18 @@ def test_many_tags_and_steps_equal_a_recursion_in_numpy(K, rng, isa):
     crf = make_crf(K)
     emissions, _, _ = problem(K, rng, T=40, lengths=[40, 17])
     marginals = crf.marginals(emissions, [40, 17])
-    real = np.arange(40)[:, None] < [40, 17]
+    real = np.arange(40) < np.array([40, 17])[:, None]
     np.testing.assert_allclose(marginals.sum(axis=-1), real, atol=1e-12)
     best = crf.decode(emissions, [40, 17])
     for row, n in enumerate([40, 17]):
-        alpha = crf.start_transitions.data + emissions[0, row]
+        alpha = crf.start_transitions.data + emissions[row, 0]
         most = alpha
         for t in range(1, n):
             alpha = [log_sum_exp(alpha + column) for column in crf.transitions.data.T]
-            alpha = alpha + emissions[t, row]
-            most = (most[:, None] + crf.transitions.data).max(axis=0) + emissions[t, row]
-        target = np.full((40, 2), 0)
-        target[:n, row] = best[row]
+            alpha = alpha + emissions[row, t]
+            most = (most[:, None] + crf.transitions.data).max(axis=0) + emissions[row, t]
+        target = np.full((2, 40), 0)
+        target[row, :n] = best[row]
         log_p = crf.log_likelihood(emissions, target, [40, 17])[row]
         expected = (most + crf.end_transitions.data).max()
         expected -= log_sum_exp(alpha + crf.end_transitions.data)
@@ -111,26 +111,25 @@ def test_a_row_has_the_same_bits_alone_in_any_layout_and_for_any_threads(dtype, 
     crf = make_crf(18, dtype)
     lengths = rng.integers(0, 60, 40)
     emissions, target, lengths = problem(18, rng, dtype, T=60, lengths=lengths)
-    first = make_crf(18, dtype, batch_first=True)
+    by_time = np.ascontiguousarray(emissions.swapaxes(0, 1)).swapaxes(0, 1)
     both = []
     for threads in (1, 2):
         pyrnn.set_num_threads(threads)
-        for model, axes in ((crf, (0, 1)), (first, (1, 0))):
-            x, wanted = emissions.transpose(*axes, 2), target.transpose(axes)
-            value, pullback = model.vjp(x, wanted, lengths)
-            model.zero_grad()
-            d = pullback().transpose(*axes, 2)
-            grads = [p.grad.copy() for p in model.parameters()]
-            marginals = model.marginals(x, lengths).transpose(*axes, 2)
-            decoded = model.decode(x, lengths, return_scores=True)
+        for x in (emissions, by_time):
+            value, pullback = crf.vjp(x, target, lengths)
+            crf.zero_grad()
+            d = pullback()
+            grads = [p.grad.copy() for p in crf.parameters()]
+            marginals = crf.marginals(x, lengths)
+            decoded = crf.decode(x, lengths, return_scores=True)
             both.append((np.float64(value), d, grads, marginals, decoded))
     for other in both[1:]:
         assert_same_bits(other, both[0])
     for row in (0, 7, 39):
         n = lengths[row]
-        alone = crf.marginals(np.ascontiguousarray(emissions[:n, row : row + 1]))
-        assert_same_bits(alone[:, 0], both[0][3][:n, row])
-        assert_same_bits(crf.decode(emissions[:n, row : row + 1])[0], both[0][4][0][row])
+        alone = crf.marginals(np.ascontiguousarray(emissions[row : row + 1, :n]))
+        assert_same_bits(alone[0], both[0][3][row, :n])
+        assert_same_bits(crf.decode(emissions[row : row + 1, :n])[0], both[0][4][0][row])
 
 
 def test_reductions_divide_by_steps_and_by_sequences(rng):
@@ -145,13 +144,13 @@ def test_reductions_divide_by_steps_and_by_sequences(rng):
 
 def test_nothing_real_is_no_error():
     crf = make_crf(3)
-    for shape in ((0, 2, 3), (4, 0, 3), (0, 0, 3)):
+    for shape in ((2, 0, 3), (0, 4, 3), (0, 0, 3)):
         emissions, target = np.zeros(shape), np.zeros(shape[:2], int)
         value, pullback = crf.vjp(emissions, target)
         assert value == 0 and pullback().shape == shape
         assert crf.marginals(emissions).shape == shape
-        assert [len(path) for path in crf.decode(emissions)] == [0] * shape[1]
-        assert crf.log_likelihood(emissions, target).shape == (shape[1],)
+        assert [len(path) for path in crf.decode(emissions)] == [0] * shape[0]
+        assert crf.log_likelihood(emissions, target).shape == (shape[0],)
     assert all((p.grad == 0).all() for p in crf.parameters())
 
 
@@ -159,19 +158,19 @@ def test_nothing_real_is_no_error():
 def test_huge_and_infinite_emissions(dtype, isa):
     """1e30 decides, -inf forbids; nothing overflows, and far from the largest nothing is lost."""
     crf = make_crf(3, dtype, spread=0.5)
-    emissions = np.zeros((6, 1, 3), dtype)
-    emissions[np.arange(6), 0, [0, 1, 2, 0, 1, 2]] = 1e30
-    target = np.array([[0], [1], [2], [0], [1], [2]])
+    emissions = np.zeros((1, 6, 3), dtype)
+    emissions[0, np.arange(6), [0, 1, 2, 0, 1, 2]] = 1e30
+    target = np.array([[0, 1, 2, 0, 1, 2]])
     value, pullback = crf.vjp(emissions, target)
     assert value == 0 and np.abs(pullback()).max() == 0
     assert list(crf.decode(emissions)[0]) == [0, 1, 2, 0, 1, 2]
-    emissions = np.zeros((6, 1, 3), dtype)
-    emissions[3, 0, :2] = -np.inf
+    emissions = np.zeros((1, 6, 3), dtype)
+    emissions[0, 3, :2] = -np.inf
     marginals = crf.marginals(emissions)
-    assert list(marginals[3, 0]) == [0, 0, pytest.approx(1, abs=1e-5)]
-    assert np.isfinite(crf.vjp(emissions, np.full((6, 1), 2))[1]()).all()
-    assert crf(emissions, np.zeros((6, 1), int)) == np.inf
-    emissions[3, 0] = -np.inf
+    assert list(marginals[0, 3]) == [0, 0, pytest.approx(1, abs=1e-5)]
+    assert np.isfinite(crf.vjp(emissions, np.full((1, 6), 2))[1]()).all()
+    assert crf(emissions, np.zeros((1, 6), int)) == np.inf
+    emissions[0, 3] = -np.inf
     for decoder in (crf.decode, crf.marginals):
         with pytest.raises(ValueError, match="row 0 has no path"):
             decoder(emissions)
@@ -180,31 +179,31 @@ def test_huge_and_infinite_emissions(dtype, isa):
 def test_a_state_far_below_the_largest_is_not_lost(isa):
     """Only tag 1 leads on from step 0, where tag 0 is e**300 times as probable."""
     crf = pyrnn.CRF(2, constraints=[[False, False], [True, True]], seed=0)
-    emissions = np.zeros((2, 1, 2), np.float32)
+    emissions = np.zeros((1, 2, 2), np.float32)
     emissions[0, 0, 0] = 300
-    assert crf.log_likelihood(emissions, np.array([[1], [0]]))[0] == pytest.approx(-0.7, abs=0.2)
+    assert crf.log_likelihood(emissions, np.array([[1, 0]]))[0] == pytest.approx(-0.7, abs=0.2)
     assert crf.marginals(emissions)[0, 0].tolist() == [0, pytest.approx(1)]
 
 
 def test_a_nan_stays_in_its_row(rng):
     crf = make_crf(3)
-    emissions = rng.standard_normal((4, 2, 3))
-    emissions[2, 0, 1] = np.nan
-    likelihoods = crf.log_likelihood(emissions, np.zeros((4, 2), int))
+    emissions = rng.standard_normal((2, 4, 3))
+    emissions[0, 2, 1] = np.nan
+    likelihoods = crf.log_likelihood(emissions, np.zeros((2, 4), int))
     assert np.isnan(likelihoods[0]) and np.isfinite(likelihoods[1])
-    assert np.isfinite(crf.marginals(emissions)[:, 1]).all()
+    assert np.isfinite(crf.marginals(emissions)[1]).all()
     paths, scores = crf.decode(emissions, return_scores=True)
     assert paths[0][2] == 1 and np.isnan(scores[0]) and np.isfinite(scores[1])
 
 
 def test_without_any_path_loss_and_gradient_of_the_row_are_nan(rng):
     crf = make_crf(3)
-    emissions = rng.standard_normal((4, 2, 3))
-    emissions[2, 0] = -np.inf
-    loss, pullback = crf.vjp(emissions, np.zeros((4, 2), int))
+    emissions = rng.standard_normal((2, 4, 3))
+    emissions[0, 2] = -np.inf
+    loss, pullback = crf.vjp(emissions, np.zeros((2, 4), int))
     d_emissions = pullback()
-    assert np.isnan(loss) and np.isnan(d_emissions[:, 0]).all()
-    assert np.isfinite(d_emissions[:, 1]).all()
+    assert np.isnan(loss) and np.isnan(d_emissions[0]).all()
+    assert np.isfinite(d_emissions[1]).all()
 
 
 def test_save_load_and_pickle(tmp_path, rng):

@@ -12,7 +12,7 @@ V, W, BOS, EOS = 6, 4, 1, 1  # source and target vocabulary
 NAMES = {"attention": 4, "plain": 34, "features": 5}  # seeds of models whose rows end by turns
 
 
-def build(name, batch_first=False, seed=None, sharpness=8.0, **options):
+def build(name, batch_first=None, seed=None, sharpness=8.0, **options):
     """A model whose next id depends on the ids before, and ends now and then."""
     sizes = (None if name == "features" else V), W, 5, 6
     options |= {"feature_size": 3} if name == "features" else {}
@@ -32,9 +32,8 @@ def sources(name, rng):
 
 def log_p(model, source, ids, ended):
     """log p of a sequence, eos included if it has ended, from the whole model in one call."""
-    target = np.array(ids, np.int64)[:, None]
-    source = source[None] if source.dtype.kind == "f" else source[:, None]
-    logits = model(source, target)[:, 0].astype(np.float64)
+    target = np.array(ids, np.int64)[None]
+    logits = model(source[None], target)[0].astype(np.float64)
     log_softmax = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
     chosen = [*ids, EOS] if ended else list(ids)
     return sum(log_softmax[t, token] for t, token in enumerate(chosen))
@@ -112,11 +111,9 @@ def test_one_beam_and_the_best_id_are_greedy(name, batch_first, rng):
         assert len(row) <= 9 and EOS not in row
         alone = build(name)
         assert abs(log_p(alone, source, row, len(row) < 9) - score) < 1e-5
-        logits = alone(
-            source[None] if name == "features" else source[:, None], np.array(row, int)[:, None]
-        )
+        logits = alone(source[None], np.array(row, int)[None])
         chosen = [*row, EOS] if len(row) < 9 else row
-        assert logits[: len(chosen), 0].argmax(axis=-1).tolist() == list(chosen)
+        assert logits[0, : len(chosen)].argmax(axis=-1).tolist() == list(chosen)
     assert len({len(row) for row in ids}) > 1  # some end early
 
 

@@ -26,8 +26,7 @@ def greedy(model, prompt, length):
     """The whole sequence anew for each id: what a stream must equal."""
     ids = list(prompt)
     for _ in range(length):
-        y, _ = model(np.array([ids]).T)
-        ids.append(int(y[-1, 0].argmax()))
+        ids.append(int(model(np.array([ids]))[0, -1].argmax()))
     return ids[len(prompt) :]
 
 

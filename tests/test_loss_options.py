@@ -32,10 +32,10 @@ def smoothed(y, target, weight, smoothing, real):
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
 @pytest.mark.parametrize("weight", [None, WEIGHT])
 def test_weighted_and_smoothed_cross_entropy(weight, smoothing, dtype, rng, isa):
-    y = rng.standard_normal((6, 5, 4)).astype(dtype)
-    target, lengths = rng.integers(0, 4, (6, 5)), [6, 0, 3, 1, 5]
+    y = rng.standard_normal((5, 6, 4)).astype(dtype)
+    target, lengths = rng.integers(0, 4, (5, 6)), np.array([6, 0, 3, 1, 5])
     target[0, 0] = 3  # with ignore_index 3
-    real = (np.arange(6)[:, None] < lengths) & (target != 3)
+    real = (np.arange(6) < lengths[:, None]) & (target != 3)
     loss = losses.CrossEntropy(weight=weight, label_smoothing=smoothing, ignore_index=3)
     value, pullback = loss.vjp(y, target, lengths)
     expected = smoothed(y.astype(np.float64), target, weight or [1] * 4, smoothing, real)
@@ -63,14 +63,14 @@ def test_all_weights_zero_is_nothing_real(rng):
 
 
 def test_options_change_no_bit_over_threads_and_padding(rng, isa):
-    y, target = rng.standard_normal((40, 37, 65), np.float32), rng.integers(0, 65, (40, 37))
+    y, target = rng.standard_normal((37, 40, 65), np.float32), rng.integers(0, 65, (37, 40))
     lengths, results = rng.integers(0, 31, 37), []
     loss = losses.CrossEntropy(weight=rng.random(65), label_smoothing=0.1)
     for n, T in ((1, 40), (2, 40), (2, 30)):
-        padded = np.where(np.arange(T)[:, None, None] < lengths[:, None], y[:T], np.nan)
+        padded = np.where(np.arange(T)[:, None] < lengths[:, None, None], y[:, :T], np.nan)
         with pyrnn.threads(n):
-            value, pullback = loss.vjp(padded, target[:T], lengths=lengths)
-        results.append((value, pullback()[:30]))
+            value, pullback = loss.vjp(padded, target[:, :T], lengths=lengths)
+        results.append((value, pullback()[:, :30]))
     for value, d_y in results[1:]:
         assert value == results[0][0]
         assert_same_bits(d_y, results[0][1])

@@ -61,8 +61,8 @@ each_loss = pytest.mark.parametrize("name", LOSSES)
 each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
-def draw(name, rng, dtype="float64", shape=(5, 3, 7)):
-    """y and a target for it, of shape (T, B, C); twice as many features where y holds pairs."""
+def draw(name, rng, dtype="float64", shape=(3, 5, 7)):
+    """y and a target for it, of shape (N, T, C); twice as many features where y holds pairs."""
     per_target = 2 if name in ("Quantile", "GaussianNLL") else 1
     y = rng.standard_normal((*shape[:-1], per_target * shape[-1])).astype(dtype)
     if name == "CrossEntropy":
@@ -85,7 +85,7 @@ def test_value_is_the_mean(name, dtype, shape, rng, isa):
 @each_loss
 def test_gradient_by_finite_differences(name, rng):
     cls, _ = LOSSES[name]
-    y, target = draw(name, rng, shape=(3, 2, 4))
+    y, target = draw(name, rng, shape=(2, 3, 4))
     _, pullback = cls().vjp(y, target, lengths=[3, 1])
     d_y, step = pullback(), 1e-6
     for where in np.ndindex(y.shape):
@@ -99,17 +99,14 @@ def test_gradient_by_finite_differences(name, rng):
 
 @each_loss
 @each_dtype
-@pytest.mark.parametrize("batch_first", [False, True])
-def test_lengths_take_the_mean_over_real_steps(name, dtype, batch_first, rng):
+def test_lengths_take_the_mean_over_real_steps(name, dtype, rng):
     cls, equation = LOSSES[name]
     y, target = draw(name, rng, dtype)
-    lengths, real = [2, 0, 5], np.arange(5)[:, None] < [2, 0, 5]
+    lengths, real = [2, 0, 5], np.arange(5) < np.array([2, 0, 5])[:, None]
     expected = equation(y.astype(np.float64), target)[real].mean()
-    if batch_first:
-        y, target = y.swapaxes(0, 1), target.swapaxes(0, 1)
-    value, pullback = cls(batch_first=batch_first).vjp(y, target, lengths=lengths)
+    value, pullback = cls().vjp(y, target, lengths=lengths)
     assert value == pytest.approx(expected, rel=20 * float(np.finfo(dtype).eps))
-    d_y = pullback().swapaxes(0, 1) if batch_first else pullback()
+    d_y = pullback()
     assert not d_y[~real].any() and d_y[real].any(axis=-1).all()
 
 
@@ -119,7 +116,7 @@ def test_padding_is_never_read(name, poison, rng):
     """Logits and targets beyond the lengths may be anything."""
     cls, _ = LOSSES[name]
     y, target = draw(name, rng)
-    padding = np.arange(5)[:, None] >= [2, 0, 5]
+    padding = np.arange(5) >= np.array([2, 0, 5])[:, None]
     expected = cls().vjp(y, target, lengths=[2, 0, 5])
     y[padding] = poison
     target[padding] = 99 if name == "CrossEntropy" else poison
@@ -135,28 +132,50 @@ def test_nothing_real_is_zero(name, rng):
     value, pullback = cls().vjp(y, target, lengths=[0, 0, 0])
     assert value == 0 and not pullback().any()
     value, pullback = cls().vjp(y[:, :0], target[:, :0])
-    assert value == 0 and pullback().shape == (5, 0, y.shape[-1])
+    assert value == 0 and pullback().shape == (3, 0, y.shape[-1])
 
 
 @each_loss
 @each_dtype
 def test_threads_and_more_padding_give_the_same_bits(name, dtype, rng, isa):
     cls, _ = LOSSES[name]
-    y, target = draw(name, rng, dtype, (40, 37, 65))
+    y, target = draw(name, rng, dtype, (37, 40, 65))
     lengths = rng.integers(0, 31, 37)
     results = []
     for n, T in ((1, 40), (2, 40), (2, 30)):
         with pyrnn.threads(n):
-            value, pullback = cls().vjp(y[:T], target[:T], lengths=lengths)
-            results.append((value, pullback()[:30]))
+            value, pullback = cls().vjp(y[:, :T], target[:, :T], lengths=lengths)
+            results.append((value, pullback()[:, :30]))
     for value, d_y in results[1:]:
         assert value == results[0][0]
         assert_same_bits(d_y, results[0][1])
 
 
+@each_loss
+@each_dtype
+def test_terms_are_added_step_by_step_whatever_the_strides(name, dtype, rng):
+    """The mean is that of (T, N, ...) flattened, for C-contiguous arrays, views and slices."""
+    cls, _ = LOSSES[name]
+    y, target = draw(name, rng, dtype, (37, 41, 5))
+    flat = [np.concatenate(list(array.swapaxes(0, 1))) for array in (y, target)]  # (T * N, ...)
+    expected, pullback = cls().vjp(*flat)
+    d_y = pullback().reshape(41, 37, -1).swapaxes(0, 1)
+    doubled = np.repeat(y, 2, axis=0)[::2]
+    for given in (y, np.ascontiguousarray(y.swapaxes(0, 1)).swapaxes(0, 1), doubled):
+        value, pullback = cls().vjp(given, target)
+        assert value == expected
+        assert_same_bits(pullback(), d_y)
+
+
+def test_the_sample_comes_first_there_is_no_other_word():
+    for cls, _ in LOSSES.values():
+        with pytest.raises(TypeError):
+            cls(batch_first=True)
+
+
 def test_ignore_index(rng):
     y, target = draw("CrossEntropy", rng)
-    target[1, 2] = target[3, 0] = -100
+    target[2, 1] = target[0, 3] = -100
     real = target != -100
     value, pullback = losses.CrossEntropy().vjp(y, target)
     assert value == pytest.approx(cross_entropy(y, np.where(real, target, 0))[real].mean())
@@ -186,7 +205,7 @@ def test_a_bad_row_leaves_the_others_gradients_alone(bad, rng):
     expected = pullback()
     y[2, 1, 3] = bad
     value, pullback = losses.CrossEntropy().vjp(y, target)
-    others = np.ones((5, 3), bool)
+    others = np.ones((3, 5), bool)
     others[2, 1] = False
     assert not np.isfinite(value)
     assert_same_bits(pullback()[others], expected[others])

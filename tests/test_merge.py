@@ -114,7 +114,7 @@ def test_last_step_needs_the_directions_apart(merge):
         with pytest.raises(ValueError, match=rf"module 2 \(LastStep\).*merge='{merge}'"):
             pyrnn.Sequential(layer, pyrnn.Dropout(0.1), pyrnn.LastStep(bidirectional=both))
     x = np.random.default_rng(0).standard_normal((5, 2, 3)).astype("f4")
-    y, _ = pyrnn.Sequential(layer, pyrnn.Linear(4, 2, seed=0))(x)
+    y = pyrnn.Sequential(layer, pyrnn.Linear(4, 2, seed=0))(x)
     assert y.shape == (5, 2, 2)
 
 

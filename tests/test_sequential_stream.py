@@ -19,23 +19,23 @@ def test_sequential_stream():
         pyrnn.Linear(6, 9, seed=4),
         pyrnn.Softmax(),
     )
-    ids = np.random.default_rng(0).integers(0, 9, (7, 2))
-    y, state = model(ids)
+    ids = np.random.default_rng(0).integers(0, 9, (2, 7))
+    y, state = model.run(ids)
     stream = model.stream(batch_size=2)
-    steps = [stream.step(i) for i in ids[:3]]
-    assert_same_bits(np.concatenate([steps, stream.run(ids[3:])]), y)
+    steps = np.stack([stream.step(i) for i in ids[:, :3].T], axis=1)
+    assert_same_bits(np.concatenate([steps, stream.run(ids[:, 3:])], axis=1), y)
     assert_same_bits(stream.state, state)
     stream.reset()
-    assert_same_bits(stream.step(ids[0]), y[0])
+    assert_same_bits(stream.step(ids[:, 0]), y[:, 0])
 
 
 def test_last_step_passes_each_step_on():
     """A step's output is that of the sequence that ended there."""
     model = pyrnn.Sequential(pyrnn.GRU(3, 4, seed=0), pyrnn.LastStep(), pyrnn.Linear(4, 2, seed=1))
-    x = np.random.default_rng(0).standard_normal((5, 2, 3)).astype("f4")
+    x = np.random.default_rng(0).standard_normal((2, 5, 3)).astype("f4")
     stream = model.stream(batch_size=2)
     for t in range(5):
-        assert_same_bits(stream.step(x[t]), model(x[: t + 1])[0])
+        assert_same_bits(stream.step(x[:, t]), model(x[:, : t + 1]))
 
 
 class Probe(pyrnn.Module):
@@ -86,8 +86,8 @@ def out_of(shape, dtype="f4", writeable=True):
 def test_a_failure_in_a_later_part_leaves_every_state(act, error, call):
     stream, probe = probed()
     before, x = stream.state, np.ones((2, 3), "f4")
-    x = x if call == "step" else x[None]
-    probe.act = act if call == "step" else lambda x: act(x[0])[None]
+    x = x if call == "step" else x[:, None]
+    probe.act = act if call == "step" else lambda x: act(x[:, 0])[:, None]
     with pytest.raises(error):
         getattr(stream, call)(x)
     assert_same_bits(stream.state, before)

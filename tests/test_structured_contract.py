@@ -59,7 +59,7 @@ def test_the_core_refuses_bad_ctc_calls():
         ({"num_tags": 2**31}, ValueError),
         ({"reduction": "sum"}, ValueError),
         ({"reduction": None}, TypeError),
-        ({"batch_first": 1}, TypeError),
+        ({"batch_first": True}, TypeError),
         ({"dtype": "float16"}, TypeError),
         ({"seed": -1}, ValueError),
     ],
@@ -72,15 +72,15 @@ def test_bad_options_of_a_crf(options, error):
 
 
 def test_bad_arguments_of_a_crf():
-    crf, x, tags = pyrnn.CRF(3), np.zeros((4, 2, 3), np.float32), np.zeros((4, 2), int)
+    crf, x, tags = pyrnn.CRF(3), np.zeros((2, 4, 3), np.float32), np.zeros((2, 4), int)
     for call in (crf, crf.vjp, crf.log_likelihood):
         for value in (3, -1):
             wrong = tags.copy()
-            wrong[2, 1] = value
-            with pytest.raises(ValueError, match=rf"CRF: target\[2, 1\] is {value}, expected 0 <="):
+            wrong[1, 2] = value
+            with pytest.raises(ValueError, match=rf"CRF: target\[1, 2\] is {value}, expected 0 <="):
                 call(x, wrong)
-            call(x, wrong, [4, 2])  # behind the end of row 1
-        with pytest.raises(ValueError, match=r"CRF: target has shape \(2, 4\), expected \(4, 2\)"):
+            call(x, wrong, [4, 2])  # after the end of row 1
+        with pytest.raises(ValueError, match=r"CRF: target has shape \(4, 2\), expected \(2, 4\)"):
             call(x, tags.T)
         with pytest.raises(TypeError, match="CRF: target"):
             call(x, tags.astype(float))
@@ -88,7 +88,7 @@ def test_bad_arguments_of_a_crf():
         with pytest.raises(TypeError, match=r"emissions has dtype float64.*astype\(np.float32\)"):
             call(x.astype(float))
         for bad in (x[..., :2], x[0], x[None]):
-            with pytest.raises(ValueError, match=r"CRF: emissions have shape .*\(T, B, 3\)"):
+            with pytest.raises(ValueError, match=r"CRF: emissions have shape .*\(N, T, 3\)"):
                 call(bad)
         for lengths in ([5, 1], [-1, 1], [1], [[1, 1]]):
             with pytest.raises(ValueError, match="CRF: lengths"):
@@ -99,7 +99,7 @@ def test_bad_arguments_of_a_crf():
 
 CALLS = {
     "crf": "pyrnn.CRF(60, seed=0).vjp(x, np.zeros(x.shape[:2], int))",
-    "decode": "pyrnn.CRF(200, seed=0).decode(np.zeros((40000, 16, 200), 'f4'))",
+    "decode": "pyrnn.CRF(200, seed=0).decode(np.zeros((16, 40000, 200), 'f4'))",
     "ctc": "pyrnn.losses.CTC().vjp(x, np.ones((64, 1000), int))",
     "beam": "pyrnn.ctc_beam(x, beam_width=100)",
 }
@@ -112,7 +112,7 @@ def test_ctrl_c_ends_a_long_call(what):
         import numpy as np, pyrnn
         signal.signal(signal.SIGINT, signal.default_int_handler)
         pyrnn.set_num_threads(2)
-        x = np.zeros((20000, 64, 60), "f4")
+        x = np.zeros((64, 20000, 60), "f4")
         sent = []
         def interrupt():
             time.sleep(0.2)

@@ -29,11 +29,11 @@ def rows(text):
 
 def test_sequential(capsys):
     model = tagger()
-    text = model.summary((7, 3))
+    text = model.summary((3, 7))
     assert capsys.readouterr().out == text + "\n"
     cells, sizes, total = rows(text)
     assert [shape for _, shape in cells] == [
-        "(7, 3, 16)", "(7, 3, 64)", "(7, 3, 64)", "(3, 64)", "(3, 5)"
+        "(3, 7, 16)", "(3, 7, 64)", "(3, 7, 64)", "(3, 64)", "(3, 5)"
     ]  # fmt: skip
     assert cells[1][0] == "1.0  LSTM(input_size=16, hidden_size=32, bidirectional=True)"
     assert sizes == [16000, 2 * 4 * 32 * (16 + 32 + 2), 128, 0, 325]

@@ -22,19 +22,16 @@ def assert_near(actual, expected, dtype):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("reduction", ["token_mean", "mean"])
-@pytest.mark.parametrize("batch_first", [False, True])
-def test_crf_is_pytorch_crf(batch_first, reduction, dtype, rng):
+def test_crf_is_pytorch_crf(reduction, dtype, rng):
     torchcrf = pytest.importorskip("torchcrf", reason="pytorch-crf is not installed")
     B, T, K = 12, 30, 20
     lengths = rng.integers(1, T + 1, B)
     lengths[0] = T  # the longest: pytorch-crf takes no more padding
-    shape = (B, T) if batch_first else (T, B)
-    emissions = (2 * rng.standard_normal((*shape, K))).astype(dtype)
-    target = rng.integers(0, K, shape)
-    real = np.arange(T)[:, None] < lengths
-    mask = torch.from_numpy(real.T if batch_first else real)
-    mine = pyrnn.CRF(K, reduction=reduction, batch_first=batch_first, dtype=dtype, seed=0)
-    other = torchcrf.CRF(K, batch_first=batch_first).to(getattr(torch, dtype))
+    emissions = (2 * rng.standard_normal((B, T, K))).astype(dtype)
+    target = rng.integers(0, K, (B, T))
+    mask = torch.from_numpy(np.arange(T) < lengths[:, None])
+    mine = pyrnn.CRF(K, reduction=reduction, dtype=dtype, seed=0)
+    other = torchcrf.CRF(K, batch_first=True).to(getattr(torch, dtype))
     other.load_state_dict({n: torch.from_numpy(v) for n, v in mine.state_dict().items()})
     x = torch.from_numpy(emissions).requires_grad_()
     expected = -other(x, torch.from_numpy(target), mask, reduction=reduction)
@@ -53,14 +50,14 @@ def test_crf_is_pytorch_crf(batch_first, reduction, dtype, rng):
 @pytest.mark.parametrize("zero_infinity", [False, True])
 def test_ctc_is_torchs(zero_infinity, dtype, rng):
     T, B, C, S = 80, 10, 28, 20
-    logits = (2 * rng.standard_normal((T, B, C))).astype(dtype)
+    logits = (2 * rng.standard_normal((B, T, C))).astype(dtype)
     counts, lengths = rng.integers(0, S + 1, B), rng.integers(2 * S, T + 1, B)
     targets = rng.integers(1, C, (B, S))
     if zero_infinity:
         lengths[3], counts[3] = 5, 10
     x = torch.from_numpy(logits.astype(np.float64)).requires_grad_()
     expected = torch.nn.CTCLoss(zero_infinity=zero_infinity)(
-        x.log_softmax(-1), *map(torch.from_numpy, (targets, lengths, counts))
+        x.log_softmax(-1).transpose(0, 1), *map(torch.from_numpy, (targets, lengths, counts))
     )
     expected.backward()
     loss = pyrnn.losses.CTC(zero_infinity=zero_infinity)

@@ -90,7 +90,7 @@ def test_buckets_hold_samples_of_about_one_length():
         trainer.fit((x, target), epochs=2, batch_size=10, progress=False, bucket=bucket)
         assert len(seen) == 60 and sum(steps for _, steps in seen) == 2 * sum(map(len, x))
         assert seen[:30] != seen[30:]
-        widths[bucket] = sum(T * B for (T, B), _ in seen) / sum(steps for _, steps in seen)
+        widths[bucket] = sum(N * T for (N, T), _ in seen) / sum(steps for _, steps in seen)
     assert widths[True] < 1.2 < 1.6 < widths[False]
 
 
@@ -99,7 +99,7 @@ def test_predict_and_evaluate_take_ragged_data():
     x, target = ragged_task()
     trainer = make_trainer(metrics=[Right()])
     trainer.fit((x, target), progress=False)
-    alone = np.stack([trainer.model(ids[:, None])[0][0] for ids in x])
+    alone = np.stack([trainer.model(ids[None])[0] for ids in x])
     assert_same_bits(trainer.predict(x, batch_size=7), alone)
     assert_same_bits(trainer.predict(Stored(x, target), batch_size=8), alone)
     measured = trainer.evaluate((x, target), batch_size=9)
@@ -113,9 +113,9 @@ def test_predict_per_step():
     trainer = make_trainer(regressor(), loss=pyrnn.losses.MSE())
     outputs = trainer.predict(x, batch_size=6)
     for series, y in zip(x, outputs, strict=True):
-        assert_same_bits(y, trainer.model(series.astype("f4"))[0])
+        assert_same_bits(y, trainer.model(series.astype("f4")))
     array, lengths = padded(x)
-    assert_same_bits(trainer.predict(array, batch_size=6, lengths=lengths), padded(outputs)[0])
+    assert_same_bits(trainer.predict(array, lengths, 6), padded(outputs)[0])
     assert trainer.predict(array, batch_size=6).shape == (*array.shape[:2], 1)
 
 

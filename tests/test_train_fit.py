@@ -58,10 +58,10 @@ def test_ids_without_time():
         history = trainer.fit((x, ids), (x, ids), epochs=30, batch_size=5, progress=False)
         assert history.val_loss[-1] < 0.1
         assert trainer.predict(x, batch_size=5).argmax(axis=1).tolist() == ids.tolist()
-    assert_same_bits(trainer.predict(ids, batch_size=5), model(ids)[0])
+    assert_same_bits(trainer.predict(ids, batch_size=5), model(ids))
     assert len(pyrnn.SequenceDataset(ids, ids).lengths) == 12
     with pytest.raises(ValueError, match="no time axis"):
-        trainer.predict(ids, lengths=np.ones(12, int))
+        trainer.predict(ids, np.ones(12, int))
 
 
 @pytest.mark.parametrize(("x", "shape"), [(np.arange(4), r"\(\)"), (np.ones((4, 2)), r"\(2,\)")])
@@ -71,7 +71,7 @@ def test_samples_without_time_for_a_model_that_works_along_it(x, shape):
     trainer = make_trainer(model, loss=pyrnn.losses.MSE())
     with pytest.raises(ValueError, match=f"train x has samples of shape {shape}, expected"):
         trainer.fit((x, np.ones((4, 1))), progress=False)
-    with pytest.raises(ValueError, match=f"predict x has samples of shape {shape}, expected"):
+    with pytest.raises(ValueError, match=f"predict: x has samples of shape {shape}, expected"):
         trainer.predict(x)
 
 
@@ -80,7 +80,7 @@ def test_a_part_of_ones_own_may_make_the_time_axis():
         makes_time = True
 
         def __call__(self, x):
-            return np.ascontiguousarray(x.T[:, :, None])  # (T, B, 1) of (B, T)
+            return x[:, :, None]  # (N, T, 1) of (N, T)
 
         def vjp(self, x, need_dx=True):
             return self(x), lambda dy: None
@@ -106,8 +106,8 @@ def test_a_schedule_and_averages_of_another_training():
 @pytest.mark.parametrize("batch_first", [False, True])
 def test_mase_needs_steps_to_compare(batch_first):
     """Of outputs that are one per sequence it would take samples or features for steps."""
-    gru = pyrnn.GRU(2, 6, batch_first=batch_first, seed=0)
-    model = pyrnn.Sequential(gru, pyrnn.LastStep(batch_first=batch_first), pyrnn.Linear(6, 3))
+    parts = pyrnn.GRU(2, 6, seed=0), pyrnn.LastStep(), pyrnn.Linear(6, 3)
+    model = pyrnn.Sequential(*parts, batch_first=batch_first)
     x, target = np.ones((8, 5, 2)), np.arange(24.0).reshape(8, 3)
     for train, error in ((None, ValueError), (np.arange(9.0), None)):
         trainer = make_trainer(

@@ -61,7 +61,7 @@ def test_clip_value():
     """Against a step by hand; a gradient that is not finite changes nothing."""
     x = np.ones((4, 3, 2), np.float32)
     target = np.full((4, 3, 1), 50, np.float32)
-    model, by_hand = regressor(batch_first=True), regressor(batch_first=True)
+    model, by_hand = regressor(), regressor()
     plain(model, loss=MSE(), clip_value=0.01).fit((x, target), progress=False)
     (y, _), pullback = by_hand.vjp(x)
     pullback(MSE().vjp(y, target)[1]())
@@ -183,11 +183,11 @@ def test_tbptt_by_hand(k):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((5, 10, 2)).astype("f4")
     target, lengths = x[..., :1] * 3, np.array([10, 2, 7, 0, 4])
-    model, by_hand = (regressor(pyrnn.LSTM, batch_first=True) for _ in range(2))
+    model, by_hand = (regressor(pyrnn.LSTM) for _ in range(2))
     plain(model, loss=MSE()).fit(
         (x, target, lengths), epochs=2, batch_size=5, shuffle=False, progress=False, tbptt=k
     )
-    optimizer, loss = pyrnn.optim.SGD(0.1), MSE(batch_first=True)
+    optimizer, loss = pyrnn.optim.SGD(0.1), MSE()
     for _ in range(2):
         state = None
         for start in range(0, 10, k):

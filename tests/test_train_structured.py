@@ -22,12 +22,12 @@ def cyclic_task(N, seed, noise=1.3):
     return x, tags
 
 
-def tagger(batch_first=False, dtype=np.float32, dropout=0.0):
-    lstm = pyrnn.LSTM(K, 6, bidirectional=True, seed=0, batch_first=batch_first, dtype=dtype)
+def tagger(batch_first=None, dtype=np.float32, dropout=0.0):
     return pyrnn.Sequential(
-        lstm,
-        pyrnn.Dropout(dropout, batch_first=batch_first, seed=3),
+        pyrnn.LSTM(K, 6, bidirectional=True, seed=0, dtype=dtype),
+        pyrnn.Dropout(dropout, seed=3),
         pyrnn.Linear(12, K, seed=1, dtype=dtype),
+        batch_first=batch_first,
     )
 
 
@@ -54,7 +54,7 @@ def test_bilstm_crf_beats_argmax_where_transitions_matter():
     assert (crf.transitions.data != start).all()
     # The metrics are those of the decoded tags, and better than the largest emissions.
     emissions = chain.predict(held_out[0])
-    own = pyrnn.CRF(K, batch_first=True)
+    own = pyrnn.CRF(K)
     own.load_state_dict(crf.state_dict())
     right = {"decoded": 0, "argmax": 0}
     for y, tags in zip(emissions, held_out[1], strict=True):
@@ -66,19 +66,16 @@ def test_bilstm_crf_beats_argmax_where_transitions_matter():
 
 @pytest.mark.parametrize("batch_first", [False, True])
 def test_the_layout_is_the_models_own(batch_first):
-    """Either layout of the CRF does, and the loss is that of a call."""
+    """The CRF sees the sample first, and the loss is that of a call."""
     x, tags = cyclic_task(20, 0)
-    for layout in (False, True):
-        crf = pyrnn.CRF(K, batch_first=layout, seed=2)
-        trainer = pyrnn.Trainer(tagger(batch_first), crf, optim.SGD(0.1))
-        own = pyrnn.CRF(K, batch_first=True, seed=2)
-        sums = [
-            -own.log_likelihood(y[None], wanted[None])[0]
-            for y, wanted in zip(trainer.predict(x), tags, strict=True)
-        ]
-        value = trainer.evaluate((x, tags))["loss"]
-        assert value == pytest.approx(np.sum(sums) / sum(map(len, tags)), rel=1e-5)
-        assert crf.batch_first is layout
+    crf = pyrnn.CRF(K, seed=2)
+    trainer = pyrnn.Trainer(tagger(batch_first), crf, optim.SGD(0.1))
+    sums = [
+        -crf.log_likelihood(y[None], wanted[None])[0]
+        for y, wanted in zip(trainer.predict(x), tags, strict=True)
+    ]
+    value = trainer.evaluate((x, tags))["loss"]
+    assert value == pytest.approx(np.sum(sums) / sum(map(len, tags)), rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["crf", "ctc"])
@@ -150,8 +147,8 @@ def test_ctc_learns_ragged_targets():
     assert trainer.history.loss[-1] < 0.2 * trainer.history.loss[0]
     right = 0
     for y, wanted in zip(trainer.predict(x), labels, strict=True):
-        ((found, _),) = pyrnn.ctc_greedy(y[None], batch_first=True)
-        ((beam, _), *_) = pyrnn.ctc_beam(y[None], beam_width=4, batch_first=True)[0]
+        ((found, _),) = pyrnn.ctc_greedy(y[None])
+        ((beam, _), *_) = pyrnn.ctc_beam(y[None], beam_width=4)[0]
         right += list(found) == list(wanted) == list(beam)
     assert right >= 0.9 * len(labels)
 

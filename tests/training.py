@@ -111,7 +111,7 @@ class Average:
 class Right:
     """A metric: the share of right classes, over real steps."""
 
-    name, batch_first = "right", False
+    name = "right"
 
     def __init__(self):
         self.reset()
@@ -123,8 +123,7 @@ class Right:
         right = y.argmax(axis=-1) == target
         real = np.ones(right.shape, bool)
         if lengths is not None:
-            real = np.arange(right.shape[int(self.batch_first)])[:, None] < lengths
-            real = real.T if self.batch_first else real
+            real = np.arange(right.shape[1]) < np.asarray(lengths)[:, None]
         self.hits, self.total = self.hits + int((right & real).sum()), self.total + int(real.sum())
 
     @property

@@ -25,6 +25,7 @@ def make(problem, threads):
         num_layers=case.layers,
         bidirectional=case.directions == 2,
         dtype=case.dtype,
+        batch_first=False,  # as its peers
         **({"proj_size": case.proj_size} if case.proj_size else {}),
     )
     layer.load_state_dict(problem.weights)

@@ -47,6 +47,7 @@ from .layers import LayerNorm as LayerNorm
 from .layers import Linear as Linear
 from .layers import MaxPool as MaxPool
 from .layers import MeanPool as MeanPool
+from .layers import Output as Output
 from .layers import ReLU as ReLU
 from .layers import Sequential as Sequential
 from .layers import SequentialStream as SequentialStream

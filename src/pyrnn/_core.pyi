@@ -50,7 +50,6 @@ class Stack:
         h0: _Array | None,
         c0: _Array | None,
         lengths: _Array | None,
-        batch_first: bool,
         return_cells: bool,
         threads: int,
     ) -> tuple[_Array, _Array, _Array | None, _Array | None]: ...
@@ -61,7 +60,6 @@ class Stack:
         h0: _Array | None,
         c0: _Array | None,
         lengths: _Array | None,
-        batch_first: bool,
         return_cells: bool,
         seed: int,
         draw: int,
@@ -89,7 +87,6 @@ class Stack:
         h0: _Array | None,
         c0: _Array | None,
         lengths: _Array | None,
-        batch_first: bool,
         threads: int,
     ) -> tuple[_Array, _Array, _Array | None, _Array, _Array]: ...
     def attend_train(
@@ -101,7 +98,6 @@ class Stack:
         h0: _Array | None,
         c0: _Array | None,
         lengths: _Array | None,
-        batch_first: bool,
         threads: int,
     ) -> tuple[_Array, _Array, _Array | None, _Array, _Array, Saved]: ...
     def attend_backward(
@@ -155,7 +151,6 @@ class Memory:
         lengths: _Array,
         v: _Array | None,
         scale: float,
-        batch_first: bool,
     ) -> None: ...
 
 def attention_forward(memory: Memory, queries: _Array, threads: int) -> tuple[_Array, _Array]: ...

@@ -168,6 +168,15 @@ def as_floats(owner: str, name: str, value: Any, dtype: np.dtype[Any] | None) ->
     C-contiguous, aligned, native byte order; copied only when it is not. Lists of Python floats
     are cast; an array of another dtype is a TypeError that shows the conversion.
     """
+    array = read_floats(owner, name, value, dtype)
+    try:
+        return as_contiguous(array)
+    except MemoryError:
+        raise too_large(owner, name, array) from None
+
+
+def read_floats(owner: str, name: str, value: Any, dtype: np.dtype[Any] | None) -> Array:
+    """The same as an array of any strides, never copied."""
     if type(value) is np.ndarray and value.dtype == (dtype or value.dtype):
         array: Array = value
     else:
@@ -179,14 +188,20 @@ def as_floats(owner: str, name: str, value: Any, dtype: np.dtype[Any] | None) ->
         raise TypeError(
             _dtype_message(owner, name, array.dtype, dtype, isinstance(value, SEQUENCES))
         )
+    return array
+
+
+def as_integers(owner: str, name: str, value: Any) -> Array:
+    """`value` as a C-contiguous int64 array, copied when needed; TypeError for other dtypes."""
+    array = read_integers(owner, name, value)
     try:
         return as_contiguous(array)
     except MemoryError:
         raise too_large(owner, name, array) from None
 
 
-def as_integers(owner: str, name: str, value: Any) -> Array:
-    """`value` as a C-contiguous int64 array, copied when needed; TypeError for other dtypes."""
+def read_integers(owner: str, name: str, value: Any) -> Array:
+    """The same as an array of any strides."""
     array = as_plain_array(owner, name, value, "of integers")
     if isinstance(value, SEQUENCES) and array.size == 0:
         array = array.astype(np.int64)
@@ -195,10 +210,7 @@ def as_integers(owner: str, name: str, value: Any) -> Array:
     if array.dtype == np.uint64 and array.size and int(array.max()) > MAX_INT64:
         where = ", ".join(str(i) for i in np.unravel_index(array.argmax(), array.shape))
         raise ValueError(f"{owner}: {name}[{where}] is {array.max()}, expected less than 2**63")
-    try:
-        return as_contiguous(array.astype(np.int64, copy=False))
-    except MemoryError:
-        raise too_large(owner, name, array) from None
+    return array.astype(np.int64, copy=False)
 
 
 def as_contiguous(array: Array) -> Array:

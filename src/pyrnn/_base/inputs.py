@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .checks import Array, as_floats, as_lengths, check_shape
+from .checks import Array, as_floats, as_lengths, check_shape, read_floats
+from .layout import turned, with_whole_rows
 from .mask import Mask, read_mask
 
 
@@ -20,9 +21,10 @@ class Sizes(Protocol):
     hidden_size: int
     proj_size: int
     num_layers: int
-    batch_first: bool
     dtype: np.dtype[Any]
 
+    @property
+    def batch_first(self) -> bool: ...
     @property
     def num_directions(self) -> int: ...
     @property
@@ -35,34 +37,34 @@ class Sizes(Protocol):
 class Inputs:
     """One call's x, initial state and lengths; always batched."""
 
-    x: Array  # (T, B, I), or (B, T, I) with batch_first
+    x: Array  # (T, B, I), of any strides but that of the last axis
     h0: Array | None  # (L*D, B, H), or P for H with a projection
     c0: Array | None  # (L*D, B, H)
     lengths: Array | None
-    batch_first: bool
+    batch_first: bool  # x came as (B, T, I)
     unbatched: bool  # x came as (T, I)
     mask: Mask | None  # only if there are steps to move
 
     @property
     def batch(self) -> int:
         """The number of rows."""
-        rows: int = self.x.shape[0 if self.batch_first else 1]
+        rows: int = self.x.shape[1]
         return rows
 
     @property
     def steps(self) -> int:
         """T of the arrays."""
-        steps: int = self.x.shape[1 if self.batch_first else 0]
-        return steps
+        return len(self.x)
 
     def to_core(self, sequence: Array) -> Array:
         """A sequence in the caller's layout, as the core takes it."""
         sequence = self.mask.gather(sequence) if self.mask else sequence
-        return sequence[:, None] if self.unbatched else sequence
+        by_time = sequence[:, None] if self.unbatched else turned(sequence, self.batch_first)
+        return with_whole_rows(by_time)
 
     def from_core(self, sequence: Array) -> Array:
         """The way back."""
-        sequence = sequence[:, 0] if self.unbatched else sequence
+        sequence = sequence[:, 0] if self.unbatched else turned(sequence, self.batch_first)
         return self.mask.scatter(sequence) if self.mask else sequence
 
     def state_from_core(self, h: Array, c: Array | None) -> Any:
@@ -75,7 +77,7 @@ class Inputs:
 def read_inputs(layer: Sizes, x: Any, state: Any, lengths: Any, mask: Any) -> Inputs:
     """Checks the arguments of a call; TypeError or ValueError for what does not fit."""
     owner = type(layer).__name__
-    x = as_floats(owner, "x", x, layer.dtype)
+    x = read_floats(owner, "x", x, layer.dtype)
     if x.ndim not in (2, 3) or x.shape[-1] != layer.input_size:
         size, axes = (
             layer.input_size,
@@ -92,8 +94,8 @@ def read_inputs(layer: Sizes, x: Any, state: Any, lengths: Any, mask: Any) -> In
         lengths = plan.lengths
         plan = None if plan.is_prefix else plan
         x = plan.gather(x) if plan else x
-    x = x[:, None] if unbatched else x
-    batch, steps = x.shape[:2] if batch_first else x.shape[1::-1]
+    x = with_whole_rows(x[:, None] if unbatched else turned(x, batch_first))
+    steps, batch, _ = x.shape
     if mask is None and lengths is not None:
         lengths = as_lengths(owner, lengths, batch, steps)
     h0, c0 = read_state(layer, state, batch, unbatched=unbatched)
@@ -107,7 +109,7 @@ def read_gradient(
     if gradient is None:
         return None
     owner = type(layer).__name__
-    gradient = as_floats(owner, name, gradient, layer.dtype)
+    gradient = read_floats(owner, name, gradient, layer.dtype)
     check_shape(owner, name, gradient, shape, f"the shape of {name.removeprefix('d')}")
     return inputs.to_core(gradient)
 

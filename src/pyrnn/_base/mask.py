@@ -29,20 +29,24 @@ class Mask:
         t, b = np.nonzero(real)
         k = np.cumsum(real, axis=0)[t, b] - 1  # the step's place among its row's real steps
         self.is_prefix = bool((k == t).all())
-        self._given = (t,) if single else (b, t) if swapped else (t, b)
-        self._front = (k,) if single else (b, k) if swapped else (k, b)
+        self._swapped = swapped
+        self._given = (t,) if single else (t, b)
+        self._front = (k,) if single else (k, b)
 
     def gather(self, sequence: Array) -> Array:
-        """Real steps to the front of each row, zeros behind: what `lengths` describes."""
-        front = np.zeros(sequence.shape, sequence.dtype)
-        front[self._front] = sequence[self._given]
-        return front
+        """Real steps to the front of each row, zeros after them: what `lengths` describes."""
+        return self._moved(sequence, self._given, self._front)
 
     def scatter(self, sequence: Array) -> Array:
         """The way back; zeros where the mask is False."""
-        given = np.zeros(sequence.shape, sequence.dtype)
-        given[self._given] = sequence[self._front]
-        return given
+        return self._moved(sequence, self._front, self._given)
+
+    def _moved(self, sequence: Array, source: tuple[Array, ...], to: tuple[Array, ...]) -> Array:
+        """A new array in the layout of the mask; its memory is time-major."""
+        by_time = sequence.swapaxes(0, 1) if self._swapped else sequence
+        moved = np.zeros(by_time.shape, sequence.dtype)
+        moved[to] = by_time[source]
+        return moved.swapaxes(0, 1) if self._swapped else moved
 
 
 def read_mask(

@@ -12,8 +12,9 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
-from .checks import Array, check_mapping, describe, describe_all, join_some
+from .checks import Array, check_flag, check_mapping, describe, describe_all, join_some
 from .parameter import Parameter
+from .prediction import predict
 from .summary import Summarised
 from .tensor_file import mapping, write_tensors
 
@@ -37,11 +38,14 @@ class Module(Summarised):
     (training: the output and a pullback). Lists of parts are not searched. What the class
     attributes say about `__call__` and `vjp`, Sequential relies on:
 
-    - `stateful`: take `state, lengths, mask`, return `(y, state)`; have `batch_first`.
-    - `time_aware`: take `lengths`; have `batch_first`.
+    - `stateful`: take `state, lengths, mask`, return `(y, state)`.
+    - `time_aware`: take `lengths`.
     - `random`: vjp takes `rng`.
     - `drops_time`: the output has no time axis. `makes_time`: it has one that x has not.
     - `keeps_features`: the output has the features of x, each at its place.
+
+    x comes sample first, (N, T, F), or (T, N, F) where `batch_first` is False, which a Sequential
+    says for all its parts; its memory is time-major either way.
 
     Files rely on `made_of_parts` (iterating gives the parts that make it again) and
     `parts_from_config` (the constructor makes them); data on `takes_ids`: x is integers. Trainer
@@ -63,6 +67,10 @@ class Module(Summarised):
     parts_from_config: ClassVar[bool] = False
     _not_pickled: ClassVar[frozenset[str]] = frozenset({"lock"})
 
+    _layout: bool | None = None  # what batch_first comes to; None: what the parts say
+    _says_layout: bool = False  # whether batch_first was given to this module itself
+    _is_part: bool = False  # of a Sequential, which has the word on the layout
+
     lock: threading.Lock  # held while something is added to .grad
     dtype: np.dtype[Any]
 
@@ -78,6 +86,41 @@ class Module(Summarised):
     def vjp(self, x: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         """Training: the output and a pullback, which sends a gradient back and adds to .grad."""
         raise NotImplementedError(f"{type(self).__name__} does not define vjp")
+
+    @property
+    def batch_first(self) -> bool:
+        """Whether x is (N, T, F): as it was given, or as the Sequential around says; else True.
+
+        A module that takes no such argument follows the first of its parts that works along time.
+        """
+        if self._layout is not None:
+            return self._layout
+        parts = (part for part in self.modules() if part is not self)
+        return next((p.batch_first for p in parts if p.stateful or p.time_aware), True)
+
+    @batch_first.setter
+    def batch_first(self, value: bool | None) -> None:
+        owner = type(self).__name__
+        self._layout = True if value is None else check_flag(owner, "batch_first", value)
+        self._says_layout = value is not None
+
+    def predict(self, x: Any, lengths: Any = None, batch_size: int | None = None) -> Any:
+        """The outputs for the samples of x, `batch_size` at a time (None: 32), sample first.
+
+        x is all that a Trainer takes, whatever `batch_first` is: an array (N, T, F) or (N, T) of
+        ids, with `lengths` (N,) for padded ones, (N, F) or (N,) without time; a list of N arrays
+        (T_i, F) or (T_i,); a dataset. Floats are cast to the module's dtype. The result is
+        (N, T, F), 0 after a sample's length, or (N, F) for one output per sequence; of ragged
+        samples a list of arrays (T_i, F). TypeError or ValueError for what does not fit.
+        """
+        return predict(self, x, lengths, batch_size)
+
+    def run_part(self, x: Any, state: Any = None, lengths: Any = None) -> tuple[Any, Any]:
+        """(y, state): a call as a part of something larger; state is None where there is none."""
+        if self.stateful:
+            y, state = self(x, state, lengths)
+            return y, state
+        return (self(x, lengths=lengths) if self.time_aware else self(x)), None
 
     def named_modules(self) -> Iterator[tuple[str, "Module"]]:
         """(dotted name, module) of self ("") and all parts, depth first, each once."""
@@ -221,6 +264,8 @@ class Module(Summarised):
 
     def __repr__(self) -> str:
         defaults = constructor(type(self))
+        if "batch_first" in defaults:
+            defaults["batch_first"] = True  # what None comes to
         shown = (f"{k}={v!r}" for k, v in self.config().items() if v != defaults[k])
         return f"{type(self).__name__}({', '.join(shown)})"
 
@@ -229,6 +274,8 @@ class Module(Summarised):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
+        if "batch_first" in state:  # of a pickle from when it was an attribute of its own
+            self.batch_first = vars(self).pop("batch_first")
 
 
 class StepByStep:

@@ -1,13 +1,13 @@
 """The table that Module.summary prints: layers, output shapes, numbers of parameters."""
 
 from collections.abc import Iterator
-from inspect import signature
 from typing import Any
 
 import numpy as np
 
 from .checks import as_plain_array, check_size
 from .parameter import Parameter
+from .prediction import required_arguments
 
 Row = tuple[str, str, str]
 
@@ -18,7 +18,7 @@ class Summarised:
     def summary(self, x: Any) -> str:
         """Prints, and returns, a table of layers, output shapes and numbers of parameters.
 
-        `x` is an input, or its shape as a tuple, such as (T, B, F), or (T, B) for ids. A parameter
+        `x` is an input, or its shape as a tuple, such as (N, T, F), or (N, T) for ids. A parameter
         that is shared counts in the first row that has it. Errors as those of a call on x.
         """
         text = summary(self, x)
@@ -28,7 +28,7 @@ class Summarised:
 
 def summary(module: Any, x: Any) -> str:
     """One row for each part that `module` runs on x, or on zeros of the shape x; and the total."""
-    if module.takes_target or _required(module) > 1:
+    if module.takes_target or required_arguments(module) > 1:
         name = type(module).__name__
         raise ValueError(f"{name}.summary: {name} takes more than x, expected a module of x alone")
     rows: list[Row] = [("layer", "output shape", "parameters")]
@@ -39,12 +39,6 @@ def summary(module: Any, x: Any) -> str:
     lines = [f"{a:{widths[0]}}  {b:{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
     rule = "-" * len(lines[0])
     return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
-
-
-def _required(module: Any) -> int:
-    """The number of arguments that a call cannot do without."""
-    parameters = signature(module.__call__).parameters.values()
-    return sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
 
 
 def _read(module: Any, x: Any) -> Any:
@@ -66,8 +60,7 @@ def _run(module: Any, x: Any, name: str, seen: set[int]) -> tuple[Any, list[Row]
             x, more = _run(part, x, f"{name}.{i}" if name else str(i), seen)
             rows += more
         return x, rows
-    out = module(x)
-    y = out[0] if module.stateful else out
+    y, _ = module.run_part(x)
     return y, list(_rows_of(module, str(np.shape(y)), name, seen))
 
 

@@ -14,16 +14,15 @@ from .checks import Array, as_floats, as_integers, as_lengths
 Bools = NDArray[np.bool_]
 
 
-def real_elements(owner: str, shape: tuple[int, ...], lengths: Any, batch_first: bool) -> Bools:
-    """True where a target of this shape has a real time step; all of them without lengths."""
+def real_elements(owner: str, shape: tuple[int, ...], lengths: Any) -> Bools:
+    """True where a target (N, T, ...) has a real time step; all of them without lengths."""
     real = np.ones(shape, bool)
     if lengths is None:
         return real
     if len(shape) < 2:
-        raise ValueError(f"{owner}: lengths need a target of (time, batch, ...), got {shape}")
-    B, T = shape[:2] if batch_first else shape[1::-1]
-    steps: Bools = np.arange(T)[:, None] < as_lengths(owner, lengths, B, T)
-    steps = steps.T if batch_first else steps
+        raise ValueError(f"{owner}: lengths need a target of (batch, time, ...), got {shape}")
+    B, T = shape[:2]
+    steps: Bools = np.arange(T) < as_lengths(owner, lengths, B, T)[:, None]
     real &= steps.reshape(steps.shape + (1,) * (len(shape) - 2))
     return real
 
@@ -80,7 +79,7 @@ def first_wrong(array: Array, wrong: Bools, name: str = "target") -> str:
 
 
 def sum_in_order(terms: Array, start: float = 0.0) -> float:
-    """start + the terms in float64, one after the other in memory order.
+    """start + the terms in float64, one after the other in C order.
 
     More zeros between them change no bit, and neither does a cut into several sums.
     """

@@ -1,8 +1,10 @@
 """Models in files: one safetensors file with the weights, and the configuration in its metadata."""
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
+from inspect import signature
 from itertools import accumulate
 from typing import Any
 
@@ -104,15 +106,17 @@ class Rebuild:
                 f"module {describe(name)} has parts {describe(parts)}, expected a list"
             )
         cls: Any = STORABLE[str(tree["class"])]
-        sequential: Module = cls(
-            *(self.module(part, join(name, str(i))) for i, part in enumerate(parts))
-        )
+        modules = [self.module(part, join(name, str(i))) for i, part in enumerate(parts)]
+        says = any(m._says_layout for module in modules for m in module.modules())
+        # Files from when time came first by default have no entry: False unless a part says more.
+        config = {"batch_first": None if says or name else False} | mapping(tree, "config")
+        sequential: Module = cls(*modules, **config)
         return sequential
 
     def _leaf(self, cls: type[Module], tree: dict[str, Any], name: str) -> Module:
         """A module that its configuration describes; its weights come from the stored tensors."""
         with filled_from_file(self._stored_below(name), self.largest):
-            module = cls(**mapping(tree, "config"))
+            module = cls(**_config_of(cls, tree))
         for own, parameter in module.named_parameters():
             full = join(name, own)
             tied = full in self.ties
@@ -139,6 +143,14 @@ class Rebuild:
             return self.sizes[-1]
         first = bisect_left(self.names, f"{name}.")
         return self.sizes[bisect_left(self.names, f"{name}/", first)] - self.sizes[first]  # "." + 1
+
+
+def _config_of(cls: type[Module], tree: Mapping[str, Any]) -> dict[str, Any]:
+    """The constructor's keywords. A CRF of an older file says batch_first, which it no longer has:
+    its sequences come sample first."""
+    config = mapping(tree, "config")
+    dropped = {"batch_first"} - set(signature(cls).parameters)
+    return {name: value for name, value in config.items() if name not in dropped}
 
 
 def join(prefix: str, name: str) -> str:

@@ -2,23 +2,21 @@
 
 from typing import Any
 
-import numpy as np
-
-from .._base.checks import SEQUENCES, Array, as_lengths, convert, describe
-
-Column = Array | list[Array]  # one entry per sample
+from .._base.checks import describe
+from .._base.columns import Columns
 
 
-class SequenceDataset:
+class SequenceDataset(Columns):
     """N samples: sequences x of any lengths, each with a target.
 
     `x` is a list of arrays (T_i, F), or (T_i,) of ids; `target` has one entry per sequence, an
     array (N, ...), or one per step, a list of arrays (T_i, ...). Padded arrays (N, T, ...), x with
     `lengths` (N,), will do as well. `dataset[i]` is (x_i, target_i).
 
-    For samples that do not fit in memory a subclass defines `__len__`, `__getitem__` and `lengths`,
-    the number of steps of each sample, by which batches are made; it needs nothing of this
-    `__init__`. A sample must be the same each time it is asked for, and have no padding.
+    For samples that do not fit in memory a class of your own, which may be a subclass, defines
+    `__len__`, `__getitem__` and `lengths`, the number of steps of each sample, by which batches are
+    made; it needs nothing of this `__init__`. A sample must be the same each time it is asked for,
+    and have no padding.
 
     TypeError for what is no real numbers. ValueError for no samples, for x and target that do not
     belong together, and for samples of different widths. `name` begins the messages.
@@ -33,129 +31,9 @@ class SequenceDataset:
     ((2, 3), 1)
     """
 
-    _lengths: Array | None = None  # a subclass need not call __init__
-
     def __init__(
         self, x: Any, target: Any = None, lengths: Any = None, *, name: str = "SequenceDataset:"
     ) -> None:
         if not isinstance(name, str):
             raise TypeError(f"SequenceDataset: name is {describe(name)}, expected a text")
-        self.x = read_column(f"{name} x", x)
-        self.target = None if target is None else read_column(f"{name} target", target)
-        if self.target is not None and len(self.target) != len(self.x):
-            raise ValueError(
-                f"{name} target has shape {_shape(self.target)}, "
-                f"expected ({len(self.x)}, ...), one for each sample of x"
-            )
-        self._lengths = None if lengths is None else self._read_lengths(name, lengths)
-
-    def __len__(self) -> int:
-        """N, the number of samples."""
-        return len(self.x)
-
-    def __getitem__(self, i: int) -> tuple[Any, Any]:
-        """(x_i, target_i); what `lengths` calls padding is cut off x_i, for training off a
-        target per step too."""
-        x = self.x[i] if self._lengths is None else self.x[i][: self._lengths[i]]
-        return x, None if self.target is None else self.target[i]
-
-    @property
-    def lengths(self) -> Array:
-        """The number of time steps of each sample (N,); 1 of a lone id."""
-        if self._lengths is None:
-            return np.array([len(x) if np.ndim(x) else 1 for x in self.x], np.int64)
-        return self._lengths
-
-    def _read_lengths(self, name: str, lengths: Any) -> Array:
-        """Lengths that were given with padded arrays."""
-        if isinstance(self.x, list):
-            raise ValueError(f"{name} has lengths, but x is a list of arrays with their own")
-        if self.x.ndim < 2:
-            raise ValueError(f"{name} has lengths, but x of shape {self.x.shape} has no time axis")
-        return as_lengths(name.removesuffix(":"), lengths, *self.x.shape[:2])
-
-    @property
-    def padded_steps(self) -> int | None:
-        """T, if x came padded: so long may the targets of steps be that __getitem__ gives."""
-        return None if self._lengths is None else int(self.x[0].shape[0])
-
-    @property
-    def x_array(self) -> Array | None:
-        """x if it is one array, to be cut many at once."""
-        return None if isinstance(self.x, list) else self.x
-
-    @property
-    def given_lengths(self) -> Array | None:
-        """The lengths that came with padded arrays."""
-        return self._lengths
-
-    @property
-    def arrays(self) -> tuple[Array, Array | None, Array | None] | None:
-        """(x, target, lengths) if the samples stand in padded arrays, to be cut many at once."""
-        if type(self) is not SequenceDataset:
-            return None
-        if isinstance(self.x, list) or isinstance(self.target, list):
-            return None
-        return self.x, self.target, self._lengths
-
-
-def as_dataset(name: str, data: Any) -> SequenceDataset:
-    """What Trainer takes as data: a dataset, or (x, target), or (x, target, lengths)."""
-    if isinstance(data, SequenceDataset):
-        return data
-    if not isinstance(data, tuple | list) or len(data) not in (2, 3):
-        raise TypeError(
-            f"{name} must be a tuple (x, target) or (x, target, lengths), or a SequenceDataset"
-        )
-    return SequenceDataset(*data, name=name)
-
-
-def read_column(name: str, value: Any) -> Column:
-    """One entry per sample: an array with the sample first, or arrays of different lengths."""
-    lengths = {_length(entry) for entry in value} if isinstance(value, SEQUENCES) else set()
-    is_arrays = bool(lengths) and all(isinstance(entry, np.ndarray) for entry in value)
-    if len(lengths) > 1 or is_arrays:
-        arrays = [read_numbers(f"{name}[{i}]", entry) for i, entry in enumerate(value)]
-        for i, array in enumerate(arrays):
-            check_alike(f"{name}[{i}]", array, arrays[0])
-        if len(lengths) > 1:
-            return arrays
-    array = read_numbers(name, value)
-    if array.ndim == 0 or len(array) == 0:
-        raise ValueError(f"{name} has shape {array.shape}, expected (N, ...) with N >= 1")
-    return array
-
-
-def check_alike(name: str, array: Array, first: Array) -> None:
-    """ValueError unless two arrays are alike but for the size of the first axis."""
-    if array.ndim == 0 or first.ndim == 0 or array.shape[1:] != first.shape[1:]:
-        widths = "".join(f", {size}" for size in first.shape[1:])
-        raise ValueError(
-            f"{name} has shape {array.shape}, expected (steps{widths}) as the first sample"
-        )
-
-
-def pad(arrays: list[Array], steps: int, dtype: Any) -> Array:
-    """(B, steps, ...): arrays of at most so many steps, zeros behind each."""
-    padded = np.zeros((len(arrays), steps, *arrays[0].shape[1:]), dtype)
-    for row, array in zip(padded, arrays, strict=True):
-        row[: len(array)] = array
-    return padded
-
-
-def _shape(column: Column) -> str:
-    """The shape of a column, for messages."""
-    return f"({len(column)}, ...)" if isinstance(column, list) else str(column.shape)
-
-
-def _length(entry: Any) -> int | None:
-    """The number of steps in a sequence, None for a number."""
-    return len(entry) if np.ndim(entry) or hasattr(entry, "__len__") else None
-
-
-def read_numbers(name: str, value: Any) -> Array:
-    """An array of real numbers."""
-    array = convert(name, np.asarray(value) if np.isscalar(value) else value, "of real numbers")
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} has dtype {array.dtype}, expected real numbers")
-    return array
+        super().__init__(x, target, lengths, name=name)

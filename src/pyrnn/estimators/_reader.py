@@ -8,7 +8,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from .._base.checks import Array, check_flag, check_size, describe
-from ..data._dataset import read_numbers
+from .._base.columns import read_numbers
 from ..data._vocabulary import PADDING, Vocabulary
 from ._naming import naming
 from ._scaling import Scaling, as_float32, identity, standard

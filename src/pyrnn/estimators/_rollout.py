@@ -27,9 +27,9 @@ def forecast(
     D, results = series.y.shape[1], []
     for start in range(0, len(origins), TOGETHER):
         some = origins[start : start + TOGETHER]
-        windows = np.ascontiguousarray(cutter.before(series, some).swapaxes(0, 1))
+        windows = cutter.before(series, some)
         if horizon <= cutter.steps:
-            outputs = network(windows)[0][-1]
+            outputs = network(windows)[:, -1]
             ahead = outputs.reshape(len(some), levels, cutter.steps, D)[:, :, :horizon]
             ahead = ahead + series.y[some - 1][:, None, None] * cutter.relative
             results.append(ahead.transpose(0, 2, 3, 1))
@@ -60,7 +60,7 @@ def _step_by_step(
     """(N, horizon, D): each step predicted from the one before, through one stream of all; y as the
     network reads it."""
     stream = network.stream(batch_size=len(present))
-    outputs = stream.run(windows)[-1]
+    outputs = stream.run(windows)[:, -1]
     past, future = exogenous
     ahead = []
     for k in range(horizon):

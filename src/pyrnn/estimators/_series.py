@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._base.checks import Array, convert, describe, describe_all
-from ..data._dataset import read_numbers
+from .._base.columns import read_numbers
 from ._naming import naming
 
 

@@ -122,7 +122,7 @@ class SequenceTagger(ClassEstimator):
         if self.crf_ is None:
             numbers = scores.argmax(axis=-1)
         else:
-            (numbers,) = self.crf_.decode(scores[:, None])
+            (numbers,) = self.crf_.decode(scores[None])
         labels: Array = self.classes_[numbers]
         return labels
 
@@ -130,7 +130,7 @@ class SequenceTagger(ClassEstimator):
         """(T, C), which sum to 1 in float64."""
         if self.crf_ is None:
             return softmax(scores)
-        marginals = self.crf_.marginals(scores[:, None])[:, 0].astype(np.float64)
+        marginals = self.crf_.marginals(scores[None])[0].astype(np.float64)
         probabilities: Array = marginals / marginals.sum(axis=-1, keepdims=True)
         return probabilities
 

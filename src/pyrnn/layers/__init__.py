@@ -15,6 +15,7 @@ from ._over_time import MaxPool as MaxPool
 from ._over_time import MeanPool as MeanPool
 from ._over_time import SumPool as SumPool
 from ._rnn import RNN as RNN
+from ._sequential import Output as Output
 from ._sequential import Sequential as Sequential
 from ._stream import SequentialStream as SequentialStream
 from ._stream import Stream as Stream

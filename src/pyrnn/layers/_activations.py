@@ -3,7 +3,8 @@
 from typing import Any, ClassVar
 
 from .. import _core
-from .._base.checks import Array, as_floats, check_shape
+from .._base.checks import Array, as_contiguous, check_shape, read_floats
+from .._base.layout import stored, turned
 from .._base.module import Additions, Module, Pullback, storable
 from .._base.runtime import num_threads
 
@@ -19,19 +20,24 @@ class _Activation(Module):
 
     def __call__(self, x: Any) -> Array:
         """f(x)."""
-        return self._forward(as_floats(type(self).__name__, "x", x, None))
+        x, swapped = stored(read_floats(type(self).__name__, "x", x, None))
+        return turned(self._forward(x), swapped)
 
     def vjp(self, x: Any, *, need_dx: bool = True) -> tuple[Array, Pullback]:
         """f(x), and a pullback: `dx = pullback(dy)`, None if not `need_dx`."""
-        y = self(x)
+        owner = type(self).__name__
+        x, swapped = stored(read_floats(owner, "x", x, None))
+        y = self._forward(x)
+        given = turned(y, swapped)
+        y_shape = given.shape
 
         def backward(dy: Any) -> tuple[Array | None, Additions]:
-            owner = type(self).__name__
-            dy = as_floats(owner, "dy", dy, y.dtype)
-            check_shape(owner, "dy", dy, y.shape, "the shape of y")
-            return (self._backward(y, dy) if need_dx else None), []
+            dy = read_floats(owner, "dy", dy, y.dtype)
+            check_shape(owner, "dy", dy, y_shape, "the shape of y")
+            dy = as_contiguous(turned(dy, swapped))
+            return (turned(self._backward(y, dy), swapped) if need_dx else None), []
 
-        return y, Pullback(self, backward)
+        return given, Pullback(self, backward)
 
     def _forward(self, x: Array) -> Array:
         raise NotImplementedError

@@ -8,13 +8,13 @@ from .. import _core
 from .._base.checks import (
     Array,
     as_contiguous,
-    as_floats,
-    check_flag,
     check_probability,
     check_shape,
     generator,
+    read_floats,
 )
 from .._base.draws import Draws
+from .._base.layout import turned
 from .._base.module import Additions, Module, Pullback, storable
 from .._base.runtime import num_threads
 
@@ -25,9 +25,9 @@ class Dropout(Module):
 
     Srivastava et al. 2014; as torch.nn.Dropout. A call returns x itself; vjp drops.
 
-    The mask comes from Philox (Salmon et al. 2011), keyed by (seed, draw, t, row, unit) for x
-    (T, B, F), or (B, T, F) with `batch_first`. A matrix is taken as (T, F), one row; a vector as
-    one step of it; axes behind the third count as units. `draw` is `rng=` of the vjp, or a counter
+    The mask comes from Philox (Salmon et al. 2011), keyed by (seed, draw, t, row, unit) for x (N,
+    T, F), or (T, N, F) with batch_first=False. A matrix is taken as (T, F), one row; a vector as
+    one step of it; axes after the third count as units. `draw` is `rng=` of the vjp, or a counter
     that each vjp advances and a checkpoint keeps. ValueError unless 0 <= p <= 1.
     """
 
@@ -35,26 +35,26 @@ class Dropout(Module):
     keeps_features = True
 
     def __init__(
-        self, p: float = 0.5, *, batch_first: bool = False, seed: int | None = None
+        self, p: float = 0.5, *, batch_first: bool | None = None, seed: int | None = None
     ) -> None:
         self.p = check_probability("Dropout", "p", p)
-        self.batch_first = check_flag("Dropout", "batch_first", batch_first)
+        self.batch_first = batch_first
         self._draws = Draws(int(generator("Dropout", seed).integers(2**63)))
 
     def __call__(self, x: Any) -> Array:
         """x: nothing is dropped in inference."""
-        return as_floats("Dropout", "x", x, None)
+        return read_floats("Dropout", "x", x, None)
 
     def vjp(
         self, x: Any, *, need_dx: bool = True, rng: int | None = None
     ) -> tuple[Array, Pullback]:
         """y, and a pullback: `dx = pullback(dy)` has the same mask; None if not `need_dx`."""
-        x = as_floats("Dropout", "x", x, None)
+        x = read_floats("Dropout", "x", x, None)
         shape, dtype = x.shape, x.dtype
         key = self._draws.seed, self._draws.next(self, rng)
 
         def backward(dy: Any) -> tuple[Array | None, Additions]:
-            dy = as_floats("Dropout", "dy", dy, dtype)
+            dy = read_floats("Dropout", "dy", dy, dtype)
             check_shape("Dropout", "dy", dy, shape, "the shape of x")
             return (self._drop(dy, key) if need_dx else None), []
 
@@ -74,11 +74,10 @@ class Dropout(Module):
 
     def _drop(self, values: Array, key: tuple[int, int]) -> Array:
         """values * mask / (1 - p), in their own layout."""
-        swapped = self.batch_first and values.ndim >= 3
-        ordered = as_contiguous(values.swapaxes(0, 1)) if swapped else values
-        steps = ordered.reshape(_time_batch_units(ordered.shape))
-        dropped = _core.dropout(steps, self.p, *key, 0, num_threads()).reshape(ordered.shape)
-        return as_contiguous(dropped.swapaxes(0, 1)) if swapped else dropped
+        by_time = as_contiguous(turned(values, self.batch_first))
+        steps = by_time.reshape(_time_batch_units(by_time.shape))
+        dropped = _core.dropout(steps, self.p, *key, 0, num_threads()).reshape(by_time.shape)
+        return turned(dropped, self.batch_first)
 
 
 def _time_batch_units(shape: tuple[int, ...]) -> tuple[int, int, int]:

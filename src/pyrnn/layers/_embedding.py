@@ -8,14 +8,16 @@ import numpy as np
 from .. import _core
 from .._base.checks import (
     Array,
-    as_floats,
-    as_integers,
+    as_contiguous,
     check_dtype,
     check_memory,
     check_shape,
     check_size,
     generator,
+    read_floats,
+    read_integers,
 )
+from .._base.layout import stored, turned
 from .._base.module import Additions, Module, Pullback, storable
 from .._base.parameter import Parameter
 from .._base.runtime import num_threads
@@ -60,16 +62,20 @@ class Embedding(Module):
 
     def __call__(self, x: Any) -> Array:
         """The rows of `weight` that x names."""
-        return self._forward(as_integers("Embedding", "x", x))
+        ids, swapped = stored(read_integers("Embedding", "x", x), 2)
+        return turned(self._forward(ids, swapped), swapped, 2)
 
     def vjp(self, x: Any, *, need_dx: bool = True) -> tuple[Array, Pullback]:
         """y, and a pullback of dy; it returns None, whatever `need_dx` says."""
-        ids = as_integers("Embedding", "x", x).copy()  # checked once: later writes must not matter
-        y = self._forward(ids)
+        ids, swapped = stored(read_integers("Embedding", "x", x), 2)
+        ids = ids.copy()  # checked once: later writes must not matter
+        y = turned(self._forward(ids, swapped), swapped, 2)
+        y_shape = y.shape
 
         def backward(dy: Any) -> tuple[None, Additions]:
-            dy = as_floats("Embedding", "dy", dy, self.dtype)
-            check_shape("Embedding", "dy", dy, (*ids.shape, self.embedding_dim), "the shape of y")
+            dy = read_floats("Embedding", "dy", dy, self.dtype)
+            check_shape("Embedding", "dy", dy, y_shape, "the shape of y")
+            dy = as_contiguous(turned(dy, swapped, 2))
             rows, flat = dy.reshape(-1, self.embedding_dim), ids.reshape(-1)
             if self.padding_idx is not None:
                 kept = np.flatnonzero(flat != self.padding_idx)
@@ -78,18 +84,18 @@ class Embedding(Module):
 
         return y, Pullback(self, backward, [self.weight])
 
-    def _forward(self, ids: Array) -> Array:
+    def _forward(self, ids: Array, swapped: bool) -> Array:
         """Looks up; the core checks the range, and an error is told in the shape of x."""
         try:
             rows = _core.embedding_forward(self.weight.data, ids.reshape(-1), num_threads())
         except IndexError:  # the core's
-            self.check_ids(ids)
+            self.check_ids(turned(ids, swapped, 2))
             raise
         return rows.reshape(*ids.shape, self.embedding_dim)
 
     def check_ids(self, ids: Any) -> None:
         """ValueError that names the first id out of range and its position."""
-        ids = as_integers("Embedding", "ids", ids)
+        ids = read_integers("Embedding", "ids", ids)
         wrong = (ids < 0) | (ids >= self.num_embeddings)
         if not wrong.any():
             return

@@ -42,7 +42,7 @@ class GRU(Recurrent[Array]):
         *,
         num_layers: int = 1,
         bias: bool = True,
-        batch_first: bool = False,
+        batch_first: bool | None = None,
         dropout: float = 0.0,
         bidirectional: bool = False,
         merge: str = "concat",

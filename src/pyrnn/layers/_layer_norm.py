@@ -8,14 +8,16 @@ import numpy as np
 from .. import _core
 from .._base.checks import (
     Array,
-    as_floats,
+    as_contiguous,
     check_dtype,
     check_flag,
     check_memory,
     check_number,
     check_shape,
     check_size,
+    read_floats,
 )
+from .._base.layout import stored, turned
 from .._base.module import Additions, Module, Pullback, add_arrays, storable
 from .._base.parameter import Parameter
 from .._base.runtime import num_threads
@@ -62,18 +64,19 @@ class LayerNorm(Module):
 
     def __call__(self, x: Any) -> Array:
         """The normalised x."""
-        x = self._check("x", x)
-        return self._forward(x)[0].reshape(x.shape)
+        x, swapped = stored(self._check("x", x), self._axes)
+        return turned(self._forward(x)[0].reshape(x.shape), swapped)
 
     def vjp(self, x: Any, *, need_dx: bool = True) -> tuple[Array, Pullback]:
         """y, and a pullback: `dx = pullback(dy)`, None if not `need_dx`."""
-        x = self._check("x", x)
+        x, swapped = stored(self._check("x", x), self._axes)
         y, mean, scale = self._forward(x)
         parameters = self.parameters()
 
         def backward(dy: Any) -> tuple[Array | None, Additions]:
-            dy = as_floats("LayerNorm", "dy", dy, self.dtype)
-            check_shape("LayerNorm", "dy", dy, x.shape, "the shape of y")
+            dy = read_floats("LayerNorm", "dy", dy, self.dtype)
+            check_shape("LayerNorm", "dy", dy, y_shape, "the shape of y")
+            dy = as_contiguous(turned(dy, swapped))
             dx, *gradients = _core.layer_norm_backward(
                 self._rows(x),
                 _flat(self.weight),
@@ -86,9 +89,11 @@ class LayerNorm(Module):
             )
             shaped = [g.reshape(self.normalized_shape) for g in gradients if g is not None]
             additions = add_arrays(parameters, shaped[: len(parameters)])
-            return (None if dx is None else dx.reshape(x.shape)), additions
+            return (None if dx is None else turned(dx.reshape(x.shape), swapped)), additions
 
-        return y.reshape(x.shape), Pullback(self, backward, parameters)
+        y = turned(y.reshape(x.shape), swapped)
+        y_shape = y.shape
+        return y, Pullback(self, backward, parameters)
 
     def config(self) -> dict[str, Any]:
         """The constructor's keywords; `weight` and `bias` name parameters here."""
@@ -107,8 +112,8 @@ class LayerNorm(Module):
         return parameter
 
     def _check(self, name: str, x: Any) -> Array:
-        """x as the core takes it, its last axes checked."""
-        array = as_floats("LayerNorm", name, x, self.dtype)
+        """x, its last axes checked."""
+        array = read_floats("LayerNorm", name, x, self.dtype)
         if array.shape[-len(self.normalized_shape) :] != self.normalized_shape:
             sizes = ", ".join(map(str, self.normalized_shape))
             raise ValueError(
@@ -116,6 +121,11 @@ class LayerNorm(Module):
                 "(..., *normalized_shape)"
             )
         return array
+
+    @property
+    def _axes(self) -> int:
+        """The axes of a batch of sequences."""
+        return 2 + len(self.normalized_shape)
 
     def _forward(self, x: Array) -> tuple[Array, Array, Array]:
         """(y, mean, scale) of the rows of x."""

@@ -7,14 +7,16 @@ import numpy as np
 from .. import _core, init
 from .._base.checks import (
     Array,
-    as_floats,
+    as_contiguous,
     check_dtype,
     check_flag,
     check_memory,
     check_shape,
     check_size,
     generator,
+    read_floats,
 )
+from .._base.layout import stored, turned
 from .._base.module import Additions, Module, Pullback, add_arrays, storable
 from .._base.packing import PackedWeights
 from .._base.parameter import Parameter
@@ -57,16 +59,18 @@ class Linear(Module):
 
     def __call__(self, x: Any) -> Array:
         """y = x W^T + b."""
-        return self._forward(self._check(x))
+        x, swapped = stored(self._check(x))
+        return turned(self._forward(x), swapped)
 
     def vjp(self, x: Any, *, need_dx: bool = True) -> tuple[Array, Pullback]:
         """y, and a pullback: `dx = pullback(dy)`, None if not `need_dx`."""
-        x = self._check(x)
-        y = self._forward(x)
+        x, swapped = stored(self._check(x))
+        y = turned(self._forward(x), swapped)
 
         def backward(dy: Any) -> tuple[Array | None, Additions]:
-            dy = as_floats("Linear", "dy", dy, self.dtype)
+            dy = read_floats("Linear", "dy", dy, self.dtype)
             check_shape("Linear", "dy", dy, y_shape, "the shape of y")
+            dy = as_contiguous(turned(dy, swapped))
             dx, *gradients = _core.linear_backward(
                 self._rows(x, self.in_features),
                 self.weight.data,
@@ -76,7 +80,7 @@ class Linear(Module):
                 num_threads(),
             )
             additions = add_arrays(parameters, [g for g in gradients if g is not None])
-            return (None if dx is None else dx.reshape(x.shape)), additions
+            return (None if dx is None else turned(dx.reshape(x.shape), swapped)), additions
 
         y_shape, parameters = y.shape, self.parameters()
         return y, Pullback(self, backward, parameters)
@@ -88,8 +92,8 @@ class Linear(Module):
         return config | {"bias": self.bias is not None, "dtype": self.dtype.name}
 
     def _check(self, x: Any) -> Array:
-        """x as the core takes it, its last axis checked."""
-        array = as_floats("Linear", "x", x, self.dtype)
+        """x, its last axis checked."""
+        array = read_floats("Linear", "x", x, self.dtype)
         if array.shape[-1:] != (self.in_features,):
             raise ValueError(
                 f"Linear: x has shape {array.shape}, expected (..., {self.in_features}) = "

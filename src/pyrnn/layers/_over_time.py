@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import _core
-from .._base.checks import Array, as_floats, as_lengths, check_flag, check_shape
+from .._base.checks import Array, as_floats, as_lengths, check_flag, check_shape, read_floats
+from .._base.layout import stored, turned
 from .._base.module import Additions, Module, Pullback, storable
 from .._base.runtime import num_threads
 
@@ -14,17 +15,17 @@ Back = Callable[[Array], Array]  # dy (B, F) -> dx in x's layout
 
 
 class OverTime(Module):
-    """y (B, F) of x (T, B, F), (F,) of x (T, F); `batch_first` takes x (B, T, F).
+    """y (N, F) of x (N, T, F), or (T, N, F) with batch_first=False; (F,) of x (T, F).
 
-    A row of `lengths` steps is as if it had no others: what stands behind them is never looked at.
+    A row of `lengths` steps is as if it had no others: what comes after them is never looked at.
     A row without steps gives zeros. A subclass writes `take`.
     """
 
     time_aware: ClassVar[bool] = True
     drops_time = True
 
-    def __init__(self, *, batch_first: bool = False) -> None:
-        self.batch_first = check_flag(type(self).__name__, "batch_first", batch_first)
+    def __init__(self, *, batch_first: bool | None = None) -> None:
+        self.batch_first = batch_first
 
     def __call__(self, x: Any, lengths: Any = None) -> Array:
         """One vector for each row."""
@@ -33,7 +34,7 @@ class OverTime(Module):
     def vjp(self, x: Any, lengths: Any = None, *, need_dx: bool = True) -> tuple[Array, Pullback]:
         """y, and a pullback: `dx = pullback(dy)`, None if not `need_dx`."""
         owner, x = type(self).__name__, self._check(x)
-        shape, dtype = x.shape, x.dtype
+        unbatched, dtype = x.ndim == 2, x.dtype
         y, back = self._run(x, lengths)
         y_shape = y.shape
 
@@ -42,51 +43,56 @@ class OverTime(Module):
             check_shape(owner, "dy", dy, y_shape, "the shape of y")
             if not need_dx:
                 return None, []
-            return back(dy[None] if len(shape) == 2 else dy).reshape(shape), []
+            return back(dy[None] if unbatched else dy), []
 
         return y, Pullback(self, backward)
 
     def take(self, x: Array, ends: Array, batch_first: bool) -> tuple[Array, Back]:
-        """y (B, F) of x (T, B, F), or (B, T, F), whose rows have `ends` (B,) steps; and the way
-        back."""
+        """y (B, F) of x (T, B, F), or (B, T, F), whose rows have `ends` (B,) steps; and dx of dy,
+        in x's layout."""
         raise NotImplementedError
 
     def _check(self, x: Any) -> Array:
         """x as floats, with two or three axes."""
         owner = type(self).__name__
-        array = as_floats(owner, "x", x, None)
+        array = read_floats(owner, "x", x, None)
         if array.ndim not in (2, 3):
             layout = "(B, T, F)" if self.batch_first else "(T, B, F)"
             raise ValueError(f"{owner}: x has shape {array.shape}, expected {layout} or (T, F)")
         return array
 
     def _run(self, x: Array, lengths: Any) -> tuple[Array, Back]:
-        """y in x's layout, and the way back."""
-        unbatched = x.ndim == 2
-        batch_first = self.batch_first and not unbatched
-        x = x[:, None] if unbatched else x
-        B, T = x.shape[:2] if batch_first else x.shape[1::-1]
+        """y, and the way back to x's layout; both work on memory as it is."""
+        unbatched, batch_first = x.ndim == 2, self.batch_first
+        x = x[:, None] if unbatched else turned(x, batch_first)
+        T, B = x.shape[:2]
         known = lengths is not None
         ends = as_lengths(type(self).__name__, lengths, B, T) if known else np.full(B, T)
-        y, back = self.take(x, ends, batch_first)
-        return (y[0] if unbatched else y), back
+        x, by_row = stored(x)
+        y, back = self.take(x, ends, by_row)
+
+        def to_caller(dy: Array) -> Array:
+            dx = turned(back(dy), by_row)
+            return dx[:, 0] if unbatched else turned(dx, batch_first)
+
+        return (y[0] if unbatched else y), to_caller
 
 
 @storable
 class LastStep(OverTime):
-    """The final output of each direction: y (B, F) of x (T, B, F), (F,) of x (T, F).
+    """The final output of each direction: y (N, F) of x (N, T, F), (F,) of x (T, F).
 
     A row's forward direction ends at its step length - 1 (T - 1 without lengths), its reverse
     direction at step 0. With `bidirectional` the first half of the features is the forward, the
     second the reverse direction, as RNN, LSTM and GRU lay them out; Sequential checks that this
     fits the layer in front, whose merge has to be "concat". A row without steps gives zeros.
-    `batch_first` takes x (B, T, F).
+    `batch_first=False` takes x (T, N, F).
 
     `dx = pullback(dy)` puts dy back at those steps, zeros elsewhere. In a stream it passes each
     step on. TypeError or ValueError for what does not fit.
     """
 
-    def __init__(self, *, bidirectional: bool = False, batch_first: bool = False) -> None:
+    def __init__(self, *, bidirectional: bool = False, batch_first: bool | None = None) -> None:
         super().__init__(batch_first=batch_first)
         self.bidirectional = check_flag("LastStep", "bidirectional", bidirectional)
 
@@ -131,11 +137,11 @@ class LastStep(OverTime):
 
 @storable
 class SumPool(OverTime):
-    """y = sum over a row's steps, added in their order: (B, F) of x (T, B, F), (F,) of x (T, F).
+    """y = sum over a row's steps, added in their order: (N, F) of x (N, T, F), (F,) of x (T, F).
 
     `y = pool(x, lengths=None)`, `y, pullback = pool.vjp(x, lengths)`; `dx = pullback(dy)` is dy at
-    every real step. `batch_first` takes x (B, T, F). Steps behind `lengths` are never looked at; a
-    row without steps gives zeros. TypeError or ValueError for what does not fit.
+    every real step. `batch_first=False` takes x (T, N, F). Steps after `lengths` are never looked
+    at; a row without steps gives zeros. TypeError or ValueError for what does not fit.
     """
 
     def take(self, x: Array, ends: Array, batch_first: bool) -> tuple[Array, Back]:
@@ -149,7 +155,7 @@ class SumPool(OverTime):
 
 @storable
 class MeanPool(SumPool):
-    """y = (sum over a row's steps) / (their number): (B, F) of x (T, B, F), (F,) of x (T, F).
+    """y = (sum over a row's steps) / (their number): (N, F) of x (N, T, F), (F,) of x (T, F).
 
     As SumPool, with dx = dy / (number of steps).
     """
@@ -162,7 +168,7 @@ class MeanPool(SumPool):
 
 @storable
 class MaxPool(OverTime):
-    """y = the largest of a row's steps, for each feature: (B, F) of x (T, B, F), (F,) of x (T, F).
+    """y = the largest of a row's steps, for each feature: (N, F) of x (N, T, F), (F,) of x (T, F).
 
     As SumPool, with dx = dy at the first step that has the largest value, else 0. NaN counts as the
     largest.

@@ -59,7 +59,7 @@ class Recurrent(Module, Generic[State]):
         layers, most = given["num_layers"], _options.MAX_LAYERS
         self.num_layers = check_size(owner, "num_layers", layers, maximum=most)
         self.bias = check_flag(owner, "bias", given["bias"])
-        self.batch_first = check_flag(owner, "batch_first", given["batch_first"])
+        self.batch_first = given["batch_first"]
         self.dropout = check_probability(owner, "dropout", given["dropout"])
         self.bidirectional = check_flag(owner, "bidirectional", given["bidirectional"])
         self.merge = _options.check_merge(owner, given["merge"], self.bidirectional)
@@ -166,7 +166,7 @@ class Recurrent(Module, Generic[State]):
         """(y, state), or (y, state, cells): inference. The class says what goes in and out."""
         inputs = read_inputs(self, x, state, lengths, mask)
         return_cells = self._check_return_cells(return_cells)
-        given = (inputs.x, inputs.h0, inputs.c0, inputs.lengths, inputs.batch_first, return_cells)
+        given = (inputs.x, inputs.h0, inputs.c0, inputs.lengths, return_cells)
         y, hn, cn, cells = self._stack.forward(self._packed(), *given, num_threads())
         outputs = inputs.from_core(y), inputs.state_from_core(hn, cn)
         return outputs if cells is None else (*outputs, inputs.from_core(cells))
@@ -226,7 +226,7 @@ class Recurrent(Module, Generic[State]):
         return_cells = self._check_return_cells(return_cells)
         every = _options.check_every(type(self).__name__, recompute_every) or self.recompute_every
         draw = self._draws.next(self, rng)
-        given = (inputs.x, inputs.h0, inputs.c0, inputs.lengths, inputs.batch_first, return_cells)
+        given = (inputs.x, inputs.h0, inputs.c0, inputs.lengths, return_cells)
         steps = _options.steps_between(every, inputs.steps)
         training = (self._draws.seed, draw, steps, num_threads())
         weights = self.weights()

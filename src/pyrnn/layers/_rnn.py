@@ -63,7 +63,7 @@ class RNN(Recurrent[Array]):
         num_layers: int = 1,
         nonlinearity: str = "tanh",
         bias: bool = True,
-        batch_first: bool = False,
+        batch_first: bool | None = None,
         dropout: float = 0.0,
         bidirectional: bool = False,
         merge: str = "concat",

@@ -3,46 +3,63 @@
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from .._base.checks import (
-    as_floats,
-    as_integers,
+    SEQUENCES,
+    Array,
     as_plain_array,
     check_flag,
     check_shape,
     check_size,
     describe,
+    read_floats,
+    read_integers,
 )
+from .._base.layout import is_ids, time_major
 from .._base.mask import Mask, mask_of_lengths, read_mask
 from .._base.module import Additions, Module, Pullback, compute, storable
 from ._stream import SequentialStream
+
+
+class Output(NamedTuple):
+    """What `Sequential.run` returns: y, and a tuple with the state of every recurrent layer."""
+
+    y: Array
+    state: tuple[Any, ...]
 
 
 @storable
 class Sequential(Module):
     """Modules one after the other: each takes the output of the one before.
 
-    `y, state = model(x, state=None, lengths=None, mask=None)` and
-    `(y, state), pullback = model.vjp(x, ...)`, `dx, dstate = pullback(dy=None, dstate=None)`.
-    state is a tuple with one entry per recurrent layer, those of inner Sequentials included; `()`
-    if there is none; an entry, or all of it, may be None (zero). Recurrent and time-aware modules
-    get `lengths`; a mask moves each row's real steps to its front before the first module and back
-    behind the last. `model[i]`, `len(model)` and iteration give the modules; parameters are named
-    "0.weight_ih_l0" as torch's.
+    - `y = model(x, lengths=None, mask=None)`: inference; x (N, T, F), or (N, T) of ids.
+    - `y, state = model.run(x, state=None, lengths=None, mask=None)` carries a state on: a tuple
+      with one entry per recurrent layer, those of inner Sequentials included; `()` if there is
+      none. An entry, or all of it, may be None (zero).
+    - `(y, state), pullback = model.vjp(x, ...)`, `dx, dstate = pullback(dy=None, dstate=None)`.
+
+    `batch_first` is the layout of all parts: True, x (N, T, F), unless it or a part says False,
+    x (T, N, F). Parts that have no word of their own follow, inner Sequentials too. Inside, arrays
+    are time-major in memory either way, so no bit depends on it.
+
+    Recurrent and time-aware modules get `lengths`; a mask moves each row's real steps to its front
+    before the first module and back after the last. `model[i]`, `len(model)` and iteration give the
+    modules; parameters are named "0.weight_ih_l0" as torch's.
 
     TypeError for what is no Module. ValueError for no modules, for modules that disagree in
-    batch_first or dtype, for a time axis needed after LastStep or a pool, and for a LastStep whose
-    `bidirectional` is not that of the recurrent layer in front.
+    batch_first or dtype, also with a Sequential that they are already part of, for a time axis
+    needed after LastStep or a pool, and for a LastStep whose `bidirectional` is not that of the
+    recurrent layer in front.
     """
 
     stateful: ClassVar[bool] = True
     random: ClassVar[bool] = True
     made_of_parts: ClassVar[bool] = True
 
-    def __init__(self, *modules: Module) -> None:
+    def __init__(self, *modules: Module, batch_first: bool | None = None) -> None:
         if not modules:
             raise ValueError("Sequential: no modules were given, expected at least one")
         for i, module in enumerate(modules):
@@ -50,10 +67,11 @@ class Sequential(Module):
                 raise TypeError(f"Sequential: module {i} is {describe(module)}, expected a Module")
             setattr(self, str(i), module)
         self._count = len(modules)
-        self.batch_first: bool = self._agreed("batch_first", False)
+        self.batch_first = batch_first
         self.dtype = self._agreed("dtype", np.dtype(np.float32))
         self.drops_time = any(part.drops_time for part in self)
         self._check_time_axis()
+        self._give_layout()
 
     def __len__(self) -> int:
         return self._count
@@ -73,17 +91,21 @@ class Sequential(Module):
     def forward_path(self) -> Iterator[Module]:
         return (step for part in self for step in part.forward_path())
 
-    def __call__(self, x: Any, state: Any = None, lengths: Any = None, mask: Any = None) -> Any:
-        """(y, state): inference."""
+    def __call__(self, x: Any, lengths: Any = None, mask: Any = None) -> Any:
+        """y: inference."""
+        return self.run(x, None, lengths, mask).y
+
+    def run(self, x: Any, state: Any = None, lengths: Any = None, mask: Any = None) -> Output:
+        """Output(y, state): inference from a state, and the state at the end."""
         x, lengths, moved = self._move(x, lengths, mask)
         states: list[Any] = []
         for part, entry in zip(self, self._split("state", state), strict=True):
-            if part.stateful:
-                x, new = part(x, entry, lengths)
-                states += _entries(part, new)
-            else:
-                x = part(x, lengths=lengths) if part.time_aware else part(x)
-        return (moved.scatter(x) if moved and not self.drops_time else x), tuple(states)
+            x, new = part.run_part(x, entry, lengths)
+            states += _entries(part, new) if part.stateful else []
+        return Output(moved.scatter(x) if moved and not self.drops_time else x, tuple(states))
+
+    def run_part(self, x: Any, state: Any = None, lengths: Any = None) -> tuple[Any, Any]:
+        return self.run(x, state, lengths)
 
     def vjp(
         self,
@@ -120,7 +142,7 @@ class Sequential(Module):
 
         def backward(dy: Any = None, dstate: Any = None) -> tuple[Any, Additions]:
             if moved_y and dy is not None:
-                dy = as_floats("Sequential", "dy", dy, y.dtype)
+                dy = read_floats("Sequential", "dy", dy, y.dtype)
                 check_shape("Sequential", "dy", dy, y.shape, "the shape of y")
                 dy = moved_y.gather(dy)
             dx, dstates, additions = self._backward(pullbacks, dy, dstate)
@@ -131,7 +153,8 @@ class Sequential(Module):
 
     def _description(self, name: str, seen: dict[int, str]) -> dict[str, Any]:
         parts = [p._describe(f"{name}.{i}" if name else str(i), seen) for i, p in enumerate(self)]
-        return {"class": "Sequential", "parts": parts}
+        config = {"batch_first": self.batch_first}
+        return {"class": "Sequential", "config": config, "parts": parts}
 
     def stream(self, batch_size: int = 1) -> SequentialStream:
         """Inference step by step on a snapshot of the weights.
@@ -148,7 +171,8 @@ class Sequential(Module):
         return self.stream(batch_size)
 
     def __repr__(self) -> str:
-        return f"Sequential({', '.join(map(repr, self))})"
+        shown = [*map(repr, self), *([] if self.batch_first else ["batch_first=False"])]
+        return f"Sequential({', '.join(shown)})"
 
     def _backward(
         self, pullbacks: list[tuple[Module, Any]], dy: Any, dstate: Any
@@ -169,17 +193,17 @@ class Sequential(Module):
         return dx, tuple(dstates), additions
 
     def _move(self, x: Any, lengths: Any, mask: Any) -> tuple[Any, Any, Mask | None]:
-        """x, lengths and mask, with each row's real steps at its front and zeros behind.
+        """x, lengths and mask, with each row's real steps at its front and zeros after them.
 
-        Lengths are a mask, too: what stands behind them must not reach the parts that know of no
+        Lengths are a mask, too: what comes after them must not reach the parts that know of no
         time, such as a Linear in front, and their weights.
         """
         if mask is None and lengths is None:
-            return x, None, None
-        is_ids = as_plain_array("Sequential", "x", x, "of numbers").dtype.kind in "iu"
-        read = as_integers if is_ids else partial(as_floats, dtype=self.dtype)
+            return self._in_time_order(x), None, None
+        ids = is_ids(as_plain_array("Sequential", "x", x, "of numbers"))
+        read = read_integers if ids else partial(read_floats, dtype=self.dtype)
         x = read("Sequential", "x", x)
-        shape = x.shape if is_ids else x.shape[:-1]
+        shape = x.shape if ids else x.shape[:-1]
         if len(shape) not in (1, 2):
             raise ValueError(f"Sequential: x has shape {x.shape}, expected a batch or one sequence")
         if mask is None:
@@ -187,6 +211,44 @@ class Sequential(Module):
         moved = read_mask("Sequential", mask, lengths, shape, self.batch_first)
         assert moved is not None
         return moved.gather(x), moved.lengths, moved
+
+    def _in_time_order(self, x: Any) -> Any:
+        """x with time-major memory for parts that work row by row, in the order of memory.
+
+        A recurrent layer in front reads rows wherever they are, and gives time-major ones.
+        """
+        if next(self.forward_path()).stateful:
+            return x
+        if isinstance(x, SEQUENCES):
+            array = as_plain_array("Sequential", "x", x, "of numbers")
+            is_float = array.dtype.kind == "f"
+            x = read_floats("Sequential", "x", x, self.dtype) if is_float else array
+        plain = type(x) is np.ndarray
+        return time_major(x, self.batch_first, 2 if is_ids(x) else 3) if plain else x
+
+    def _give_layout(self) -> None:
+        """One layout to all parts: the Sequential's own, else that of parts that have one."""
+        parts = [(i, module) for i, part in enumerate(self) for module in part.modules()]
+        words = [m for _, m in parts if _says_layout(m)] + [part for part in self if part._is_part]
+        if not self._says_layout and words:
+            self._layout = words[0].batch_first
+        for i, part in enumerate(self):
+            if part._is_part and part.batch_first != self.batch_first:
+                raise ValueError(
+                    f"Sequential: module {i} ({type(part).__name__}) is part of a Sequential with "
+                    f"batch_first={part.batch_first}, expected {self.batch_first} as this one's"
+                )
+        for i, module in parts:
+            if _says_layout(module) and module.batch_first != self.batch_first:
+                raise ValueError(
+                    f"Sequential: module {i}: {type(module).__name__} has "
+                    f"batch_first={module.batch_first}, expected {self.batch_first}: "
+                    "the modules disagree in batch_first"
+                )
+        for _, module in parts:
+            module._layout = self.batch_first
+        for part in self:
+            part._is_part = True
 
     def _split(self, name: str, value: Any) -> list[Any]:
         """A state, or its gradient, as what each part takes of it."""
@@ -230,6 +292,11 @@ class Sequential(Module):
             dropper = part if part.drops_time else dropper
             if not part.keeps_features:
                 front = part if part.stateful and not part.made_of_parts else None
+
+
+def _says_layout(module: Module) -> bool:
+    """Whether a module was given its layout, or its class has one."""
+    return module._says_layout or not isinstance(type(module).batch_first, property)
 
 
 def _entries(part: Module, state: Any) -> list[Any]:

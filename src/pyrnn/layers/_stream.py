@@ -9,14 +9,15 @@ import numpy as np
 from .. import _core
 from .._base.checks import (
     Array,
-    as_contiguous,
     as_floats,
     as_plain_array,
     check_shape,
     check_size,
     describe,
+    read_floats,
 )
 from .._base.inputs import Sizes, read_state
+from .._base.layout import turned, with_whole_rows
 from .._base.runtime import num_threads
 
 
@@ -41,26 +42,23 @@ class Stream(_core.Stream):
         super().__init__(stack, packed, self.batch_size, num_threads())
 
     def run(self, x: Any) -> Array:
-        """y (T, B, H) of a chunk x (T, B, I), or in the layer's batch_first layout.
+        """y (N, T, H) of a chunk x (N, T, I), or (T, N, ...) if the layer has batch_first=False.
 
         For batch_size 1 also x (T, I), then y is (T, H). Chunks may have any length, 0 included.
         """
         layer, owner = self._layer, self._owner
-        x = as_floats(owner, "x", x, layer.dtype)
+        x = read_floats(owner, "x", x, layer.dtype)
         single = x.ndim == 2 and self.batch_size == 1
-        swapped = layer.batch_first and not single
+        batch_first = layer.batch_first and not single
         x = x[:, None] if single else x
-        if swapped:
+        if batch_first:
             expected = (self.batch_size, *x.shape[1:2], layer.input_size)
             check_shape(owner, "x", x, expected, "(batch, time, input_size)")
-            x = as_contiguous(x.swapaxes(0, 1))
         else:
             expected = (*x.shape[:1], self.batch_size, layer.input_size)
             check_shape(owner, "x", x, expected, "(time, batch, input_size)")
-        y = self._run(x, num_threads())
-        if single:
-            return y[:, 0]
-        return as_contiguous(y.swapaxes(0, 1)) if swapped else y
+        y = self._run(with_whole_rows(turned(x, batch_first)), num_threads())
+        return y[:, 0] if single else turned(y, batch_first)
 
     @property
     def state(self) -> Any:
@@ -125,7 +123,7 @@ class SequentialStream:
         return y
 
     def run(self, x: Any) -> Array:
-        """y (T, B, F) of a chunk x (T, B, I) or (T, B) of ids; batch first if the model is."""
+        """y (N, T, F) of a chunk x (N, T, I) or (N, T) of ids, in the model's layout."""
         y: Array = self._call(self._run, x)
         return y
 

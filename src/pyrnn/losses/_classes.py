@@ -41,9 +41,7 @@ class CrossEntropy(Loss):
         weight: Any = None,
         ignore_index: int = -100,
         label_smoothing: float = 0.0,
-        batch_first: bool = False,
     ) -> None:
-        super().__init__(batch_first=batch_first)
         self.ignore_index = check_size(
             "CrossEntropy", "ignore_index", ignore_index, minimum=-(2**63), maximum=2**63 - 1
         )
@@ -104,8 +102,7 @@ class BCEWithLogits(ElementLoss):
     1.3863
     """
 
-    def __init__(self, *, pos_weight: Any = None, batch_first: bool = False) -> None:
-        super().__init__(batch_first=batch_first)
+    def __init__(self, *, pos_weight: Any = None) -> None:
         given = pos_weight is not None
         self.pos_weight = _weights("BCEWithLogits", "pos_weight", pos_weight) if given else None
         if self.pos_weight is not None and self.pos_weight.ndim > 1:

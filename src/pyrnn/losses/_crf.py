@@ -7,7 +7,7 @@ import numpy as np
 from .. import _core, init
 from .._base.checks import (
     Array,
-    as_floats,
+    as_contiguous,
     as_lengths,
     check_choice,
     check_dtype,
@@ -15,7 +15,9 @@ from .._base.checks import (
     check_memory,
     check_size,
     generator,
+    read_floats,
 )
+from .._base.layout import stored, turned
 from .._base.module import Additions, Module, Pullback, add_arrays, storable
 from .._base.parameter import Parameter
 from .._base.runtime import num_threads
@@ -37,9 +39,9 @@ class CRF(Module, Loss):
     As a loss it is -log p of the target: `crf(emissions, target, lengths)` and
     `value, pullback = crf.vjp(...)`, whose pullback returns the gradient of the emissions and adds
     into .grad. `reduction="token_mean"` divides the sum over all sequences by the number of real
-    steps, "mean" by the number of sequences that have any. emissions are (T, B, K), or (B, T, K)
-    with `batch_first`, target is the same without K. `Trainer(model, crf, optimizer)` trains the
-    CRF with the model, in the model's layout; its metrics see the tags that `decode` gives.
+    steps, "mean" by the number of sequences that have any. emissions are (N, T, K), target is
+    (N, T). `Trainer(model, crf, optimizer)` trains the CRF with the model, whatever that one's
+    layout; its metrics see the tags that `decode` gives.
     Averaged weights want the parameters of both: `EMA([*model.parameters(), *crf.parameters()])`.
 
     `constraints` says which transitions there are: a mask (K, K) of bools, True where the second
@@ -59,13 +61,11 @@ class CRF(Module, Loss):
         *,
         constraints: Any = None,
         reduction: str = "token_mean",
-        batch_first: bool = False,
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
         self.num_tags = check_size("CRF", "num_tags", num_tags)
         self.reduction = check_choice("CRF", "reduction", reduction, ("token_mean", "mean"))
-        self.batch_first = check_flag("CRF", "batch_first", batch_first)
         self.dtype = check_dtype("CRF", dtype)
         rng = generator("CRF", seed)
         check_memory("CRF", self.num_tags * (self.num_tags + 2), self.dtype)
@@ -80,9 +80,7 @@ class CRF(Module, Loss):
         """The mean of -log p(target | emissions)."""
         emissions, lengths = self._read(emissions, lengths)
         target, real = self._check(emissions.shape, None, target, lengths)
-        nll = _core.crf_likelihood(
-            emissions, lengths, *self._scores(), target, self.batch_first, num_threads()
-        )
+        nll = self._negative_log_likelihood(emissions, lengths, target)
         return self._mean(nll, self.total_weight(target, real))
 
     def vjp(  # type: ignore[override]
@@ -93,8 +91,10 @@ class CRF(Module, Loss):
         target, real = self._check(emissions.shape, None, target, lengths)
         total = self.total_weight(target, real)
         scale = 1.0 / total if total else 0.0
+        emissions, by_time = stored(emissions)
+        tags = as_contiguous(turned(target, not by_time, 2))
         nll, *gradients = _core.crf_gradients(
-            emissions, lengths, *self._scores(), target, scale, self.batch_first, num_threads()
+            emissions, lengths, *self._scores(), tags, scale, not by_time, num_threads()
         )
 
         def backward(dloss: float = 1.0) -> tuple[Array, Additions]:
@@ -102,7 +102,7 @@ class CRF(Module, Loss):
             if dloss != 1.0:
                 for array in gradients:
                     _core.scale_in_place(array, float(dloss), num_threads())
-            return d_emissions, add_arrays(parameters, d_parameters)
+            return turned(d_emissions, by_time), add_arrays(parameters, d_parameters)
 
         parameters = self.parameters()
         return self._mean(nll, total), Pullback(self, backward, parameters)
@@ -111,9 +111,7 @@ class CRF(Module, Loss):
         """log p(target | emissions) of each sequence (B,), in float64."""
         emissions, lengths = self._read(emissions, lengths)
         target, _ = self._check(emissions.shape, None, target, lengths)
-        return -_core.crf_likelihood(
-            emissions, lengths, *self._scores(), target, self.batch_first, num_threads()
-        )
+        return -self._negative_log_likelihood(emissions, lengths, target)
 
     def decode(self, emissions: Any, lengths: Any = None, *, return_scores: bool = False) -> Any:
         """The most probable tags of each sequence (Viterbi): a list of B int64 arrays (T_i,).
@@ -132,18 +130,18 @@ class CRF(Module, Loss):
         """The probability of each tag at each step, summed over all paths: as emissions, in their
         layout; 0 behind the lengths. Errors as `decode`."""
         emissions, lengths = self._read(emissions, lengths)
+        emissions, by_time = stored(emissions)
         log_sums, marginals, *_ = _core.crf_gradients(
-            emissions, lengths, *self._scores(), None, 1.0, self.batch_first, num_threads()
+            emissions, lengths, *self._scores(), None, 1.0, not by_time, num_threads()
         )
         self._check_paths(log_sums)
-        return marginals
+        return turned(marginals, by_time)
 
     def metric_input(self, y: Any, lengths: Any = None) -> Array:
         """What metrics see of the emissions: 1 for the decoded tag of each real step, else 0."""
         emissions, lengths = self._read(y, lengths)
         paths, _ = self._viterbi(emissions, lengths)
-        tags = paths if self.batch_first else paths.T
-        chosen: Array = tags[..., None] == np.arange(self.num_tags)
+        chosen: Array = paths[..., None] == np.arange(self.num_tags)
         return chosen.astype(self.dtype)
 
     def check_target(self, y_shape: tuple[int, ...], dtype: Any, target: Any) -> Array:
@@ -156,14 +154,13 @@ class CRF(Module, Loss):
             raise ValueError(
                 f"CRF: {first_wrong(target, wrong)}, expected 0 <= target < {self.num_tags} tags"
             )
-        axis = 1 if self.batch_first else 0
-        self.constraints.check_paths("CRF", target.swapaxes(0, axis), real.swapaxes(0, axis))
+        self.constraints.check_paths("CRF", target.T, real.T)
         return real
 
     def total_weight(self, target: Array, real: Bools) -> float:
         if self.reduction == "token_mean":
             return float(np.count_nonzero(real))
-        return float(np.count_nonzero(real.any(axis=1 if self.batch_first else 0)))
+        return float(np.count_nonzero(real.any(axis=0)))  # (T, N)
 
     def config(self) -> dict[str, Any]:
         """The constructor's keywords; `constraints` as nested lists."""
@@ -171,25 +168,23 @@ class CRF(Module, Loss):
             "num_tags": self.num_tags,
             "constraints": self.constraints.as_lists(),
             "reduction": self.reduction,
-            "batch_first": self.batch_first,
             "dtype": self.dtype.name,
         }
 
     def _read(self, emissions: Any, lengths: Any) -> tuple[Array, Array]:
-        """Emissions and lengths as the core takes them."""
-        emissions = as_floats("CRF", "emissions", emissions, self.dtype)
+        """Emissions and lengths, checked."""
+        emissions = read_floats("CRF", "emissions", emissions, self.dtype)
         self._check_emissions(emissions.shape)
-        B, T = emissions.shape[:2] if self.batch_first else emissions.shape[1::-1]
+        B, T = emissions.shape[:2]
         known = lengths is not None
         return emissions, as_lengths("CRF", lengths, B, T) if known else np.full(B, T)
 
     def _check_emissions(self, shape: tuple[int, ...]) -> None:
         """ValueError unless emissions have this shape."""
         if len(shape) != 3 or shape[-1] != self.num_tags:
-            layout = "B, T" if self.batch_first else "T, B"
             raise ValueError(
-                f"CRF: emissions have shape {shape}, expected ({layout}, {self.num_tags}) = "
-                f"({layout}, num_tags)"
+                f"CRF: emissions have shape {shape}, expected (N, T, {self.num_tags}) = "
+                "(N, T, num_tags)"
             )
 
     def _scores(self) -> tuple[Array, Array, Array]:
@@ -198,10 +193,18 @@ class CRF(Module, Loss):
             self.transitions.data, self.start_transitions.data, self.end_transitions.data
         )
 
+    def _negative_log_likelihood(self, emissions: Array, lengths: Array, target: Array) -> Array:
+        """Of each sequence; the target time-major, as `_check` gives it."""
+        emissions, by_time = stored(emissions)
+        tags = as_contiguous(turned(target, not by_time, 2))
+        scores = self._scores()
+        return _core.crf_likelihood(emissions, lengths, *scores, tags, not by_time, num_threads())
+
     def _viterbi(self, emissions: Array, lengths: Array) -> tuple[Array, Array]:
         """(paths (B, T), their scores (B,))."""
+        emissions, by_time = stored(emissions)
         paths, scores = _core.crf_viterbi(
-            emissions, lengths, *self._scores(), self.batch_first, num_threads()
+            emissions, lengths, *self._scores(), not by_time, num_threads()
         )
         self._check_paths(scores)
         return paths, scores

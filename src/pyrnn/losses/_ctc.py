@@ -8,14 +8,15 @@ from .. import _core
 from .._base.checks import (
     SEQUENCES,
     Array,
-    as_floats,
     as_integers,
     as_lengths,
     check_choice,
     check_flag,
     check_shape,
     check_size,
+    read_floats,
 )
+from .._base.layout import stored
 from .._base.runtime import num_threads
 from .._base.targets import sum_in_order
 from ._loss import Loss, LossPullback
@@ -26,10 +27,10 @@ Labels = tuple[Array, float]  # a labelling and its log-probability
 class CTC(Loss):
     """-log of the probability that softmax(y) gives to all alignments of the target's labels.
 
-    Graves et al. 2006. y are logits (T, B, C), or (B, T, C) with `batch_first`; class `blank` says
-    that no label is emitted. An alignment has one class for each of a row's steps; without its
-    repetitions, then without its blanks, it is the target. Hence a target needs as many steps as it
-    has labels, and one more between two equal ones.
+    Graves et al. 2006. y are logits (N, T, C); class `blank` says that no label is emitted. An
+    alignment has one class for each of a row's steps; without its repetitions, then without its
+    blanks, it is the target. Hence a target needs as many steps as it has labels, and one more
+    between two equal ones.
 
     `loss(y, target, lengths, target_lengths)`; target is a list of B sequences of labels, each of
     its own length, or an array (B, S), whose rows have S labels, or the first `target_lengths`.
@@ -55,9 +56,7 @@ class CTC(Loss):
         *,
         reduction: str = "mean",
         zero_infinity: bool = False,
-        batch_first: bool = False,
     ) -> None:
-        super().__init__(batch_first=batch_first)
         self.blank = check_size("CTC", "blank", blank, minimum=0)
         self.reduction = check_choice("CTC", "reduction", reduction, ("mean", "sequence_mean"))
         self.zero_infinity = check_flag("CTC", "zero_infinity", zero_infinity)
@@ -72,13 +71,13 @@ class CTC(Loss):
         self, y: Any, target: Any, lengths: Any = None, target_lengths: Any = None
     ) -> tuple[float, LossPullback]:
         """The mean, and a pullback: `dy = pullback(dloss=1.0)`."""
-        value, dy = self._run(y, target, lengths, target_lengths, need_gradient=True)
+        value, dy, by_time = self._run(y, target, lengths, target_lengths, need_gradient=True)
         assert dy is not None
-        return value, LossPullback("CTC", dy)
+        return value, LossPullback("CTC", dy, by_time)
 
     def count(self, y_shape: tuple[int, ...], target: Any, lengths: Any = None) -> int:
         """The number of sequences; checks as a call."""
-        lengths = _read_lengths("CTC", y_shape, lengths, self.batch_first)
+        lengths = _read_lengths("CTC", y_shape, lengths, batch_first=True)
         self._read_target(y_shape, target, lengths, None)
         return len(lengths)
 
@@ -87,14 +86,15 @@ class CTC(Loss):
 
     def _run(
         self, y: Any, target: Any, lengths: Any, target_lengths: Any, *, need_gradient: bool
-    ) -> tuple[float, Array | None]:
-        """The mean, and where it is needed its gradient."""
-        y = as_floats("CTC", "y", y, None)
-        lengths = _read_lengths("CTC", y.shape, lengths, self.batch_first)
+    ) -> tuple[float, Array | None, bool]:
+        """The mean, where it is needed its gradient, and whether that is (T, N, C)."""
+        y = read_floats("CTC", "y", y, None)
+        lengths = _read_lengths("CTC", y.shape, lengths, batch_first=True)
         labels, counts = self._read_target(y.shape, target, lengths, target_lengths)
         weights = np.full(len(lengths), 1.0 / max(1, len(lengths)))
         if self.reduction == "mean":
             weights /= np.maximum(counts, 1)
+        y, by_time = stored(y)
         losses, dy = _core.ctc_loss(
             y,
             lengths,
@@ -104,11 +104,11 @@ class CTC(Loss):
             self.blank,
             self.zero_infinity,
             need_gradient,
-            self.batch_first,
+            not by_time,
             num_threads(),
         )
         with np.errstate(invalid="ignore"):
-            return sum_in_order(losses * weights), dy
+            return sum_in_order(losses * weights), dy, by_time
 
     def _read_target(
         self, y_shape: tuple[int, ...], target: Any, lengths: Array, target_lengths: Any
@@ -133,13 +133,13 @@ class CTC(Loss):
 
 
 def ctc_greedy(
-    logits: Any, lengths: Any = None, *, blank: int = 0, batch_first: bool = False
+    logits: Any, lengths: Any = None, *, blank: int = 0, batch_first: bool = True
 ) -> list[Labels]:
     """(labels, log-probability) for each row: those of the most probable single alignment.
 
-    logits are (T, B, C), or (B, T, C) with `batch_first`; labels an int64 array. The probability is
-    that of this alignment alone. Of equal classes the first. TypeError or ValueError for what does
-    not fit.
+    logits are (N, T, C), or (T, N, C) with batch_first=False; labels an int64 array. The
+    probability is that of this alignment alone. Of equal classes the first. TypeError or ValueError
+    for what does not fit.
     """
     rows = _decode("ctc_greedy", logits, lengths, blank, 0, batch_first)
     return [row[0] for row in rows]
@@ -151,7 +151,7 @@ def ctc_beam(
     *,
     beam_width: int,
     blank: int = 0,
-    batch_first: bool = False,
+    batch_first: bool = True,
 ) -> list[list[Labels]]:
     """Prefix beam search: for each row up to `beam_width` of (labels, log-probability), best first.
 
@@ -168,10 +168,12 @@ def _decode(
 ) -> list[list[Labels]]:
     """Checks, and the core's decoder."""
     batch_first = check_flag(owner, "batch_first", batch_first)
-    logits = as_floats(owner, "logits", logits, None)
+    logits = read_floats(owner, "logits", logits, None)
     lengths = _read_lengths(owner, logits.shape, lengths, batch_first)
     blank = check_size(owner, "blank", blank, minimum=0, maximum=logits.shape[-1] - 1)
-    return _core.ctc_decode(logits, lengths, blank, beam_width, batch_first, num_threads())
+    logits, swapped = stored(logits)
+    by_row = batch_first is not swapped
+    return _core.ctc_decode(logits, lengths, blank, beam_width, by_row, num_threads())
 
 
 def _read_lengths(owner: str, shape: tuple[int, ...], lengths: Any, batch_first: bool) -> Array:

@@ -5,13 +5,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import _core
-from .._base.checks import Array, as_floats, as_plain_array, check_flag, describe
+from .._base.checks import Array, as_contiguous, as_plain_array, describe, read_floats
+from .._base.layout import turned
 from .._base.runtime import num_threads
 from .._base.targets import Bools, check_finite, float_target, real_elements, sum_in_order
 
 
 class LossPullback:
-    """dy of one loss, handed out once.
+    """dy of one loss, handed out once; with `swapped` as a view whose first axes are swapped.
 
     Examples
     --------
@@ -20,8 +21,8 @@ class LossPullback:
     array([2.])
     """
 
-    def __init__(self, owner: str, dy: Array) -> None:
-        self._owner = owner
+    def __init__(self, owner: str, dy: Array, swapped: bool) -> None:
+        self._owner, self._swapped = owner, swapped
         self._dy: Array | None = dy
 
     def __call__(self, dloss: float = 1.0) -> Array:
@@ -31,15 +32,16 @@ class LossPullback:
             raise RuntimeError(f"{self._owner}: this pullback was called before; call vjp again")
         if dloss != 1.0:
             _core.scale_in_place(dy, float(dloss), num_threads())
-        return dy
+        return turned(dy, self._swapped)
 
 
 class Loss:
     """Base of the losses: checks, what is real, the mean.
 
-    y has dtype float32 or float64; it is (T, B, ...), or (B, T, ...) with `batch_first`, when
-    `lengths` (B,) is given, and of any shape otherwise. TypeError or ValueError for what does not
-    fit. A subclass writes `check_target`, `check_values` and `terms`.
+    y has dtype float32 or float64; it is (N, T, ...) when `lengths` (N,) is given, and of any shape
+    otherwise. TypeError or ValueError for what does not fit. A subclass writes `check_target`,
+    `check_values` and `terms`, which gets y (N, T, ...) and its target time-major, (T, N, ...):
+    the order in which terms are added, whatever the strides are.
 
     Examples
     --------
@@ -56,9 +58,6 @@ class Loss:
     ragged_target: ClassVar[bool] = False  # whether targets have lengths of their own, not x's
     whole_sequences: ClassVar[bool] = False  # whether no sequence may be cut into pieces
 
-    def __init__(self, *, batch_first: bool = False) -> None:
-        self.batch_first = check_flag(type(self).__name__, "batch_first", batch_first)
-
     def __call__(self, y: Any, target: Any, lengths: Any = None) -> float:
         """The mean over the real elements."""
         return self._evaluate(y, target, lengths)[0]
@@ -66,7 +65,7 @@ class Loss:
     def vjp(self, y: Any, target: Any, lengths: Any = None) -> tuple[float, LossPullback]:
         """The mean, and a pullback: `dy = pullback(dloss=1.0)`."""
         value, dy = self._evaluate(y, target, lengths)
-        return value, LossPullback(type(self).__name__, dy)
+        return value, LossPullback(type(self).__name__, dy, swapped=True)
 
     def count(self, y_shape: tuple[int, ...], target: Any, lengths: Any = None) -> int:
         """The number of real elements.
@@ -103,9 +102,10 @@ class Loss:
         raise NotImplementedError
 
     def _evaluate(self, y: Any, target: Any, lengths: Any) -> tuple[float, Array]:
-        """The mean and its gradient."""
-        y = as_floats(type(self).__name__, "y", y, None)
+        """The mean and its gradient, time-major."""
+        y = read_floats(type(self).__name__, "y", y, None)
         target, real = self._check(y.shape, y.dtype, target, lengths)
+        y = as_contiguous(turned(y, True))
         total = self.total_weight(target, real)
         with np.errstate(over="ignore", invalid="ignore"):  # infinite y: NaN is the answer
             losses, dy = self.terms(y, target, real, 1.0 / total if total else 0.0)
@@ -128,10 +128,15 @@ class Loss:
     def _check(
         self, y_shape: tuple[int, ...], dtype: Any, target: Any, lengths: Any
     ) -> tuple[Array, Bools]:
-        """The target and which of its elements are real, everything checked."""
+        """The target and which of its elements are real, everything checked; time-major."""
         target = self.check_target(y_shape, dtype, target)
-        real = real_elements(type(self).__name__, target.shape, lengths, self.batch_first)
-        return target, self.check_values(y_shape, target, real)
+        real = real_elements(type(self).__name__, target.shape, lengths)
+        real = self.check_values(y_shape, target, real)
+        swapped = len(y_shape) >= 3
+        return (
+            as_contiguous(turned(target, swapped, 2)),
+            np.ascontiguousarray(turned(real, swapped, 2)),
+        )
 
     def __repr__(self) -> str:
         options = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())

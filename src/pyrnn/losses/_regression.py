@@ -78,8 +78,7 @@ class Huber(_DifferenceLoss):
     2.5
     """
 
-    def __init__(self, delta: float = 1.0, *, batch_first: bool = False) -> None:
-        super().__init__(batch_first=batch_first)
+    def __init__(self, delta: float = 1.0) -> None:
         self.delta = _positive("Huber", "delta", delta)
 
     def of_difference(self, difference: Array) -> tuple[Array, Array]:
@@ -142,8 +141,7 @@ class Quantile(_SeveralPerTarget):
     0.0667
     """
 
-    def __init__(self, levels: Any = (0.1, 0.5, 0.9), *, batch_first: bool = False) -> None:
-        super().__init__(batch_first=batch_first)
+    def __init__(self, levels: Any = (0.1, 0.5, 0.9)) -> None:
         given = levels if isinstance(levels, list | tuple | np.ndarray) else [levels]
         self.levels = tuple(check_number("Quantile", "levels", level) for level in given)
         if not self.levels or not all(0 < level < 1 for level in self.levels):
@@ -184,8 +182,7 @@ class GaussianNLL(_SeveralPerTarget):
     2.0
     """
 
-    def __init__(self, *, full: bool = False, eps: float = 1e-6, batch_first: bool = False) -> None:
-        super().__init__(batch_first=batch_first)
+    def __init__(self, *, full: bool = False, eps: float = 1e-6) -> None:
         self.full = check_flag("GaussianNLL", "full", full)
         self.eps = _positive("GaussianNLL", "eps", eps)
 

@@ -30,11 +30,11 @@ class _ClassMetric(Metric):
     class is predicted.
     """
 
-    def __init__(self, *, ignore_index: int = -100, batch_first: bool = False) -> None:
+    def __init__(self, *, ignore_index: int = -100) -> None:
         self.ignore_index = check_size(
             type(self).__name__, "ignore_index", ignore_index, minimum=-(2**63), maximum=MAX_INT64
         )
-        super().__init__(batch_first=batch_first)
+        super().__init__()
 
     def add(self, y: Array, target: Any, lengths: Any) -> None:
         owner = type(self).__name__
@@ -100,12 +100,10 @@ class F1(_ClassMetric):
     0.6667
     """
 
-    def __init__(
-        self, average: str = "binary", *, ignore_index: int = -100, batch_first: bool = False
-    ) -> None:
+    def __init__(self, average: str = "binary", *, ignore_index: int = -100) -> None:
         self.average = check_choice("F1", "average", average, ("binary", "macro", "micro"))
         self.name = "f1" if average == "binary" else f"f1_{average}"
-        super().__init__(ignore_index=ignore_index, batch_first=batch_first)
+        super().__init__(ignore_index=ignore_index)
 
     def reset(self) -> None:
         self.true_positives = self.predicted = self.true = np.zeros(0, np.int64)
@@ -153,11 +151,11 @@ class Perplexity(Metric):
 
     name = "perplexity"
 
-    def __init__(self, *, ignore_index: int = -100, batch_first: bool = False) -> None:
+    def __init__(self, *, ignore_index: int = -100) -> None:
         self.ignore_index = check_size(
             "Perplexity", "ignore_index", ignore_index, minimum=-(2**63), maximum=MAX_INT64
         )
-        super().__init__(batch_first=batch_first)
+        super().__init__()
 
     def reset(self) -> None:
         self.total, self.count = 0.0, 0

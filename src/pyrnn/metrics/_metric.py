@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._base.checks import Array, as_floats, check_flag
+from .._base.checks import Array, read_floats
 from .._base.targets import Bools, check_finite, float_target, real_elements
 
 
@@ -13,9 +13,9 @@ class Metric:
 
     `update(y, target, lengths=None)` adds a batch, `value` is the metric over all batches since the
     start or `reset()`, NaN before the first; `name` is a word for tables. y and target are as a
-    loss takes them: (T, B, ...), or (B, T, ...) with `batch_first`, when `lengths` (B,) is given.
-    Padding is never read and never counts. Counts are integers and sums float64, added one after
-    the other, so that a cut into other batches of the same order changes no bit.
+    loss takes them: (N, T, ...) when `lengths` (N,) is given. Padding is never read and never
+    counts. Counts are integers and sums float64, added one sample after the other, so that a
+    cut into other batches of the same order changes no bit.
 
     A subclass writes `name`, `reset`, `value` and `add`.
 
@@ -40,8 +40,7 @@ class Metric:
     name = ""
     ragged_target: ClassVar[bool] = False  # whether it takes targets of lengths of their own
 
-    def __init__(self, *, batch_first: bool = False) -> None:
-        self.batch_first = check_flag(type(self).__name__, "batch_first", batch_first)
+    def __init__(self) -> None:
         self.reset()
 
     @property
@@ -55,7 +54,7 @@ class Metric:
 
     def update(self, y: Any, target: Any, lengths: Any = None) -> None:
         """Adds a batch; TypeError or ValueError, with nothing added, for what does not fit."""
-        self.add(as_floats(type(self).__name__, "y", y, None), target, lengths)
+        self.add(read_floats(type(self).__name__, "y", y, None), target, lengths)
 
     def add(self, y: Array, target: Any, lengths: Any) -> None:
         """Adds a batch whose y is an array of floats."""
@@ -63,7 +62,7 @@ class Metric:
 
     def real(self, target: Array, lengths: Any) -> Bools:
         """True where the target is no padding."""
-        return real_elements(type(self).__name__, target.shape, lengths, self.batch_first)
+        return real_elements(type(self).__name__, target.shape, lengths)
 
     def read_floats(self, y: Array, target: Any, lengths: Any) -> tuple[Array, Bools]:
         """A checked target of y's shape, and which of its elements are real."""

@@ -81,8 +81,8 @@ class MASE(_ErrorMetric):
     Hyndman & Koehler 2006: 1 is as good as repeating the value of one season ago. The series s is
     `train`, the data that the model was trained on: (T,), or (N, T) with the sample first, or a
     list of such series (T,), each of more than m steps. Without `train` the targets themselves are
-    the series: they need a time axis, (T, B, ...) or (B, T, ...) with `batch_first`, and steps
-    after the m-th. NaN before there is a difference of the series, infinite if all are 0.
+    the series: they need a time axis, (N, T, ...), and steps after the m-th. NaN before there is a
+    difference of the series, infinite if all are 0.
 
     ValueError for a series of m steps or fewer, or one that is not finite; else errors as MAE's.
 
@@ -96,12 +96,10 @@ class MASE(_ErrorMetric):
 
     name = "mase"
 
-    def __init__(
-        self, seasonality: int = 1, *, train: Any = None, batch_first: bool = False
-    ) -> None:
+    def __init__(self, seasonality: int = 1, *, train: Any = None) -> None:
         self.seasonality = check_size("MASE", "seasonality", seasonality)
         self._train = None if train is None else self._of_train(train)
-        super().__init__(batch_first=batch_first)
+        super().__init__()
 
     def reset(self) -> None:
         super().reset()
@@ -122,9 +120,9 @@ class MASE(_ErrorMetric):
             if target.ndim < 2:
                 raise ValueError(
                     f"MASE: target has shape {target.shape}, expected a time axis, "
-                    "(time, batch, ...), or the argument train"
+                    "(batch, time, ...), or the argument train"
                 )
-            self._add_naive(*((target, real) if self.batch_first else (_swap(target), _swap(real))))
+            self._add_naive(target, real)
         super().add_errors(y, target, real)
 
     def _add_naive(self, series: Array, real: Bools) -> None:
@@ -149,8 +147,3 @@ class MASE(_ErrorMetric):
             check_finite("MASE", array, real)
             self._add_naive(np.atleast_2d(array), np.atleast_2d(real))
         return self.naive_total, self.naive_count
-
-
-def _swap(array: Array) -> Array:
-    """(T, B, ...) as (B, T, ...)."""
-    return array.swapaxes(0, 1)

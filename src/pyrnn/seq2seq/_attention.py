@@ -10,7 +10,6 @@ from .. import _core, init
 from .._base.checks import (
     Array,
     as_contiguous,
-    as_floats,
     as_lengths,
     check_choice,
     check_dtype,
@@ -19,7 +18,9 @@ from .._base.checks import (
     check_shape,
     check_size,
     generator,
+    read_floats,
 )
+from .._base.layout import time_major, turned
 from .._base.mask import Mask, mask_of_lengths, read_mask
 from .._base.module import Additions, Module, Pullback, add_arrays, compute, storable
 from .._base.parameter import Parameter
@@ -39,7 +40,8 @@ class Attended:
     back: Any  # the pullback of the keys, None in inference and where the memory is its own keys
 
     def memory_gradient(self, d_keys: Array, d_values: Array) -> tuple[Array, Additions]:
-        """The gradient of the memory from those of keys and values."""
+        """The gradient of the memory from those (S, B, ...) of keys and values."""
+        d_keys, d_values = (turned(d, self.batch_first) for d in (d_keys, d_values))
         d_memory, additions = (d_keys, []) if self.back is None else compute(self.back, d_keys)
         d_memory = d_values + d_memory
         return (self.mask.scatter(d_memory) if self.mask else d_memory), additions
@@ -57,7 +59,7 @@ class Attended:
             return weights
         axes = (0, 2, 1) if self.batch_first else (2, 1, 0)
         move = self.mask.scatter if back else self.mask.gather
-        return as_contiguous(move(weights.transpose(axes)).transpose(axes))
+        return move(weights.transpose(axes)).transpose(axes)
 
 
 @storable
@@ -72,15 +74,16 @@ class Attention(Module):
     `query.weight` (A, Q), `key.weight` (A, M), `key.bias` (A), `v` (A) with A = attention_size,
     by default query_size; or `key.weight` (Q, M); or none. All are drawn as a Linear's.
 
-    `context, weights = attention(queries, memory, lengths=None, mask=None)`: queries (T, B, Q),
-    memory (S, B, M), context (T, B, M), weights (T, B, S); with `batch_first` B and T, or S, change
-    places; one sequence goes without B. `lengths` (B,) or `mask` (S, B), True = real, tell which
-    steps of the memory there are; what the others hold never matters, their weight is 0. A row of
-    which nothing is real has context 0 and weights 0, and sends no gradient back.
+    `context, weights = attention(queries, memory, lengths=None, mask=None)`: queries (N, T, Q),
+    memory (N, S, M), context (N, T, M), weights (N, T, S); with batch_first=False N and T, or S,
+    change places; one sequence goes without N. `lengths` (N,) or `mask` (N, S), True = real, tell
+    which steps of the memory there are; what the others hold never matters, their weight is 0. A
+    row of which nothing is real has context 0 and weights 0, and sends no gradient back.
 
     `(context, weights), pullback = attention.vjp(...)`,
-    `dqueries, dmemory = pullback(dcontext=None, dweights=None)`. Every query counts: what is behind
-    the end of ragged queries must be finite, and its gradient 0. TypeError and ValueError as usual.
+    `dqueries, dmemory = pullback(dcontext=None, dweights=None)`. Every query counts: what comes
+    after the end of ragged queries must be finite, and its gradient 0. TypeError and ValueError as
+    usual.
     """
 
     parts_from_config = True
@@ -93,7 +96,7 @@ class Attention(Module):
         score: str = "additive",
         attention_size: int | None = None,
         scale: bool = False,
-        batch_first: bool = False,
+        batch_first: bool | None = None,
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -101,7 +104,7 @@ class Attention(Module):
         self.memory_size = M = check_size("Attention", "memory_size", memory_size)
         self.score = check_choice("Attention", "score", score, SCORES)
         self.scale = check_flag("Attention", "scale", scale)
-        self.batch_first = check_flag("Attention", "batch_first", batch_first)
+        self.batch_first = batch_first
         self.dtype = check_dtype("Attention", dtype)
         self.attention_size = attention_size
         self._check_score()
@@ -128,8 +131,9 @@ class Attention(Module):
         """(context, weights): inference."""
         queries, memory, mask, unbatched = self._read(queries, memory, mask)
         attended = self.attend_to(memory, lengths, mask)
-        projected = queries if self.query is None else self.query(queries)
+        projected = turned(queries if self.query is None else self.query(queries), self.batch_first)
         context, weights = _core.attention_forward(attended.core, projected, num_threads())
+        context, weights = (turned(a, self.batch_first) for a in (context, weights))
         return self._outputs(context, attended.to_caller(weights), unbatched)
 
     def vjp(
@@ -145,8 +149,11 @@ class Attention(Module):
         queries, memory, mask, unbatched = self._read(queries, memory, mask)
         attended = self.attend_to(memory, lengths, mask, training=True)
         projected, query_back = (queries, None) if self.query is None else self.query.vjp(queries)
+        batch_first = self.batch_first
+        projected = turned(projected, batch_first)
         context, weights = _core.attention_forward(attended.core, projected, num_threads())
-        outputs = self._outputs(context, attended.to_caller(weights), unbatched)
+        seen = attended.to_caller(turned(weights, batch_first))
+        outputs = self._outputs(turned(context, batch_first), seen, unbatched)
         shapes = [array.shape for array in outputs]
 
         def backward(dcontext: Any = None, dweights: Any = None) -> tuple[Any, Additions]:
@@ -155,10 +162,12 @@ class Attention(Module):
             dcontext = self._gradient("dcontext", dcontext, shapes[0], unbatched)
             if dweights is not None:
                 dweights = self._gradient("dweights", dweights, shapes[1], unbatched)
-                dweights = attended.from_caller(dweights)
+                dweights = as_contiguous(turned(attended.from_caller(dweights), batch_first))
+            dcontext = as_contiguous(turned(dcontext, batch_first))
             dqueries, dkeys, dvalues, dv = _core.attention_backward(
                 attended.core, projected, weights, dcontext, dweights, num_threads()
             )
+            dqueries = turned(dqueries, batch_first)
             dmemory, additions = attended.memory_gradient(dkeys, dvalues)
             if query_back is not None:
                 dqueries, more = compute(query_back, dqueries)
@@ -173,7 +182,8 @@ class Attention(Module):
     def attend_to(
         self, memory: Array, lengths: Any, mask: Any, *, training: bool = False
     ) -> Attended:
-        """A memory (S, B, M) with its keys, for any number of queries."""
+        """A memory, in the caller's layout, with its keys, for any number of queries."""
+        memory = time_major(memory, self.batch_first)
         shape = memory.shape[:-1]
         B = shape[0] if self.batch_first else shape[1]
         moved = None
@@ -189,7 +199,8 @@ class Attention(Module):
             keys, back = self.key.vjp(memory) if training else (self.key(memory), None)
         v = None if self.v is None else self.v.data
         scale = 1 / math.sqrt(self.query_size) if self.scale else 1.0
-        core = _core.Memory(keys, memory, ends, v, scale, self.batch_first)
+        keys, values = turned(keys, self.batch_first), turned(memory, self.batch_first)
+        core = _core.Memory(keys, values, ends, v, scale)
         return Attended(core, moved, self.batch_first, back)
 
     def query_additions(self, states: Array, dqueries: Array | None, dv: Array | None) -> Additions:
@@ -218,7 +229,7 @@ class Attention(Module):
 
     def _read(self, queries: Any, memory: Any, mask: Any) -> tuple[Array, Array, Any, bool]:
         """All with the axis of the batch, and whether they came without."""
-        queries = as_floats("Attention", "queries", queries, self.dtype)
+        queries = read_floats("Attention", "queries", queries, self.dtype)
         unbatched = queries.ndim == 2
         axis = 0 if self.batch_first else 1
         if unbatched:
@@ -231,11 +242,11 @@ class Attention(Module):
                 f"{self.query_size}) with query_size, or (T, {self.query_size})"
             )
         memory = self.read_memory(memory, queries.shape[axis], unbatched)
-        return queries, memory, mask, unbatched
+        return time_major(queries, self.batch_first), memory, mask, unbatched
 
     def read_memory(self, memory: Any, batch: int, unbatched: bool) -> Array:
         """A memory of so many rows, its shape checked."""
-        array: Array = as_floats("Attention", "memory", memory, self.dtype)
+        array: Array = read_floats("Attention", "memory", memory, self.dtype)
         axis = 0 if self.batch_first else 1
         if unbatched and array.ndim == 2:
             array = np.expand_dims(array, axis)
@@ -254,7 +265,7 @@ class Attention(Module):
 
     def _gradient(self, name: str, value: Any, shape: tuple[int, ...], unbatched: bool) -> Array:
         """The gradient of an output, with the axis of the batch."""
-        array = as_floats("Attention", name, value, self.dtype)
+        array = read_floats("Attention", name, value, self.dtype)
         check_shape("Attention", name, array, shape, f"the shape of {name[1:]}")
         axis = 0 if self.batch_first else 1
-        return array if not unbatched else as_contiguous(np.expand_dims(array, axis))
+        return np.expand_dims(array, axis) if unbatched else array

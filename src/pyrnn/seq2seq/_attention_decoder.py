@@ -16,6 +16,7 @@ from .._base.checks import (
     check_shape,
     check_size,
     generator,
+    read_floats,
 )
 from .._base.inputs import (
     Inputs,
@@ -26,6 +27,7 @@ from .._base.inputs import (
     read_inputs,
     read_state,
 )
+from .._base.layout import turned
 from .._base.module import Additions, Module, Pullback, compute, storable
 from .._base.packing import PackedWeights
 from .._base.runtime import num_threads
@@ -51,9 +53,9 @@ class AttentionDecoder(Module):
     (G*H, I + M) and so on; `dropout` acts between layers.
 
     `y, state = decoder(x, memory, state=None, lengths=None, memory_lengths=None,
-    memory_mask=None)`: x (T, B, I), memory (S, B, M), y (T, B, H + M), state as that of one cell
-    with all layers; with `batch_first` B and T, or S, change places. `return_weights=True` adds the
-    attention's weights (T, B, S). `lengths` are those of x.
+    memory_mask=None)`: x (N, T, I), memory (N, S, M), y (N, T, H + M), state as that of one cell
+    with all layers; with batch_first=False N and T, or S, change places. `return_weights=True` adds
+    the attention's weights (N, T, S). `lengths` are those of x.
 
     `(y, state), pullback = decoder.vjp(...)`, `dx, dmemory, dstate = pullback(dy, dstate)`. All
     steps run in C++, forward and back through time. `decoder.steps(memory, state)` goes step by
@@ -79,7 +81,7 @@ class AttentionDecoder(Module):
         attention_size: int | None = None,
         scale: bool = False,
         dropout: float = 0.0,
-        batch_first: bool = False,
+        batch_first: bool | None = None,
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -95,7 +97,7 @@ class AttentionDecoder(Module):
         inputs = self.input_size + self.memory_size
         layer = cells()[cell]
         self.bottom: Recurrent[Any] = layer(inputs, self.hidden_size, seed=seeds[0], **options)
-        self.batch_first, self.dtype = self.bottom.batch_first, self.bottom.dtype
+        self.batch_first, self.dtype = batch_first, self.bottom.dtype
         self.state_names = self.bottom.state_names
         self.attention = Attention(
             self.hidden_size,
@@ -147,13 +149,15 @@ class AttentionDecoder(Module):
         return y, state, attended.to_caller(weights)
 
     def run(self, inputs: Inputs, attended: Attended) -> tuple[Array, Any, Array]:
-        """y, state and weights of checked arguments."""
+        """y, state and weights of checked arguments, in the caller's layout."""
+        batch_first = self.batch_first
         h, hn, cn, contexts, weights = self._stack.attend(*self._given(inputs, attended))
         y, state = np.concatenate([h, contexts], axis=-1), as_state(hn, cn)
         if self.above is not None:
-            top, upper = self.above(y, upper_state(inputs), inputs.lengths)
-            y, state = np.concatenate([top, contexts], axis=-1), stacked(state, upper)
-        return y, state, weights
+            top, upper = self.above(turned(y, batch_first), upper_state(inputs), inputs.lengths)
+            y = np.concatenate([turned(top, batch_first), contexts], axis=-1)
+            state = stacked(state, upper)
+        return turned(y, batch_first), state, turned(weights, batch_first)
 
     def vjp(
         self,
@@ -174,12 +178,15 @@ class AttentionDecoder(Module):
         h, hn, cn, contexts, _, saved = self._stack.attend_train(*given)
         y, state = np.concatenate([h, contexts], axis=-1), as_state(hn, cn)
         backs: tuple[Any, ...] = ()
+        batch_first = self.batch_first
         if self.above is not None:
-            dropped, drop_back = self.drop.vjp(y, rng=rng)
+            dropped, drop_back = self.drop.vjp(turned(y, batch_first), rng=rng)
             given = dropped, upper_state(inputs), inputs.lengths
             (top, upper), above_back = self.above.vjp(*given, rng=rng)
-            y, state = np.concatenate([top, contexts], axis=-1), stacked(state, upper)
+            y = np.concatenate([turned(top, batch_first), contexts], axis=-1)
+            state = stacked(state, upper)
             backs = above_back, drop_back
+        y = turned(y, batch_first)
         shape = y.shape
 
         def backward(dy: Any = None, dstate: Any = None) -> tuple[Any, Additions]:
@@ -199,10 +206,11 @@ class AttentionDecoder(Module):
                 num_threads(),
             )
             additions += [partial(gradients.add_into, [p.grad for p in weights])]
-            before = states_before(h, layers(inputs.h0, None, 0, 1)[0], int(self.batch_first))
+            before = states_before(h, layers(inputs.h0, None, 0, 1)[0])
             additions += self.attention.query_additions(before, dqueries, dv)
             dmemory, more = attended.memory_gradient(dkeys, dvalues)
             dstate = stacked(as_state(dh0, dc0), upper) if backs else as_state(dh0, dc0)
+            dx = None if dx is None else turned(dx, batch_first)
             return (dx, dmemory, dstate), additions + more
 
         return (y, state), Pullback(self, backward, self.parameters())
@@ -211,7 +219,7 @@ class AttentionDecoder(Module):
         self, memory: Any, state: Any = None, memory_lengths: Any = None, memory_mask: Any = None
     ) -> DecoderSteps:
         """Inference step by step, from a state."""
-        memory = as_floats("AttentionDecoder", "memory", memory, self.dtype)
+        memory = read_floats("AttentionDecoder", "memory", memory, self.dtype)
         batch = memory.shape[0 if self.batch_first else 1] if memory.ndim == 3 else 0
         memory = self.attention.read_memory(memory, batch, False)
         attended = self.attention.attend_to(memory, memory_lengths, memory_mask)
@@ -237,9 +245,10 @@ class AttentionDecoder(Module):
         above_back, drop_back = backs
         dh_above, dc_above = layers(*ends, 1, None)
         dstate = (dh_above, dc_above) if has_c(self) else dh_above
-        (dlower, upper), additions = compute(above_back, dh, dstate)
+        given = None if dh is None else turned(dh, self.batch_first)
+        (dlower, upper), additions = compute(above_back, given, dstate)
         dlower, more = compute(drop_back, dlower)
-        dh, below = self._halves(dlower)
+        dh, below = self._halves(turned(dlower, self.batch_first))
         dcontexts = below if dcontexts is None else dcontexts + below
         return dh, dcontexts, upper, additions + more
 
@@ -264,7 +273,7 @@ class AttentionDecoder(Module):
         )
         w_query = None if query is None else query.packed()
         state = layers(inputs.h0, inputs.c0, 0, 1)
-        given = inputs.x, *state, inputs.lengths, inputs.batch_first, num_threads()
+        given = inputs.x, *state, inputs.lengths, num_threads()
         return packed, attended.core, w_query, *given
 
     @cached_property
@@ -292,11 +301,10 @@ def stacked(lower: Any, upper: Any) -> Any:
     return map_state(lambda *groups: np.concatenate(groups), lower, upper)
 
 
-def states_before(h: Array, h0: Array | None, axis: int) -> Array:
-    """h_{t-1} of each step, for all h_t along that axis and h0 (1, B, H), or zero."""
+def states_before(h: Array, h0: Array | None) -> Array:
+    """h_{t-1} of each step, for all h_t (T, B, H) and h0 (1, B, H), or zero."""
     before = np.zeros_like(h)
-    to, source = before.swapaxes(0, axis), h.swapaxes(0, axis)
-    to[1:] = source[:-1]
+    before[1:] = h[:-1]
     if h0 is not None:
-        to[:1] = h0
+        before[:1] = h0
     return before

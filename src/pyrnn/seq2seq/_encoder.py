@@ -13,13 +13,13 @@ from .._base.checks import (
     as_integers,
     as_lengths,
     check_dtype,
-    check_flag,
     check_shape,
 )
+from .._base.columns import pad
 from .._base.inputs import as_state, has_c, map_state, parts_of
+from .._base.layout import time_major, turned
 from .._base.mask import mask_of_lengths
 from .._base.module import Additions, Module, Pullback, compute
-from ..data._dataset import pad
 from ..layers._activations import Tanh
 from ..layers._dropout import Dropout
 from ..layers._embedding import Embedding
@@ -29,7 +29,8 @@ from ..layers._recurrent import Recurrent, cells
 
 @dataclass(frozen=True)
 class Encoded:
-    """What a source has become: a memory (S, B, M), or None, with its lengths, and a state."""
+    """What a source has become: a memory, in the model's layout, or None, with its lengths, and a
+    state."""
 
     memory: Array | None
     lengths: Array | None
@@ -106,8 +107,10 @@ class Encoder(Module):
 
     random = True
 
-    def __init__(self, sizes: EncoderSizes, *, batch_first: bool, dtype: Any, seed: int) -> None:
-        self.batch_first = check_flag("Seq2Seq", "batch_first", batch_first)
+    def __init__(
+        self, sizes: EncoderSizes, *, batch_first: bool | None, dtype: Any, seed: int
+    ) -> None:
+        self.batch_first = batch_first
         self.dtype = check_dtype("Seq2Seq", dtype)
         self.sizes = sizes
         seeds = [int(s) for s in np.random.default_rng(seed).integers(2**63, size=4)]
@@ -194,7 +197,7 @@ class Encoder(Module):
         rows = [as_integers("Seq2Seq", f"source[{i}]", row) for i, row in enumerate(source)]
         ends = np.array([len(row) for row in rows], np.int64)
         ids = pad(rows, int(ends.max(initial=0)), np.int64) if rows else np.zeros((0, 0), np.int64)
-        return (ids if self.batch_first else as_contiguous(ids.T)), ends
+        return turned(ids, not self.batch_first, 2), ends
 
     def _feature_rows(self, source: Any) -> Array:
         """Vectors (F,), one per row, as (B, F)."""
@@ -237,7 +240,7 @@ class Encoder(Module):
             real = mask_of_lengths("Seq2Seq", lengths, array.shape, self.batch_first)
             array, lengths = np.where(real, array, 0), as_lengths("Seq2Seq", lengths, rows, steps)
         self.source.check_ids(array)
-        return array, lengths, rows
+        return time_major(array, self.batch_first, 2), lengths, rows
 
     def _joined(self, state: Any) -> tuple[Any, Any]:
         """The states (L*2, B, H) of both directions side by side, (L, B, 2*H)."""

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from .._base.checks import SEQUENCES, Array, as_integers, check_size, describe
-from ..data._dataset import pad
+from .._base.columns import pad
+from .._base.layout import turned
 from ..layers._sequential import Sequential
 from ._choice import Sampling, check_suppressed, read_ids, until, without
 
@@ -84,10 +85,9 @@ def _read(model: Sequential, prompts: list[Array]) -> tuple[Array, Any]:
     """The logits (B, V) behind each prompt's last id, and the state there."""
     lengths = np.array([len(ids) for ids in prompts])
     x = pad(prompts, int(lengths.max()), np.int64)
-    y, state = model(x if model.batch_first else x.T, lengths=lengths)
+    y, state = model.run(turned(x, not model.batch_first, 2), lengths=lengths)
     if not model.drops_time and y.ndim == 3:
-        rows = np.arange(len(prompts))
-        y = y[rows, lengths - 1] if model.batch_first else y[lengths - 1, rows]
+        y = turned(y, not model.batch_first)[np.arange(len(prompts)), lengths - 1]
     if y.ndim != 2:
         raise ValueError(f"generate: the model's output has shape {y.shape}, expected logits")
     return y, state

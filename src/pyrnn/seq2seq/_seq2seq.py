@@ -7,7 +7,6 @@ import numpy as np
 
 from .._base.checks import (
     Array,
-    as_contiguous,
     check_choice,
     check_flag,
     check_number,
@@ -17,6 +16,7 @@ from .._base.checks import (
     generator,
 )
 from .._base.draws import Draws
+from .._base.layout import turned
 from .._base.module import Additions, Module, Pullback, compute, storable
 from ..layers._dropout import Dropout
 from ..layers._embedding import Embedding
@@ -48,9 +48,9 @@ class Seq2Seq(Module):
     and features, go through a Bridge. `attention` is a score of Attention, or None. `dropout` acts
     on both embeddings, between layers and in front of the last product.
 
-    - `logits = model(source, target, lengths=None, target_lengths=None)`: source (S, B), target
-      (U, B), logits (U + 1, B, V), of which `wanted(target, target_lengths)` are the classes; with
-      `batch_first` B comes first. Teacher forcing: y_t sees the true ids before.
+    - `logits = model(source, target, lengths=None, target_lengths=None)`: source (N, S), target
+      (N, U), logits (N, U + 1, V), of which `wanted(target, target_lengths)` are the classes; with
+      batch_first=False N comes second. Teacher forcing: y_t sees the true ids before.
     - `logits, pullback = model.vjp(...)`; `dsource = pullback(dlogits)`, None for ids. With
       `scheduled_sampling` = p (Bengio et al. 2015), which may be changed at any time, each id that
       the decoder reads is with probability p the one that it held most probable there, a constant.
@@ -81,7 +81,7 @@ class Seq2Seq(Module):
         bos: int = 1,
         eos: int = 2,
         scheduled_sampling: float = 0.0,
-        batch_first: bool = False,
+        batch_first: bool | None = None,
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -102,8 +102,9 @@ class Seq2Seq(Module):
         options: dict[str, Any] = {"batch_first": batch_first, "dtype": dtype}
         source = source_vocabulary, feature_size
         sizes = EncoderSizes(*source, E, H, cell, num_layers, bidirectional, self.dropout)
+        self.batch_first = batch_first
         self.encoder = Encoder(sizes, seed=seeds[0], **options)
-        self.batch_first, self.dtype = self.encoder.batch_first, self.encoder.dtype
+        self.dtype = self.encoder.dtype
         self.target = Embedding(V, E, dtype=dtype, seed=seeds[1])
         self.drop_target = Dropout(dropout, batch_first=batch_first, seed=seeds[2])
         options |= {"num_layers": num_layers, "seed": seeds[3]}
@@ -165,7 +166,7 @@ class Seq2Seq(Module):
         return self.encoder.forward_path()
 
     def wanted(self, target: Any, target_lengths: Any = None) -> tuple[Array, Array]:
-        """The ids (U + 1, B) that the logits are for, eos behind each target, and their lengths."""
+        """The ids (N, U + 1) that the logits are for, eos after each target, and their lengths."""
         return self._targets.wanted(target, target_lengths)
 
     def generate(
@@ -247,10 +248,10 @@ class Seq2Seq(Module):
     def _mixed(self, source: Any, lengths: Any, tokens: Array, rng: int | None) -> Array:
         """The decoder's inputs under scheduled sampling, in their layout."""
         draw = np.random.default_rng([self._draws.seed, self._draws.next(self, rng)])
-        by_step = tokens.T if self.batch_first else tokens
+        by_step = turned(tokens, self.batch_first, 2)
         replaced = draw.random(by_step.shape) < self.scheduled_sampling
         mixed = mixed_inputs(self._steps(self.encoder(source, lengths)), by_step, replaced)
-        return as_contiguous(mixed.T) if self.batch_first else mixed
+        return turned(mixed, self.batch_first, 2)
 
     @property
     def _targets(self) -> TargetIds:

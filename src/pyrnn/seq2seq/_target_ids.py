@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 
 from .._base.checks import Array, as_contiguous, as_integers, as_lengths
+from .._base.layout import turned
 from .._base.mask import mask_of_lengths
 from .._base.targets import first_wrong
 
 
 @dataclass(frozen=True)
 class TargetIds:
-    """Targets (U, B), or (B, U) with batch_first: ids below `vocabulary`, no bos, no eos."""
+    """Targets (N, U), or (U, N) without batch_first: ids below `vocabulary`, no bos, no eos."""
 
     vocabulary: int
     bos: int
@@ -53,8 +54,8 @@ class TargetIds:
         ):
             if wrong.any():
                 raise ValueError(f"Seq2Seq: {first_wrong(ids, wrong)}, expected {expected}")
-        return self._to_layout(np.where(real, ids, 0)), ends
+        return as_contiguous(self._to_layout(np.where(real, ids, 0))), ends
 
     def _to_layout(self, ids: Array) -> Array:
-        """Between (U, B) and the caller's layout."""
-        return as_contiguous(ids.T) if self.batch_first else ids
+        """Between (U, N) and the caller's layout: a view."""
+        return turned(ids, self.batch_first, 2)

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 
 from .._base.module import Module, as_json, constructor
+from .._base.samples import Samples, cut
 from ..optim._optimizer import Optimizer
 from ..optim._schedule import Schedule
-from ._batches import Samples
-from ._epoch_order import cut
 
 # Options that change no number: where results stand, and what memory they take.
 FREE = ("batch_first", "recompute_every")

@@ -3,18 +3,9 @@
 import numpy as np
 
 from .._base.checks import Array
+from .._base.samples import cut
 
 POOL = 64  # batches among which samples are sorted by length
-
-
-def cut(order: Array, batch_size: int) -> list[Array]:
-    """Batches of `batch_size` samples in order; the last may be smaller."""
-    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-
-
-def by_length(count: int, lengths: Array | None) -> Array:
-    """All samples, the short ones first: the order that wastes the least on padding."""
-    return np.arange(count) if lengths is None else np.argsort(lengths, kind="stable")
 
 
 def epoch_batches(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._base.checks import Array
-from ._batches import Samples
+from .._base.samples import Samples
 from ._callbacks import Callback, call
 from ._checkpoint import Parts, read_checkpoint, write_checkpoint
 from ._description import describe, describe_module, describe_optimizer, describe_samples

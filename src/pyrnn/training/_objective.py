@@ -2,20 +2,20 @@
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from .._base.checks import Array, as_contiguous
+from .._base.checks import Array
+from .._base.columns import Dataset
+from .._base.layout import time_major, turned
 from .._base.module import Module
+from .._base.prediction import first_embedding, layout_of, per_step, read_samples
+from .._base.samples import Batch, Samples, Target, by_length, cut
 from .._base.targets import first_wrong
-from ..data._dataset import SequenceDataset, pad
 from ..losses import Loss
 from ._arguments import try_metrics
-from ._batches import Batch, Samples, Target
-from ._epoch_order import by_length, cut
-from ._layout import first_embedding, layout_of, works_along_time
 
 PROBED_STEPS = 16  # of the first sample, to see the shape of the model's output
 CHECKED_STEPS, CHECKED_ELEMENTS = 4096, 2**18  # looked at together before training
@@ -51,23 +51,25 @@ class ForwardPass:
 
 
 class Objective:
-    """What is trained and measured: a model, a loss and metrics in the model's layout."""
+    """What is trained and measured: a model in its layout; loss and metrics, sample first."""
 
     def __init__(self, model: Module, loss: Loss, metrics: Sequence[Any]) -> None:
         self.model = model
-        self.layout = layout_of(model, loss)
+        layout = layout_of(model)
+        self.layout = replace(
+            layout,
+            dtype=layout.dtype or np.dtype(np.float32),
+            integer_target=loss.integer_target,
+            ragged_target=loss.ragged_target,
+        )
         self.metrics = [copy.deepcopy(metric) for metric in metrics]
         self.loss = loss
-        self._loss, self._sample_loss = copy.copy(loss), copy.copy(loss)
-        for part in (self._loss, *self.metrics):
-            part.batch_first = self.layout.batch_first
-        self._sample_loss.batch_first = True
         # What the loss is divided by, which with class weights is not the number of elements.
-        self._weight = self._loss.batch_weight
+        self._weight = self.loss.batch_weight
 
-    def samples(self, name: str, dataset: SequenceDataset, tbptt: int | None = None) -> Samples:
+    def samples(self, name: str, dataset: Dataset, tbptt: int | None = None) -> Samples:
         """A dataset whose every sample fits model and loss; a piece of the first one is run."""
-        samples = self._read(name, dataset)
+        samples = read_samples(name, self.model, dataset, self.layout)
         first = samples.batch(np.arange(1), 0, PROBED_STEPS)
         y, _ = self.infer(first)
         if not self.layout.own_targets:
@@ -82,7 +84,7 @@ class Objective:
         if tbptt is not None:
             self._check_chunks(samples)
         features = y.shape[2:] if has_steps else y.shape[1:]
-        whole = self._loss.whole_sequences
+        whole = self.loss.whole_sequences
         for rows, start, batch in _blocks(samples, None if whole else CHECKED_STEPS):
             try:
                 self._check(samples, batch, features, start)
@@ -98,10 +100,15 @@ class Objective:
         """The forward pass of training on one batch."""
         output, pullback = self.model.vjp(batch.x, need_dx=False, **self._options(batch, state))
         y, state = output if self.model.stateful else (output, None)
+        y = self._turned(samples, y)
         wanted = self._wanted(samples, batch)
-        value, loss_pullback = self._loss.vjp(y, *wanted)
+        value, loss_pullback = self.loss.vjp(y, *wanted)
         weight = self._weight(y.shape, *wanted)
-        return ForwardPass(value, weight, state, lambda share: pullback(loss_pullback(share)))
+
+        def backward(share: float) -> object:
+            return pullback(self._turned(samples, loss_pullback(share)))
+
+        return ForwardPass(value, weight, state, backward)
 
     def evaluate(
         self, samples: Samples, batch_size: int, tbptt: int | None = None
@@ -114,47 +121,25 @@ class Objective:
             state = None
             for batch in samples.pieces(rows, tbptt):
                 y, state = self.infer(batch, state)
+                y = self._turned(samples, y)
                 wanted = self._wanted(samples, batch)
-                mean.add(self._loss(y, *wanted), self._weight(y.shape, *wanted))
-                seen = self._loss.metric_input(y, wanted[1]) if self.metrics else y
+                mean.add(self.loss(y, *wanted), self._weight(y.shape, *wanted))
+                seen = self.loss.metric_input(y, wanted[1]) if self.metrics else y
                 for metric in self.metrics:
                     metric.update(seen, *wanted)
         return {"loss": mean.value} | {metric.name: metric.value for metric in self.metrics}
 
-    def predict(self, name: str, dataset: SequenceDataset, batch_size: int) -> Any:
-        """The outputs for all samples: an array, or a list of arrays for ragged samples."""
-        if self.layout.own_targets:
-            owner = type(self.model).__name__
-            raise ValueError(f"{name}: {owner} writes targets: use model.generate")
-        samples, has_steps = self._read(name, dataset), False
-        outputs: list[Any] = [None] * len(samples)
-        for rows in cut(by_length(len(samples), samples.lengths), batch_size):
-            y, _ = self.infer(samples.batch(rows))
-            has_steps = per_step(samples, y)
-            for row, output in zip(rows, samples.to_layout(y) if has_steps else y, strict=True):
-                length = samples.lengths[row] if samples.lengths is not None else None
-                outputs[row] = output[:length] if has_steps else output
-        if not has_steps:
-            return np.stack(outputs)
-        if samples.arrays is None:
-            return outputs
-        return pad(outputs, samples.arrays[0].shape[1], y.dtype)
-
     def infer(self, batch: Batch, state: Any = None) -> tuple[Array, Any]:
         """The model's output for one batch, in the model's layout, and the state behind it."""
-        output = self.model(batch.x, **self._options(batch, state))
-        y, state = output if self.model.stateful else (output, None)
-        return y, state
+        if self.layout.own_targets:
+            return self.model(batch.x, **self._options(batch, state)), None
+        return self.model.run_part(batch.x, state, batch.lengths)
 
-    def _read(self, name: str, dataset: SequenceDataset) -> Samples:
-        """A dataset's samples; ValueError if they have no time axis and the model needs one."""
-        samples = Samples(name, dataset, self.layout)
-        if not samples.has_time and works_along_time(self.model):
-            raise ValueError(
-                f"{name} x has samples of shape {samples.sample_shape}, expected (steps, features) "
-                "or (steps,) ids: the model works along time"
-            )
-        return samples
+    def _turned(self, samples: Samples, y: Array) -> Array:
+        """An output with steps, or its gradient, from the model's layout to sample first; and back:
+        a view."""
+        has_steps = samples.per_step or self.layout.own_targets
+        return turned(y, bool(has_steps) and not self.layout.batch_first, 2)
 
     def _options(self, batch: Batch, state: Any) -> dict[str, Any]:
         """Lengths and state as keywords, for a model that takes them."""
@@ -167,26 +152,24 @@ class Objective:
         return options
 
     def _wanted(self, samples: Samples, batch: Batch) -> tuple[Target, Array | None]:
-        """The target, with its axes as y's unless it is ragged; the lengths where y has steps."""
+        """The target, and the lengths where y has steps."""
         assert batch.target is not None  # training and evaluation data have one
         if self.layout.own_targets:
             return self._wanted_own(batch)
-        if samples.per_step and not isinstance(batch.target, list):
-            return samples.to_layout(batch.target), batch.lengths
         return batch.target, batch.lengths if samples.per_step else None
 
     def _wanted_own(self, batch: Batch) -> tuple[Array, Array]:
         """What a model that takes targets is to give, and its lengths."""
         model: Any = self.model  # one that takes targets has `wanted`
-        wanted: tuple[Array, Array] = model.wanted(*self._own_target(batch))
-        return wanted
+        classes, lengths = model.wanted(*self._own_target(batch))
+        return turned(classes, not self.layout.batch_first, 2), lengths
 
     def _own_target(self, batch: Batch) -> tuple[Array | None, Array | None]:
         """A target of its own length in the model's layout, and the lengths."""
         target = batch.target
         assert not isinstance(target, list)  # the layout asks for arrays
-        if target is not None and not self.layout.batch_first:
-            target = as_contiguous(target.T)
+        if target is not None:
+            target = turned(time_major(target, True, 2), not self.layout.batch_first, 2)
         return target, batch.target_lengths
 
     def _check(self, samples: Samples, batch: Batch, features: Any, start: int) -> None:
@@ -200,28 +183,28 @@ class Objective:
             raise TypeError("target is None, expected an array")
         if self.layout.own_targets:
             wanted, lengths = self._wanted_own(batch)
-            self._loss.count((*wanted.shape, *features), wanted, lengths)
+            self.loss.count((*wanted.shape, *features), wanted, lengths)
             return
-        shape = batch.x.shape[:2] if self.layout.batch_first else batch.x.shape[1::-1]
+        shape = samples.to_layout(batch.x).shape
         if samples.per_step:
-            self._sample_loss.count((*shape, *features), batch.target, batch.lengths)
+            self.loss.count((*shape[:2], *features), batch.target, batch.lengths)
         elif start == 0:
-            B = shape[0] if samples.has_time else len(batch.x)
-            self._sample_loss.count((B, *features), batch.target)
+            self.loss.count((shape[0], *features), batch.target)
 
     def _try_metrics(self, samples: Samples) -> None:
         """TypeError or ValueError for a metric that does not take the model's output."""
-        batch = samples.batch(np.arange(1), 0, None if self._loss.whole_sequences else PROBED_STEPS)
+        batch = samples.batch(np.arange(1), 0, None if self.loss.whole_sequences else PROBED_STEPS)
         y, _ = self.infer(batch)
+        y = self._turned(samples, y)
         wanted = self._wanted(samples, batch)
-        seen = self._loss.metric_input(y, wanted[1])
-        try_metrics(samples.name, self.metrics, self._loss, seen, wanted)
+        seen = self.loss.metric_input(y, wanted[1])
+        try_metrics(samples.name, self.metrics, self.loss, seen, wanted)
 
     def _check_chunks(self, samples: Samples) -> None:
         """ValueError if model or loss cannot go through a sequence piece by piece."""
-        if self._loss.whole_sequences:
+        if self.loss.whole_sequences:
             raise ValueError(
-                f"Trainer: tbptt cuts sequences into pieces, and {type(self._loss).__name__} is a "
+                f"Trainer: tbptt cuts sequences into pieces, and {type(self.loss).__name__} is a "
                 "loss of whole ones"
             )
         if not self.model.stateful or not samples.per_step:
@@ -234,11 +217,6 @@ class Objective:
                 "Trainer: tbptt carries the state forwards, and the model is bidirectional: its "
                 "reverse direction starts at the end"
             )
-
-
-def per_step(samples: Samples, y: Array) -> bool:
-    """Whether the output y has one entry per time step: (T, B, F) or (B, T, F), not (B, F)."""
-    return samples.has_time and y.ndim >= 3
 
 
 def _blocks(samples: Samples, most_steps: int | None) -> Iterator[tuple[Array, int, Batch]]:

@@ -5,8 +5,9 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from .._base.checks import check_flag, check_path, check_size, generator
+from .._base.columns import as_dataset
 from .._base.module import Module
-from ..data._dataset import SequenceDataset, as_dataset
+from .._base.samples import Samples
 from ..losses import Loss
 from ..optim import Optimizer
 from ._arguments import (
@@ -19,7 +20,6 @@ from ._arguments import (
     checked_callbacks,
     checked_metrics,
 )
-from ._batches import Samples
 from ._callbacks import Callback, call
 from ._checkpoint import ModelState, OptimizerState, Parts, check_place
 from ._history import History
@@ -34,9 +34,9 @@ class Trainer:
 
     Data are `(x, target)` or `(x, target, lengths)` with the sample first, whatever the model's
     layout: x (N, T, F) or (N, T) ids, without time (N, F) or (N,) ids; target one per sequence,
-    (N,) or (N, F), when the model's output for a batch is (B, F), and one per step, (N, T) or
-    (N, T, F), when it is (T, B, F) or (B, T, F). Ragged data are lists of N arrays, x of (T_i, F)
-    or (T_i,) ids, a target per step likewise; or a `SequenceDataset`. x is cast to the model's
+    (N,) or (N, F), when the model's output is (N, F), and one per step, (N, T) or (N, T, F), when
+    it has steps too. Ragged data are lists of N arrays, x of (T_i, F) or (T_i,) ids, a target per
+    step likewise; or a `SequenceDataset`, or another with its methods. x is cast to the model's
     dtype (integers stay ids if the model has an Embedding), so is a target that is no class number.
     The padding behind `lengths` is never looked at; before it x must be finite.
 
@@ -100,11 +100,11 @@ class Trainer:
         self,
         train: Any,
         validation: Any = None,
+        *,
         epochs: int = 1,
         batch_size: int = 32,
         shuffle: bool = True,
         progress: bool = True,
-        *,
         bucket: bool = True,
         tbptt: int | None = None,
         callbacks: Sequence[Callback] = (),
@@ -182,15 +182,9 @@ class Trainer:
         batch_size = check_size("Trainer", "batch_size", batch_size)
         return self._objective.evaluate(self._samples("data", data), batch_size)
 
-    def predict(self, x: Any, batch_size: int = 32, lengths: Any = None) -> Any:
-        """The model's outputs for x, sample first: (N, T, F), or (N, F) for one per sequence.
-
-        Behind the lengths they are 0; ragged x gives a list of arrays (T_i, F).
-        """
-        batch_size = check_size("Trainer", "batch_size", batch_size)
-        data = x if isinstance(x, SequenceDataset) else (x, None, lengths)
-        name = "Trainer: predict"
-        return self._objective.predict(name, as_dataset(name, data), batch_size)
+    def predict(self, x: Any, lengths: Any = None, batch_size: int | None = None) -> Any:
+        """`model.predict(x, lengths, batch_size)`: the outputs for x, sample first."""
+        return self.model.predict(x, lengths, batch_size)
 
     def _run(self, plan: Plan, *, resume: bool) -> None:
         """Trains by a plan, from the beginning or from its checkpoint."""

@@ -27,7 +27,7 @@ const Memory<T>& memory_of(const MemoryObject& object) {
 }
 
 inline Shape sequence_shape(const Layout& layout, py::ssize_t columns) {
-  return layout.batch_first ? Shape{layout.rows, layout.steps, columns} : Shape{layout.steps, layout.rows, columns};
+  return {layout.steps, layout.rows, columns};
 }
 
 // The new gradients of a memory.

@@ -8,12 +8,12 @@ namespace pyrnn::bindings {
 namespace {
 
 std::unique_ptr<MemoryObject> make_memory(py::handle keys_in, py::handle values_in, py::handle lengths_in,
-                                          py::handle v_in, double scale, bool batch_first) {
+                                          py::handle v_in, double scale) {
   return with_type_of(keys_in, "keys", [&](auto type) {
     using T = decltype(type);
     const py::array keys = require_array<T>(keys_in, "keys", 3), values = require_array<T>(values_in, "values", 3);
-    const py::ssize_t steps = keys.shape(batch_first ? 1 : 0), rows = keys.shape(batch_first ? 0 : 1);
-    const Layout layout{steps, rows, batch_first};
+    const py::ssize_t steps = keys.shape(0), rows = keys.shape(1);
+    const Layout layout{steps, rows};
     require_shape(values, "values", sequence_shape(layout, values.shape(2)), "the steps and rows of keys");
     const auto v = optional_array<T>(v_in, "v", {keys.shape(2)}, "(key_size,)");
     auto lengths = checked_lengths(require_array<std::int64_t>(lengths_in, "lengths", {rows}, "(batch,)"), steps);
@@ -34,7 +34,7 @@ std::unique_ptr<MemoryObject> make_memory(py::handle keys_in, py::handle values_
 // The layout of queries that belong to a memory.
 template <class T>
 Layout layout_of(const Memory<T>& memory, const py::array& queries) {
-  const Layout layout{queries.shape(memory.layout.batch_first ? 1 : 0), memory.layout.rows, memory.layout.batch_first};
+  const Layout layout{queries.shape(0), memory.layout.rows};
   require_shape(queries, "queries", sequence_shape(layout, memory.key_size), "(T, batch, key_size) as the memory's");
   return layout;
 }
@@ -89,7 +89,7 @@ py::tuple run_attention_backward(const MemoryObject& object, py::handle queries_
 void register_attention(py::module_& m) {
   py::class_<MemoryObject>(m, "Memory", py::is_final())
       .def(py::init(&make_memory), py::arg("keys"), py::arg("values"), py::arg("lengths"), py::arg("v").none(true),
-           py::arg("scale"), py::arg("batch_first"));
+           py::arg("scale"));
   m.def("attention_forward", &run_attention_forward, py::arg("memory"), py::arg("queries"), py::arg("threads"));
   m.def("attention_backward", &run_attention_backward, py::arg("memory"), py::arg("queries"), py::arg("weights"),
         py::arg("dcontexts"), py::arg("dweights").none(true), py::arg("threads"));

@@ -18,7 +18,7 @@ auto with_type(bool single, F&& f) {
 // The arguments of a forward pass.
 struct ForwardArguments {
   py::handle x, h0, c0, lengths;
-  bool batch_first, return_cells;
+  bool return_cells;
 };
 
 // The same, checked, and its new outputs.
@@ -26,30 +26,27 @@ template <class T>
 struct ForwardCall {
   ForwardCall(const Stack& stack, const Packed& packed, const ForwardArguments& given)
       : shape(stack.shape),
-        x(require_array<T>(given.x, "x", 3)),
-        steps(x.shape(given.batch_first ? 1 : 0)),
-        rows(x.shape(given.batch_first ? 0 : 1)),
-        y(sequence(given.batch_first, shape.layer_output())),
+        x(require_rows<T>(given.x, "x")),
+        steps(x.shape(0)),
+        rows(x.shape(1)),
+        y(sequence(shape.layer_output())),
         hn(state(shape.output())),
         cn(shape.is_lstm() ? state(shape.hidden) : Shape{0}),
         lengths(optional_array<std::int64_t>(given.lengths, "lengths", {rows}, "(batch,)")),
         batch(steps, rows, lengths ? checked_lengths(*lengths, steps).data() : nullptr) {
-    const bool batch_first = given.batch_first;
     check_same_stack(stack, packed.stack, "packed");
     weights = std::get<std::shared_ptr<const PackedWeights<T>>>(packed.weights);
-    require_shape(x, "x", sequence(batch_first, shape.input),
-                  batch_first ? "(batch, T, input_size)" : "(T, batch, input_size)");
+    require_shape(x, "x", sequence(shape.input), "(T, batch, input_size)");
     h0 = optional_array<T>(given.h0, "h0", state(shape.output()), "(num_layers*num_directions, batch, output size)");
     c0 = optional_array<T>(given.c0, "c0", state(shape.hidden), "(num_layers*num_directions, batch, hidden_size)");
     if (c0 && !shape.is_lstm())
       throw std::invalid_argument("c0: an array, expected None for a cell without cell state");
     if (given.return_cells) {
       require(shape.is_lstm(), "return_cells: true, expected false for a cell without cell state");
-      cells.emplace(sequence(batch_first, shape.directions * shape.hidden));
+      cells.emplace(sequence(shape.directions * shape.hidden));
     }
-    sequences = {.array_steps = steps,
-                 .batch_first = batch_first,
-                 .x = data<T>(x),
+    sequences = {.x = data<T>(x),
+                 .x_strides = strides_of<T>(x),
                  .h0 = data<T>(h0),
                  .c0 = data<T>(c0),
                  .y = y.data(),
@@ -57,9 +54,7 @@ struct ForwardCall {
                  .cn = cn.data(),
                  .cells = cells ? cells->data() : nullptr};
   }
-  Shape sequence(bool batch_first, py::ssize_t columns) const {
-    return batch_first ? Shape{rows, steps, columns} : Shape{steps, rows, columns};
-  }
+  Shape sequence(py::ssize_t columns) const { return {steps, rows, columns}; }
   Shape state(py::ssize_t size) const { return {shape.layers * shape.directions, rows, size}; }
   // Steps behind a row's end are not visited.
   void clear_padding() {
@@ -94,24 +89,23 @@ struct BackwardCall {
       : shape(tape.shape),
         dh0(state(from, shape.output())),
         dc0(shape.is_lstm() ? state(from, shape.hidden) : Shape{0}) {
-    const bool batch_first = tape.input.batch_first;
-    const auto sequence = [&](py::ssize_t columns) {
-      return batch_first ? Shape{from.rows, from.steps, columns} : Shape{from.steps, from.rows, columns};
-    };
-    dy = optional_array<T>(given.dy, "dy", sequence(shape.layer_output()), "the shape of y");
+    const auto sequence = [&](py::ssize_t columns) { return Shape{from.steps, from.rows, columns}; };
+    dy = optional_rows<T>(given.dy, "dy", sequence(shape.layer_output()), "the shape of y");
     dhn = optional_array<T>(given.dhn, "dhn", state(from, shape.output()), "the shape of hn");
     dcn = optional_array<T>(given.dcn, "dcn", state(from, shape.hidden), "the shape of cn");
     if (dcn && !shape.is_lstm())
       throw std::invalid_argument("dcn: an array, expected None for a cell without cell state");
     dcells =
-        optional_array<T>(given.dcells, "dcells", sequence(shape.directions * shape.hidden), "the shape of the cells");
+        optional_rows<T>(given.dcells, "dcells", sequence(shape.directions * shape.hidden), "the shape of the cells");
     if (dcells && !shape.is_lstm())
       throw std::invalid_argument("dcells: an array, expected None for a cell without cell state");
     if (given.need_dx) dx.emplace(sequence(shape.input));
     gradients = {.dy = data<T>(dy),
+                 .dy_strides = strides_of<T>(dy),
                  .dhn = data<T>(dhn),
                  .dcn = data<T>(dcn),
                  .dcells = data<T>(dcells),
+                 .dcells_strides = strides_of<T>(dcells),
                  .dx = dx ? dx->data() : nullptr,
                  .dh0 = dh0.data(),
                  .dc0 = dc0.data()};

@@ -26,13 +26,12 @@ struct AttendingCall : ForwardCall<T> {
                 const PackedLinearObject* query_in, const ForwardArguments& given)
       : ForwardCall<T>(stack, packed, given),
         memory(memory_of<T>(object)),
-        contexts(this->sequence(given.batch_first, memory.value_size)),
-        attention(this->sequence(given.batch_first, memory.layout.steps)),
-        queries(query_in ? this->sequence(given.batch_first, memory.key_size) : Shape{0}) {
+        contexts(this->sequence(memory.value_size)),
+        attention(this->sequence(memory.layout.steps)),
+        queries(query_in ? this->sequence(memory.key_size) : Shape{0}) {
     const Index H = stack.shape.hidden;
-    require(memory.layout.rows == this->rows && memory.layout.batch_first == given.batch_first &&
-                memory.value_size == stack.shape.context,
-            "memory: of other rows, layout or value_size, expected those of x and the Stack");
+    require(memory.layout.rows == this->rows && memory.value_size == stack.shape.context,
+            "memory: of other rows or value_size, expected those of x and the Stack");
     const PackedLinear<T>* query = nullptr;
     if (query_in) {
       const auto* linear = std::get_if<std::unique_ptr<const PackedLinear<T>>>(&query_in->linear);
@@ -59,11 +58,11 @@ struct AttendingCall : ForwardCall<T> {
 // (y, hn, cn or None, contexts, weights)
 py::tuple run_attend(const Stack& stack, const Packed& packed, const MemoryObject& memory,
                      const PackedLinearObject* query, py::handle x, py::handle h0, py::handle c0, py::handle lengths,
-                     bool batch_first, int threads) {
+                     int threads) {
   checked_threads(threads);
   return with_type(stack.single, [&](auto type) -> py::tuple {
     using T = decltype(type);
-    AttendingCall<T> call(stack, packed, memory, query, {x, h0, c0, lengths, batch_first, false});
+    AttendingCall<T> call(stack, packed, memory, query, {x, h0, c0, lengths, false});
     without_gil([&] {
       call.clear();
       forward<T>(stack.shape, *call.weights, call.batch, call.sequences, threads, interrupted);
@@ -75,11 +74,11 @@ py::tuple run_attend(const Stack& stack, const Packed& packed, const MemoryObjec
 // The same, and Saved.
 py::tuple run_attend_train(const Stack& stack, const Packed& packed, const MemoryObject& memory,
                            const PackedLinearObject* query, py::handle x, py::handle h0, py::handle c0,
-                           py::handle lengths, bool batch_first, int threads) {
+                           py::handle lengths, int threads) {
   checked_threads(threads);
   return with_type(stack.single, [&](auto type) -> py::tuple {
     using T = decltype(type);
-    AttendingCall<T> call(stack, packed, memory, query, {x, h0, c0, lengths, batch_first, false});
+    AttendingCall<T> call(stack, packed, memory, query, {x, h0, c0, lengths, false});
     std::unique_ptr<Tape<T>> tape;
     without_gil([&] {
       call.clear();
@@ -106,7 +105,7 @@ py::tuple run_attend_backward(const Stack& stack, SavedForward& from, const py::
     auto& slot = unspent<T>(from);
     const SequenceInput<T>& seq = slot->input;
     const Memory<T>& memory = *seq.attended.memory;
-    const Layout layout{from.steps, from.rows, seq.batch_first};
+    const Layout layout{from.steps, from.rows};
     const auto weights = weights_of<const T>(stack.shape, arrays, "weights");
     const auto dcontexts = optional_array<T>(dcontexts_in, "dcontexts", sequence_shape(layout, memory.value_size),
                                              "the shape of contexts");
@@ -139,9 +138,9 @@ void register_attending(py::module_& m) {
   const auto optional = [](const char* name) { return py::arg(name).none(true); };
   stack.def("attending", &attending, py::arg("context"))
       .def("attend", &run_attend, py::arg("packed"), py::arg("memory").none(false), optional("query"), py::arg("x"),
-           optional("h0"), optional("c0"), optional("lengths"), py::arg("batch_first"), py::arg("threads"))
+           optional("h0"), optional("c0"), optional("lengths"), py::arg("threads"))
       .def("attend_train", &run_attend_train, py::arg("packed"), py::arg("memory").none(false), optional("query"),
-           py::arg("x"), optional("h0"), optional("c0"), optional("lengths"), py::arg("batch_first"),
+           py::arg("x"), optional("h0"), optional("c0"), optional("lengths"),
            py::arg("threads"))
       .def("attend_backward", &run_attend_backward, py::arg("saved"), py::arg("weights"), optional("w_query"),
            optional("dy"), optional("dcontexts"), optional("dhn"), optional("dcn"), py::arg("need_dx"),

@@ -88,15 +88,14 @@ py::array run(StreamObject& self, py::handle x_in, int threads) {
   return std::visit(
       [&]<class T>(std::unique_ptr<Stream<T>>& stream) -> py::array {
         const StackShape& s = stream->shape();
-        const py::array x = require_array<T>(x_in, "x", 3);
+        const py::array x = require_rows<T>(x_in, "x");
         const py::ssize_t steps = x.shape(0);
         require_shape(x, "x", {steps, stream->rows(), s.input}, "(T, batch, input_size)");
         NewArray<T> y({steps, stream->rows(), s.output()});
         const Busy busy(self.busy);
         StreamState<T> state(*stream), end(*stream);
-        const Sequences<T> sequences{.array_steps = steps,
-                                     .batch_first = false,
-                                     .x = data<T>(x),
+        const Sequences<T> sequences{.x = data<T>(x),
+                                     .x_strides = strides_of<T>(x),
                                      .h0 = state.h.data(),
                                      .c0 = s.is_lstm() ? state.c.data() : nullptr,
                                      .y = y.data(),

@@ -13,6 +13,47 @@
 
 namespace pyrnn::bindings {
 
+// A sequence array (T, B, columns) whose columns lie side by side, its steps and rows anyhow.
+template <class T>
+py::array require_rows(py::handle value, const std::string& name) {
+  py::array array = require_ndarray(value, name);
+  require_dtype<T>(array, name);
+  require(array.ndim() == 3, name + ": shape " + shape_text(array) + ", expected 3 axes");
+  constexpr py::ssize_t size = sizeof(T);
+  require(array.strides(0) % size == 0 && array.strides(1) % size == 0 &&
+              (array.strides(2) == size || array.shape(2) == 1 || array.size() == 0),
+          name + ": its columns are not contiguous, expected rows of contiguous columns");
+  require((array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0,
+          name + ": misaligned, expected an aligned array");
+  return array;
+}
+
+template <class T>
+std::optional<py::array> optional_rows(py::handle value, const std::string& name, const Shape& shape,
+                                       const char* meaning) {
+  if (value.is_none()) return std::nullopt;
+  py::array array = require_rows<T>(value, name);
+  require_shape(array, name, shape, meaning);
+  return array;
+}
+
+// Those of an axis of one element mean nothing: what makes the rows evenly spaced.
+template <class T>
+Strides strides_of(const py::array& array) {
+  constexpr py::ssize_t size = sizeof(T);
+  const Index steps = array.shape(0), rows = array.shape(1), columns = array.shape(2);
+  Strides strides{array.strides(0) / size, array.strides(1) / size};
+  if (steps == 1 && rows == 1) return {columns, columns};
+  if (rows == 1) strides.row = strides.step;
+  if (steps == 1) strides.step = rows * strides.row;
+  return strides;
+}
+
+template <class T>
+Strides strides_of(const std::optional<py::array>& array) {
+  return array ? strides_of<T>(*array) : Strides{0, 0};
+}
+
 // One of the two element types; std::visit calls the code of the right one.
 template <template <class> class Of>
 using OfEither = std::variant<std::unique_ptr<Of<float>>, std::unique_ptr<Of<double>>>;

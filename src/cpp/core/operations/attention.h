@@ -7,12 +7,11 @@
 
 namespace pyrnn {
 
-// Where an array (steps, rows, columns) has its rows, or (rows, steps, columns) with batch_first.
+// Where an array (steps, rows, columns) has its rows.
 struct Layout {
   Index steps, rows;
-  bool batch_first;
-  Index row(Index row, Index columns) const { return row * (batch_first ? steps * columns : columns); }
-  Index step(Index columns) const { return batch_first ? columns : rows * columns; }
+  Index row(Index row, Index columns) const { return row * columns; }
+  Index step(Index columns) const { return rows * columns; }
   Index at(Index time, Index r, Index columns) const { return row(r, columns) + time * step(columns); }
 };
 

@@ -42,7 +42,7 @@ class AttendingForward {
 
  private:
   Rows<T> caller(T* data, Index columns) const {
-    return Rows<T>::of_caller(data, job_.batch, job_.sequences.array_steps, columns, job_.sequences.batch_first);
+    return Rows<T>::of_caller(data, job_.batch, columns);
   }
 
   const ForwardJob<T>& job_;
@@ -171,8 +171,7 @@ class AttendingBackward {
  private:
   template <class U>
   Rows<U> caller(U* data, Index columns) const {
-    const SequenceInput<T>& seq = saved_.tape.input;
-    return Rows<U>::of_caller(data, batch_, seq.array_steps, columns, seq.batch_first);
+    return Rows<U>::of_caller(data, batch_, columns);
   }
 
   // One row: d_context becomes the gradients of the memory and of the query.

@@ -122,8 +122,7 @@ class BackwardPass {
   Rows<T> input_gradient(Index layer) const {
     if (layer > 0) return d_layers_.rows(layer, batch_, shape_);
     if (shape_.context) return attending_.input_gradient();
-    const SequenceInput<T>& seq = saved_.tape.input;
-    return Rows<T>::of_caller(grad_.dx, batch_, seq.array_steps, shape_.input, seq.batch_first);
+    return Rows<T>::of_caller(grad_.dx, batch_, shape_.input);
   }
 
   void run_direction(const Member& me, Index layer, Index direction) {

@@ -8,6 +8,12 @@
 
 namespace pyrnn {
 
+// How far apart an array of sequences has its steps and its rows, whose columns lie side by side: (T, B, columns) and
+// (B, T, columns) differ in nothing else.
+struct Strides {
+  Index step, row;
+};
+
 // Packed rows: all real steps of all rows, step by step; row j of step t is packed row offset(t) + j.
 class Batch {
  public:
@@ -18,6 +24,10 @@ class Batch {
   Index steps() const { return steps_; }                // of the longest row
   Index packed_rows() const { return offset(steps_); }  // R
   bool uniform() const { return uniform_; }             // every row has every step of the arrays
+  // Whether an array's rows of so many columns lie as packed rows do.
+  bool packs(Strides strides, Index columns) const {
+    return uniform_ && strides.row == columns && strides.step == rows_ * columns;
+  }
   Index active(Index step) const { return step < steps_ ? offset(step + 1) - offset(step) : 0; }
   Index offset(Index step) const { return uniform_ ? step * rows_ : offset_[at(step)]; }
   Index step_of(Index packed_row) const;                // the step t with offset(t) <= packed_row < offset(t + 1)

@@ -113,8 +113,7 @@ bool Checkpoints<T>::backward_segment(const Scope& scope, Index segment, const B
   }
   Saved<T> saved(tape_, scope, tape_.shape.directions == 2 ? &given : nullptr);
   const SequenceInput<T>& in = tape_.input;
-  const Sequences<T> at =
-      at_borders({.array_steps = in.array_steps, .batch_first = in.batch_first, .x = in.x}, segment);
+  const Sequences<T> at = at_borders({.x = in.x, .x_strides = in.x_strides}, segment);
   const ForwardJob<T> again{.shape = tape_.shape,
                             .weights = *tape_.weights,
                             .batch = tape_.batch,

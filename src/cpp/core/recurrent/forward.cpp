@@ -82,7 +82,8 @@ class ForwardPass {
     const std::size_t index = static_cast<std::size_t>(layer * shape_.directions + direction);
     const Rows<const T> input = input_of(layer);
     const Buffers& buffers = saved_ ? saved_->directions[index] : inference_;
-    const bool gathers = walk.own_order() || !input.regular() || (layer == 0 && shape_.context > 0);
+    const bool scattered = layer == 0 && !batch_.packs(seq_.x_strides, shape_.input);
+    const bool gathers = walk.own_order() || scattered || (layer == 0 && shape_.context > 0);
     return {layer,
             direction,
             walk,
@@ -97,7 +98,7 @@ class ForwardPass {
   }
 
   Rows<const T> input_of(Index layer) const {
-    if (layer == 0) return Rows<const T>::of_caller(seq_.x, batch_, seq_.array_steps, shape_.input, seq_.batch_first);
+    if (layer == 0) return Rows<const T>::of_caller(seq_.x, batch_, seq_.x_strides);
     return layers_.rows(layer, batch_, shape_).read_only();
   }
 

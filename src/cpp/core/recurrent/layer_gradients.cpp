@@ -15,7 +15,7 @@ constexpr Index kPiecesOfMember = 3;  // in a queue: what a slower member leaves
 
 template <class T>
 void LayerGradients<T>::want(Arena& arena, int threads) {
-  if (!batch_.uniform() || saved_.tape.input.batch_first)
+  if (!batch_.uniform())
     arena.want(own_dx_, saved_.rows, larger(shape_.input, shape_.layer_input(1)));
   scratch_.resize(static_cast<std::size_t>(threads));
   for (T*& scratch : scratch_) arena.want(scratch, k_.weight_gradient_scratch(chunk_rows()));
@@ -143,7 +143,7 @@ void LayerGradients<T>::weight_gradients(const Member& me, Index layer, Index di
   const auto& to = out_.directions[index(layer, direction)];
   const Index I = shape_.layer_input(layer), P = shape_.output(), H = shape_.hidden;
   const SequenceInput<T>& seq = saved_.tape.input;
-  const Rows<const T> input = layer == 0 ? Rows<const T>::of_caller(seq.x, batch_, seq.array_steps, I, seq.batch_first)
+  const Rows<const T> input = layer == 0 ? Rows<const T>::of_caller(seq.x, batch_, seq.x_strides)
                                          : saved_.layers.rows(layer, batch_, shape_).read_only();
   const Operand x{input, saved.x, I, false}, h{input, saved.h_in, width_.output, true};
   const Operand rh{input, saved.rh, width_.state, false}, m{input, saved.m, width_.state, false};

@@ -52,10 +52,8 @@ class OutputGradients {
   void add_cells(const Member& me, const Source& from, Index step, T* d_c, Index d_c_row) const {
     if (!grad_.dcells || from.layer + 1 < shape_.layers) return;
     const Index H = shape_.hidden;
-    const auto& seq = saved_.tape.input;
     const Rows<const T> cells =
-        Rows<const T>::of_caller(grad_.dcells, batch_, seq.array_steps, shape_.directions * H, seq.batch_first)
-            .columns_from(from.direction * H);
+        Rows<const T>::of_caller(grad_.dcells, batch_, grad_.dcells_strides).columns_from(from.direction * H);
     const Range mine = me.copied_rows(from.walk.active(step));
     for (Index j = mine.begin; j < mine.end; ++j)
       k_.elementwise.add_to(d_c + j * d_c_row, cells.at(from.walk.time(step, j), j), H);
@@ -65,8 +63,7 @@ class OutputGradients {
  private:
   Rows<const T> output(Index layer) const {
     if (layer + 1 < shape_.layers) return d_layers_.rows(layer + 1, batch_, shape_).read_only();
-    const auto& seq = saved_.tape.input;
-    return Rows<const T>::of_caller(grad_.dy, batch_, seq.array_steps, shape_.layer_output(), seq.batch_first);
+    return Rows<const T>::of_caller(grad_.dy, batch_, grad_.dy_strides);
   }
 
   // y = (h + h')/2 or h*h' of both directions: dh = dy/2 or dy*h'.

@@ -61,11 +61,10 @@ class Outputs {
  private:
   Rows<T> output(Index layer) const {
     if (layer + 1 < shape_.layers) return layers_.rows(layer + 1, batch_, shape_);
-    return Rows<T>::of_caller(seq_.y, batch_, seq_.array_steps, shape_.layer_output(), seq_.batch_first);
+    return Rows<T>::of_caller(seq_.y, batch_, shape_.layer_output());
   }
   Rows<T> cells() const {
-    return Rows<T>::of_caller(seq_.cells, batch_, seq_.array_steps, shape_.directions * shape_.hidden,
-                              seq_.batch_first);
+    return Rows<T>::of_caller(seq_.cells, batch_, shape_.directions * shape_.hidden);
   }
   Rows<T> kept_h(const Source& from) const {
     const std::size_t i = static_cast<std::size_t>(from.layer * shape_.directions + from.direction);

@@ -12,10 +12,13 @@ namespace pyrnn {
 template <class T>
 class Rows {
  public:
-  // The caller's array (T, B, columns) or (B, T, columns): row j is the caller's row batch.original(j).
-  static Rows of_caller(T* data, const Batch& batch, Index array_steps, Index columns, bool batch_first) {
-    const Index step = batch_first ? columns : batch.rows() * columns;
-    return {data, batch, batch_first ? array_steps * columns : columns, step, false};
+  // The caller's array: row j is the caller's row batch.original(j).
+  static Rows of_caller(T* data, const Batch& batch, Strides strides) {
+    return {data, batch, strides.row, strides.step, false};
+  }
+  // [T][B][columns].
+  static Rows of_caller(T* data, const Batch& batch, Index columns) {
+    return of_caller(data, batch, {batch.rows() * columns, columns});
   }
   // A buffer of packed rows that begins with the batch's packed row `first`.
   static Rows packed(T* data, const Batch& batch, Index row_stride, Index first) {

@@ -3,13 +3,14 @@
 #pragma once
 
 #include "core/operations/attention.h"
+#include "core/recurrent/batch.h"
 
 namespace pyrnn {
 
 template <class T>
 class PackedLinear;
 
-// What a recurrent layer attends to; the arrays lie as its x does.
+// What a recurrent layer attends to; the arrays lie as its y does.
 template <class T>
 struct Attended {
   const Memory<T>* memory = nullptr;       // null: nothing
@@ -27,37 +28,37 @@ struct AttendedGradient {
   MemoryGradient<T> memory{};
 };
 
-// The caller's arrays, C-contiguous. L*D states, layer by layer, forward before reverse.
+// The caller's arrays, C-contiguous but for x. L*D states, layer by layer, forward before reverse.
 template <class T>
 struct Sequences {
-  Index array_steps;  // T of the arrays
-  bool batch_first;   // x, y and cells are (B, T, columns) rather than (T, B, columns)
-  const T* x;         // I columns
-  const T* h0 = nullptr;        // [L*D][B][P], or null: zero
-  const T* c0 = nullptr;        // [L*D][B][H], or null: zero; LSTM
-  T* y = nullptr;               // layer_output() columns; zero where a row has ended; null: not wanted
-  T* hn = nullptr;              // [L*D][B][P]
-  T* cn = nullptr;              // [L*D][B][H], LSTM
-  T* cells = nullptr;           // D*H columns, every c of the last layer as y has every h; or null
+  const T* x;  // I columns
+  Strides x_strides;
+  const T* h0 = nullptr;  // [L*D][B][P], or null: zero
+  const T* c0 = nullptr;  // [L*D][B][H], or null: zero; LSTM
+  T* y = nullptr;         // [T][B][layer_output()]; zero where a row has ended; null: not wanted
+  T* hn = nullptr;        // [L*D][B][P]
+  T* cn = nullptr;        // [L*D][B][H], LSTM
+  T* cells = nullptr;     // [T][B][D*H], every c of the last layer as y has every h; or null
   Attended<T> attended{};
 };
 
 // What a backward pass reads of them; the other arrays may be gone.
 template <class T>
 struct SequenceInput {
-  Index array_steps;
-  bool batch_first;
   const T* x;
+  Strides x_strides;
   Attended<T> attended{};
 };
 
-// Gradients of the caller's arrays; null where there is none.
+// Gradients of the caller's arrays, C-contiguous but for dy and dcells; null where there is none.
 template <class T>
 struct SequenceGradients {
   const T* dy;
+  Strides dy_strides;
   const T* dhn;
   const T* dcn;
   const T* dcells;
+  Strides dcells_strides;
   T* dx;   // zero on entry
   T* dh0;
   T* dc0;

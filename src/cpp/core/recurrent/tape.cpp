@@ -8,7 +8,7 @@ namespace pyrnn {
 template <class T>
 Tape<T>::Tape(const StackShape& s, std::shared_ptr<const PackedWeights<T>> w, const Batch& b, const Sequences<T>& q,
               DropoutKey k)
-    : shape(s), weights(std::move(w)), batch(b), input{q.array_steps, q.batch_first, q.x, q.attended}, key(k) {}
+    : shape(s), weights(std::move(w)), batch(b), input{q.x, q.x_strides, q.attended}, key(k) {}
 
 template <class T>
 Tape<T>::~Tape() = default;

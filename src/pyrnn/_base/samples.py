@@ -1,4 +1,4 @@
-"""Samples of a dataset, cut into batches in the layout that a model takes."""
+"""Samples of a dataset, cut into batches in the layout that a module takes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .._base.checks import Array, as_contiguous, as_integers, check_shape
-from ..data._dataset import SequenceDataset, check_alike, pad, read_numbers
+from .checks import FLOATS, Array, as_integers, check_shape
+from .columns import Dataset, check_alike, pad, read_numbers
+from .layout import time_major, turned
 
 Target = Array | list[Array]  # ragged targets, with lengths of their own, are a list
 
@@ -16,19 +17,19 @@ Target = Array | list[Array]  # ragged targets, with lengths of their own, are a
 class Layout:
     """What the model and the loss take."""
 
-    dtype: np.dtype[Any]
+    dtype: np.dtype[Any] | None  # None: any of floats
     batch_first: bool
     integer_x: bool
-    integer_target: bool
-    ragged_target: bool
+    integer_target: bool = False
+    ragged_target: bool = False
     own_targets: bool = False  # targets are sequences of their own lengths, not x's
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples, or some of their steps, in the model's layout; zeros behind the lengths, which are
-    None where all rows are equally long. `steps` counts real time steps. Targets of their own
-    lengths have `target_lengths`."""
+    """Samples, or some of their steps; zeros after the lengths, which are None where all rows are
+    equally long. x is in the model's layout, its memory time-major; the target has the sample
+    first. `steps` counts real time steps. Targets of their own lengths have `target_lengths`."""
 
     x: Array
     target: Target | None
@@ -46,18 +47,20 @@ class Samples:
     output sets it, and until then batches have no targets. `name` begins the messages.
     """
 
-    def __init__(self, name: str, dataset: SequenceDataset, layout: Layout) -> None:
+    def __init__(self, name: str, dataset: Dataset, layout: Layout) -> None:
         self.name, self.dataset, self.layout = name, dataset, layout
         if len(dataset) < 1:
             raise ValueError(f"{name} has no samples, expected N >= 1")
-        self.arrays = dataset.arrays
-        self._padded_steps = dataset.padded_steps
-        if layout.own_targets and type(dataset) is SequenceDataset and dataset.x_array is not None:
-            self.arrays = dataset.x_array, None, dataset.given_lengths  # targets are read apart
+        columns: Any = dataset  # which may hold its samples in arrays
+        self.arrays: tuple[Array, Array | None, Array | None] | None
+        self.arrays = getattr(dataset, "arrays", None)
+        self._padded_steps: int | None = getattr(dataset, "padded_steps", None)
+        if layout.own_targets and getattr(dataset, "x_array", None) is not None:
+            self.arrays = columns.x_array, None, columns.given_lengths  # targets are read apart
         x = self.arrays[0][0] if self.arrays else dataset[0][0]
         self._first = read_numbers(f"{name} x[0]", x)
         ids = layout.integer_x and self._first.dtype.kind in "iu"
-        self._x_dtype = np.dtype(np.int64) if ids else layout.dtype
+        self._x_dtype = np.dtype(np.int64) if ids else self._floats()
         self.has_time = self._first.ndim >= (1 if ids else 2)
         self.lengths = self._read_lengths()
         self.per_step: bool | None = None
@@ -100,6 +103,7 @@ class Samples:
             x[np.arange(width) >= lengths[:, None]] = 0
         real = len(rows) * width if lengths is None else int(lengths.sum())
         lengths = None if lengths is None or lengths.min() == width else lengths
+        x = time_major(x, self.has_time, 2)
         return Batch(self.to_layout(x), target, lengths, real, target_lengths)
 
     def pieces(self, rows: Array, steps: int | None = None) -> Iterator[Batch]:
@@ -110,10 +114,13 @@ class Samples:
             yield self.batch(rows, start, start + size)
 
     def to_layout(self, array: Array) -> Array:
-        """(B, T, ...) as the model's layout has it, or back; unchanged if x has no time axis."""
-        if self.has_time and not self.layout.batch_first:
-            return as_contiguous(array.swapaxes(0, 1))
-        return as_contiguous(array)
+        """(B, T, ...) as the model's layout has it, or back: a view; the same without time."""
+        return turned(array, self.has_time and not self.layout.batch_first, 2)
+
+    def _floats(self) -> np.dtype[Any]:
+        """The dtype of floats in x: the model's, or x's own if the model takes any."""
+        given = self._first.dtype
+        return self.layout.dtype or (given if given in FLOATS else np.dtype(np.float32))
 
     def _read_lengths(self) -> Array | None:
         """The lengths, checked; None if padded arrays came without."""
@@ -219,5 +226,15 @@ class Samples:
         """Class numbers as int64, everything else in the model's dtype."""
         if self.layout.integer_target:
             return as_integers(self.name, "target", target)
-        values: Array = target.astype(self.layout.dtype, copy=False)
+        values: Array = target.astype(self._floats(), copy=False)
         return values
+
+
+def cut(order: Array, batch_size: int) -> list[Array]:
+    """Batches of `batch_size` samples in order; the last may be smaller."""
+    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+
+def by_length(count: int, lengths: Array | None) -> Array:
+    """All samples, the short ones first: the order that wastes the least on padding."""
+    return np.arange(count) if lengths is None else np.argsort(lengths, kind="stable")

@@ -1,0 +1,91 @@
+"""Prediction: a module's outputs for the samples of a dataset, batch by batch."""
+
+from inspect import signature
+from typing import Any
+
+import numpy as np
+
+from .checks import Array, as_contiguous, check_size
+from .columns import Dataset, as_dataset, pad
+from .samples import Layout, Samples, by_length, cut
+
+BATCH_SIZE = 32
+
+
+def predict(module: Any, x: Any, lengths: Any = None, batch_size: int | None = None) -> Any:
+    """An array, or a list of arrays for ragged samples; see Module.predict."""
+    owner = type(module).__name__
+    name = f"{owner}.predict:"
+    if module.takes_target:
+        raise ValueError(f"{name} {owner} writes targets: use model.generate")
+    if required_arguments(module) > 1:
+        raise ValueError(f"{name} {owner} takes more than x, expected a module of x alone")
+    size = BATCH_SIZE if batch_size is None else check_size(owner, "batch_size", batch_size)
+    given = hasattr(x, "lengths") and not isinstance(x, np.ndarray)
+    if given and lengths is not None:
+        raise ValueError(f"{name} lengths are given, expected None with a dataset that has its own")
+    samples = read_samples(name, module, as_dataset(name, x if given else (x, None, lengths)))
+    outputs: list[Any] = [None] * len(samples)
+    has_steps = False
+    for rows in cut(by_length(len(samples), samples.lengths), size):
+        batch = samples.batch(rows)
+        y, _ = module.run_part(batch.x, None, batch.lengths)
+        has_steps = per_step(samples, y)
+        y = as_contiguous(samples.to_layout(y) if has_steps else y)
+        for row, output in zip(rows, y, strict=True):
+            length = samples.lengths[row] if samples.lengths is not None else None
+            outputs[row] = output[:length] if has_steps else output
+    if not has_steps:
+        return np.stack(outputs)
+    if samples.arrays is None:
+        return outputs
+    return pad(outputs, samples.arrays[0].shape[1], y.dtype)
+
+
+def read_samples(name: str, module: Any, dataset: Dataset, layout: Layout | None = None) -> Samples:
+    """A dataset's samples; ValueError if they have no time axis and the module needs one."""
+    samples = Samples(name, dataset, layout or layout_of(module))
+    if not samples.has_time and works_along_time(module):
+        raise ValueError(
+            f"{name} x has samples of shape {samples.sample_shape}, expected (steps, features) "
+            "or (steps,) ids: the model works along time"
+        )
+    return samples
+
+
+def per_step(samples: Samples, y: Array) -> bool:
+    """Whether the output y has one entry per time step: (T, B, F) or (B, T, F), not (B, F)."""
+    return samples.has_time and y.ndim >= 3
+
+
+def layout_of(module: Any) -> Layout:
+    """What a module takes, read off its parts."""
+    embeds = any(part.takes_ids for part in module.modules())
+    return Layout(
+        dtype=next((p.dtype for p in module.parameters()), None),
+        batch_first=module.batch_first,
+        integer_x=first_embedding(module) is not None if module.takes_target else embeds,
+        own_targets=module.takes_target,
+    )
+
+
+def first_embedding(module: Any) -> Any:
+    """The Embedding that the data enter a module by, or None."""
+    first = next(module.forward_path())
+    return first if first.takes_ids else None
+
+
+def works_along_time(module: Any) -> bool:
+    """Whether x comes to a part that takes sequences, by way of parts that keep its axes."""
+    for part in module.forward_path():
+        if part.stateful or part.time_aware:
+            return True
+        if part.makes_time:
+            return False
+    return False
+
+
+def required_arguments(module: Any) -> int:
+    """The number of arguments that a call cannot do without."""
+    parameters = signature(module.__call__).parameters.values()
+    return sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
