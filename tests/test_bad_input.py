@@ -191,7 +191,7 @@ class TestDtypes:
             def __array__(self, dtype=None, copy=None):
                 raise RuntimeError("no array today")
 
-        with pytest.raises(RuntimeError, match="no array today"):
+        with pytest.raises(TypeError, match="x is of type Broken that makes no array: no array to"):
             call(Broken())
 
 

@@ -221,3 +221,35 @@ def test_a_pipe_is_never_waited_for(tmp_path):
         with pytest.raises(OSError, match="not a regular file"):
             trainer.fit((x, x), progress=False, checkpoint=pipe, **options)
     assert not trainer.history.loss
+
+
+def test_what_a_file_says_is_shown_short_and_printable(tmp_path):
+    """Names, classes, keys and values of any length, with what a terminal would obey."""
+    path, header, data = saved(tmp_path)
+    evil = "\x1b]0;owned\x07\x1b[2J" + "\u202e" * 10 + "a" * 10**6
+    entry = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+    model = json.loads(header["__metadata__"]["pyrnn"])
+
+    def described(change):
+        text = json.dumps(model | change)
+        return header | {"__metadata__": {"pyrnn": text}}
+
+    for forged in (
+        header | {evil: entry},
+        header | {evil: 3},
+        header | {"more": entry | {"dtype": evil}},
+        described({"format": evil}),
+        described({"format": 10**9, "version": evil}),
+        described({"model": evil}),
+        described({"model": {"class": evil}}),
+        described({"model": {"class": "Sequential", "parts": evil}}),
+        described({"model": {"class": "Linear", "config": {evil: 1}}}),
+        described({"model": {"class": "RNN", "config": {"input_size": 2, "nonlinearity": evil}}}),
+        described({"ties": {evil: evil}}),
+        described({"extra_state": {evil: {}}}),
+    ):
+        write(path, forged, data)
+        with pytest.raises(ValueError) as caught:
+            pyrnn.load(path)
+        message = str(caught.value).removeprefix(str(path))
+        assert len(message) < 1100 and message.isprintable(), message[:300]

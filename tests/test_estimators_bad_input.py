@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
+import pyrnn
 from sequences import classifier, ragged
 
 RAGGED, LABELS = ragged(N=6)
@@ -39,6 +40,12 @@ BAD = [
     ([*IDS[:5], [1.5]], LABELS, TOKENS, r"X\[5\] has dtype float64"),
     ([*IDS[:5], []], LABELS, TOKENS, r"X\[5\] has dtype .* shape \(0,\)"),
     ([*IDS[:5], [9]], LABELS, {**TOKENS, "vocabulary": 4}, r"X\[5\] holds the id 9, .*id < 4"),
+    (TEXTS, LABELS, {}, "X holds the text 'a b', expected numbers; tokens need `embedding`"),
+    ([["a"]] * 6, LABELS, {}, "X holds the text 'a', expected numbers; tokens need `embedding`"),
+    (np.array([["a", "b"]] * 6), LABELS, {}, "X holds the text 'a', .*`embedding`"),
+    (np.array([["a", 1]] * 6, object), LABELS, {}, "X holds the text 'a', .*`embedding`"),
+    ([["a"], ["<pad>"], *[["a"]] * 4], LABELS, TOKENS, r"X\[1\] holds '<pad>', id 0, at step 0"),
+    (RAGGED, [[0], [0, 1], [0], [1], [0], [1]], {}, "y does not fit"),
     ([*IDS[:5], [-1]], LABELS, TOKENS, r"X\[5\] holds the id -1"),
 ]
 
@@ -82,3 +89,23 @@ def test_without_scikit_learn():
     code = "import sys; sys.modules['sklearn'] = None; import pyrnn; import pyrnn.estimators"
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "ImportError" in child.stderr and "pyrnn-cpu[sklearn]" in child.stderr
+
+
+def test_padding_of_a_vocabulary_is_refused():
+    """In front, at the end, in fit and in predict; without a vocabulary, 0 is an id as others."""
+    vocabulary = pyrnn.Vocabulary(["good", "bad"])
+    model = classifier(epochs=1, embedding=4, vocabulary=vocabulary)
+    model.fit([[2, 3], [3]] * 3, LABELS)
+    for padded in ([[2, 3, 0]], np.array([[0, 0, 2], [1, 2, 3]]), [["good", "<pad>"]]):
+        with pytest.raises(ValueError, match=r"X\[0\] holds '<pad>', id 0, at step \d"):
+            model.predict(padded)
+    with pytest.raises(ValueError, match=r"X\[1\] holds '<pad>'"):
+        model.fit([[2, 3], [3, 0]] * 3, LABELS)
+    classifier(epochs=1, embedding=4, vocabulary=4).fit([[2, 3], [3, 0]] * 3, LABELS)
+
+
+def test_a_column_of_arrays_is_a_list_of_them():
+    column = np.empty(6, object)
+    column[:] = RAGGED
+    models = [classifier(epochs=1).fit(X, LABELS) for X in (RAGGED, column)]
+    assert (models[0].predict_proba(RAGGED) == models[1].predict_proba(column)).all()

@@ -42,12 +42,39 @@ def test_coverage_of_many_series():
 def test_margins_are_ranked_errors():
     scores = np.random.default_rng(0).permutation(99).astype(float)[:, None, None] + 1
     for level, expected in ((0.9, 90), (0.95, 95), (0.5, 50), (0.99, 99)):
-        assert margins("f", scores, level).item() == expected == math.ceil(100 * level)
-    assert margins("f", scores[:9], 0.9).item() == scores[:9].max()
-    with pytest.raises(ValueError, match="9 held-out windows are needed, there are 8"):
-        margins("f", scores[:8], 0.9)
-    with pytest.raises(ValueError, match="999 held-out windows are needed, there are 99"):
-        margins("f", scores, 0.999)
+        assert margins("f", [scores], 0, level).item() == expected == math.ceil(100 * level)
+    assert margins("f", [scores[:9]], 0, 0.9).item() == scores[:9].max()
+    with pytest.raises(ValueError, match=r"f has 8 held-out windows, level 0.9 needs 9"):
+        margins("f", [scores[:8]], 0, 0.9)
+    with pytest.raises(ValueError, match=r"f has 99 held-out windows, level 0.999 needs 999"):
+        margins("f", [scores], 0, 0.999)
+
+
+def test_a_series_has_the_margins_of_its_own_errors():
+    """Where it has too few, the errors of all, in units of the mean error of each."""
+    rng = np.random.default_rng(0)
+    calm, wild = (scale * np.abs(rng.standard_normal((99, 1, 1))) for scale in (1.0, 50.0))
+    for i, own in enumerate((calm, wild)):
+        assert margins("f", [calm, wild], i, 0.9).item() == np.sort(own, axis=None)[89]
+    few = wild[:5]
+    assert_allclose(margins("f", [calm, few], 1, 0.9), 2.1 * few.mean(), rtol=0.2)
+    with pytest.raises(ValueError, match=r"f has 1 held-out windows, level 0.9 needs 9, or 2"):
+        margins("f", [calm, wild[:1]], 1, 0.9)
+    nothing = np.zeros((5, 1, 1))  # a series that was forecast without any error
+    assert margins("f", [calm, nothing], 1, 0.9).item() == 0
+
+
+def test_coverage_of_unlike_series():
+    """Smooth and noisy ones in one fit: each kind is covered as said."""
+    t, rng = np.arange(400), np.random.default_rng(0)
+    smooth = [np.sin(2 * np.pi * t / 12 + rng.random() * 6) for _ in range(6)]
+    many = smooth + [rng.standard_normal(400) for _ in range(6)]
+    model = forecaster(epochs=2, horizon=2).fit([y[:250] for y in many])
+    for kind in (slice(0, 6), slice(6, 12)):
+        reach = [np.ptp(ends, axis=1) / 2 for ends in model.interval(0.9)[kind]]
+        result = model.backtest(many, start=250)
+        pairs = zip(result.forecasts[kind], result.actual[kind], reach, strict=True)
+        assert np.mean([np.abs(f - a) <= far for f, a, far in pairs]) > 0.85
 
 
 def test_interval_is_around_the_forecast():
@@ -72,10 +99,14 @@ BAD_FIT = [
     ({"y": Y, "past": X[:99]}, {}, r"past has shape \(99, 2\), expected \(100, 2\)"),
     ({"y": Y, "future": X[:99]}, {}, r"future has shape \(99, 2\), expected \(100, 2\)"),
     ({"y": [Y, Y], "past": [X]}, {}, "past has 1 series, expected 2"),
-    ({"y": {"a": Y}, "future": {"b": X}}, {}, r"future is \['b'\], expected a dict"),
+    ({"y": {"a": Y}, "future": {"b": X}}, {}, "future is a dict of 'b', expected a dict"),
     ({"y": Y, "past": NAN}, {}, r"past is \[nan\] at step 7"),
     ({"y": Y}, {"horizon": 0}, "horizon is 0"),
     ({"y": Y}, {"lookback": 0}, "lookback is 0"),
+    ({"y": Y}, {"lookback": 1}, "lookback is 1, expected at least 2 with relative=True"),
+    ({"y": Y}, {"lookback": 1, "strategy": "recursive"}, "lookback is 1, expected at least 2"),
+    ({"y": np.ma.masked_array(Y, Y > 1)}, {}, "y is a MaskedArray, expected a plain array"),
+    ({"y": Y, "past": X * 1e300}, {}, "past holds numbers as large as 1e.300"),
     ({"y": Y}, {"strategy": "both"}, "strategy is 'both'"),
     ({"y": Y}, {"scale": "log"}, "scale is 'log'"),
     ({"y": Y}, {"loss": "best"}, "loss is 'best'"),
@@ -111,7 +142,7 @@ BAD_CALLS = [
     (lambda f: f.predict(future=X[:4]), "future was given, expected None as in fit"),
     (lambda f: f.predict_quantiles(), "quantiles was None in fit"),
     (lambda f: f.interval(1.0), "level is 1.0"),
-    (lambda f: f.interval(0.99), "99 held-out windows are needed, there are 17"),
+    (lambda f: f.interval(0.99), "y has 17 held-out windows, level 0.99 needs 99"),
     (lambda f: f.update([Y]), r"other series than in fit: list \[0\], expected array"),
     (lambda f: f.update(Y[:0]), r"y has shape \(0,\)"),
     (lambda f: f.update(NAN), "y is .*nan.* at step 7"),

@@ -9,7 +9,7 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_predict
 
 from compare import assert_same_bits
 from pyrnn.estimators import SequenceTagger
@@ -181,3 +181,47 @@ def test_bad_labels(y, words):
     with pytest.raises((TypeError, ValueError), match=words):
         model.fit(LISTS, y)
     assert set(vars(model)) == set(model.get_params())
+
+
+@pytest.mark.parametrize("crf", [False, True])
+def test_sequences_without_steps_have_no_labels(crf):
+    """Of tokens, ids and numbers, in fit and in predict; the others' labels are the same."""
+    words, labels = [["a", "b"], ["b"], ["a"]] * 4, [["X", "Y"], ["Y"], ["X"]] * 4
+    numbers = [np.array([[ord(word)] for word in sample], float) for sample in words]
+    ids = [[ord(word) - 96 for word in sample] for sample in words]
+    for X, nothing, options in (
+        (words, [], {"embedding": 4}),
+        (ids, np.zeros(0, int), {"embedding": 4}),
+        (numbers, np.zeros((0, 1)), {}),
+    ):
+        model = tagger(epochs=2, crf=crf, **options).fit([*X, nothing], [*labels, []])
+        predicted = model.predict([X[0], nothing, X[1]])
+        assert [len(sample) for sample in predicted] == [2, 0, 1]
+        assert list(predicted[0]) == list(model.predict(X[:1])[0])
+        assert [p.shape for p in model.predict_proba([nothing, X[0]])] == [(0, 2), (2, 2)]
+        assert model.score([*X, nothing], [*labels, []]) == model.score(X, labels)
+        assert [len(sample) for sample in model.predict([nothing])] == [0]
+    with pytest.raises(ValueError, match="y holds no labels"):
+        tagger(embedding=4).fit([[], []], [[], []])
+
+
+def test_cross_val_predict_gives_the_labels_of_each_sequence():
+    X, y = [["a", "b"], ["b"], ["a", "a", "b"]] * 4, [["X", "Y"], ["Y"], ["X", "X", "Y"]] * 4
+    for rows in (slice(None), slice(1, None, 3)):  # of different lengths, and all of one
+        out = cross_val_predict(tagger(embedding=4, epochs=1), X[rows], y[rows], cv=2)
+        assert [len(labels) for labels in out] == [len(x) for x in X[rows]]
+
+
+def test_score_compares_labels_of_one_kind():
+    X, y = marked(N=8)
+    codes = [(labels == "plus").astype(int) for labels in y]
+    model, numbers = tagger(epochs=1).fit(X, y), tagger(epochs=1).fit(X, codes)
+    for fitted, wrong in (
+        (model, codes),
+        (model, [labels == "plus" for labels in y]),
+        (numbers, y),
+        (numbers, [labels == "plus" for labels in y]),
+    ):
+        with pytest.raises(TypeError, match=r"y has labels of the dtypes .*, expected one kind"):
+            fitted.score(X, wrong)
+    assert 0 <= model.score(X, [np.full(len(x), "other") for x in X]) == 0  # a label never learnt

@@ -146,6 +146,18 @@ def test_bad_values():
             pyrnn.generate(**arguments)
 
 
+@pytest.mark.parametrize("last", [pyrnn.Softmax, pyrnn.Sigmoid])
+def test_probabilities_are_no_logits(last):
+    """Their softmax would be drawn from; also where a Sequential inside ends the model."""
+    model = language_model()
+    for ends in (
+        pyrnn.Sequential(*model, last()),
+        pyrnn.Sequential(model, pyrnn.Sequential(last())),
+    ):
+        with pytest.raises(ValueError, match=f"model ends in {last.__name__}, expected logits"):
+            pyrnn.generate(ends, [1], 2)
+
+
 def test_logits_that_are_not_finite():
     model = language_model()
     model[2].bias[...] = np.full(V, np.nan, np.float32)

@@ -111,7 +111,11 @@ def test_a_load_that_fails_changes_nothing():
         ([{"params": [], "momentum": 0.1}], ValueError, r"the options \['momentum'\]"),
         ([{"params": [], "lr": -1.0}], ValueError, r"groups\[0\]: Adam: lr is -1"),
         ([{"params": [], "lr": "x"}], TypeError, r"groups\[0\]: Adam: lr"),
-        ([{"params": [np.zeros(3)]}], TypeError, r"groups\[0\]: parameters\[0\] is a ndarray"),
+        (
+            [{"params": [np.zeros(3)]}],
+            TypeError,
+            r"groups\[0\]: parameters\[0\] is of type ndarray",
+        ),
     ],
 )
 def test_bad_groups(groups, error, words):

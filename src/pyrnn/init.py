@@ -8,11 +8,14 @@ Numbers are drawn in float64 and rounded, so float32 and float64 parameters get 
 """
 
 import math
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ._base.checks import check_number, check_size, describe
 from ._base.module import Module
 from ._base.parameter import Parameter
 
@@ -26,9 +29,26 @@ __all__ = [
     "zeros",
 ]
 
+Initialiser = TypeVar("Initialiser", bound=Callable[..., None])
 Seed: TypeAlias = "np.random.Generator | int | None"  # as text: numpy.random is slow to import
 
 
+def _initialiser(function: Initialiser) -> Initialiser:
+    """With a TypeError for what is no Parameter, such as its data, whatever the others are."""
+
+    @wraps(function)
+    def checked(parameter: Parameter, *args: Any, **options: Any) -> None:
+        if not isinstance(parameter, Parameter):
+            raise TypeError(
+                f"init.{function.__name__}: parameter is {describe(parameter)}, "
+                "expected a pyrnn.Parameter"
+            )
+        function(parameter, *args, **options)
+
+    return cast(Initialiser, checked)
+
+
+@_initialiser
 def zeros(parameter: Parameter) -> None:
     """p = 0.
 
@@ -42,6 +62,7 @@ def zeros(parameter: Parameter) -> None:
     parameter[...] = 0.0
 
 
+@_initialiser
 def ones(parameter: Parameter) -> None:
     """p = 1.
 
@@ -55,6 +76,7 @@ def ones(parameter: Parameter) -> None:
     parameter[...] = 1.0
 
 
+@_initialiser
 def uniform(parameter: Parameter, bound: float, *, generator: Seed = None) -> None:
     """p ~ U(-bound, bound). torch's default for linear and recurrent layers has bound
     1/sqrt(in_features) and 1/sqrt(hidden_size). ValueError unless bound is finite and >= 0.
@@ -66,14 +88,16 @@ def uniform(parameter: Parameter, bound: float, *, generator: Seed = None) -> No
     >>> bool(abs(layer.weight.data).max() <= np.float32(0.1))
     True
     """
+    rng = _generator("uniform", generator)
+    bound = check_number("init.uniform", "bound", bound)
     if not (math.isfinite(bound) and bound >= 0):
         raise ValueError(f"init.uniform: bound is {bound}, expected a finite number >= 0")
     if parameter.hollow:
         return
-    draw = np.random.default_rng(generator).uniform(-bound, bound, parameter.shape)
-    _write(parameter, draw)
+    _write(parameter, rng.uniform(-bound, bound, parameter.shape))
 
 
+@_initialiser
 def glorot_uniform(parameter: Parameter, gain: float = 1.0, *, generator: Seed = None) -> None:
     """p ~ U(-a, a) with a = gain * sqrt(6 / (fan_in + fan_out)) for a matrix (fan_out, fan_in).
 
@@ -87,10 +111,13 @@ def glorot_uniform(parameter: Parameter, gain: float = 1.0, *, generator: Seed =
     True
     """
     fan_out, fan_in = _matrix_shape("glorot_uniform", parameter)
+    gain = check_number("init.glorot_uniform", "gain", gain)
     bound = gain * math.sqrt(6.0 / max(fan_in + fan_out, 1))
-    _write(parameter, np.random.default_rng(generator).uniform(-bound, bound, parameter.shape))
+    rng = _generator("glorot_uniform", generator)
+    _write(parameter, rng.uniform(-bound, bound, parameter.shape))
 
 
+@_initialiser
 def glorot_normal(parameter: Parameter, gain: float = 1.0, *, generator: Seed = None) -> None:
     """p ~ N(0, s^2) with s = gain * sqrt(2 / (fan_in + fan_out)) for a matrix (fan_out, fan_in).
 
@@ -104,10 +131,13 @@ def glorot_normal(parameter: Parameter, gain: float = 1.0, *, generator: Seed = 
     0.1
     """
     fan_out, fan_in = _matrix_shape("glorot_normal", parameter)
+    gain = check_number("init.glorot_normal", "gain", gain)
     scale = gain * math.sqrt(2.0 / max(fan_in + fan_out, 1))
-    _write(parameter, scale * np.random.default_rng(generator).standard_normal(parameter.shape))
+    rng = _generator("glorot_normal", generator)
+    _write(parameter, scale * rng.standard_normal(parameter.shape))
 
 
+@_initialiser
 def orthogonal(
     parameter: Parameter, gain: float = 1.0, *, blocks: int = 1, generator: Seed = None
 ) -> None:
@@ -126,11 +156,13 @@ def orthogonal(
     True
     """
     rows, columns = _matrix_shape("orthogonal", parameter)
-    if blocks < 1 or rows % blocks:
+    gain = check_number("init.orthogonal", "gain", gain)
+    blocks = check_size("init.orthogonal", "blocks", blocks)
+    if rows % blocks:
         raise ValueError(
             f"init.orthogonal: blocks is {blocks}, expected a divisor of the {rows} rows"
         )
-    rng = np.random.default_rng(generator)
+    rng = _generator("orthogonal", generator)
     parts = [_orthogonal_matrix(rows // blocks, columns, rng) for _ in range(blocks)]
     _write(parameter, gain * np.concatenate(parts))
 
@@ -152,7 +184,8 @@ def forget_gate_bias(lstm: Module, value: float = 1.0) -> None:
     layer: Any = lstm
     gate = getattr(layer, "forget_gate", None)  # its place among the gates
     if gate is None:
-        raise TypeError(f"init.forget_gate_bias: got {type(lstm).__name__}, expected an LSTM")
+        raise TypeError(f"init.forget_gate_bias: lstm is {describe(lstm)}, expected an LSTM")
+    value = check_number("init.forget_gate_bias", "value", value)
     if getattr(lstm, "coupled_gates", False):
         raise ValueError("init.forget_gate_bias: this LSTM has coupled_gates=True, no forget gate")
     ours = ("bias_ih", "bias_hh")
@@ -162,6 +195,15 @@ def forget_gate_bias(lstm: Module, value: float = 1.0) -> None:
     for name, parameter in biases:
         H = layer.hidden_size
         parameter[gate * H : (gate + 1) * H] = value if name.startswith("bias_ih") else 0.0
+
+
+def _generator(function: str, generator: Any) -> "np.random.Generator":
+    """A generator, or that of a seed."""
+    if isinstance(generator, np.random.Generator):
+        return generator
+    if generator is not None:
+        generator = check_size(f"init.{function}", "generator", generator, minimum=0, maximum=2**64)
+    return np.random.default_rng(generator)
 
 
 def _matrix_shape(function: str, parameter: Parameter) -> tuple[int, int]:

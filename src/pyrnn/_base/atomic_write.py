@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from .checks import check_path
+
 try:
     import fcntl
 except ImportError:  # not on Windows
@@ -21,7 +23,7 @@ def atomic_write(path: Any, data: bytes) -> None:
     one untouched unless only the folder's sync failed, after the rename. What killed processes
     left behind is removed by the next write to the same path.
     """
-    path = os.fsdecode(path)
+    path = check_path("save", path)
     try:
         _replace(os.path.realpath(path), data)
     except OSError as error:

@@ -5,9 +5,10 @@
 
 import operator
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ Array = NDArray[Any]
 
 MAX_SIZE = 2**31 - 1
 MAX_INT64 = 2**63 - 1
+MAX_PATH = 32_767  # more than any system takes
+MESSAGE = 1000  # characters of an error that may quote a file
+SHOWN = 60  # characters of a value in a message
 SEQUENCES = (list, tuple, range)  # what is converted although it is no array
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -25,14 +29,16 @@ def check_size(
     owner: str, name: str, value: Any, *, minimum: int = 1, maximum: int = MAX_SIZE
 ) -> int:
     """An integer (no bool) in minimum..maximum."""
-    if isinstance(value, bool | np.bool_):
-        raise TypeError(f"{owner}: {name} is {value!r}, expected an integer")
     try:
-        size = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{owner}: {name} is {describe(value)}, expected an integer") from None
+        size = None if isinstance(value, bool | np.bool_) else operator.index(value)
+    except Exception:  # a TypeError, or whatever an object's own __index__ raises
+        size = None
+    if size is None:
+        raise TypeError(f"{owner}: {name} is {describe(value)}, expected an integer")
     if not minimum <= size <= maximum:
-        raise ValueError(f"{owner}: {name} is {size}, expected {minimum} <= {name} <= {maximum}")
+        raise ValueError(
+            f"{owner}: {name} is {describe(size)}, expected {minimum} <= {name} <= {maximum}"
+        )
     return size
 
 
@@ -49,7 +55,12 @@ def check_number(owner: str, name: str, value: Any) -> float:
         value, int | float | np.integer | np.floating
     ):
         raise TypeError(f"{owner}: {name} is {describe(value)}, expected a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(
+            f"{owner}: {name} is {describe(value)}, expected a number that float64 can hold"
+        ) from None
 
 
 def check_probability(owner: str, name: str, value: Any) -> float:
@@ -65,19 +76,43 @@ def check_choice(owner: str, name: str, value: Any, choices: Sequence[str]) -> s
     if not isinstance(value, str):
         raise TypeError(f"{owner}: {name} is {describe(value)}, expected one of {list(choices)}")
     if value not in choices:
-        raise ValueError(f"{owner}: {name} is {value!r}, expected one of {list(choices)}")
+        raise ValueError(f"{owner}: {name} is {describe(value)}, expected one of {list(choices)}")
     return value
 
 
 def check_dtype(owner: str, dtype: Any) -> np.dtype[Any]:
     """float32 or float64."""
     try:
-        result = np.dtype(dtype or object)  # numpy takes None for float64
-    except TypeError:
+        result = np.dtype(object if dtype is None else dtype)  # numpy takes None for float64
+    except Exception:  # whatever an object's own `dtype` or `__bool__` raises
         result = np.dtype(object)
     if result not in FLOATS:
-        raise TypeError(f"{owner}: dtype is {dtype!r}, expected np.float32 or np.float64")
+        raise TypeError(f"{owner}: dtype is {describe(dtype)}, expected np.float32 or np.float64")
     return result
+
+
+def check_path(owner: str, path: Any, name: str = "path") -> str:
+    """A path of a file as text."""
+    try:
+        text = os.fsdecode(path)
+    except Exception:  # a TypeError, or whatever an object's own __fspath__ raises
+        raise TypeError(
+            f"{owner}: {name} is {describe(path)}, expected the path of a file"
+        ) from None
+    if len(text) > MAX_PATH:
+        raise ValueError(f"{owner}: {name} has {len(text)} characters, expected at most {MAX_PATH}")
+    if "\0" in text:
+        raise ValueError(
+            f"{owner}: {name} is {describe(text)}, expected one without null characters"
+        )
+    return text
+
+
+def check_mapping(owner: str, name: str, value: Any) -> Mapping[str, Any]:
+    """A dict, or what has its methods."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{owner}: {name} is {describe(value)}, expected a dict")
+    return value
 
 
 def generator(owner: str, seed: Any) -> "np.random.Generator":  # its import takes a while
@@ -133,7 +168,11 @@ def as_floats(owner: str, name: str, value: Any, dtype: np.dtype[Any] | None) ->
     C-contiguous, aligned, native byte order; copied only when it is not. Lists of Python floats
     are cast; an array of another dtype is a TypeError that shows the conversion.
     """
-    return as_contiguous(read_floats(owner, name, value, dtype))
+    array = read_floats(owner, name, value, dtype)
+    try:
+        return as_contiguous(array)
+    except MemoryError:
+        raise too_large(owner, name, array) from None
 
 
 def read_floats(owner: str, name: str, value: Any, dtype: np.dtype[Any] | None) -> Array:
@@ -154,7 +193,11 @@ def read_floats(owner: str, name: str, value: Any, dtype: np.dtype[Any] | None) 
 
 def as_integers(owner: str, name: str, value: Any) -> Array:
     """`value` as a C-contiguous int64 array, copied when needed; TypeError for other dtypes."""
-    return as_contiguous(read_integers(owner, name, value))
+    array = read_integers(owner, name, value)
+    try:
+        return as_contiguous(array)
+    except MemoryError:
+        raise too_large(owner, name, array) from None
 
 
 def read_integers(owner: str, name: str, value: Any) -> Array:
@@ -187,43 +230,77 @@ def check_shape(
         )
 
 
-def as_lengths(owner: str, lengths: Any, batch: int, steps: int) -> Array:
+def as_lengths(owner: str, lengths: Any, batch: int, steps: int, name: str = "lengths") -> Array:
     """Lengths as a new int64 array (batch,), each in 0..steps."""
-    array = as_integers(owner, "lengths", lengths)
-    check_shape(owner, "lengths", array, (batch,), "(batch,)")
+    array = as_integers(owner, name, lengths)
+    check_shape(owner, name, array, (batch,), "(batch,)")
     array = array.copy()  # another thread may write the caller's
     wrong = np.flatnonzero((array < 0) | (array > steps))
     if wrong.size:
         first = int(wrong[0])
         raise ValueError(
-            f"{owner}: lengths[{first}] is {array[first]}, expected 0 <= length <= {steps} steps"
+            f"{owner}: {name}[{first}] is {array[first]}, expected 0 <= length <= {steps} steps"
         )
     return array
 
 
 def describe(value: Any) -> str:
-    """A short word for a wrong value: its text when it is a scalar, its type otherwise."""
-    if isinstance(value, int | float | str | np.generic) or value is None:
-        text = repr(value)
-        return text if len(text) <= 40 else f"{text[:37]}..."
-    return f"of type {type(value).__name__}"
+    """A short word for a wrong value: its text when it is a scalar, its type otherwise.
+
+    On one line, without what a terminal would obey, whatever the value holds: it may come from a
+    file.
+    """
+    if isinstance(value, str):
+        return printable(repr(str(value[: SHOWN + 1])))
+    if isinstance(value, int) and value.bit_length() > 8 * SHOWN:
+        return f"an integer of {value.bit_length()} bits"
+    if isinstance(value, np.dtype | type):
+        return printable(value.name if isinstance(value, np.dtype) else value.__name__)
+    if isinstance(value, int | float | np.generic) or value is None:
+        return printable(repr(value))
+    return f"of type {printable(type(value).__name__)}"
+
+
+def printable(text: str, limit: int = SHOWN) -> str:
+    """A text for a message: cut, on one line, and without characters that are not printable."""
+    text = text if len(text) <= limit else f"{text[: limit - 3]}..."
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def describe_all(values: Iterable[Any], limit: int = 5) -> str:
+    """The first few of several values, such as the names in a file."""
+    return join_some(map(describe, values), ", ", limit)
+
+
+def join_some(parts: Iterable[str], between: str = "; ", limit: int = 20) -> str:
+    """The first few of several parts of a message."""
+    some = list(islice(parts, limit + 1))
+    return between.join([*some[:limit], *["..."][: len(some) > limit]])
 
 
 def as_plain_array(owner: str, name: str, value: Any, content: str) -> Array:
     """np.asarray of what is an array, a list, or converts by `__array__`; nothing else."""
+    return convert(f"{owner}: {name}", value, content)
+
+
+def convert(name: str, value: Any, content: str) -> Array:
+    """The same; `name` begins the messages. What an object's own `__array__` raises is told."""
     special = isinstance(value, np.ndarray) and type(value) is not np.ndarray
     if special and isinstance(value, np.ma.MaskedArray | np.matrix):
         raise TypeError(
-            f"{owner}: {name} is a {type(value).__name__}, expected a plain array {content}"
+            f"{name} is a {printable(type(value).__name__)}, expected a plain array {content}"
         )
     if not isinstance(value, SEQUENCES) and not hasattr(value, "__array__"):
-        raise TypeError(f"{owner}: {name} is {describe(value)}, expected an array {content}")
+        raise TypeError(f"{name} is {describe(value)}, expected an array {content}")
     try:
         return np.asarray(value)
-    except ValueError as error:
-        if isinstance(value, SEQUENCES):
-            raise ValueError(f"{owner}: {name} is a list that makes no array: {error}") from None
-        raise
+    except MemoryError as error:
+        raise MemoryError(f"{name} does not fit into memory: {error}") from None
+    except Exception as error:
+        kind = "a list" if isinstance(value, SEQUENCES) else describe(value)
+        reason = printable(str(error), 3 * SHOWN)
+        message = f"{name} is {kind} that makes no array: {reason}"
+        raise (ValueError if isinstance(error, ValueError) else TypeError)(message) from None
 
 
 def _dtype_message(
@@ -237,6 +314,13 @@ def _dtype_message(
         call = f"np.array({name}, {target})" if is_list else f"{name}.astype({target})"
         message += f": convert it with {call}"
     return message
+
+
+def too_large(owner: str, name: str, array: Array) -> MemoryError:
+    """For an array that needs a copy, and more memory for it than there is."""
+    return MemoryError(
+        f"{owner}: {name} has shape {array.shape}, of which memory cannot hold a copy"
+    )
 
 
 def _holds_bool(value: Any) -> bool:

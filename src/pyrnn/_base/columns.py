@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .checks import SEQUENCES, Array, as_lengths
+from .checks import SEQUENCES, Array, as_lengths, convert
 
 Column = Array | list[Array]  # one entry per sample
 
@@ -59,7 +59,7 @@ class Columns:
             raise ValueError(f"{name} has lengths, but x is a list of arrays with their own")
         if self.x.ndim < 2:
             raise ValueError(f"{name} has lengths, but x of shape {self.x.shape} has no time axis")
-        return as_lengths(name, lengths, *self.x.shape[:2])
+        return as_lengths(name.removesuffix(":"), lengths, *self.x.shape[:2])
 
     @property
     def padded_steps(self) -> int | None:
@@ -146,10 +146,7 @@ def _length(entry: Any) -> int | None:
 
 def read_numbers(name: str, value: Any) -> Array:
     """An array of real numbers."""
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} makes no array: {error}") from None
-    if array.dtype.kind not in "biuf" or isinstance(value, np.ma.MaskedArray):
+    array = convert(name, np.asarray(value) if np.isscalar(value) else value, "of real numbers")
+    if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} has dtype {array.dtype}, expected real numbers")
     return array

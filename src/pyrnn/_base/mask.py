@@ -16,13 +16,14 @@ class Mask:
     """
 
     def __init__(self, owner: str, mask: Any, shape: tuple[int, ...], batch_first: bool) -> None:
-        array = np.array(as_plain_array(owner, "mask", mask, "of bools"))
+        array = as_plain_array(owner, "mask", mask, "of bools")
         if array.dtype != np.bool_:
             raise TypeError(f"{owner}: mask has dtype {array.dtype}, expected bool")
         single = len(shape) == 1
         swapped = batch_first and not single
         meaning = "(batch, time)" if swapped else "(time, batch)"
         check_shape(owner, "mask", array, shape, "(time,)" if single else meaning)
+        array = np.array(array)  # another thread may write the caller's
         real = array[:, None] if single else array.T if swapped else array  # (T, B)
         self.lengths: Array = real.sum(axis=0, dtype=np.int64)
         t, b = np.nonzero(real)

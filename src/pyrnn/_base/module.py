@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
-from .checks import Array, check_flag
+from .checks import Array, check_flag, check_mapping, describe, describe_all, join_some
 from .parameter import Parameter
 from .prediction import predict
 from .summary import Summarised
@@ -51,7 +51,7 @@ class Module(Summarised):
     `parts_from_config` (the constructor makes them); data on `takes_ids`: x is integers. Trainer
     relies on `takes_target`: take `target, target_lengths`, sequences of their own lengths,
     and have `wanted(target, target_lengths)`, the classes and lengths that the output is compared
-    with.
+    with; and on `makes_probabilities`: a loss that takes logits does not fit the output.
     """
 
     stateful: ClassVar[bool] = False
@@ -62,6 +62,7 @@ class Module(Summarised):
     drops_time: bool = False
     makes_time: bool = False
     keeps_features: ClassVar[bool] = False
+    makes_probabilities: ClassVar[bool] = False
     made_of_parts: ClassVar[bool] = False
     parts_from_config: ClassVar[bool] = False
     _not_pickled: ClassVar[frozenset[str]] = frozenset({"lock"})
@@ -189,19 +190,22 @@ class Module(Summarised):
         Floats of another width are cast. ValueError lists all missing, unexpected and misshaped
         names at once; then no parameter has changed.
         """
+        check_mapping(f"{type(self).__name__}.load_state_dict", "mapping", mapping)
         named = dict(self.named_parameters())
-        problems = [f"missing {name!r}" for name in named if name not in mapping]
-        problems += [f"unexpected {name!r}" for name in mapping if name not in named]
+        missing = [name for name in named if name not in mapping]
+        unexpected = [name for name in mapping if name not in named]
+        problems = [f"missing {describe(name)}" for name in missing]
+        problems += [f"unexpected {describe(name)}" for name in unexpected]
         arrays = {name: np.asarray(mapping[name]) for name in named if name in mapping}
         for name, array in arrays.items():
             expected = named[name]
             if array.shape != expected.shape or array.dtype.kind != "f":
                 problems.append(
-                    f"{name!r} is {array.dtype} of shape {array.shape}, "
+                    f"{describe(name)} is {array.dtype} of shape {array.shape}, "
                     f"expected {expected.dtype} of shape {expected.shape}"
                 )
         if problems:
-            raise ValueError(f"{type(self).__name__}.load_state_dict: {'; '.join(problems)}")
+            raise ValueError(f"{type(self).__name__}.load_state_dict: {join_some(problems)}")
         for name, array in arrays.items():
             named[name][...] = array
 
@@ -211,10 +215,11 @@ class Module(Summarised):
 
     def load_extra_state(self, state: Mapping[str, Any]) -> None:
         """Takes back what `extra_state` returned; ValueError if it does not fit."""
+        state = check_mapping(type(self).__name__, "state", state)
         if set(state) != set(self.extra_state()):
             raise ValueError(
-                f"{type(self).__name__}: extra state has the keys {sorted(state)}, "
-                f"expected {sorted(self.extra_state())}"
+                f"{type(self).__name__}: state has the keys {describe_all(state)}, "
+                f"expected {describe_all(self.extra_state())}"
             )
 
     def config(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _core
 from .atomic_write import atomic_write
-from .checks import Array, check_fits
+from .checks import Array, check_fits, describe
 
 FORMAT = 1
 KEY = "pyrnn"  # of the metadata
@@ -91,7 +91,7 @@ def _end(name: str, entry: Any) -> int:
     """Where a tensor's bytes end after the header."""
     offsets = entry.get("data_offsets") if isinstance(entry, dict) else None
     if not isinstance(offsets, list) or len(offsets) != 2 or type(offsets[1]) is not int:
-        raise ValueError(f"tensor {name[:40]!r} has no data_offsets of two numbers")
+        raise ValueError(f"tensor {describe(name)} has no data_offsets of two numbers")
     return offsets[1]
 
 
@@ -112,7 +112,8 @@ def _arrays(stored: list[tuple[str, dict[str, Any]]]) -> dict[str, Array]:
     for name, content in stored:
         if content["dtype"] not in DTYPES:
             raise ValueError(
-                f"tensor {name!r} is {content['dtype']}, expected one of {', '.join(DTYPES)}"
+                f"tensor {describe(name)} is {content['dtype']}, "
+                f"expected one of {', '.join(DTYPES)}"
             )
         array = np.frombuffer(content["data"], DTYPES[content["dtype"]])
         arrays[name] = array.reshape(content["shape"])
@@ -130,11 +131,13 @@ def _description(header: dict[str, Any]) -> dict[str, Any]:
     description = _parse(metadata[KEY])
     found = description.get("format")
     if type(found) is not int or found < 1:
-        raise ValueError(f"format is {found!r}, expected a number of this or an older format")
+        raise ValueError(
+            f"format is {describe(found)}, expected a number of this or an older format"
+        )
     if found > FORMAT:
         raise ValueError(
-            f"format {found} was written by pyrnn {description.get('version')}, this pyrnn "
-            f"reads up to format {FORMAT}: upgrade with pip install --upgrade pyrnn-cpu"
+            f"format {found} was written by pyrnn {describe(description.get('version'))}, "
+            f"this pyrnn reads up to format {FORMAT}: upgrade with pip install --upgrade pyrnn-cpu"
         )
     return description
 
@@ -159,5 +162,5 @@ def mapping(description: Mapping[str, Any], name: str) -> dict[str, Any]:
     """An entry that has to be a JSON object."""
     value = description.get(name, {})
     if not isinstance(value, dict):
-        raise ValueError(f"entry {name!r} is of type {type(value).__name__}, expected an object")
+        raise ValueError(f"entry {name!r} is {describe(value)}, expected an object")
     return value

@@ -1,6 +1,5 @@
 """Models in files: one safetensors file with the weights, and the configuration in its metadata."""
 
-import os
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +8,15 @@ from inspect import signature
 from itertools import accumulate
 from typing import Any
 
-from .._base.checks import Array, filled_from_file
+from .._base.checks import (
+    MESSAGE,
+    Array,
+    check_path,
+    describe,
+    describe_all,
+    filled_from_file,
+    printable,
+)
 from .._base.module import STORABLE, Module, load_extra_states
 from .._base.parameter import Parameter
 from .._base.tensor_file import mapping, read_tensors
@@ -23,7 +30,7 @@ def load(path: Any) -> Module:
     what is wrong if it is no such file, damaged, or from a newer pyrnn. A safetensors file of
     weights alone is for `module.load_state_dict(safetensors.numpy.load_file(path))`.
     """
-    path = os.fsdecode(path)
+    path = check_path("load", path)
     try:
         tensors, description = read_tensors(path)
         if "training" in description:
@@ -38,7 +45,7 @@ def load(path: Any) -> Module:
     except RecursionError:
         raise ValueError(f"{path}: its configuration is nested too deeply") from None
     except (TypeError, ValueError, LookupError) as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{path}: {printable(str(error), MESSAGE)}") from None
     return module
 
 
@@ -57,7 +64,9 @@ class Rebuild:
     def __post_init__(self) -> None:
         for name, stored in self.ties.items():
             if not isinstance(stored, str) or stored not in self.tensors or name in self.tensors:
-                raise ValueError(f"ties {name!r} to {stored!r}, expected the name of a tensor")
+                raise ValueError(
+                    f"ties {describe(name)} to {describe(stored)}, expected the name of a tensor"
+                )
         self.largest = max((tensor.size for tensor in self.tensors.values()), default=0)
         stored_as = {name: name for name in self.tensors} | self.ties
         self.names = sorted(stored_as)
@@ -67,13 +76,18 @@ class Rebuild:
     def module(self, tree: Any, name: str) -> Module:
         """The module of that name, with its weights."""
         if not isinstance(tree, dict):
-            raise ValueError(f"module {name!r} is described by {tree!r}, expected an object")
+            raise ValueError(
+                f"module {describe(name)} is described by {describe(tree)}, expected an object"
+            )
         if "shared" in tree and tree["shared"] in self.modules:
             return self.modules[tree["shared"]]
         cls = STORABLE.get(str(tree.get("class")))
         if cls is None:
             known = ", ".join(sorted(STORABLE))
-            raise ValueError(f"module {name!r} is a {tree.get('class')!r}, expected one of {known}")
+            raise ValueError(
+                f"module {describe(name)} is a {describe(tree.get('class'))}, "
+                f"expected one of {known}"
+            )
         module = self._sequential(tree, name) if cls.made_of_parts else self._leaf(cls, tree, name)
         self.modules[name] = module
         return module
@@ -82,13 +96,15 @@ class Rebuild:
         """ValueError for what was stored and not asked for."""
         unused = sorted((set(self.tensors) | set(self.ties)) - set(self.parameters))
         if unused:
-            raise ValueError(f"its configuration has no place for {', '.join(unused[:5])}")
+            raise ValueError(f"its configuration has no place for {describe_all(unused)}")
 
     def _sequential(self, tree: dict[str, Any], name: str) -> Module:
         """A Sequential of described parts."""
         parts = tree.get("parts")
         if not isinstance(parts, list):
-            raise ValueError(f"module {name!r} has parts {parts!r}, expected a list")
+            raise ValueError(
+                f"module {describe(name)} has parts {describe(parts)}, expected a list"
+            )
         cls: Any = STORABLE[str(tree["class"])]
         modules = [self.module(part, join(name, str(i))) for i, part in enumerate(parts)]
         says = any(m._says_layout for module in modules for m in module.modules())
@@ -106,10 +122,10 @@ class Rebuild:
             tied = full in self.ties
             stored = self.parameters.get(self.ties[full]) if tied else self.tensors.get(full)
             if stored is None:
-                raise ValueError(f"tensor {full!r} is missing")
+                raise ValueError(f"tensor {describe(full)} is missing")
             if stored.shape != parameter.shape or stored.dtype != parameter.dtype:
                 raise ValueError(
-                    f"{full!r} is stored as {stored.dtype} of shape {stored.shape}, its "
+                    f"{describe(full)} is stored as {stored.dtype} of shape {stored.shape}, its "
                     f"configuration says {parameter.dtype} of shape {parameter.shape}"
                 )
             if isinstance(stored, Parameter):

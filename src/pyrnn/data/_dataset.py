@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from .._base.checks import describe
 from .._base.columns import Columns
 
 
@@ -33,4 +34,6 @@ class SequenceDataset(Columns):
     def __init__(
         self, x: Any, target: Any = None, lengths: Any = None, *, name: str = "SequenceDataset:"
     ) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"SequenceDataset: name is {describe(name)}, expected a text")
         super().__init__(x, target, lengths, name=name)

@@ -51,14 +51,14 @@ class Vocabulary:
         for token in given:
             if token in (PADDING, UNKNOWN):
                 raise ValueError(
-                    f"Vocabulary: tokens holds {token!r}, expected both {PADDING!r} and "
+                    f"Vocabulary: tokens holds {describe(token)}, expected both {PADDING!r} and "
                     f"{UNKNOWN!r} in front, or neither"
                 )
         self.tokens = [PADDING, UNKNOWN, *_tokens("Vocabulary", "specials", specials), *given]
         self._ids = {token: i for i, token in enumerate(self.tokens)}
         if len(self._ids) < len(self.tokens):
             twice = next(token for token, n in Counter(self.tokens).items() if n > 1)
-            raise ValueError(f"Vocabulary: {twice!r} comes twice, expected each once")
+            raise ValueError(f"Vocabulary: {describe(twice)} comes twice, expected each once")
 
     @classmethod
     def build(
@@ -80,6 +80,10 @@ class Vocabulary:
         if max_size is not None:
             check_size("Vocabulary", "max_size", max_size, minimum=len(own))
         counts: Counter[str] = Counter()
+        if isinstance(sequences, str) or not isinstance(sequences, Iterable):
+            raise TypeError(
+                f"Vocabulary: sequences is {describe(sequences)}, expected sequences of tokens"
+            )
         for i, sequence in enumerate(sequences):
             counts.update(_tokens("Vocabulary", f"sequences[{i}]", sequence))
         ordered = sorted(counts, key=lambda token: (-counts[token], token))

@@ -1,7 +1,8 @@
 """Estimators with scikit-learn's conventions: classifiers, regressors, taggers, forecasters.
 
 They take what users have (ragged lists, arrays, tables, tokens), build a network, train it and
-predict, and work with Pipeline, GridSearchCV, cross_val_score and joblib. Needs scikit-learn:
+predict, and all but Forecaster work with Pipeline, GridSearchCV, cross_val_score and joblib. Needs
+scikit-learn:
 `pip install "pyrnn-cpu[sklearn]"`; `import pyrnn` alone does not load it.
 """
 
@@ -17,8 +18,8 @@ from .._base.face import present as _present
 from ._backtest import Backtest as Backtest
 from ._classifier import SequenceClassifier as SequenceClassifier
 from ._forecaster import Forecaster as Forecaster
+from ._naive import naive_forecast as naive_forecast
 from ._regressor import SequenceRegressor as SequenceRegressor
-from ._series import naive_forecast as naive_forecast
 from ._tagger import SequenceTagger as SequenceTagger
 
 _present(globals())

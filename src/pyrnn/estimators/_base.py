@@ -1,7 +1,7 @@
 """What the estimators of sequences share: their parameters, fit, partial_fit, predictions."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
@@ -12,6 +12,7 @@ from ..losses import Loss
 from ..training._history import History
 from ..training._trainer import Trainer
 from ._estimator import Estimator
+from ._naming import naming
 from ._network import build_network, inner_threads, make_trainer, train
 from ._reader import SequenceReader, Sequences
 
@@ -69,6 +70,8 @@ class SequenceEstimator(Estimator):
     verbose: bool = False
     warm_start: bool = False
 
+    _least_steps: ClassVar[int] = 1  # of a sample
+
     def fit(self, X: Any, y: Any) -> Self:
         """Trains on sequences X with targets y; see the class for their forms.
 
@@ -90,14 +93,16 @@ class SequenceEstimator(Estimator):
         """Reads the data, makes a network unless there is one, and trains it."""
         if y is None:
             raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, "
-                "but the target y is None."
+                f"{type(self).__name__}: This {type(self).__name__} estimator requires y to be "
+                "passed, but the target y is None."
             )
         goes_on = hasattr(self, "network_")
         if not goes_on:
-            self._reader: SequenceReader = SequenceReader(self)
+            self._reader: SequenceReader = SequenceReader(self, least=self._least_steps)
         x = self._reader.read(self, X) if goes_on else self._reader.fit(self, X)
-        check_consistent_length(x, y)
+        with naming(type(self).__name__, "y"):
+            check_consistent_length(x, y)
+            y = y if hasattr(y, "__len__") else np.asarray(y)
         target = self._read_target(x, y, first=not goes_on)
         if not goes_on:
             self._make(seed)

@@ -7,9 +7,10 @@ import numpy as np
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import unique_labels
 
-from .._base.checks import Array
+from .._base.checks import Array, describe, describe_all
 from ..losses import CrossEntropy, Loss
 from ._base import SequenceEstimator
+from ._naming import naming
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -26,7 +27,8 @@ class ClassEstimator(SequenceEstimator):
         """
         fresh = self._begin(keep=True)
         if classes is not None:
-            given = unique_labels(classes)
+            with naming(type(self).__name__, "classes"):
+                given = unique_labels(classes)
             if not hasattr(fresh, "network_"):
                 fresh.classes_ = given
             elif not np.array_equal(given, fresh.classes_):
@@ -44,12 +46,13 @@ class ClassEstimator(SequenceEstimator):
         unknown = ~np.isin(labels, self.classes_)
         if unknown.any():
             raise ValueError(
-                f"{type(self).__name__}: y holds the label {labels[unknown][:1].tolist()[0]!r}, "
-                f"expected one of {self.classes_.tolist()}"
+                f"{type(self).__name__}: y holds the label {describe(labels[unknown].tolist()[0])},"
+                f" expected one of {describe_all(self.classes_.tolist(), 20)}"
             )
         numbers: Array = np.searchsorted(self.classes_, labels).astype(np.int64)
         if first:
-            self._weights = self._weights_of(labels)
+            with naming(type(self).__name__, "class_weight"):
+                self._weights = self._weights_of(labels)
         return numbers
 
     def _weights_of(self, labels: Array) -> Array | None:

@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from .._base.checks import Array
 from ._base import PARAMETERS
 from ._classes import ClassEstimator
+from ._naming import naming
 from ._network import softmax
 from ._reader import Sequences
 
@@ -71,8 +72,9 @@ class SequenceClassifier(ClassifierMixin, ClassEstimator):
             return np.log(self.predict_proba(X))
 
     def _read_target(self, x: Sequences, y: Any, *, first: bool) -> Array:
-        labels = column_or_1d(y, warn=True)
-        check_classification_targets(labels)
+        with naming(type(self).__name__, "y"):
+            labels = column_or_1d(y, warn=True)
+            check_classification_targets(labels)
         return self._encode(labels, first=first)
 
     def _held_out(self, order: Array, target: Array, count: int) -> tuple[Array, Array]:

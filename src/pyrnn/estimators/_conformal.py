@@ -15,24 +15,51 @@ def check_level(owner: str, level: float) -> float:
     return number
 
 
-def margins(owner: str, scores: Array, level: float) -> Array:
+def margins(name: str, scores: list[Array], i: int, level: float) -> Array:
     """(horizon, D): how far from the forecast the interval of a level reaches, on both sides.
 
-    `scores` (N, horizon, D) are the sizes of N held-out errors. The margin is the smallest of them
-    that ceil((N + 1) * level) do not exceed: if errors to come are exchangeable with them, they
-    stay inside with at least that probability (Vovk et al. 2005; Lei et al. 2018). ValueError if
-    there are too few scores.
+    `scores` has for each series the sizes (N, horizon, D) of N held-out errors. The margin of
+    series i is the smallest of its own that ceil((N + 1) * level) do not exceed: if errors to come
+    are exchangeable with them, they stay inside with at least that probability (Vovk et al. 2005;
+    Lei et al. 2018). If N is too small for that, it is the same of the errors of all series, each
+    divided by the mean of its series' other errors, times the mean of series i (a normalised
+    score, Lei et al. 2018, section 5.2). ValueError, which begins with `name`, if these are too few
+    as well, or N < 2.
     """
-    level, N = check_level(owner, level), len(scores)
-    rank = _ceil((N + 1) * level)
-    if rank > N:
-        least = _ceil(level / (1 - level))
+    level, own = check_level(name.partition(":")[0], level), scores[i]
+    if _rank(len(own), level) <= len(own):
+        return _ranked(own, level)
+    every = np.concatenate([_relative(some) for some in scores])
+    least = _ceil(level / (1 - level))
+    if _rank(len(every), level) > len(every) or len(own) < 2:
         raise ValueError(
-            f"{owner}: level is {level}, for which {least} held-out windows are needed, there are "
-            f"{N}: more data, or a larger calibration"
+            f"{name} has {len(own)} held-out windows, level {level} needs {least}, or 2 and "
+            f"{least} of all series, which have {len(every)}: more data, or a larger calibration"
         )
-    reach: Array = np.partition(scores, rank - 1, axis=0)[rank - 1]
+    reach: Array = _ranked(every, level) * own.mean(axis=0)
     return reach
+
+
+def _rank(N: int, level: float) -> int:
+    """How many of N scores an interval of that level has to hold."""
+    return _ceil((N + 1) * level)
+
+
+def _ranked(scores: Array, level: float) -> Array:
+    """The score of that rank, at each step and column."""
+    rank = _rank(len(scores), level)
+    score: Array = np.partition(scores, rank - 1, axis=0)[rank - 1]
+    return score
+
+
+def _relative(scores: Array) -> Array:
+    """Each score in units of the mean of the others (N - 1, horizon, D) of its series; of a series
+    without two, none; 1 where all others are 0."""
+    if len(scores) < 2:
+        return scores[:0]
+    others = (scores.sum(axis=0) - scores) / (len(scores) - 1)
+    relative: Array = np.divide(scores, others, out=np.ones_like(scores), where=others > 0)
+    return relative
 
 
 def _ceil(number: float) -> int:

@@ -6,6 +6,8 @@ from typing import Self
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
+from ._naming import naming
+
 
 class Estimator(BaseEstimator):
     """What is learnt is learnt by a copy, and taken over when all has gone well."""
@@ -27,4 +29,5 @@ class Estimator(BaseEstimator):
 
     def _seed(self) -> int:
         """Where all randomness of a fit comes from."""
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
+        with naming(type(self).__name__, "random_state"):
+            return int(check_random_state(self.random_state).randint(2**31 - 1))

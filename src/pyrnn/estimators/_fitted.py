@@ -17,6 +17,8 @@ from ..layers._sequential import Sequential
 from ..losses import Loss, Quantile
 from ..training._history import History
 from ._conformal import margins
+from ._labels import Rows
+from ._naming import naming
 from ._network import LOSSES, build_network, inner_threads, make_trainer, train
 from ._rollout import forecast
 from ._scaling import Scaling, identity, robust, standard
@@ -52,8 +54,9 @@ class Fitted:
     scales: Scales
     network: Sequential
     tails: list[Series]  # the scaled last steps of each series, from which forecasts start
+    labels: list[Rows] = field(init=False)  # of the tables of the fit, up to the present
     history: History = field(init=False)
-    scores: Array = field(init=False)  # (N, horizon, D): the sizes of the scaled errors
+    scores: list[Array] = field(init=False)  # of each series (N, horizon, D): its errors' sizes
 
     @property
     def levels(self) -> tuple[float, ...]:
@@ -91,25 +94,26 @@ class Fitted:
                 f"{self.owner}: horizon is {horizon}, expected at most {self.cutter.horizon}, "
                 "the one fitted: intervals go no further"
             )
-        reach: Array = margins(self.owner, self.scores, level)[:horizon] * self.scales.y[i].scale
-        return reach
+        return margins(f"{self.owner}: {self.form.name('y', i)}", self.scores, i, level)[:horizon]
 
     def scaled(self, i: int, series: Series) -> Series:
         """Series i as the network reads it."""
         return self.scales.apply(i, series)
 
-    def errors(self, many: list[Series], calibrated: list[int]) -> Array:
-        """(N, horizon, D): the sizes of the scaled errors from all origins in the last steps."""
+    def errors(self, many: list[Series], calibrated: list[int]) -> list[Array]:
+        """(N, horizon, D) for each series, in its own units: the sizes of the errors from all
+        origins in its last steps."""
         horizon, D = self.cutter.horizon, self.widths[0]
-        errors = [np.zeros((0, horizon, D))]
+        errors = []
         for i, (series, count) in enumerate(zip(many, calibrated, strict=True)):
             origins = np.arange(len(series) - count, len(series) - horizon + 1)
             if count and len(origins):
-                scaling = self.scales.y[i]
                 ahead = self.middle_of(self.ahead(i, series, origins, horizon))
-                error = ahead - scaling.undo(actual(series, origins, horizon))
-                errors.append(np.abs(error) / scaling.scale)
-        return np.concatenate(errors)
+                came = self.scales.y[i].undo(actual(series, origins, horizon))
+                errors.append(np.abs(ahead - came))
+            else:
+                errors.append(np.zeros((0, horizon, D)))
+        return errors
 
     def _loss(self, spec: Any) -> Loss:
         """What is minimised."""
@@ -124,7 +128,7 @@ def learn(spec: Any, many: list[Series], form: Form, seed: int) -> Fitted:
     owner = type(spec).__name__
     cutter, asked = _cutter(spec), _quantiles(spec)
     trained, held_out, calibrated = _split(spec, cutter, many, form)
-    scales = _scales(spec, [s.rows(0, n) for s, n in zip(many, trained, strict=True)])
+    scales = _scales(spec, [s.rows(0, n) for s, n in zip(many, trained, strict=True)], form)
     widths = tuple(part.shape[1] for part in many[0].parts())
     many = [scales.apply(i, series) for i, series in enumerate(many)]
     data = cutter.training([s.rows(0, n) for s, n in zip(many, trained, strict=True)])
@@ -148,21 +152,22 @@ def actual(series: Series, origins: Array, horizon: int) -> Array:
     return came
 
 
-def _scales(spec: Any, trained: list[Series]) -> Scales:
+def _scales(spec: Any, trained: list[Series], form: Form) -> Scales:
     """The scales of the steps that are trained on."""
     return Scales(
-        [_scale_of(spec, series.y) for series in trained],
-        _scale_of(spec, np.concatenate([series.past for series in trained])),
-        _scale_of(spec, np.concatenate([series.future for series in trained])),
+        [_scale_of(spec, form.name("y", i), series.y) for i, series in enumerate(trained)],
+        _scale_of(spec, "past", np.concatenate([series.past for series in trained])),
+        _scale_of(spec, "future", np.concatenate([series.future for series in trained])),
     )
 
 
-def _scale_of(spec: Any, rows: Array) -> Scaling:
+def _scale_of(spec: Any, name: str, rows: Array) -> Scaling:
     """The scale of rows (N, F)."""
     if spec.scale is None or rows.shape[1] == 0:
         return identity(rows.shape[1])
     owner = type(spec).__name__
-    return SCALINGS[check_choice(owner, "scale", spec.scale, tuple(SCALINGS))](rows)
+    scaling = SCALINGS[check_choice(owner, "scale", spec.scale, tuple(SCALINGS))]
+    return scaling(f"{owner}: {name}", rows)
 
 
 def _split(
@@ -207,12 +212,15 @@ def _cutter(spec: Any) -> Cutter:
     horizon = check_size(owner, "horizon", spec.horizon)
     direct = check_choice(owner, "strategy", spec.strategy, ("direct", "recursive")) == "direct"
     lookback = max(8, 3 * horizon) if spec.lookback is None else spec.lookback
-    return Cutter(
-        lookback=check_size(owner, "lookback", lookback),
-        horizon=horizon,
-        direct=direct,
-        relative=check_flag(owner, "relative", spec.relative),
-    )
+    lookback = check_size(owner, "lookback", lookback)
+    relative = check_flag(owner, "relative", spec.relative)
+    if relative and lookback == 1:
+        raise ValueError(
+            f"{owner}: lookback is 1, expected at least 2 with relative=True: changes from the "
+            "first value of a window are all that is read, and one step has none; "
+            "relative=False reads the values themselves"
+        )
+    return Cutter(lookback=lookback, horizon=horizon, direct=direct, relative=relative)
 
 
 def _quantiles(spec: Any) -> tuple[float, ...]:
@@ -224,4 +232,5 @@ def _quantiles(spec: Any) -> tuple[float, ...]:
             f"{type(spec).__name__}: quantiles need strategy='direct': what is fed back is one "
             "number, without the spread of the steps before; intervals need none"
         )
-    return tuple(sorted(set(Quantile(spec.quantiles).levels)))
+    with naming(type(spec).__name__, "quantiles"):
+        return tuple(sorted(set(Quantile(spec.quantiles).levels)))

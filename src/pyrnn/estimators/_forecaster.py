@@ -13,6 +13,7 @@ from ..training._history import History
 from ._backtest import Backtest, rolling
 from ._estimator import Estimator
 from ._fitted import Fitted, learn
+from ._labels import Rows, read_labels
 from ._series import Form, Series, form_of, read_covariates, read_series
 
 
@@ -24,6 +25,13 @@ class Forecaster(Estimator):
     lengths: one network learns from all. Forecasts and all else come in the form of y.
     Covariates come in the same form: `past` (T, P) are known up to the present, `future` (T, K)
     also as far ahead as is forecast, such as the calendar.
+
+    Rows and columns are read by place, and tables of pandas must agree with that: their times rise
+    by equal steps, are the same in y and its covariates and go on where those known end; their
+    columns are in the order of the fit. ValueError if not.
+
+    GridSearchCV and cross_val_score are not offered for it: they split samples, of which a series
+    has none. Compare parameters by `backtest`, on later steps or with `refit=True`.
 
     Parameters
     ----------
@@ -107,7 +115,9 @@ class Forecaster(Estimator):
         lookback + horizon; after any error the forecaster is as before.
         """
         fresh = self._begin(keep=False)
-        fresh._learn(*fresh._read(y, past, future, like_fit=False), self._seed())
+        many, form, labels = fresh._read(y, past, future, like_fit=False)
+        fresh._learn(many, form, self._seed())
+        fresh._fitted.labels = labels
         return self._finish(fresh)
 
     def predict(self, horizon: int | None = None, *, past: Any = None, future: Any = None) -> Any:
@@ -142,8 +152,10 @@ class Forecaster(Estimator):
         with probability `level`, for each step by itself.
 
         Split conformal prediction: as far on both sides of the forecast as that share of the
-        errors in the calibration reached, at the same step ahead, in units of the series' scale.
-        ValueError if there are too few for the level, or for a horizon beyond the fitted one.
+        series' errors in its calibration reached, at the same step ahead. A series with too few
+        for the level takes the errors of all, each in units of the mean error of its own series.
+        ValueError if these are too few, too, or the series has fewer than two windows of its own,
+        and for a horizon beyond the fitted one.
         """
         forecasts, fitted = self._forecasts(horizon, past, future), self._fitted
         ends = []
@@ -162,7 +174,9 @@ class Forecaster(Estimator):
         fresh = self._begin(keep=True)
         fitted = fresh._fitted
         check_size(self._owner, "epochs", epochs, minimum=0)
-        new, _ = self._read(y, past, future, like_fit=True)
+        new, form, labels = self._read(y, past, future, like_fit=True)
+        for i, (known, coming) in enumerate(zip(fitted.labels, labels, strict=True)):
+            coming["y"].check_follows(f"{self._owner}: {form.name('y', i)}", known["y"])
         joined = [
             tail.followed_by(fitted.scaled(i, series))
             for i, (tail, series) in enumerate(zip(fitted.tails, new, strict=True))
@@ -170,6 +184,10 @@ class Forecaster(Estimator):
         if epochs:
             fresh._tune(joined, epochs, self._seed())
         fitted.tails = [series.last(fitted.cutter.lookback) for series in joined]
+        fitted.labels = [
+            known | {"y": known["y"].followed_by(coming["y"])}
+            for known, coming in zip(fitted.labels, labels, strict=True)
+        ]
         return self._finish(fresh)
 
     def backtest(
@@ -194,7 +212,7 @@ class Forecaster(Estimator):
         MASE; with `level`, the coverage of the intervals is counted.
         """
         check_is_fitted(self, "network_")
-        many, form = self._read(y, past, future, like_fit=True)
+        many, form, _ = self._read(y, past, future, like_fit=True)
         lookback = self._fitted.cutter.lookback
         start = lookback if start is None else start
 
@@ -231,6 +249,12 @@ class Forecaster(Estimator):
             nothing if held else read_covariates(owner, "past", past, form, [h] * count, width=P)
         )
         futures = read_covariates(owner, "future", future, form, [reach] * count, width=K)
+        labels = read_labels(owner, form, past=past, future=future)
+        for i, (before, rows) in enumerate(zip(fitted.labels, labels, strict=True)):
+            for argument, own in rows.items():
+                name = f"{owner}: {form.name(argument, i)}"
+                own.check_columns(name, before[argument], "in fit")
+                own.check_follows(name, before["y"])
         forecasts = []
         for i, tail in enumerate(fitted.tails):
             coming = fitted.scaled(i, Series(np.zeros((0, D)), pasts[i], futures[i]))
@@ -283,11 +307,15 @@ class Forecaster(Estimator):
         """How messages begin."""
         return type(self).__name__
 
-    def _read(self, y: Any, past: Any, future: Any, *, like_fit: bool) -> tuple[list[Series], Form]:
-        """Series and covariates of the user; with `like_fit`, those of the fit."""
+    def _read(
+        self, y: Any, past: Any, future: Any, *, like_fit: bool
+    ) -> tuple[list[Series], Form, list[Rows]]:
+        """Series and covariates of the user, and their labels; with `like_fit`, those of the
+        fit."""
         form = form_of(self._owner, y)
         if not like_fit:
-            return read_series(self._owner, y, past, future, form), form
+            many = read_series(self._owner, y, past, future, form)
+            return many, form, read_labels(self._owner, form, y=y, past=past, future=future)
         fitted = self._fitted.form
         if form.kind == fitted.kind == "dict" and set(form.keys) == set(fitted.keys):
             form = replace(form, keys=fitted.keys)  # in another order they are the same series
@@ -299,7 +327,13 @@ class Forecaster(Estimator):
                 f"{self._owner}: y has other series than in fit: {form.kind} {list(form.keys)}, "
                 f"expected {fitted.kind} {list(fitted.keys)}"
             )
-        return read_series(self._owner, y, past, future, form, widths=self._fitted.widths), form
+        many = read_series(self._owner, y, past, future, form, widths=self._fitted.widths)
+        labels = read_labels(self._owner, form, y=y, past=past, future=future)
+        for i, (known, own) in enumerate(zip(self._fitted.labels, labels, strict=True)):
+            for argument in own:
+                name = f"{self._owner}: {form.name(argument, i)}"
+                own[argument].check_columns(name, known[argument], "in fit")
+        return many, form, labels
 
 
 def _axes(form: Form) -> str:

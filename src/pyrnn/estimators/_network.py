@@ -20,6 +20,7 @@ from ..layers._sequential import Sequential
 from ..losses import MAE, MSE, Huber, Loss
 from ..training._early_stopping import EarlyStopping
 from ..training._trainer import Trainer
+from ._naming import naming
 
 LOSSES = {"mse": MSE, "mae": MAE, "huber": Huber}
 OPTIMIZERS = {
@@ -73,7 +74,8 @@ def make_trainer(
     over so many epochs."""
     owner = type(spec).__name__
     kind = OPTIMIZERS[check_choice(owner, "optimizer", spec.optimizer, tuple(OPTIMIZERS))]
-    optimizer = kind(spec.learning_rate)
+    with naming(owner, "learning_rate"):
+        optimizer = kind(spec.learning_rate)
     schedule = None
     if annealed is not None:
         epochs = check_size(owner, "epochs", annealed)

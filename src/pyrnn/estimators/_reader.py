@@ -9,39 +9,67 @@ from sklearn.utils.validation import validate_data
 
 from .._base.checks import Array, check_flag, check_size, describe
 from .._base.columns import read_numbers
-from ..data._vocabulary import Vocabulary
+from ..data._vocabulary import PADDING, Vocabulary
+from ._naming import naming
 from ._scaling import Scaling, as_float32, identity, standard
 
 Sequences = Array | list[Array]  # (N, T, F), or N arrays (T_i, F), or (T_i,) of ids
 
 
+def as_samples(X: Any) -> Any:
+    """A list, if X is one axis of objects, such as a Series of arrays; else X itself."""
+    is_column = getattr(X, "ndim", None) == 1 and getattr(X, "dtype", None) == np.dtype(object)
+    return list(X) if is_column else X
+
+
 def entries_of(X: Any) -> list[Any] | None:
     """The samples of a list of sequences; None for a table, an array, or a list of numbers."""
-    if isinstance(X, np.ndarray):
-        X = list(X) if X.dtype == object and X.ndim == 1 else None
     if not isinstance(X, list | tuple) or len(X) == 0:
         return None
-    return list(X) if all(np.ndim(x) or hasattr(x, "__len__") for x in X) else None
+    return list(X) if all(hasattr(x, "__len__") for x in X) else None
+
+
+def first_text(X: Any) -> str | None:
+    """A text that is a sample or the first entry of one; None where there is none."""
+    if isinstance(X, np.ndarray):
+        X = [X.reshape(-1)]
+    for sample in X if isinstance(X, list | tuple) else ():
+        is_text = isinstance(sample, str)
+        holds_texts = getattr(getattr(sample, "dtype", None), "kind", "O") in "OU"
+        entry = sample if is_text or not holds_texts else next(iter(_entries(sample)), None)
+        if isinstance(entry, str):
+            return entry
+    return None
+
+
+def _entries(sample: Any) -> Any:
+    """What can be walked through of a sample."""
+    return sample if isinstance(sample, list | tuple | np.ndarray) and np.ndim(sample) else ()
 
 
 class SequenceReader:
     """Reads X of an estimator: as it came to `fit` first, and the same way from then on.
 
     `estimator` receives what scikit-learn notes of the input, `n_features_in_` and the names of a
-    table's columns. Errors name X, what came and what was expected.
+    table's columns. Errors name X, what came and what was expected. `least` is the fewest steps
+    that a sample may have.
     """
 
-    def __init__(self, estimator: Any) -> None:
+    def __init__(self, estimator: Any, *, least: int) -> None:
         self.owner = type(estimator).__name__
+        self.least = least
         self.per_step = check_size(self.owner, "n_features_per_step", estimator.n_features_per_step)
         self.is_table = False  # whether `fit` saw one
         self.width = 0  # features of a step, or the number of ids
         self.scaling: Scaling | None = None
         self.vocabulary: Vocabulary | None = None
         self.takes_ids = estimator.embedding is not None
+        if self.takes_ids:
+            check_size(self.owner, "embedding", estimator.embedding)
 
     def fit(self, estimator: Any, X: Any) -> Sequences:
         """Notes width, scale or vocabulary of X, and reads it."""
+        X = as_samples(X)
         if self.takes_ids:
             return self._fit_ids(estimator, X)
         scales = check_flag(self.owner, "scale", estimator.scale)
@@ -49,11 +77,12 @@ class SequenceReader:
         arrays = sequences if isinstance(sequences, list) else [sequences]
         self.width = arrays[0].shape[-1]
         rows = np.concatenate([array.reshape(-1, self.width) for array in arrays])
-        self.scaling = standard(rows) if scales else identity(self.width)
+        self.scaling = standard(f"{self.owner}: X", rows) if scales else identity(self.width)
         return self._scale(sequences)
 
     def read(self, estimator: Any, X: Any) -> Sequences:
         """X as what `fit` saw. ValueError for another number of features, or unknown ids."""
+        X = as_samples(X)
         if self.takes_ids:
             ids = self._read_ids(X)
             self._check_ids(ids)
@@ -72,11 +101,17 @@ class SequenceReader:
         """(N, T, F), or a list of (T_i, F)."""
         if isinstance(X, list | tuple) and len(X) == 0:
             raise ValueError(f"{self.owner}: X has 0 samples, expected at least one")
+        if (text := first_text(X)) is not None:
+            raise TypeError(
+                f"{self.owner}: X holds the text {describe(text)}, expected numbers; tokens need "
+                "`embedding`, the size of the vectors that are trained for them"
+            )
         entries = entries_of(X)
         if entries is not None and (len({len(x) for x in entries}) > 1 or np.ndim(entries[0]) > 1):
             sequences: Sequences = [self._series(i, entry) for i, entry in enumerate(entries)]
         elif getattr(X, "ndim", 2) == 3:
-            sequences = check_array(X, allow_nd=True, dtype=np.float64, input_name="X")
+            with naming(self.owner, "X"):
+                sequences = check_array(X, allow_nd=True, dtype=np.float64, input_name="X")
         else:
             return self._read_table(estimator, X, reset=reset)
         return self._checked(estimator, sequences, reset=reset)
@@ -85,7 +120,8 @@ class SequenceReader:
         """A table (N, T*F) as (N, T, F); a row is all features of step 0, then those of step 1."""
         known = reset or self.is_table
         note = estimator if known else BaseEstimator()
-        table = validate_data(note, X, reset=reset or not known, dtype=np.float64)
+        with naming(self.owner, "X"):
+            table = validate_data(note, X, reset=reset or not known, dtype=np.float64)
         self.is_table = self.is_table or reset
         N, columns = table.shape
         if columns % self.per_step:
@@ -99,14 +135,18 @@ class SequenceReader:
         return array
 
     def _checked(self, estimator: Any, sequences: Any, *, reset: bool) -> Sequences:
-        """Sequences with some steps each, all of one width."""
-        width = sequences[0].shape[-1]
+        """Sequences with enough steps each, all of one width."""
+        width = next((array.shape[1] for array in sequences if len(array)), 0) or self.width
         for i, array in enumerate(sequences):
-            if array.shape[0] == 0 or array.shape[1] != width or width == 0:
+            wrong = len(array) and array.shape[1] != width
+            if len(array) < self.least or wrong or width == 0:
+                least = " with at least one step" if self.least else ""
                 raise ValueError(
                     f"{self.owner}: X[{i}] has shape {array.shape}, expected "
-                    f"(steps, {width or 'features'}) with at least one step"
+                    f"(steps, {width or 'features'}){least}"
                 )
+            if len(array) == 0:
+                sequences[i] = np.zeros((0, width))
         if reset:
             estimator.n_features_in_, self.is_table = width, False
         else:
@@ -169,21 +209,32 @@ class SequenceReader:
         else:
             sequences = [read_numbers(f"{self.owner}: X[{i}]", x) for i, x in enumerate(X)]
         for i, sequence in enumerate(sequences):
-            if sequence.ndim != 1 or len(sequence) == 0 or sequence.dtype.kind not in "iu":
+            if sequence.size == 0 and self.least == 0:
+                sequences[i] = np.zeros(0, np.int64)
+            elif sequence.ndim != 1 or len(sequence) == 0 or sequence.dtype.kind not in "iu":
+                least = " with at least one step" if self.least else ""
                 raise ValueError(
                     f"{self.owner}: X[{i}] has dtype {sequence.dtype} and shape {sequence.shape}, "
-                    "expected (steps,) of integer ids with at least one step"
+                    f"expected (steps,) of integer ids{least}"
                 )
         return sequences
 
     def _check_ids(self, ids: list[Array]) -> None:
-        """ValueError for an id that the embedding has no vector for."""
+        """ValueError for an id that the embedding has no vector for, and for padding: a sequence
+        has its own length, and what stands behind its end would count as steps."""
         for i, sequence in enumerate(ids):
             wrong = sequence[(sequence < 0) | (sequence >= self.width)]
             if wrong.size:
                 raise ValueError(
                     f"{self.owner}: X[{i}] holds the id {wrong[0]}, "
                     f"expected 0 <= id < {self.width}, the size of the vocabulary"
+                )
+            if self.vocabulary is not None and (sequence == Vocabulary.padding).any():
+                step = int((sequence == Vocabulary.padding).argmax())
+                raise ValueError(
+                    f"{self.owner}: X[{i}] holds {PADDING!r}, id {Vocabulary.padding}, at step "
+                    f"{step}, expected sequences of their own lengths, without padding: "
+                    "[[id for id in row if id] for row in X]"
                 )
 
     def _holds_tokens(self, X: Any) -> bool:

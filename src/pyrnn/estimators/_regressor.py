@@ -10,6 +10,7 @@ from sklearn.utils import check_array
 from .._base.checks import Array, check_choice
 from ..losses import Loss
 from ._base import PARAMETERS, SequenceEstimator
+from ._naming import naming
 from ._network import LOSSES
 from ._reader import Sequences
 from ._scaling import Scaling, identity, standard
@@ -78,12 +79,14 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
         return tags
 
     def _read_target(self, x: Sequences, y: Any, *, first: bool) -> Array:
-        target = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        with naming(type(self).__name__, "y"):
+            target = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         rows: Array = target.reshape(len(target), -1)
         if first:
             self._is_flat = target.ndim == 1
+            name = f"{type(self).__name__}: y"
             self._target_scaling: Scaling = (
-                standard(rows) if self.scale else identity(rows.shape[1])
+                standard(name, rows) if self.scale else identity(rows.shape[1])
             )
         elif rows.shape[1] != self._outputs():
             raise ValueError(

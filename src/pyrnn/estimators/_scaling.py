@@ -44,27 +44,29 @@ def identity(features: int) -> Scaling:
     return Scaling(np.zeros(features), np.ones(features))
 
 
-def standard(rows: Array) -> Scaling:
-    """By mean and standard deviation of rows (N, F); a constant feature is only centred."""
+def standard(name: str, rows: Array) -> Scaling:
+    """By mean and standard deviation of rows (N, F); a constant feature is only centred. Errors
+    begin with `name`."""
     rows = rows.astype(np.float64, copy=False)
     with np.errstate(over="ignore", invalid="ignore"):
-        return _scaling(rows, rows.mean(axis=0), rows.std(axis=0))
+        return _scaling(name, rows, rows.mean(axis=0), rows.std(axis=0))
 
 
-def robust(rows: Array) -> Scaling:
+def robust(name: str, rows: Array) -> Scaling:
     """By median and quartiles of rows (N, F), which a few outliers do not move."""
     low, middle, high = np.quantile(rows.astype(np.float64, copy=False), (0.25, 0.5, 0.75), axis=0)
     with np.errstate(over="ignore", invalid="ignore"):
         spread = (high - low) / TO_DEVIATION
         # Where half of the rows are equal, the quartiles tell nothing.
-        return _scaling(rows, middle, np.where(spread > 0, spread, rows.std(axis=0)))
+        return _scaling(name, rows, middle, np.where(spread > 0, spread, rows.std(axis=0)))
 
 
-def _scaling(rows: Array, center: Array, scale: Array) -> Scaling:
+def _scaling(name: str, rows: Array, center: Array, scale: Array) -> Scaling:
     """Rounding errors of a constant are no spread. ValueError where squares overflow."""
     if not np.isfinite([center, scale]).all():
         raise ValueError(
-            f"numbers as large as {np.abs(rows).max():g} have no mean and deviation in float64"
+            f"{name} holds numbers as large as {np.abs(rows).max():g}, "
+            "which have no mean and deviation in float64"
         )
     noise = 10 * np.finfo(np.float64).eps * np.abs(rows).max(axis=0, initial=0.0)
     return Scaling(center, np.where(scale > noise, scale, 1.0))

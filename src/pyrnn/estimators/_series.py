@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .._base.checks import Array, check_size, describe
+from .._base.checks import Array, convert, describe, describe_all
 from .._base.columns import read_numbers
+from ._naming import naming
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Form:
 
     def name(self, argument: str, i: int) -> str:
         """How messages call series i."""
-        return argument if self.kind == "array" else f"{argument}[{self.keys[i]!r}]"
+        return argument if self.kind == "array" else f"{argument}[{describe(self.keys[i])}]"
 
     def pack(self, arrays: list[Array], columns: int = 1) -> Any:
         """One array (T, D, ...) per series, as the user has them; (T, ...) where flat. `columns` is
@@ -73,30 +74,42 @@ def form_of(owner: str, y: Any) -> Form:
         kind, keys, values = "list", tuple(range(len(y))), list(y)
     if not values:
         raise ValueError(f"{owner}: y has no series, expected at least one")
-    flat = {np.ndim(value) == 1 for value in values}
+    flat = {_axes(owner, value) == 1 for value in values}
     if len(flat) > 1:
         raise ValueError(f"{owner}: y has series of shape (T,) and of (T, D), expected one kind")
     return Form(keys, kind, flat.pop())
 
 
-def read_parts(owner: str, argument: str, value: Any, form: Form) -> list[Array]:
-    """One array (T, F) per series of y. Errors name the series."""
+def _axes(owner: str, value: Any) -> int:
+    """The number of axes of a series."""
+    if isinstance(axes := getattr(value, "ndim", None), int):
+        return axes
+    return convert(f"{owner}: y", value, "of numbers").ndim
+
+
+def values_of(owner: str, argument: str, value: Any, form: Form) -> list[Any]:
+    """What the user has for each series of y."""
     if form.kind == "array":
-        values = [value]
-    elif form.kind == "dict":
+        return [value]
+    if form.kind == "dict":
         if not isinstance(value, dict) or set(value) != set(form.keys):
-            came = sorted(map(str, value)) if isinstance(value, dict) else describe(value)
+            came = (
+                f"a dict of {describe_all(value)}" if isinstance(value, dict) else describe(value)
+            )
             raise ValueError(
                 f"{owner}: {argument} is {came}, expected a dict with the keys of y, "
-                f"{sorted(map(str, form.keys))}"
+                f"{describe_all(form.keys)}"
             )
-        values = [value[key] for key in form.keys]
-    else:
-        values = list(value) if isinstance(value, list | tuple) else [value]
-        if len(values) != len(form.keys):
-            raise ValueError(
-                f"{owner}: {argument} has {len(values)} series, expected {len(form.keys)}"
-            )
+        return [value[key] for key in form.keys]
+    values = list(value) if isinstance(value, list | tuple) else [value]
+    if len(values) != len(form.keys):
+        raise ValueError(f"{owner}: {argument} has {len(values)} series, expected {len(form.keys)}")
+    return values
+
+
+def read_parts(owner: str, argument: str, value: Any, form: Form) -> list[Array]:
+    """One array (T, F) per series of y. Errors name the series."""
+    values = values_of(owner, argument, value, form)
     arrays = [_rows(f"{owner}: {form.name(argument, i)}", v) for i, v in enumerate(values)]
     for i, array in enumerate(arrays):
         if array.shape[1] != arrays[0].shape[1]:
@@ -145,31 +158,11 @@ def read_series(
     return [Series(*parts) for parts in zip(ys, pasts, futures, strict=True)]
 
 
-def naive_forecast(y: Any, horizon: int, season: int = 1) -> Any:
-    """Repeats the last `season` steps of each series: the forecast that others have to beat.
-
-    season=1 repeats the last value. y is a series (T,) or (T, D), or a list or dict of them; the
-    forecasts (horizon,) or (horizon, D) come in the same form. ValueError for a series of fewer
-    than `season` steps.
-    """
-    owner = "naive_forecast"
-    horizon = check_size(owner, "horizon", horizon)
-    season = check_size(owner, "season", season)
-    form = form_of(owner, y)
-    forecasts = []
-    for i, rows in enumerate(read_parts(owner, "y", y, form)):
-        if len(rows) < season:
-            raise ValueError(
-                f"{owner}: {form.name('y', i)} has {len(rows)} steps, "
-                f"expected at least {season} = season"
-            )
-        forecasts.append(rows[len(rows) - season :][np.arange(horizon) % season])
-    return form.pack(forecasts)
-
-
 def _rows(name: str, value: Any) -> Array:
     """(T, F) of finite numbers, T >= 1."""
-    array = read_numbers(name, value).astype(np.float64)
+    owner, _, argument = name.partition(": ")
+    with naming(owner, argument):
+        array = read_numbers(name, value).astype(np.float64)
     rows = array[:, None] if array.ndim == 1 else array
     if rows.ndim != 2 or rows.size == 0:
         raise ValueError(

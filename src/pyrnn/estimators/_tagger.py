@@ -1,7 +1,8 @@
 """SequenceTagger: one label for each step of a sequence."""
 
+import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
@@ -11,6 +12,7 @@ from ..losses import Loss
 from ..losses._crf import CRF
 from ._base import PARAMETERS
 from ._classes import ClassEstimator
+from ._naming import naming
 from ._network import softmax
 from ._reader import Sequences
 
@@ -65,23 +67,36 @@ class SequenceTagger(ClassEstimator):
 
     crf: bool = False
 
-    def predict(self, X: Any) -> Any:
-        """The labels of all steps: a list of arrays (T_i,), or (N, T) if X is an array."""
-        return self._per_sample(self._decode, self._scores(X), X)
+    _least_steps: ClassVar[int] = 0  # an empty sequence has no labels
+
+    def predict(self, X: Any) -> Array:
+        """The labels of all steps: N arrays (T_i,) in an array of objects, which scikit-learn can
+        join and index, or (N, T) if X is an array."""
+        results = self._per_sample(self._decode, self._scores(X), X)
+        if isinstance(results, np.ndarray):
+            return results
+        several = np.empty(len(results), object)
+        for i, labels in enumerate(results):  # numpy would take those of one length for one array
+            several[i] = labels
+        return several
 
     def predict_proba(self, X: Any) -> Any:
         """The probability of each label at each step: a list of (T_i, C), or (N, T, C)."""
         return self._per_sample(self._probabilities, self._scores(X), X)
 
     def score(self, X: Any, y: Any) -> float:
-        """The share of all steps whose label is right."""
+        """The share of all steps whose label is right; NaN without steps.
+
+        TypeError for labels of another kind than those that were learnt, such as numbers for texts.
+        """
         predicted = list(self.predict(X))
-        check_consistent_length(predicted, y)
-        right = [
-            labels == self._labels(i, given, len(labels))
-            for i, (labels, given) in enumerate(zip(predicted, y, strict=True))
-        ]
-        return float(np.concatenate(right).mean())
+        with naming(type(self).__name__, "y"):
+            check_consistent_length(predicted, y)
+            y = y if hasattr(y, "__len__") else np.atleast_1d(y)
+        given = self._all_labels(predicted, y)
+        right = [labels == true for labels, true in zip(predicted, given, strict=True)]
+        every = np.concatenate(right)
+        return float(every.mean()) if every.size else math.nan
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -115,7 +130,7 @@ class SequenceTagger(ClassEstimator):
         """(T, C), which sum to 1 in float64."""
         if self.crf_ is None:
             return softmax(scores)
-        marginals = self.crf_.marginals(scores[:, None])[:, 0].astype(np.float64)
+        marginals = self.crf_.marginals(scores[None])[0].astype(np.float64)
         probabilities: Array = marginals / marginals.sum(axis=-1, keepdims=True)
         return probabilities
 
@@ -129,15 +144,26 @@ class SequenceTagger(ClassEstimator):
         return None
 
     def _read_target(self, x: Sequences, y: Any, *, first: bool) -> list[Array]:
-        labels = [self._labels(i, given, len(x[i])) for i, given in enumerate(y)]
-        kinds = {"i" if sample.dtype.kind == "u" else sample.dtype.kind for sample in labels}
-        if len(kinds) > 1:
-            dtypes = sorted({str(sample.dtype) for sample in labels})
-            raise TypeError(
-                f"{type(self).__name__}: y has labels of the dtypes {dtypes}, expected one kind"
-            )
+        labels = self._all_labels(x, y)
+        if not any(len(sample) for sample in labels):
+            raise ValueError(f"{type(self).__name__}: y holds no labels, expected at least one")
         numbers = self._encode(np.concatenate(labels), first=first)
         return np.split(numbers, np.cumsum([len(sample) for sample in labels])[:-1])
+
+    def _all_labels(self, x: Any, y: Any) -> list[Array]:
+        """The labels of all samples, of one kind; without steps, of the kind of the others."""
+        labels = [self._labels(i, given, len(x[i])) for i, given in enumerate(y)]
+        dtypes = [sample.dtype for sample in labels if len(sample)]
+        if hasattr(self, "classes_"):
+            dtypes.append(self.classes_.dtype)
+        if len({"i" if dtype.kind == "u" else dtype.kind for dtype in dtypes}) > 1:
+            learnt = f", {self.classes_.dtype} as learnt" if hasattr(self, "classes_") else ""
+            raise TypeError(
+                f"{type(self).__name__}: y has labels of the dtypes "
+                f"{sorted({str(dtype) for dtype in dtypes})}, expected one kind{learnt}"
+            )
+        kind = dtypes[0] if dtypes else np.dtype(np.float64)
+        return [sample if len(sample) else np.zeros(0, kind) for sample in labels]
 
     def _labels(self, i: int, given: Any, steps: int) -> Array:
         """The labels of one sample, one for each step."""
@@ -152,7 +178,7 @@ class SequenceTagger(ClassEstimator):
                 f"{name} has shape {labels.shape}, expected ({steps},): one label for each step of "
                 f"X[{i}]"
             )
-        if labels.dtype.kind not in "biuUS":
+        if steps and labels.dtype.kind not in "biuUS":
             raise TypeError(
                 f"{name} has dtype {labels.dtype}, expected texts or integers as labels"
             )

@@ -77,6 +77,7 @@ class Sigmoid(_Elementwise):
     """y = 1 / (1 + exp(-x)), dx = y (1 - y) dy, for x of any shape."""
 
     core_name = "sigmoid"
+    makes_probabilities = True
 
 
 @storable
@@ -86,6 +87,8 @@ class Softmax(_Activation):
     dx = y (dy - sum(dy y)). For training a classifier leave it out: CrossEntropy takes logits.
     ValueError for x without axes.
     """
+
+    makes_probabilities = True
 
     def _forward(self, x: Array) -> Array:
         if x.ndim == 0:

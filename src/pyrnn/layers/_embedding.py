@@ -93,8 +93,9 @@ class Embedding(Module):
             raise
         return rows.reshape(*ids.shape, self.embedding_dim)
 
-    def check_ids(self, ids: Array) -> None:
+    def check_ids(self, ids: Any) -> None:
         """ValueError that names the first id out of range and its position."""
+        ids = read_integers("Embedding", "ids", ids)
         wrong = (ids < 0) | (ids >= self.num_embeddings)
         if not wrong.any():
             return

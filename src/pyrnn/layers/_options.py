@@ -17,7 +17,7 @@ def check_every(owner: str, value: Any) -> Every:
         return value
     if isinstance(value, str):
         raise ValueError(
-            f"{owner}: recompute_every is {value!r}, expected an integer, 'sqrt' or None"
+            f"{owner}: recompute_every is {describe(value)}, expected an integer, 'sqrt' or None"
         )
     if not hasattr(value, "__index__"):
         raise TypeError(
@@ -30,7 +30,9 @@ def check_merge(owner: str, value: Any, bidirectional: bool) -> str:
     """How the outputs of both directions become one."""
     merge = check_choice(owner, "merge", value, MERGES)
     if merge != "concat" and not bidirectional:
-        raise ValueError(f"{owner}: merge is {merge!r}, expected 'concat' with bidirectional=False")
+        raise ValueError(
+            f"{owner}: merge is {describe(merge)}, expected 'concat' with bidirectional=False"
+        )
     return merge
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from .._base.checks import (
     SEQUENCES,
     Array,
+    as_plain_array,
     check_flag,
     check_shape,
     check_size,
@@ -199,7 +200,7 @@ class Sequential(Module):
         """
         if mask is None and lengths is None:
             return self._in_time_order(x), None, None
-        ids = is_ids(np.asarray(x))
+        ids = is_ids(as_plain_array("Sequential", "x", x, "of numbers"))
         read = read_integers if ids else partial(read_floats, dtype=self.dtype)
         x = read("Sequential", "x", x)
         shape = x.shape if ids else x.shape[:-1]
@@ -218,9 +219,10 @@ class Sequential(Module):
         """
         if next(self.forward_path()).stateful:
             return x
-        if isinstance(x, SEQUENCES) and np.asarray(x).dtype.kind == "f":
-            x = read_floats("Sequential", "x", x, self.dtype)
-        x = np.asarray(x) if isinstance(x, SEQUENCES) else x
+        if isinstance(x, SEQUENCES):
+            array = as_plain_array("Sequential", "x", x, "of numbers")
+            is_float = array.dtype.kind == "f"
+            x = read_floats("Sequential", "x", x, self.dtype) if is_float else array
         plain = type(x) is np.ndarray
         return time_major(x, self.batch_first, 2 if is_ids(x) else 3) if plain else x
 

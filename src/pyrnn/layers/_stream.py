@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from .._base.checks import Array, as_floats, check_shape, check_size, describe, read_floats
+from .._base.checks import (
+    Array,
+    as_floats,
+    as_plain_array,
+    check_shape,
+    check_size,
+    describe,
+    read_floats,
+)
 from .._base.inputs import Sizes, read_state
 from .._base.layout import turned, with_whole_rows
 from .._base.runtime import num_threads
@@ -178,7 +186,9 @@ class SequentialStream:
         count = len(self._get_states())
         rest = [None] * count if state is None else state
         if not isinstance(rest, tuple | list) or len(rest) != count:
-            raise ValueError(f"Sequential.stream: state is {state!r}, expected a tuple of {count}")
+            raise ValueError(
+                f"Sequential.stream: state is {describe(state)}, expected a tuple of {count}"
+            )
         rest = list(rest)
         for stream in self._streams:
             n = len(stream.states)
@@ -186,7 +196,7 @@ class SequentialStream:
 
     def _with_batch(self, x: Any, steps: int, axis: int) -> tuple[Any, bool]:
         """x with its batch axis, and whether it had none; integers have no feature axis."""
-        array = np.asarray(x)
+        array = as_plain_array("Sequential.stream", "x", x, "of numbers")
         features = 0 if array.dtype.kind in "iu" else 1
         if self.batch_size != 1 or array.ndim != steps + features:
             return x, False

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from .._base.checks import Array, as_floats, check_probability, check_size
+from .._base.checks import Array, as_floats, check_number, check_probability, check_size
 from .._base.runtime import num_threads
 from .._base.targets import Bools, check_classes, check_finite, class_target, sum_in_order
 from ._loss import ElementLoss, Loss
@@ -127,7 +127,7 @@ class BCEWithLogits(ElementLoss):
     def terms(self, y: Array, target: Array, real: Bools, scale: float) -> tuple[Array, Array]:
         zero, one = y.dtype.type(0), y.dtype.type(1)
         y, target = np.where(real, y, zero), np.where(real, target, zero)
-        small = _core.activation_forward("exp", -np.abs(y), num_threads())
+        small = _core.activation_forward("exp", np.asarray(-np.abs(y)), num_threads())
         log = np.log1p(small)
         losses = np.maximum(y, zero) - y * target + log
         dy = np.where(y < 0, small, one) / (one + small) - target
@@ -142,9 +142,9 @@ class BCEWithLogits(ElementLoss):
 def _weights(owner: str, name: str, value: Any) -> Array:
     """A number or an array of numbers, finite and >= 0, as float64."""
     if isinstance(value, int | float | np.number) and not isinstance(value, bool):
-        value = np.asarray(value, np.float64)
+        value = np.asarray(check_number(owner, name, value), np.float64)
     elif isinstance(value, list | tuple):
-        value = [float(v) if type(v) is int else v for v in value]
+        value = [check_number(owner, name, v) if type(v) is int else v for v in value]
     weights = np.array(as_floats(owner, name, value, None), np.float64)
     wrong = ~(np.isfinite(weights) & (weights >= 0))
     if wrong.any():

@@ -127,7 +127,7 @@ def _as_names(tag_names: Any) -> list[Any]:
         raise ValueError("bio_constraints: tag_names is empty, expected at least one name")
     repeated = [name for name in names if names.count(name) > 1]
     if repeated:
-        raise ValueError(f"bio_constraints: tag_names holds {repeated[0]!r} twice")
+        raise ValueError(f"bio_constraints: tag_names holds {describe(repeated[0])} twice")
     return names
 
 
@@ -140,7 +140,7 @@ def _parse(position: int, name: Any) -> tuple[str, str]:
     part, dash, kind = name.partition("-")
     if name != "O" and not (part in ("B", "I", "E", "S") and dash and kind):
         raise ValueError(
-            f"bio_constraints: tag_names[{position}] is {name!r}, expected 'O' or B, I, E or S "
-            "with a type, such as 'B-PER'"
+            f"bio_constraints: tag_names[{position}] is {describe(name)}, "
+            "expected 'O' or B, I, E or S with a type, such as 'B-PER'"
         )
     return part, kind

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import _core
-from .._base.checks import Array, as_contiguous, read_floats
+from .._base.checks import Array, as_contiguous, as_plain_array, describe, read_floats
 from .._base.layout import turned
 from .._base.runtime import num_threads
 from .._base.targets import Bools, check_finite, float_target, real_elements, sum_in_order
@@ -115,7 +115,14 @@ class Loss:
         self, y_shape: tuple[int, ...], target: Any, lengths: Any
     ) -> tuple[Array, Bools]:
         """`_check` where there is no y yet."""
-        dtype = None if self.integer_target else np.asarray(target).dtype
+        if not isinstance(y_shape, tuple):
+            owner = type(self).__name__
+            raise TypeError(f"{owner}: y_shape is {describe(y_shape)}, expected a tuple")
+        dtype = (
+            None
+            if self.integer_target
+            else as_plain_array(type(self).__name__, "target", target, "of numbers").dtype
+        )
         return self._check(y_shape, dtype, target, lengths)
 
     def _check(

@@ -6,7 +6,15 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from .._base.checks import MAX_INT64, Array, as_integers, as_plain_array, check_choice, check_size
+from .._base.checks import (
+    MAX_INT64,
+    Array,
+    as_integers,
+    as_plain_array,
+    check_choice,
+    check_size,
+    too_large,
+)
 from .._base.runtime import num_threads
 from .._base.targets import Bools, check_classes, class_target, sum_in_order
 from ._metric import Metric, ratio
@@ -176,5 +184,8 @@ def _as_classes(owner: str, target: Any) -> Array:
     array = as_plain_array(owner, "target", target, "of integers")
     if array.dtype.kind != "f":
         return as_integers(owner, "target", target)
-    whole: Bools = np.isfinite(array) & (np.trunc(array) == array) & (np.abs(array) < 2**53)
-    return np.where(whole, array, -1).astype(np.int64)  # -1 is no class: an error where real
+    try:
+        whole: Bools = np.isfinite(array) & (np.trunc(array) == array) & (np.abs(array) < 2**53)
+        return np.where(whole, array, -1).astype(np.int64)  # -1 is no class: an error where real
+    except MemoryError:
+        raise too_large(owner, "target", array) from None

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import _core
-from .._base.checks import Array, check_flag
+from .._base.checks import Array, check_flag, describe
 from .._base.parameter import Parameter
 from .._base.runtime import num_threads
 from ._optimizer import Groups, Optimizer, Options, State, zeros_like
@@ -82,7 +82,7 @@ class Adam(Optimizer):
             beta1, beta2 = betas
         except (TypeError, ValueError):
             owner = type(self).__name__
-            raise TypeError(f"{owner}: betas is {betas!r}, expected two numbers") from None
+            raise TypeError(f"{owner}: betas is {describe(betas)}, expected two numbers") from None
         return {
             "lr": lr,
             "betas": (

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._base.checks import Array, check_probability, check_size, describe
+from .._base.checks import Array, check_mapping, check_probability, check_size, describe
 from .._base.parameter import Parameter
 from ._optimizer import Parameters, named_parameters
 
@@ -91,6 +91,7 @@ class EMA:
 
     def read_state(self, mapping: Mapping[str, Any]) -> dict[str, Any]:
         """What `state_dict` returned, checked and copied."""
+        mapping = check_mapping("EMA", "mapping", mapping)
         expected = {name: (a.shape, a.dtype) for name, a in self._averages.items()}
         given = mapping.get("averages") or {}
         if not isinstance(given, Mapping):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._base.checks import Array, check_number, check_size, describe
+from .._base.checks import Array, check_mapping, check_number, check_size, describe
 from .._base.module import Module
 from .._base.parameter import Parameter
 
@@ -47,10 +47,17 @@ class Optimizer:
     """
 
     def __init__(self, *, groups: Groups | None = None, **options: Any) -> None:
+        if "lr" not in options:
+            raise TypeError(f"{type(self).__name__}: lr is missing, expected a learning rate")
         options["lr"] = self.check("lr", options["lr"])
         self.groups: list[Options] = [options]  # the options of each; the first is of all others
         self._members: list[list[Parameter]] = []  # of the groups after the first
-        for position, group in enumerate(groups or ()):
+        given = () if groups is None else groups
+        if not isinstance(given, Iterable):
+            raise TypeError(
+                f"{type(self).__name__}: groups is {describe(groups)}, expected a list of dicts"
+            )
+        for position, group in enumerate(given):
             self._add_group(f"groups[{position}]", group)
         self._group_numbers()  # no parameter is in two
         self._steps: dict[str, int] = {}
@@ -138,8 +145,11 @@ class Optimizer:
     def read_state(self, mapping: Mapping[str, Any]) -> dict[str, Any]:
         """What `state_dict` returned, checked and copied."""
         owner = type(self).__name__
+        mapping = check_mapping(owner, "mapping", mapping)
         if mapping.get("class") != owner:
-            raise ValueError(f"{owner}: the state is of {mapping.get('class')!r}, expected {owner}")
+            raise ValueError(
+                f"{owner}: the state is of {describe(mapping.get('class'))}, expected {owner}"
+            )
         options, steps, state = (mapping.get(key) or {} for key in ("options", "steps", "state"))
         groups = [options, *(mapping.get("groups") or ())]
         for name, found in (("options", options), ("steps", steps), ("state", state)):
@@ -267,12 +277,15 @@ def named_parameters(owner: str, parameters: Parameters) -> list[tuple[str, Para
     """The parameters with a name each: a Module's own names, or the positions in a list."""
     if isinstance(parameters, Module):
         return parameters.named_parameters()
+    if not isinstance(parameters, Iterable):
+        raise TypeError(
+            f"{owner}: parameters is {describe(parameters)}, expected a Module or Parameters"
+        )
     named = [(str(position), parameter) for position, parameter in enumerate(parameters)]
     for position, parameter in named:
         if not isinstance(parameter, Parameter):
             raise TypeError(
-                f"{owner}: parameters[{position}] is a {type(parameter).__name__}, "
-                "expected a Parameter"
+                f"{owner}: parameters[{position}] is {describe(parameter)}, expected a Parameter"
             )
     if len({id(parameter) for _, parameter in named}) < len(named):
         raise ValueError(f"{owner}: parameters holds one Parameter twice")

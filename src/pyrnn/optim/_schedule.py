@@ -8,7 +8,15 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .._base.checks import check_choice, check_number, check_probability, check_size, describe
+from .._base.checks import (
+    check_choice,
+    check_mapping,
+    check_number,
+    check_probability,
+    check_size,
+    describe,
+    describe_all,
+)
 from ._optimizer import Optimizer
 
 
@@ -68,9 +76,11 @@ class Schedule:
     def read_state(self, mapping: Mapping[str, Any]) -> dict[str, Any]:
         """A state, checked, as attributes."""
         owner, expected = type(self).__name__, self.state_dict()
+        mapping = check_mapping(owner, "mapping", mapping)
         if set(mapping) != set(expected):
             raise ValueError(
-                f"{owner}: the state has the keys {sorted(mapping)}, expected {sorted(expected)}"
+                f"{owner}: mapping has the keys {describe_all(mapping)}, "
+                f"expected {describe_all(expected)}"
             )
         count = check_size(owner, "count", mapping["count"], minimum=0)
         base_lrs = [self.optimizer.check("lr", value) for value in mapping["base_lrs"]]

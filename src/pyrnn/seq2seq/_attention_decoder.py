@@ -12,6 +12,7 @@ from .._base.checks import (
     as_floats,
     check_choice,
     check_flag,
+    check_probability,
     check_shape,
     check_size,
     generator,
@@ -107,7 +108,9 @@ class AttentionDecoder(Module):
             seed=seeds[1],
             **options,
         )
-        self.drop = Dropout(dropout, batch_first=batch_first, seed=seeds[2])
+        self.drop = Dropout(
+            check_probability(owner, "dropout", dropout), batch_first=batch_first, seed=seeds[2]
+        )
         self.dropout = self.drop.p
         self.above: Recurrent[Any] | None = None
         if self.num_layers > 1:
@@ -256,8 +259,9 @@ class AttentionDecoder(Module):
 
     def _read(self, x: Any, memory: Any, state: Any, lengths: Any) -> tuple[Inputs, Array]:
         """The checked arguments; always batched."""
-        if np.ndim(x) != 3:
-            raise ValueError(f"AttentionDecoder: x has {np.ndim(x)} axes, expected three")
+        x = as_floats("AttentionDecoder", "x", x, self.dtype)
+        if x.ndim != 3:
+            raise ValueError(f"AttentionDecoder: x has {x.ndim} axes, expected three")
         inputs = read_inputs(self, x, state, lengths, None)
         return inputs, self.attention.read_memory(memory, inputs.batch, False)
 

@@ -67,7 +67,8 @@ class Sampling:
 
 def read_ids(owner: str, name: str, value: Any) -> Array:
     """An id, several, or None for none, as an array."""
-    return as_integers(owner, name, np.atleast_1d([] if value is None else value).tolist())
+    given = [value] if isinstance(value, int | float | str | np.generic) else value
+    return np.atleast_1d(as_integers(owner, name, [] if value is None else given))
 
 
 def check_suppressed(owner: str, ids: Array, count: int) -> None:

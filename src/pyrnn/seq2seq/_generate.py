@@ -33,11 +33,18 @@ def generate(
     ids depend on `seed` and its place in the list, not on its neighbours.
 
     ValueError for an empty prompt, a negative temperature, top_k < 1, top_p outside (0, 1], ids
-    out of range, `suppress` with all ids, and for a model with a bidirectional layer or without
-    logits of one step.
+    out of range, `suppress` with all ids, and for a model with a bidirectional layer, one that
+    ends in probabilities (Softmax, Sigmoid) or has no logits of one step.
     """
     if not getattr(model, "made_of_parts", False):
         raise TypeError(f"generate: model is {describe(model)}, expected a Sequential")
+    for part in model.forward_path():
+        last = part
+    if last.makes_probabilities:
+        raise ValueError(
+            f"generate: model ends in {type(last).__name__}, expected logits, of which the "
+            "probabilities are made here: leave it out"
+        )
     length = check_size("generate", "length", length, minimum=0)
     prompts, single = _read_prompts(prompt)
     if not prompts:
@@ -62,7 +69,9 @@ def generate(
 
 def _read_prompts(prompt: Any) -> tuple[list[Array], bool]:
     """The prompts, and whether there came one alone."""
-    nested = isinstance(prompt, SEQUENCES) and any(np.ndim(entry) for entry in prompt)
+    if not isinstance(prompt, SEQUENCES):
+        prompt = as_integers("generate", "prompt", prompt)
+    nested = isinstance(prompt, SEQUENCES) and any(hasattr(entry, "__len__") for entry in prompt)
     listed = list(prompt) if nested or np.ndim(prompt) == 2 else [prompt]
     prompts = [as_integers("generate", "prompt", entry) for entry in listed]
     for i, ids in enumerate(prompts):

@@ -44,7 +44,7 @@ class TargetIds:
             raise ValueError(f"Seq2Seq: target has shape {ids.shape}, expected {axes}")
         rows, steps = ids.shape if self.batch_first else ids.shape[::-1]
         ends = np.full(rows, steps) if lengths is None else lengths
-        ends = as_lengths("Seq2Seq", ends, rows, steps)
+        ends = as_lengths("Seq2Seq", ends, rows, steps, "target_lengths")
         real = mask_of_lengths("Seq2Seq", ends, ids.shape, self.batch_first)
         outside = real & ((ids < 0) | (ids >= self.vocabulary))
         added = real & ((ids == self.bos) | (ids == self.eos))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from .._base.checks import Array, check_number, describe
+from .._base.checks import MESSAGE, Array, check_number, describe, printable
 from .._base.module import Module, extra_states, load_extra_states
 from .._base.parameter import Parameter
 from .._base.tensor_file import mapping, read_tensors, write_tensors
@@ -62,11 +62,11 @@ class OptimizerState:
         named = dict(self.model.named_parameters())
         for name, arrays in read["state"].items():
             if name not in named:
-                raise ValueError(f"{self.kind}: {name!r} is no parameter of the model")
+                raise ValueError(f"{self.kind}: {describe(name)} is no parameter of the model")
             fresh = (self.optimizer.init_one(named[name], o) for o in read["groups"])
             like = next(one for one in fresh if set(one) == set(arrays))  # read_state saw to it
             for key, array in arrays.items():
-                check_like(f"the {key} of {name!r}", array, like[key])
+                check_like(f"the {describe(key)} of {describe(name)}", array, like[key])
         return read
 
 
@@ -78,7 +78,7 @@ def read_arrays(what: str, arrays: Any, named: list[tuple[str, Parameter]]) -> d
     if wrong:
         raise ValueError(f"{what} has or lacks {wrong[:5]}, expected the model's parameters")
     for name, parameter in named:
-        check_like(f"{name!r} of {what}", arrays[name], parameter)
+        check_like(f"{describe(name)} of {what}", arrays[name], parameter)
     return dict(arrays)
 
 
@@ -159,14 +159,15 @@ def read_checkpoint(
     except RecursionError:
         raise ValueError(f"{path}: its states are nested too deeply") from None
     except (TypeError, ValueError, LookupError) as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{path}: {printable(str(error), MESSAGE)}") from None
     before = {name: part.state_dict() for name, part in parts.items()}
     try:
         _load(parts, {name: mapping(state, "state") for name, state in states.items()}, check)
     except BaseException as error:
         _load(parts, before, lambda read: None)
         if isinstance(error, Exception):
-            raise ValueError(f"{path}: is of another training: {error}") from error
+            text = printable(str(error), MESSAGE)
+            raise ValueError(f"{path}: is of another training: {text}") from None
         raise
     _warn_of_origin(path, head.get("version"), training.get("isa"))
 
@@ -199,7 +200,8 @@ def _load(parts: Parts, states: Mapping[str, Any], check: Check) -> None:
 def _warn_of_origin(path: str, version: Any, isa: Any) -> None:
     """Says that another version or instruction set computes other bits."""
     here = f"pyrnn {_core.build_info()['version']} on the instruction set {_core.active_isa()}"
-    there = f"pyrnn {version} on the instruction set {isa or '(not named)'}"
+    shown = printable(str(isa)) if isa else "(not named)"
+    there = f"pyrnn {printable(str(version))} on the instruction set {shown}"
     if there != here:
         warnings.warn(
             f"{path} was written by {there}, this is {here}: the training goes on, but not with "
@@ -213,7 +215,7 @@ def _check_equal(stored: Mapping[str, Any], settings: Mapping[str, Any]) -> None
     for name, value in settings.items():
         if name not in stored or stored[name] != value:
             raise ValueError(
-                f"was written with {name} = {stored.get(name)!r}, expected {value!r}: "
+                f"was written with {name} = {describe(stored.get(name))}, expected {value!r}: "
                 "training resumes only with the settings and data that it began with"
             )
 

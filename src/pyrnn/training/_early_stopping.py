@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .._base.checks import Array, check_choice, check_flag, check_number, check_size
+from .._base.checks import Array, check_choice, check_flag, check_number, check_size, describe
 from .._base.parameter import Parameter
 from ._callbacks import Callback
 from ._checkpoint import read_arrays
@@ -34,7 +34,7 @@ class EarlyStopping(Callback):
     ) -> None:
         if not isinstance(monitor, str):
             raise TypeError(
-                f"EarlyStopping: monitor is {monitor!r}, expected the name of a measure"
+                f"EarlyStopping: monitor is {describe(monitor)}, expected the name of a measure"
             )
         self.monitor = monitor
         self.patience = check_size("EarlyStopping", "patience", patience)
@@ -56,7 +56,7 @@ class EarlyStopping(Callback):
         self._named = trainer.trained.named_parameters()
         if self.monitor not in trainer.measures:
             raise ValueError(
-                f"EarlyStopping: monitor is {self.monitor!r}, this fit measures "
+                f"EarlyStopping: monitor is {describe(self.monitor)}, this fit measures "
                 f"{', '.join(trainer.measures)}"
             )
 

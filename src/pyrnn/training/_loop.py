@@ -129,12 +129,13 @@ class Loop:
     def _train_batch(self, rows: Array) -> float:
         """One batch, whole or, with tbptt, piece by piece with the state carried on; its loss."""
         epoch, mean, state = self.progress.epoch, Mean(), None
-        for batch in self.plan.train.pieces(rows, self.plan.tbptt):
+        for piece, batch in enumerate(self.plan.train.pieces(rows, self.plan.tbptt)):
             result = self.objective.forward(self.plan.train, batch, state)
             if not math.isfinite(result.loss):
+                reached = "batch" if piece == 0 else f"piece, number {piece + 1} of its batch"
                 raise FloatingPointError(
                     f"Trainer: the loss is {result.loss} in epoch {len(self.history) + 1}; the "
-                    "parameters are those before this batch (try a smaller learning rate, or "
+                    f"parameters are those before this {reached} (try a smaller learning rate, or "
                     "clip_norm)"
                 )
             self.updates.add(result)

@@ -1,11 +1,10 @@
 """Trainer: training, evaluation and prediction in batches."""
 
-import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from .._base.checks import check_flag, check_size, generator
+from .._base.checks import check_flag, check_path, check_size, generator
 from .._base.columns import as_dataset
 from .._base.module import Module
 from .._base.samples import Samples
@@ -133,16 +132,16 @@ class Trainer:
         All data are checked before the first step: TypeError or ValueError for what is empty,
         misshaped, out of the classes' range or not finite; ValueError for a checkpoint that is
         damaged or of another training. FloatingPointError if the loss or a gradient becomes NaN or
-        infinite: that batch has then changed nothing; and at the end of an epoch if a weight has.
-        Nothing that is not finite is written over a checkpoint. After any error, and after Ctrl-C,
-        the model is usable and `history` has the whole epochs.
+        infinite: that batch, or with `tbptt` that piece of it, has then changed nothing; and at the
+        end of an epoch if a weight has. Nothing that is not finite is written over a checkpoint.
+        After any error, and after Ctrl-C, the model is usable and `history` has the whole epochs.
         """
         if tbptt is not None:
             tbptt = check_size("Trainer", "tbptt", tbptt)
         if checkpoint_every is not None:
             check_size("Trainer", "checkpoint_every", checkpoint_every)
         if checkpoint is not None:
-            check_place(checkpoint := os.fsdecode(checkpoint))
+            check_place(checkpoint := check_path("Trainer", checkpoint, "checkpoint"))
         elif resume or checkpoint_every is not None:
             raise ValueError("Trainer: checkpoint is None, expected the path of a file")
         plan = Plan(

@@ -1,0 +1,94 @@
+"""Promise: a bad value of any argument of an estimator is an error that names the argument."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+
+from bad_values import complaints
+from pyrnn.estimators import (
+    Forecaster,
+    SequenceClassifier,
+    SequenceRegressor,
+    SequenceTagger,
+    naive_forecast,
+)
+
+QUICK = {"epochs": 1, "hidden_size": 2, "random_state": 0}
+X = [np.ones((n, 2)) for n in (2, 3, 2, 3)]
+TOKENS = [["a", "b"], ["b"], ["a"], ["b", "a"]]
+TAGS = [["p", "q"], ["q"], ["p"], ["q", "p"]]
+Y = np.sin(np.arange(60.0))
+
+
+def classifier(**options):
+    return SequenceClassifier(**QUICK, **options)
+
+
+def tagger(**options):
+    return SequenceTagger(embedding=2, **QUICK, **options)
+
+
+def forecaster(**options):
+    return Forecaster(lookback=4, **QUICK | options)
+
+
+def fitted(model, *data):
+    return model.fit(*data)
+
+
+CLASSES = ["p", "q", "p", "q"]
+CALLS = {
+    "classifier-X": ("X", lambda bad: classifier().fit(bad, CLASSES)),
+    "classifier-y": ("y", lambda bad: classifier().fit(X, bad)),
+    "classifier-tokens": ("X", lambda bad: classifier(embedding=2).fit(bad, CLASSES)),
+    "classifier-predict": ("X", fitted(classifier(), X, CLASSES).predict),
+    "classifier-classes": ("classes|y", lambda bad: classifier().partial_fit(X, CLASSES, bad)),
+    "regressor-X": ("X", lambda bad: SequenceRegressor(**QUICK).fit(bad, Y[:4])),
+    "regressor-y": ("y", lambda bad: SequenceRegressor(**QUICK).fit(X, bad)),
+    "regressor-predict": ("X", fitted(SequenceRegressor(**QUICK), X, Y[:4]).predict),
+    "tagger-X": ("X", lambda bad: tagger().fit(bad, TAGS)),
+    "tagger-y": ("y", lambda bad: tagger().fit(TOKENS, bad)),
+    "tagger-predict": ("X", fitted(tagger(), TOKENS, TAGS).predict),
+    "tagger-score": ("y", lambda bad: fitted(tagger(), TOKENS, TAGS).score(TOKENS, bad)),
+    "naive-y": ("y", lambda bad: naive_forecast(bad, 1)),
+    "naive-horizon": ("horizon", lambda bad: naive_forecast(Y, bad)),
+    "naive-season": ("season", lambda bad: naive_forecast(Y, 1, bad)),
+    "forecaster-y": ("y", lambda bad: forecaster().fit(bad)),
+    "forecaster-past": ("past", lambda bad: forecaster().fit(Y, past=bad)),
+    "forecaster-future": ("future", lambda bad: forecaster().fit(Y, future=bad)),
+    "forecaster-predict-horizon": ("horizon", fitted(forecaster(), Y).predict),
+    "forecaster-predict-past": ("past", lambda bad: fitted(forecaster(), Y).predict(past=bad)),
+    "forecaster-interval-level": ("level", fitted(forecaster(), Y).interval),
+    "forecaster-update-y": ("y", fitted(forecaster(), Y).update),
+    "forecaster-update-epochs": (
+        "epochs",
+        lambda bad: fitted(forecaster(), Y).update(Y, epochs=bad),
+    ),
+    "forecaster-backtest-y": ("y", fitted(forecaster(), Y).backtest),
+    **{
+        f"forecaster-backtest-{name}": (
+            name,
+            lambda bad, name=name: fitted(forecaster(), Y).backtest(Y, **{name: bad}),
+        )
+        for name in ("start", "stride", "refit", "horizon", "season", "level")
+    },
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_bad_data(call):
+    assert not complaints(CALLS[call][1], CALLS[call][0])
+
+
+@pytest.mark.parametrize(
+    ("make", "data", "name"),
+    [
+        pytest.param(make, data, name, id=f"{make.__name__}-{name}")
+        for make, data in ((classifier, (X, CLASSES)), (tagger, (TOKENS, TAGS)), (forecaster, (Y,)))
+        for name in make().get_params()
+    ],
+)
+def test_bad_parameter(make, data, name):
+    said = f"{name}|X" if name in ("embedding", "vocabulary") else name  # of which X holds no ids
+    assert not complaints(lambda bad: make().set_params(**{name: bad}).fit(*data), said)
