@@ -146,6 +146,15 @@ def test_number_of_threads_from_environment_and_affinity():
     assert run(code, PYRNN_NUM_THREADS="3") == ["3"]
     pinned = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});" + code
     assert run(pinned, PYRNN_NUM_THREADS="") == ["1"]
+    for value, count in (
+        ("1", "1"),
+        (" 1", "1"),
+        ("1,2", "1"),
+        ("x", most := run(code)[0]),
+        ("0", most),
+    ):
+        assert run(code, OMP_NUM_THREADS=value) == [count]
+    assert run(code, OMP_NUM_THREADS="1", PYRNN_NUM_THREADS="3") == ["3"]
 
 
 def test_refused_threads_warn_and_run_serially():

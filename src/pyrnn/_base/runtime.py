@@ -28,10 +28,13 @@ def _set_isa_from_environment() -> None:
 
 
 def _threads_from_environment() -> int:
-    """PYRNN_NUM_THREADS, or what the affinity mask and the cgroup quota leave."""
+    """PYRNN_NUM_THREADS, or the least of affinity mask, cgroup quota and OMP_NUM_THREADS."""
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # of the levels
+    bound = int(first[:9]) if first.isascii() and first.isdigit() else 0  # as libgomp reads it
+    _core._set_openmp_default(bound)
     text = os.environ.get("PYRNN_NUM_THREADS", "").strip()
     if not text:
-        return min(_core.default_num_threads(), MAX_THREADS)
+        return min(_core.default_num_threads(), bound or MAX_THREADS, MAX_THREADS)
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_THREADS):
         raise ValueError(f"PYRNN_NUM_THREADS is {text!r}, expected an integer in 1..{MAX_THREADS}")
     return int(text)
@@ -43,12 +46,14 @@ _threads_here: ContextVar[int | None] = ContextVar("pyrnn_threads", default=None
 
 
 def num_threads() -> int:
-    """The most threads that a call made here and now may use."""
+    """The most threads that a call made here and now asks the core for."""
     return _threads_here.get() or _default_threads
 
 
 def get_num_threads() -> int:
     """The most threads that a call made here and now may use; small work takes fewer.
+
+    Never more than threadpoolctl, or whatever calls OpenMP's omp_set_num_threads, leaves.
 
     Examples
     --------
@@ -56,14 +61,15 @@ def get_num_threads() -> int:
     ...     pyrnn.get_num_threads()
     3
     """
-    return num_threads()
+    return min(num_threads(), _core.thread_limit())
 
 
 def set_num_threads(n: int) -> None:
     """Sets the process's most threads per call, 1..1024; `with threads(n)` goes before it.
 
-    The default is PYRNN_NUM_THREADS, or what the affinity mask and the cgroup quota leave.
-    Results do not depend on it. TypeError or ValueError for anything but such an integer.
+    The default is PYRNN_NUM_THREADS, or the least of the affinity mask, the cgroup quota and
+    OMP_NUM_THREADS; threadpoolctl limits it further. Results do not depend on it. TypeError or
+    ValueError for anything but such an integer.
 
     Examples
     --------
@@ -124,7 +130,7 @@ def show_config() -> None:
     lines = {
         "pyrnn": build["version"],
         "instruction set": f"{active_isa()} (this CPU can run {', '.join(available_isas())})",
-        "threads": str(num_threads()),
+        "threads": str(get_num_threads()),
         "workspace limit": f"{_core.workspace_limit() / 2**20:g} MiB per thread",
         "compiler": f"{build['compiler']}, {build['build_type']}",
         "Python": sys.version.split()[0],

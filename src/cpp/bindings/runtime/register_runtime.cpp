@@ -44,6 +44,8 @@ void register_runtime(py::module_& m) {
   m.def("_set_isa", &set_active_isa, py::arg("name"));
   m.def("build_info", &build_info);
   m.def("default_num_threads", &default_num_threads);
+  m.def("thread_limit", &thread_limit);
+  m.def("_set_openmp_default", &set_openmp_default, py::arg("threads"));
   m.def("set_workspace_limit", &set_limit, py::arg("bytes"));
   m.def("workspace_limit", &workspace_limit);
 }

@@ -6,11 +6,14 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <limits>
 #include <mutex>
 #include <new>
 #include <system_error>
 #include <thread>
 #include <vector>
+
+#include "core/runtime/cpu_quota.h"
 
 namespace pyrnn {
 namespace {
@@ -27,6 +30,9 @@ void pause_cpu() noexcept {
 std::atomic<bool> forked_child{false};
 [[maybe_unused]] const int fork_handler =
     pthread_atfork(nullptr, nullptr, [] { forked_child.store(true, std::memory_order_relaxed); });
+
+// What omp_get_max_threads says until somebody sets another number.
+std::atomic<int> openmp_default{0};
 
 std::atomic<bool> refused{false};
 // Set once: a team that was refused is not tried again in each of many short calls.
@@ -75,8 +81,16 @@ void SpinBarrier::spin_until_after(unsigned generation) const noexcept {
   while (generation_.load(std::memory_order_acquire) == generation) std::this_thread::yield();
 }
 
+void set_openmp_default(int threads) noexcept { openmp_default.store(threads > 0 ? threads : omp_get_num_procs()); }
+
+int thread_limit() noexcept {
+  const int now = omp_get_max_threads();
+  return now < openmp_default.load(std::memory_order_relaxed) ? now : std::numeric_limits<int>::max();
+}
+
 int grant_threads(int threads) noexcept {
   thread_local int last_team = 1;
+  if (threads > 1) threads = std::min(threads, thread_limit());
   if (threads <= 1 || forked_child.load(std::memory_order_relaxed) || serial.load(std::memory_order_relaxed) ||
       omp_in_parallel()) {
     return 1;
