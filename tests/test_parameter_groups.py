@@ -60,7 +60,7 @@ def test_state_continues_where_it_stopped(cls):
         if interrupted:
             state, optimizer = copy.deepcopy(optimizer.state_dict()), make(net)
             optimizer.load_state_dict(state)
-            assert optimizer.lrs == [0.01, 0.02, 0.03]
+            assert optimizer.lrs == (0.01, 0.02, 0.03)
         return train(net, optimizer, seed=6)
 
     assert_same_bits(run(interrupted=True), run(interrupted=False))
@@ -99,7 +99,7 @@ def test_a_load_that_fails_changes_nothing():
     ):
         with pytest.raises(ValueError, match="Adam"):
             optimizer.load_state_dict(before | change)
-        assert optimizer.lrs == [0.1, 0.5]
+        assert optimizer.lrs == (0.1, 0.5)
         assert_same_bits(optimizer.state_dict()["state"], before["state"])
 
 
@@ -137,10 +137,10 @@ def test_a_parameter_belongs_to_one_group():
 def test_learning_rates_are_checked():
     net = model()
     optimizer = optim.SGD(0.1, groups=[{"params": net[0], "lr": 0.2}])
-    assert optimizer.lr == 0.1 and optimizer.lrs == [0.1, 0.2]
+    assert optimizer.lr == 0.1 and optimizer.lrs == (0.1, 0.2)
     for bad in ([0.1], [0.1, np.nan], [-1.0, 0.2]):
         with pytest.raises(ValueError):
             optimizer.lrs = bad
-    assert optimizer.lrs == [0.1, 0.2]
+    assert optimizer.lrs == (0.1, 0.2)
     optimizer.lr = 0.0  # a frozen model
-    assert optimizer.lrs == [0.0, 0.2]
+    assert optimizer.lrs == (0.0, 0.2)

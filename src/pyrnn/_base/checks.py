@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -144,6 +145,12 @@ def is_filled_from_file(elements: int) -> bool:
     return stored is not None
 
 
+@cache
+def _physical_memory() -> int:
+    """The machine's memory in bytes."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def check_memory(owner: str, elements: int, dtype: np.dtype[Any]) -> None:
     """MemoryError for weights that the machine's memory cannot hold; every module asks first."""
     stored = _stored.get()
@@ -154,7 +161,7 @@ def check_memory(owner: str, elements: int, dtype: np.dtype[Any]) -> None:
 
 def check_fits(what: str, needed: int, verb: str = "needs") -> None:
     """MemoryError for more bytes than the machine has memory."""
-    present = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    present = _physical_memory()
     if needed > present:
         raise MemoryError(
             f"{what} {verb} {needed / 2**30:.1f} GiB, "

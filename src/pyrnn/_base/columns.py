@@ -5,6 +5,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .checks import SEQUENCES, Array, as_lengths, convert
+from .settings import Settings
 
 Column = Array | list[Array]  # one entry per sample
 
@@ -18,7 +19,7 @@ class Dataset(Protocol):
     def lengths(self) -> Any: ...
 
 
-class Columns:
+class Columns(Settings):
     """N samples in memory: x, and perhaps a target, one entry for each; see SequenceDataset.
 
     `name` begins the messages.

@@ -12,11 +12,20 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
-from .checks import Array, check_flag, check_mapping, describe, describe_all, join_some
+from .checks import (
+    Array,
+    as_plain_array,
+    check_flag,
+    check_mapping,
+    describe,
+    describe_all,
+    join_some,
+)
 from .parameter import Parameter
 from .prediction import predict
+from .settings import Settings
 from .summary import Summarised
-from .tensor_file import mapping, write_tensors
+from .tensor_file import check_suffix, mapping, write_tensors
 
 Additions = list[Callable[[], object]]
 
@@ -31,7 +40,7 @@ def storable(cls: Class) -> Class:
     return cls
 
 
-class Module(Summarised):
+class Module(Settings, Summarised):
     """A part of a network: holds Parameters and Modules as attributes, in the order of assignment.
 
     A subclass assigns its parts in `__init__` and defines `__call__` (inference) and `vjp`
@@ -76,7 +85,7 @@ class Module(Summarised):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         module = super().__new__(cls)
-        module.lock = threading.Lock()
+        vars(module)["lock"] = threading.Lock()
         return module
 
     def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
@@ -196,7 +205,12 @@ class Module(Summarised):
         unexpected = [name for name in mapping if name not in named]
         problems = [f"missing {describe(name)}" for name in missing]
         problems += [f"unexpected {describe(name)}" for name in unexpected]
-        arrays = {name: np.asarray(mapping[name]) for name in named if name in mapping}
+        owner = f"{type(self).__name__}.load_state_dict"
+        arrays = {
+            name: as_plain_array(owner, repr(name), mapping[name], "of floats")
+            for name in named
+            if name in mapping
+        }
         for name, array in arrays.items():
             expected = named[name]
             if array.shape != expected.shape or array.dtype.kind != "f":
@@ -205,7 +219,7 @@ class Module(Summarised):
                     f"expected {expected.dtype} of shape {expected.shape}"
                 )
         if problems:
-            raise ValueError(f"{type(self).__name__}.load_state_dict: {join_some(problems)}")
+            raise ValueError(f"{owner}: {join_some(problems)}")
         for name, array in arrays.items():
             named[name][...] = array
 
@@ -233,8 +247,10 @@ class Module(Summarised):
         """Writes weights and configuration to one safetensors file, for `pyrnn.load(path)`.
 
         Atomic: after a crash the path holds the whole old file or the whole new one.
-        OSError with the path if it cannot be written; TypeError if a part is not pyrnn's own.
+        OSError with the path if it cannot be written; TypeError if a part is not pyrnn's own;
+        ValueError for the suffix of another format, such as ".pt".
         """
+        check_suffix(f"{type(self).__name__}.save", path)
         named = self.named_parameters()
         stored = {id(parameter): name for name, parameter in named}
         ties = {n: stored[id(p)] for n, p in self._parameter_names() if stored[id(p)] != n}
@@ -242,6 +258,26 @@ class Module(Summarised):
         extra = extra_states(self)
         description = {"model": self._describe("", {}), "ties": ties, "extra_state": extra}
         write_tensors(path, tensors, description)
+
+    def _takes(self, name: str, value: Any) -> bool:
+        """A parameter may be replaced by another one of its shape, which ties the two."""
+        if name == "batch_first" and self._is_own:
+            return False  # all parts of a Sequential have agreed on it
+        tied = vars(self).get(name)
+        if self._maker is None or not isinstance(tied, Parameter):
+            return super()._takes(name, value)
+        owner = type(self).__name__
+        if not isinstance(value, Parameter):
+            raise TypeError(
+                f"{owner}: {name} is {describe(value)}, expected a Parameter to be tied to; "
+                f"{name}[...] = value writes its values"
+            )
+        if (value.shape, value.dtype) != (tied.shape, tied.dtype):
+            raise ValueError(
+                f"{owner}: {name} is a Parameter of {value.dtype} and shape {value.shape}, "
+                f"expected {tied.dtype} and {tied.shape}"
+            )
+        return True
 
     def _describe(self, name: str, seen: dict[int, str]) -> dict[str, Any]:
         """Class and configuration as JSON values; a module met before by its name."""
@@ -297,34 +333,46 @@ class Pullback:
     written, and a second call, are RuntimeErrors.
     """
 
+    __slots__ = ("__weakref__", "_backward", "_module", "_parameters", "_versions")
+
     def __init__(
         self,
         module: Module,
         backward: Callable[..., tuple[Any, Additions]],
         parameters: Sequence[Parameter] = (),
     ) -> None:
-        self.module = module
-        self.parameters = parameters
-        self._versions = [parameter.version for parameter in parameters]
+        self._module = module
+        self._parameters = parameters
+        self._versions = [parameter._version for parameter in parameters]
         self._backward: Callable[..., tuple[Any, Additions]] | None = backward
+
+    @property
+    def module(self) -> Module:
+        """Whose backward pass it is."""
+        return self._module
+
+    @property
+    def parameters(self) -> Sequence[Parameter]:
+        """Those that must not be written before the call."""
+        return self._parameters
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Sends a gradient back, and adds to the parameters' .grad."""
         result, additions = self.compute(*args, **kwargs)
         with ExitStack() as stack:
-            for lock in sorted({module.lock for module in self.module.modules()}, key=id):
+            for lock in sorted({module.lock for module in self._module.modules()}, key=id):
                 stack.enter_context(lock)
             deque(map(operator.call, additions), maxlen=0)  # in C: no signal handler between two
         return result
 
     def compute(self, *args: Any, **kwargs: Any) -> tuple[Any, Additions]:
         """The result, and the additions that are still to be made: for modules made of modules."""
-        name = type(self.module).__name__
+        name = type(self._module).__name__
         backward, self._backward = self._backward, None
         if backward is None:
             raise RuntimeError(f"{name}: this pullback has been used; a new one comes from vjp")
         try:
-            if self._versions != [parameter.version for parameter in self.parameters]:
+            if self._versions != [parameter._version for parameter in self._parameters]:
                 raise RuntimeError(
                     f"{name}: a parameter was written after the vjp of this pullback"
                 )

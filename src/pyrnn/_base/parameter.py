@@ -28,6 +28,8 @@ class Parameter:
     (array([5., 2.]), array([0., 0.]))
     """
 
+    __slots__ = ("__weakref__", "_array", "_grad", "_version", "_view")
+
     def __init__(self, array: Any) -> None:
         self._take(np.array(as_floats("Parameter", "array", array, None), order="C"))
 
@@ -57,12 +59,29 @@ class Parameter:
         self._view.flags.writeable = False
         # Takes memory when first written.
         self._grad = self._view if self.hollow else np.zeros(array.shape, array.dtype)
-        self.version = next(_versions)
+        self._version = next(_versions)
 
     @property
     def data(self) -> Array:
         """The values, as a read-only view that later writes show through."""
         return self._view
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        raise AttributeError("Parameter: data cannot be set: p[...] = value writes the values")
+
+    def _freeze(self, value: Any) -> None:
+        raise AttributeError(
+            "Parameter: requires_grad cannot be set: every parameter is trained; to keep one as it "
+            'is, give it a group with lr 0: optimizer groups=[{"params": p, "lr": 0.0}]'
+        )
+
+    requires_grad = property(None, _freeze)
+
+    @property
+    def version(self) -> int:
+        """A number that no other content of any parameter has."""
+        return self._version
 
     @property
     def grad(self) -> Array:
@@ -102,7 +121,7 @@ class Parameter:
         try:
             yield self._array
         finally:
-            self.version = next(_versions)
+            self._version = next(_versions)
 
     def zero_grad(self) -> None:
         """grad = 0."""

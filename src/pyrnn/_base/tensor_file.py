@@ -27,6 +27,27 @@ FOREIGN = {
 }
 
 
+OTHER_FORMATS = {
+    **dict.fromkeys((".pt", ".pth"), "torch"),
+    **dict.fromkeys((".h5", ".hdf5", ".keras"), "Keras"),
+    **dict.fromkeys((".npy", ".npz"), "numpy"),
+    **dict.fromkeys((".pkl", ".pickle", ".joblib"), "pickle"),
+    **dict.fromkeys((".pb", ".tflite"), "TensorFlow"),
+    ".onnx": "ONNX",
+    ".json": "JSON",
+}
+
+
+def check_suffix(owner: str, path: Any) -> None:
+    """ValueError for a name that says that a file has another format than safetensors."""
+    suffix = os.path.splitext(os.fsdecode(path))[1].lower()
+    if suffix in OTHER_FORMATS:
+        raise ValueError(
+            f"{owner}: path ends in {suffix!r}, the suffix of {OTHER_FORMATS[suffix]} files; the "
+            "file is safetensors: expected '.safetensors', or no suffix of another format"
+        )
+
+
 def write_tensors(path: Any, tensors: Mapping[str, Array], description: Mapping[str, Any]) -> None:
     """Writes arrays (in C order, as safetensors' writer needs them) and a description as JSON.
 

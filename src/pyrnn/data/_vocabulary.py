@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from .._base.checks import Array, as_integers, check_size, describe
+from .._base.settings import Settings
 
 PADDING, UNKNOWN = "<pad>", "<unk>"
 
 
-class Vocabulary:
+class Vocabulary(Settings):
     """The ids of tokens: 0 is "<pad>", 1 is "<unk>", which stands for all tokens not in it.
 
     `Vocabulary(tokens)` gives each token the next id, in the order in which they come;

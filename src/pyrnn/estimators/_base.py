@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .._base.checks import Array, check_choice, check_flag, check_number
+from .._base.checks import Array, check_choice, check_flag, check_number, describe
 from ..layers._sequential import Sequential
 from ..losses import Loss
 from ..training._history import History
@@ -17,6 +17,10 @@ from ._network import build_network, inner_threads, make_trainer, train
 from ._reader import SequenceReader, Sequences
 
 POOLINGS = ("last", "mean", "max")
+EVERY_FIT = (  # the parameters that each fit reads, whether it makes the network or goes on
+    "epochs", "batch_size", "learning_rate", "early_stopping", "validation_fraction", "patience",
+    "random_state", "verbose", "warm_start",
+)  # fmt: skip
 
 PARAMETERS = """cell : "gru", "lstm" or "rnn"
         The recurrent layers.
@@ -41,7 +45,8 @@ PARAMETERS = """cell : "gru", "lstm" or "rnn"
     verbose : bool
         Progress bars.
     warm_start : bool
-        `fit` goes on from the fit before: network, optimizer, scales and vocabulary stay."""
+        `fit` goes on from the fit before: network, optimizer, scales and vocabulary stay. A
+        parameter that acts on a new network alone must then be as it was (ValueError)."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -97,7 +102,9 @@ class SequenceEstimator(Estimator):
                 "passed, but the target y is None."
             )
         goes_on = hasattr(self, "network_")
-        if not goes_on:
+        if goes_on:
+            self._check_unchanged()
+        else:
             self._reader: SequenceReader = SequenceReader(self, least=self._least_steps)
         x = self._reader.read(self, X) if goes_on else self._reader.fit(self, X)
         with naming(type(self).__name__, "y"):
@@ -117,7 +124,21 @@ class SequenceEstimator(Estimator):
             self, inputs, outputs, pooling=self._pooling(), seed=seed
         )
         self._trainer: Trainer = make_trainer(self, self.network_, self._loss(), seed)
+        self._made_of = self.get_params(deep=False)
         self.history_: History = self._trainer.history
+
+    def _check_unchanged(self) -> None:
+        """ValueError for a parameter that acts on a new network alone and was set since the fit
+        that this one goes on from; a new learning rate acts."""
+        for name, before in self._made_of.items():
+            now = getattr(self, name)
+            if name not in EVERY_FIT and now is not before and now != before:
+                raise ValueError(
+                    f"{type(self).__name__}: {name} is {describe(now)}, expected "
+                    f"{describe(before)} as in the fit that this one goes on from: it acts on a "
+                    "new network, made by fit with warm_start=False"
+                )
+        self._trainer.optimizer.lr = self.learning_rate
 
     def _split(self, x: Any, target: Any, seed: int, hold_out: bool) -> tuple[Any, Any]:
         """(x, target) to train on, and what is held out for early stopping, or None."""

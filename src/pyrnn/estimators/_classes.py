@@ -1,5 +1,6 @@
 """Classes: what classifier and tagger share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -59,11 +60,17 @@ class ClassEstimator(SequenceEstimator):
         """A weight for each class, or None."""
         if self.class_weight is None:
             return None
-        weights = np.ones(len(self.classes_))
-        seen = np.isin(self.classes_, labels)
-        weights[seen] = compute_class_weight(
-            self.class_weight, classes=self.classes_[seen], y=labels
-        )
+        weighted = self.classes_
+        if not isinstance(self.class_weight, Mapping):  # as often as a class is seen
+            weighted = self.classes_[np.isin(self.classes_, labels)]
+            if len(weighted) < len(self.classes_):
+                missing = self.classes_[~np.isin(self.classes_, weighted)]
+                raise ValueError(
+                    f"{type(self).__name__}: class_weight is {describe(self.class_weight)}, and y "
+                    f"lacks the class {missing[:1].tolist()[0]!r}: expected a dict with a weight "
+                    "for each class, or a first y that has all classes"
+                )
+        weights: Array = compute_class_weight(self.class_weight, classes=weighted, y=labels)
         return weights
 
     def _outputs(self) -> int:

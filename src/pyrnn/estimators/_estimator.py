@@ -1,16 +1,21 @@
 """Estimator: the base of all estimators, which an error leaves as they were."""
 
 import copy
-from typing import Self
+from typing import Any, Self
 
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
+from .._base.settings import Settings
 from ._naming import naming
 
 
-class Estimator(BaseEstimator):
+class Estimator(Settings, BaseEstimator):
     """What is learnt is learnt by a copy, and taken over when all has gone well."""
+
+    def _takes(self, name: str, value: Any) -> bool:
+        """Parameters act at the next fit; scikit-learn and `fit` write what ends in "_"."""
+        return name.endswith("_") or name in self._get_param_names() or super()._takes(name, value)
 
     def _begin(self, *, keep: bool) -> Self:
         """A copy to be trained; with what self has learnt, if it is to go on from there."""

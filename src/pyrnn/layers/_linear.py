@@ -53,8 +53,9 @@ class Linear(Module):
         self.bias: Parameter | None = None
         if check_flag("Linear", "bias", bias):
             self.bias = Parameter.zeros((self.out_features,), self.dtype)
-        for parameter in self.parameters():
-            init.uniform(parameter, self.in_features**-0.5, generator=rng)
+        for parameter in (self.weight, self.bias):
+            if parameter is not None:
+                init.uniform(parameter, self.in_features**-0.5, generator=rng)
         self._packed: PackedWeights[_core.PackedLinear] = PackedWeights()
 
     def __call__(self, x: Any) -> Array:

@@ -73,7 +73,7 @@ class Recurrent(Module, Generic[State]):
         self.proj_size = _options.check_projection(owner, size, self.hidden_size)
         if self.dropout and self.num_layers == 1:
             message = f"{owner}: dropout={self.dropout} acts between layers, and there is only one"
-            warnings.warn(message, stacklevel=3)
+            warnings.warn(message, stacklevel=5)
         self._make_parameters(generator(owner, given["seed"]))
 
     def _make_parameters(self, rng: "np.random.Generator") -> None:
@@ -88,7 +88,7 @@ class Recurrent(Module, Generic[State]):
                 init.ones(parameter)
             elif initial == "uniform":
                 init.uniform(parameter, 1 / math.sqrt(self.hidden_size), generator=rng)
-            setattr(self, name, parameter)
+            vars(self)[name] = parameter
         self._names = [name for name, *_ in described]
         self._packing: PackedWeights[_core.Packed] = PackedWeights()
 

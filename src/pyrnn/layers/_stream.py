@@ -19,9 +19,10 @@ from .._base.checks import (
 from .._base.inputs import Sizes, read_state
 from .._base.layout import turned, with_whole_rows
 from .._base.runtime import num_threads
+from .._base.settings import Settings
 
 
-class Stream(_core.Stream):
+class Stream(_core.Stream, Settings):
     """What a recurrent layer computes, step by step or chunk by chunk, with the same bits.
 
     Made by `layer.stream(batch_size=1)`: starts from the zero state, and keeps the weights that
@@ -31,15 +32,20 @@ class Stream(_core.Stream):
     which turns to `_checked_step` with what it cannot read.
     """
 
-    __slots__ = ("_layer", "_owner", "batch_size")
+    __slots__ = ("_batch_size", "_layer", "_owner")
 
     def __init__(
         self, layer: Sizes, stack: _core.Stack, packed: _core.Packed, batch_size: int
     ) -> None:
         self._owner = f"{type(layer).__name__}.stream"
-        self.batch_size = check_size(self._owner, "batch_size", batch_size)
+        self._batch_size = check_size(self._owner, "batch_size", batch_size)
         self._layer = layer
         super().__init__(stack, packed, self.batch_size, num_threads())
+
+    @property
+    def batch_size(self) -> int:
+        """The number of rows of a step."""
+        return self._batch_size
 
     def run(self, x: Any) -> Array:
         """y (N, T, H) of a chunk x (N, T, I), or (T, N, ...) if the layer has batch_first=False.
@@ -97,7 +103,7 @@ class Stream(_core.Stream):
         return deliver(y[0] if single else y, out)
 
 
-class SequentialStream:
+class SequentialStream(Settings):
     """What a Sequential computes, step by step; made by `model.stream(batch_size=1)`.
 
     Recurrent layers carry their state. Other modules work on each step by itself, as copies with

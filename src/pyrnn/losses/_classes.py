@@ -34,6 +34,7 @@ class CrossEntropy(Loss):
     """
 
     integer_target = True
+    takes_logits = True
 
     def __init__(
         self,
@@ -101,6 +102,8 @@ class BCEWithLogits(ElementLoss):
     >>> round(weighted(np.array([0.0, 0.0]), np.array([1.0, 0.0])), 4)  # (3 + 1) / 2 * log 2
     1.3863
     """
+
+    takes_logits = True
 
     def __init__(self, *, pos_weight: Any = None) -> None:
         given = pos_weight is not None

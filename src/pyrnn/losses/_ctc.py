@@ -48,6 +48,7 @@ class CTC(Loss):
 
     integer_target = True
     ragged_target: ClassVar[bool] = True
+    takes_logits: ClassVar[bool] = True
     whole_sequences: ClassVar[bool] = True
 
     def __init__(

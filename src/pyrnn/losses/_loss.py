@@ -8,6 +8,7 @@ from .. import _core
 from .._base.checks import Array, as_contiguous, as_plain_array, describe, read_floats
 from .._base.layout import turned
 from .._base.runtime import num_threads
+from .._base.settings import Settings
 from .._base.targets import Bools, check_finite, float_target, real_elements, sum_in_order
 
 
@@ -20,6 +21,8 @@ class LossPullback:
     >>> pullback(dloss=0.5)
     array([2.])
     """
+
+    __slots__ = ("_dy", "_owner", "_swapped")
 
     def __init__(self, owner: str, dy: Array, swapped: bool) -> None:
         self._owner, self._swapped = owner, swapped
@@ -35,7 +38,7 @@ class LossPullback:
         return turned(dy, self._swapped)
 
 
-class Loss:
+class Loss(Settings):
     """Base of the losses: checks, what is real, the mean.
 
     y has dtype float32 or float64; it is (N, T, ...) when `lengths` (N,) is given, and of any shape
@@ -56,6 +59,7 @@ class Loss:
 
     integer_target = False  # whether targets are class numbers; else they have y's dtype
     ragged_target: ClassVar[bool] = False  # whether targets have lengths of their own, not x's
+    takes_logits: ClassVar[bool] = False  # whether y, before sigmoid or softmax, is any number
     whole_sequences: ClassVar[bool] = False  # whether no sequence may be cut into pieces
 
     def __call__(self, y: Any, target: Any, lengths: Any = None) -> float:
@@ -139,7 +143,9 @@ class Loss:
         )
 
     def __repr__(self) -> str:
-        options = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        options = ", ".join(
+            f"{name}={value!r}" for name, value in vars(self).items() if name[0] != "_"
+        )
         return f"{type(self).__name__}({options})"
 
 

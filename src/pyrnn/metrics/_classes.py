@@ -70,6 +70,7 @@ class Accuracy(_ClassMetric):
     """
 
     name = "accuracy"
+    _changeable = Metric._changeable | {"right"}
 
     def reset(self) -> None:
         self.right, self.count = 0, 0
@@ -99,6 +100,8 @@ class F1(_ClassMetric):
     >>> round(metric.value, 4)  # precision 1/2, recall 1
     0.6667
     """
+
+    _changeable = Metric._changeable | {"true_positives", "predicted", "true"}
 
     def __init__(self, average: str = "binary", *, ignore_index: int = -100) -> None:
         self.average = check_choice("F1", "average", average, ("binary", "macro", "micro"))

@@ -5,10 +5,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .._base.checks import Array, read_floats
+from .._base.settings import Settings
 from .._base.targets import Bools, check_finite, float_target, real_elements
 
 
-class Metric:
+class Metric(Settings):
     """Base of the metrics: takes batches, knows the value over all of them.
 
     `update(y, target, lengths=None)` adds a batch, `value` is the metric over all batches since the
@@ -38,6 +39,7 @@ class Metric:
     """
 
     name = ""
+    _changeable: ClassVar[frozenset[str]] = frozenset({"name", "total", "count"})
     ragged_target: ClassVar[bool] = False  # whether it takes targets of lengths of their own
 
     def __init__(self) -> None:

@@ -95,6 +95,7 @@ class MASE(_ErrorMetric):
     """
 
     name = "mase"
+    _changeable = Metric._changeable | {"naive_total", "naive_count"}
 
     def __init__(self, seasonality: int = 1, *, train: Any = None) -> None:
         self.seasonality = check_size("MASE", "seasonality", seasonality)

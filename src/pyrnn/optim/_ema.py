@@ -8,10 +8,11 @@ import numpy as np
 
 from .._base.checks import Array, check_mapping, check_probability, check_size, describe
 from .._base.parameter import Parameter
+from .._base.settings import Settings
 from ._optimizer import Parameters, named_parameters
 
 
-class EMA:
+class EMA(Settings):
     """average = decay * average + (1 - decay) * weights, at every `update()`.
 
     Polyak & Juditsky 1992 for the idea; torch.optim.swa_utils.AveragedModel with
@@ -61,7 +62,7 @@ class EMA:
                 average += difference
             else:
                 average[...] = weights
-        self.updates += 1
+        vars(self)["updates"] += 1
 
     @contextmanager
     def applied(self) -> Iterator[None]:

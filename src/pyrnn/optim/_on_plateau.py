@@ -52,6 +52,7 @@ class OnPlateau(Schedule):
         self.waited = 0  # steps since the best, and left of the cooldown
         self.cooling = 0
         self.scale = 1.0
+        self.apply()
 
     def factor(self, count: int) -> float:
         return self.scale
@@ -59,13 +60,13 @@ class OnPlateau(Schedule):
     def step(self, metric: float | None = None) -> None:
         value = check_number("OnPlateau", "metric", metric)
         better = self._is_better(value)
-        self.best = value if better else self.best
-        self.waited = 0 if better else self.waited + 1
-        if self.cooling:
-            self.cooling, self.waited = self.cooling - 1, 0
-        if self.waited > self.patience:
-            self.scale = max(self.scale * self.fall, self.min_factor)
-            self.cooling, self.waited = self.cooldown, 0
+        waited, cooling, scale = 0 if better else self.waited + 1, self.cooling, self.scale
+        if cooling:
+            cooling, waited = cooling - 1, 0
+        if waited > self.patience:
+            cooling, waited, scale = self.cooldown, 0, max(scale * self.fall, self.min_factor)
+        best = value if better else self.best
+        vars(self).update({"best": best, "waited": waited, "cooling": cooling, "scale": scale})
         super().step()
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Optimizer: the base of all, which walks the parameters and keeps a state for each."""
 
 import math
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import numpy as np
 from .._base.checks import Array, check_mapping, check_number, check_size, describe
 from .._base.module import Module
 from .._base.parameter import Parameter
+from .._base.settings import Settings
 
 State = dict[str, Array]
 Options = dict[str, Any]
@@ -16,7 +19,7 @@ Parameters = Module | Iterable[Parameter]
 Groups = Sequence[Mapping[str, Any]]
 
 
-class Optimizer:
+class Optimizer(Settings):
     """Base of all optimizers: walks the parameters, keeps a step count and arrays for each.
 
     `groups` gives some parameters options of their own, as torch's parameter groups:
@@ -26,8 +29,12 @@ class Optimizer:
     "params", an option that there is not or is out of range, and a parameter in two groups.
 
     A subclass hands its constructor's keywords, `lr` among them, to `super().__init__`, and writes
-    `init_one` and `update_one`, which get the options of the parameter's group. Of the options
-    `lr` may change later: a schedule sets `optimizer.lrs` between steps.
+    `init_one` and `update_one`, which get the options of the parameter's group. Of the
+    options `lr` alone may change later, by hand (`optimizer.lr = 1e-4`, which is the optimizer's
+    own rate from then on) or by schedules, which multiply its own rate.
+
+    An optimizer belongs to the parameters of its first step: what it remembers of them is of no
+    use to others, and `step` refuses parameters that have taken their names.
 
     Examples
     --------
@@ -50,7 +57,11 @@ class Optimizer:
         if "lr" not in options:
             raise TypeError(f"{type(self).__name__}: lr is missing, expected a learning rate")
         options["lr"] = self.check("lr", options["lr"])
-        self.groups: list[Options] = [options]  # the options of each; the first is of all others
+        self._groups: list[Options] = [options]  # the options of each; the first is of all others
+        self._own_lrs: tuple[
+            float, ...
+        ] = ()  # what schedules multiply; empty: the rates of the groups
+        self._schedules: tuple[Any, ...] = ()  # those that act
         self._members: list[list[Parameter]] = []  # of the groups after the first
         given = () if groups is None else groups
         if not isinstance(given, Iterable):
@@ -62,11 +73,17 @@ class Optimizer:
         self._group_numbers()  # no parameter is in two
         self._steps: dict[str, int] = {}
         self._states: dict[str, State] = {}
+        self._known: dict[str, weakref.ref[Parameter]] = {}  # whose the states are
 
     @property
-    def options(self) -> Options:
-        """The constructor's options: those of the parameters in no group."""
+    def options(self) -> Mapping[str, Any]:
+        """The constructor's options: those of the parameters in no group; for reading."""
         return self.groups[0]
+
+    @property
+    def groups(self) -> tuple[Mapping[str, Any], ...]:
+        """The options of each group; the first is that of all other parameters. For reading."""
+        return tuple(map(MappingProxyType, self._groups))
 
     @property
     def members(self) -> list[list[Parameter]]:
@@ -80,17 +97,41 @@ class Optimizer:
 
     @lr.setter
     def lr(self, value: float) -> None:
-        self.lrs = [value, *self.lrs[1:]]
+        owns = (value, *self.own_lrs[1:])
+        self._set_rates([value, *self.lrs[1:]])
+        self._own_lrs = owns
 
     @property
-    def lrs(self) -> list[float]:
+    def lrs(self) -> tuple[float, ...]:
         """The learning rate of each group; the first is `lr`."""
-        return [float(options["lr"]) for options in self.groups]
+        return tuple(float(options["lr"]) for options in self._groups)
 
     @lrs.setter
     def lrs(self, values: Sequence[float]) -> None:
+        self._set_rates(values)
+        self._own_lrs = ()
+
+    @property
+    def own_lrs(self) -> tuple[float, ...]:
+        """The learning rate of each group without schedules: what they multiply."""
+        return self._own_lrs or self.lrs
+
+    @property
+    def schedules(self) -> tuple[Any, ...]:
+        """The schedules that the learning rates follow."""
+        return self._schedules
+
+    def follow(self, *schedules: Any) -> None:
+        """Sets each learning rate to the own one times the factors of these schedules, which act
+        together from here on; for schedules and the Trainer."""
+        owns, factor = self.own_lrs, math.prod(s.factor(s.count) for s in schedules)
+        self._set_rates([lr * factor for lr in owns])
+        self._own_lrs, self._schedules = owns, schedules
+
+    def _set_rates(self, values: Sequence[float]) -> None:
+        """The learning rates, checked, for the next step."""
         checked = [self.check("lr", value) for value in values]
-        for options, value in zip(self.groups, checked, strict=True):
+        for options, value in zip(self._groups, checked, strict=True):
             options["lr"] = value
 
     def init_one(self, parameter: Parameter, options: Options) -> State:
@@ -108,9 +149,9 @@ class Optimizer:
 
         `parameters` is a Module (remembered by its parameters' names) or a list of Parameters
         (remembered by position: pass the same list each time). Gradients are taken as they are,
-        NaN included; `clip_grad_norm` refuses such. ValueError if a parameter's shape or dtype is
-        not the one remembered, or a group's parameter is not among them; then, and if memory runs
-        out, nothing has changed.
+        NaN included; `clip_grad_norm` refuses such. ValueError if a parameter, its shape or dtype
+        is not the one remembered, or a group's parameter is not among them; then, and if memory
+        runs out, nothing has changed.
         """
         named = named_parameters(type(self).__name__, parameters)
         options = self._options_of(named)
@@ -118,7 +159,10 @@ class Optimizer:
         for name, parameter in named:
             if name not in new:
                 self._check_state(name, parameter)
+        self.check_belonging(named)
         self._states.update(new)
+        if new or len(self._known) < len(named):
+            self._known.update((name, weakref.ref(parameter)) for name, parameter in named)
         for name, parameter in named:
             step, state = self._steps.get(name, 0) + 1, self._states[name]
             with parameter.writing() as array:
@@ -127,13 +171,15 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """Copies: {"class": name, "options": keywords, "groups": [the options of each group after
-        the first], "steps": {name: int}, "state": {name: {key: array}}}."""
+        the first], "own_lrs": [the learning rates without schedules], "steps": {name: int},
+        "state": {name: {key: array}}}."""
         state = {
             name: {key: array.copy() for key, array in self._states[name].items()}
             for name in self._steps
         }
-        first, *groups = (dict(options) for options in self.groups)
-        own = {"class": type(self).__name__, "options": first, "groups": groups}
+        first, *groups = (dict(options) for options in self._groups)
+        own: dict[str, Any] = {"class": type(self).__name__, "options": first, "groups": groups}
+        own["own_lrs"] = list(self.own_lrs)
         return own | {"steps": dict(self._steps), "state": state}
 
     def load_state_dict(self, mapping: Mapping[str, Any]) -> None:
@@ -160,7 +206,7 @@ class Optimizer:
                 raise ValueError(
                     f"{owner}: options are {sorted(found)}, expected {sorted(self.options)}"
                 )
-        if len(groups) != len(self.groups):
+        if len(groups) != len(self._groups):
             raise ValueError(
                 f"{owner}: the state has {len(groups) - 1} groups, expected {len(self.members)}"
             )
@@ -170,14 +216,32 @@ class Optimizer:
             name: {key: np.array(array, order="C") for key, array in arrays.items()}
             for name, arrays in state.items()
         }
-        checked = [type(self)(**found).options for found in groups]  # by the constructor
+        checked = [dict(type(self)(**found).options) for found in groups]  # by the constructor
         self._check_keys(states, checked)
+        own_lrs = tuple(self.check("lr", lr) for lr in mapping.get("own_lrs") or ())
+        if own_lrs and len(own_lrs) != len(checked):
+            raise ValueError(f"{owner}: own_lrs are {len(own_lrs)}, expected {len(checked)}")
         counts = {n: check_size(owner, f"steps[{n!r}]", count) for n, count in steps.items()}
-        return {"groups": checked, "steps": counts, "state": states}
+        return {"groups": checked, "own_lrs": own_lrs, "steps": counts, "state": states}
 
     def take_state(self, state: Mapping[str, Any]) -> None:
         """Takes over what `read_state` returned."""
-        self.groups, self._steps, self._states = state["groups"], state["steps"], state["state"]
+        self._groups, self._own_lrs, self._known = state["groups"], state["own_lrs"], {}
+        self._steps, self._states = state["steps"], state["state"]
+
+    def check_belonging(self, named: Iterable[tuple[str, Parameter]]) -> None:
+        """ValueError for parameters that are not those which were updated under their names."""
+        for name, parameter in named:
+            known = self._known.get(name)
+            if known is not None and known() is not parameter:
+                raise ValueError(
+                    f"{type(self).__name__}: parameter {name!r} is another one than at the steps "
+                    "before, expected the same: use one optimizer per model, or hand the state of "
+                    "this one to a new one with load_state_dict"
+                )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_known": {}}  # a copy belongs to the parameters of its next step
 
     def check(self, name: str, value: Any, *, below: float = math.inf) -> float:
         """An option that is a number >= 0 and < `below`."""
@@ -215,7 +279,7 @@ class Optimizer:
                 f"{sorted(self.options)}"
             )
         try:
-            self.groups.append(type(self)(**(self.options | own)).options)
+            self._groups.append(dict(type(self)(**(dict(self.options) | own)).options))
         except (TypeError, ValueError) as error:
             raise type(error)(f"{owner}: {name}: {error}") from None
         members = [members] if isinstance(members, Parameter) else members
@@ -244,7 +308,7 @@ class Optimizer:
                 f"{type(self).__name__}: groups[{number - 1}] holds a parameter that is not among "
                 "those to be updated: make the groups from the parameters of this model"
             )
-        return {name: self.groups[numbers.get(id(p), 0)] for name, p in named}
+        return {name: self._groups[numbers.get(id(p), 0)] for name, p in named}
 
     def _check_keys(self, states: Mapping[str, State], groups: Sequence[Options]) -> None:
         """ValueError unless every state has the arrays that the options of some group ask for."""

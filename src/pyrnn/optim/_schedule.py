@@ -17,17 +17,21 @@ from .._base.checks import (
     describe,
     describe_all,
 )
+from .._base.settings import Settings
 from ._optimizer import Optimizer
 
 
-class Schedule:
+class Schedule(Settings):
     """Base of the schedules: lr = the group's own lr * factor(count), for each of its groups.
 
-    The groups' own are those that the optimizer has when the schedule is made; `count` is the
-    number of calls of `step`, once per batch or once per epoch as `per` says ("step" or "epoch").
-    One schedule belongs to one optimizer; what else sets `lr` is overwritten. A subclass writes
-    `factor`, and calls `apply` when it is made; the factor follows from what `state_dict` holds,
-    so that a loaded state gives the same bits.
+    The groups' own rates are those that the optimizer was made with, or that were set by hand
+    since; `count` is the number of calls of `step`, once per batch or once per epoch as `per` says
+    ("step" or "epoch"). One schedule belongs to one optimizer. A schedule that is made takes the
+    place of those that the optimizer followed before. Several act together, their factors
+    multiplied: as a list for a Trainer, or each from its first `step` on.
+
+    A subclass writes `factor`, and calls `apply` when it is made; the factor follows from what
+    `state_dict` holds, so that a loaded state gives the same bits.
 
     Examples
     --------
@@ -44,6 +48,8 @@ class Schedule:
     """
 
     needs_metric = False  # whether `step` needs a metric
+    _is_inner = False  # whether another schedule applies this one's factor
+    _was_applied = False
 
     def __init__(self, optimizer: Optimizer, *, per: str = "step") -> None:
         owner = type(self).__name__
@@ -51,8 +57,12 @@ class Schedule:
             raise TypeError(f"{owner}: optimizer is {describe(optimizer)}, expected an Optimizer")
         self.optimizer = optimizer
         self.per = check_choice(owner, "per", per, ("step", "epoch"))
-        self.base_lrs = optimizer.lrs
         self.count = 0
+
+    @property
+    def base_lrs(self) -> tuple[float, ...]:
+        """The learning rates that the factor multiplies: the optimizer's own."""
+        return self.optimizer.own_lrs
 
     def factor(self, count: int) -> float:
         """What the learning rates are multiplied by after `count` steps."""
@@ -60,7 +70,7 @@ class Schedule:
 
     def step(self, metric: float | None = None) -> None:
         """Counts one and sets the learning rates; `metric` is for schedules that need one."""
-        self.count += 1
+        vars(self)["count"] += 1
         self.apply()
 
     def state_dict(self) -> dict[str, Any]:
@@ -91,17 +101,25 @@ class Schedule:
         return {"count": count, "base_lrs": base_lrs}
 
     def take_state(self, state: dict[str, Any]) -> None:
-        """Takes over what `read_state` returned."""
-        vars(self).update(state)
+        """Takes over what `read_state` returned; the learning rates stay."""
+        own = dict(state)
+        owns = own.pop("base_lrs")
+        vars(self).update(own)
+        if not self._is_inner:
+            self.optimizer._own_lrs = tuple(owns)
 
     def apply(self) -> None:
         """Sets the learning rates."""
-        factor = self.factor(self.count)
-        self.optimizer.lrs = [lr * factor for lr in self.base_lrs]
+        if self._is_inner:
+            return
+        acting = self.optimizer.schedules if self._was_applied else ()
+        self._was_applied = True
+        self.optimizer.follow(*acting, *(() if self in acting else (self,)))
 
     def __repr__(self) -> str:
-        hidden = ("optimizer", "base_lrs", "needs_metric")
-        options = (f"{k}={v!r}" for k, v in vars(self).items() if k not in hidden)
+        hidden = ("optimizer", "needs_metric")
+        shown = {k: v for k, v in vars(self).items() if k[0] != "_" and k not in hidden}
+        options = (f"{k}={v!r}" for k, v in shown.items())
         return f"{type(self).__name__}({', '.join(options)})"
 
 
@@ -235,7 +253,7 @@ class Warmup(Schedule):
         optimizer = schedule.optimizer if isinstance(schedule, Schedule) else schedule
         super().__init__(optimizer, per=self.inner.per if self.inner else "step")
         if self.inner:
-            self.base_lrs, self.needs_metric = list(self.inner.base_lrs), self.inner.needs_metric
+            self.needs_metric, self.inner._is_inner = self.inner.needs_metric, True
         self.steps = check_size("Warmup", "steps", steps)
         self.start_factor = check_probability("Warmup", "start_factor", start_factor)
         self.apply()

@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+from .._base.settings import Settings
 
-class Callback:
+
+class Callback(Settings):
     """Base of callbacks: override what is of interest; `trainer` is the one that calls.
 
-    `trainer.model`, `trainer.optimizer` and `trainer.history` may be read and written, and
-    `trainer.stop()` ends the fit behind the epoch. An exception ends the fit: the model keeps the
-    weights of the last step, and the checkpoint its last version.
+    What `trainer.model`, `trainer.optimizer` and `trainer.history` hold may be read and written:
+    weights, learning rates. `trainer.stop()` ends the fit behind the epoch. An exception ends the
+    fit: the model keeps the weights of the last step, and the checkpoint its last version.
     """
 
     def on_fit_start(self, trainer: Any) -> None:

@@ -14,7 +14,7 @@ from .. import _core
 from .._base.checks import MESSAGE, Array, check_number, describe, printable
 from .._base.module import Module, extra_states, load_extra_states
 from .._base.parameter import Parameter
-from .._base.tensor_file import mapping, read_tensors, write_tensors
+from .._base.tensor_file import check_suffix, mapping, read_tensors, write_tensors
 from ..optim._optimizer import Optimizer
 from ._description import first_difference
 
@@ -105,6 +105,7 @@ def check_finite_number(owner: str, name: str, value: Any, least: float = 0.0) -
 
 def check_place(path: str) -> None:
     """OSError now for a path that no checkpoint could be written to after the first epoch."""
+    check_suffix("Trainer: checkpoint", path)
     folder = os.path.dirname(os.path.realpath(path))
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)

@@ -23,6 +23,8 @@ class EarlyStopping(Callback):
     does not measure.
     """
 
+    _changeable = frozenset({"best_value", "best_epoch"})
+
     def __init__(
         self,
         monitor: str = "val_loss",

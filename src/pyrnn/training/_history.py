@@ -3,9 +3,10 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._base.checks import check_number, describe
+from .._base.settings import Settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -15,7 +16,7 @@ COLORS = ("#4477aa", "#cc6677")  # of training and validation
 
 
 @dataclass
-class History:
+class History(Settings):
     """The record of a training run: lists with one number per epoch.
 
     `loss` is the mean over the epoch's real elements, each batch with the weights of its moment;
@@ -23,6 +24,10 @@ class History:
     the time spent on training; `tokens_per_second` real time steps per second of it. `metrics` has
     such a list for each metric of the trainer by name, on the validation data too.
     """
+
+    _changeable: ClassVar[frozenset[str]] = frozenset(
+        {"loss", "val_loss", "seconds", "tokens_per_second", "metrics"}
+    )
 
     loss: list[float] = field(default_factory=list)
     val_loss: list[float] = field(default_factory=list)

@@ -8,6 +8,7 @@ from .._base.checks import check_flag, check_path, check_size, generator
 from .._base.columns import as_dataset
 from .._base.module import Module
 from .._base.samples import Samples
+from .._base.settings import Settings
 from ..losses import Loss
 from ..optim import Optimizer
 from ._arguments import (
@@ -15,6 +16,7 @@ from ._arguments import (
     SCHEDULE,
     check_belonging,
     check_clipping,
+    check_logits,
     check_parts,
     checked,
     checked_callbacks,
@@ -29,7 +31,7 @@ from ._progress import Progress
 from ._updates import Updates, trained_module
 
 
-class Trainer:
+class Trainer(Settings):
     """Trains a model on sequences.
 
     Data are `(x, target)` or `(x, target, lengths)` with the sample first, whatever the model's
@@ -43,8 +45,8 @@ class Trainer:
     - `clip_norm` bounds the global norm of the gradients (`pyrnn.optim.clip_grad_norm`),
       `clip_value` each of their elements; at most one of them.
     - `accumulate` batches make one step: their gradients' mean over all real elements.
-    - `schedule` is a schedule of `pyrnn.optim`, or a list of them. One that watches a measure gets
-      the validation loss, or the training loss without validation.
+    - `schedule` is a schedule of `pyrnn.optim`, or a list of them, whose factors are multiplied.
+      One that watches a measure gets the validation loss, or the training loss without validation.
     - `metrics`, of `pyrnn.metrics`, are measured on the validation data and by `evaluate`.
     - `ema`, averaged weights of `pyrnn.optim`, follow every step and are what the validation
       measures; `with ema.applied():` puts them into the model behind the fit.
@@ -74,6 +76,7 @@ class Trainer:
     ) -> None:
         check_parts(model, loss, optimizer)
         check_clipping(clip_norm, clip_value)
+        check_logits(model, loss)
         schedules = list(schedule) if isinstance(schedule, list | tuple) else [schedule]
         schedules = checked("schedule", [s for s in schedules if s is not None], SCHEDULE)
         ema = None if ema is None else checked("ema", [ema], EMA)[0]
@@ -188,6 +191,7 @@ class Trainer:
 
     def _run(self, plan: Plan, *, resume: bool) -> None:
         """Trains by a plan, from the beginning or from its checkpoint."""
+        self.optimizer.check_belonging(self.trained.named_parameters())
         self._updates.forget()
         self._validates = plan.held_out is not None
         self._progress = Progress(self._generator, len(self.history))

@@ -11,6 +11,7 @@ from .._base.runtime import num_threads
 from ..losses import Loss
 from ..optim._clipping import check_gradients, clip_grad_norm, clip_grad_value
 from ..optim._optimizer import Optimizer
+from ..optim._schedule import Schedule
 from ._checkpoint import check_finite_number, read_arrays
 from ._objective import ForwardPass
 
@@ -36,6 +37,8 @@ class Updates:
         self.model, self.optimizer, self.accumulate = model, optimizer, accumulate
         self.clip_norm, self.clip_value = clip_norm, clip_value
         self.schedules, self.ema = schedules, ema
+        if acting := [s for s in schedules if isinstance(s, Schedule)]:
+            optimizer.follow(*acting)
         self.forget()
 
     def forget(self) -> None:
