@@ -49,11 +49,11 @@ constexpr int kMostPhases = 3;
 template <class Step>
 using Phase = void (*)(const Step&) noexcept;
 
-template <class T>
+template <class T, class W = T>
 struct CellKernels {
   Cell cell;
-  Phase<StepForward<T>> forward[kMostPhases + 1];
-  Phase<StepBackward<T>> backward[kMostPhases + 1];
+  Phase<StepForward<T, W>> forward[kMostPhases + 1];
+  Phase<StepBackward<T, W>> backward[kMostPhases + 1];
 };
 
 }  // namespace pyrnn::kernels

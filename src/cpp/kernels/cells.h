@@ -10,15 +10,15 @@
 namespace pyrnn::kernels {
 namespace {
 
-template <class T>
-constexpr CellKernels<T> kCells[] = {
+template <class T, class W>
+constexpr CellKernels<T, W> kCells[] = {
     {.cell = {.name = "rnn_tanh", .x = {0, 1, {0}}, .h = {0, 1, {0}}},
-     .forward = {rnn_forward<Tanh, T>},
-     .backward = {rnn_backward<Tanh, T>}},
+     .forward = {rnn_forward<Tanh, T, W>},
+     .backward = {rnn_backward<Tanh, T, W>}},
 
     {.cell = {.name = "rnn_relu", .x = {0, 1, {0}}, .h = {0, 1, {0}}},
-     .forward = {rnn_forward<Relu, T>},
-     .backward = {rnn_backward<Relu, T>}},
+     .forward = {rnn_forward<Relu, T, W>},
+     .backward = {rnn_backward<Relu, T, W>}},
 
     // torch: i, f, g, o
     {.cell = {.name = "lstm",
@@ -29,8 +29,8 @@ constexpr CellKernels<T> kCells[] = {
               .lstm_options = true,
               .may_normalise = true,
               .may_project = true},
-     .forward = {lstm_forward<T>},
-     .backward = {lstm_backward<T>}},
+     .forward = {lstm_forward<T, W>},
+     .backward = {lstm_backward<T, W>}},
 
     // torch: r, z, n
     {.cell = {.name = "gru",
@@ -40,8 +40,8 @@ constexpr CellKernels<T> kCells[] = {
               .candidate_gate = 2,
               .h_passes_gates = true,
               .may_normalise = true},
-     .forward = {gru_forward<T>},
-     .backward = {gru_backward<T>}},
+     .forward = {gru_forward<T, W>},
+     .backward = {gru_backward<T, W>}},
 
     {.cell = {.name = "gru_reset_before",
               .x = {GruSlot::n, 3, {2, 0, 1}},
@@ -49,8 +49,8 @@ constexpr CellKernels<T> kCells[] = {
               .candidate = Candidate::gated_state,
               .candidate_gate = 2,
               .h_passes_gates = true},
-     .forward = {gru_before_reset<T>, gru_before_candidate<T>},
-     .backward = {gru_before_backward_candidate<T>, gru_before_backward_reset<T>}},
+     .forward = {gru_before_reset<T, W>, gru_before_candidate<T, W>},
+     .backward = {gru_before_backward_candidate<T, W>, gru_before_backward_reset<T, W>}},
 };
 
 }  // namespace

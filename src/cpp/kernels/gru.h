@@ -57,8 +57,8 @@ PYRNN_INLINE GruGradient<V> gru_output_gradient(V z, V n, V h_prev, V dh) {
   return {.d_n = (dh - through_z) * (one - n * n), .d_z = through_z * (h_prev - n) * (one - z), .d_h_prev = through_z};
 }
 
-template <class T>
-void gru_forward(const StepForward<T>& s) noexcept {
+template <class T, class W>
+void gru_forward(const StepForward<T, W>& s) noexcept {
   constexpr Index L = kLanes<T>;
   const auto product = [&](Index panel) __attribute__((always_inline)) {
     T* gates = s.gates + panel * s.gates_panel;
@@ -81,8 +81,8 @@ void gru_forward(const StepForward<T>& s) noexcept {
   });
 }
 
-template <class T>
-void gru_backward(const StepBackward<T>& s) noexcept {
+template <class T, class W>
+void gru_backward(const StepBackward<T, W>& s) noexcept {
   constexpr Index L = kLanes<T>;
   const Vec<T> one = broadcast(T(1));
   recurrent_gradient(s, s.next_rows, s.next_d_gates, Start::add, s.d_h);
@@ -103,8 +103,8 @@ void gru_backward(const StepBackward<T>& s) noexcept {
 }
 
 // Reset before, first half of a step: r, z and r*h of all units, which the candidate's product needs.
-template <class T>
-void gru_before_reset(const StepForward<T>& s) noexcept {
+template <class T, class W>
+void gru_before_reset(const StepForward<T, W>& s) noexcept {
   constexpr Index L = kLanes<T>;
   for_each_panel(s, [&](Index panel) __attribute__((always_inline)) {
     add_recurrent(s, s.h_in, s.w_hh, panel, 2 * L, GruSlot::r, 2);
@@ -116,10 +116,10 @@ void gru_before_reset(const StepForward<T>& s) noexcept {
   });
 }
 
-template <class T>
-void gru_before_candidate(const StepForward<T>& s) noexcept {
+template <class T, class W>
+void gru_before_candidate(const StepForward<T, W>& s) noexcept {
   constexpr Index L = kLanes<T>;
-  StepForward<T> candidate = s;
+  StepForward<T, W> candidate = s;
   candidate.h_prev_row = s.state_row;  // r*h stands where h stood
   for_each_panel(s, [&](Index panel) __attribute__((always_inline)) {
     add_recurrent(candidate, s.rh, s.w_hn, panel, L, GruSlot::n, 1);
@@ -132,8 +132,8 @@ void gru_before_candidate(const StepForward<T>& s) noexcept {
 }
 
 // Reset before, backward: first dn and dz of all units ...
-template <class T>
-void gru_before_backward_candidate(const StepBackward<T>& s) noexcept {
+template <class T, class W>
+void gru_before_backward_candidate(const StepBackward<T, W>& s) noexcept {
   constexpr Index L = kLanes<T>;
   recurrent_gradient(s, s.next_rows, s.next_d_gates, Start::add, s.d_h);
   for_each_vector(s, [&](Index row, Index unit) __attribute__((always_inline)) {
@@ -148,8 +148,8 @@ void gru_before_backward_candidate(const StepBackward<T>& s) noexcept {
 }
 
 // ... then, through d(r*h) = dn * W_hn, dr and the rest of dh.
-template <class T>
-void gru_before_backward_reset(const StepBackward<T>& s) noexcept {
+template <class T, class W>
+void gru_before_backward_reset(const StepBackward<T, W>& s) noexcept {
   constexpr Index L = kLanes<T>;
   const Vec<T> one = broadcast(T(1));
   candidate_gradient(s);

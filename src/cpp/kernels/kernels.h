@@ -8,6 +8,8 @@
 //   gates  [panel][row][4 slots x lanes]      (row = one sample at one time step)
 //
 // and holds in turn the input part x*W_ih + b, the gates, and the gradients of the gates before their activation.
+// In bf16 it would hold rows in pairs, [panel][row/2][4 slots x lanes][2]: the rows are what dW sums over, and bf16
+// instructions take two terms of a sum side by side. An even row still begins at row*4*lanes, so no stride changes.
 #pragma once
 
 #include "kernels/cell_kernels.h"
@@ -16,23 +18,26 @@
 
 namespace pyrnn::kernels {
 
+// T is what the arithmetic is in, W what packed weights are kept as: today the same. A narrower W is an instance of the
+// same product, with widen() and narrow() of its own (product.h, pack.h).
+
 // Packed weights of a megabyte and more are fetched ahead, panel by panel. Smaller ones are still in the second-level
 // cache when their turn comes again, and would only pay for it (about 3 %).
-template <class T>
+template <class W>
 PYRNN_ALWAYS_INLINE bool outgrow_cache(Index elements) {
-  return elements * static_cast<Index>(sizeof(T)) >= Index{1} << 20;
+  return elements * static_cast<Index>(sizeof(W)) >= Index{1} << 20;
 }
 
 enum class Start { zero, bias, add };  // the sum starts at 0, at a row of biases, or at what C holds
 
 // C[r][j] = start + sum over k of A[r][k] * B[k][j], k ascending, one chain of fused multiply-adds per element.
-template <class T>
+template <class T, class W = T>
 struct Product {
   Index rows;
   int width;  // vectors of columns j: 1..4
   const T* a;  // A[r][k] at a + r*a_row + segment*a_segment + i, k = segment*length + i
   Index a_row;
-  const T* b;  // B[k][j] at b + segment*b_segment + i*b_step + j
+  const W* b;  // B[k][j] at b + segment*b_segment + i*b_step + j
   Index b_step;
   Index segments = 1;
   Index length;
@@ -43,28 +48,28 @@ struct Product {
   T* c;  // [rows][width*lanes], stride c_row
   Index c_row;
   int last_lanes = 0;  // columns of the last vector that C has; 0: all
-  const T* ahead = nullptr;  // the B that the next product reads: fetched into the second-level cache meanwhile
+  const W* ahead = nullptr;  // the B that the next product reads: fetched into the second-level cache meanwhile
 };
 
 // Weights (gates*units, K) to panels for x*W^T: out [panel][K][slots*block], the last panel of slots == 1 only as wide
 // as whole vectors need; missing units are zero.
-template <class T>
+template <class T, class W = T>
 struct PackForward {
   PanelMap map;
   const T* weight;  // [gates*units][K]
   Index columns;  // K
   Index panel_begin, panel_end;
-  T* out;
+  W* out;
 };
 
 // Weights to panels for dG*W: out [column panel of 4*lanes][panel][slot][unit in block][4*lanes or fewer vectors].
-template <class T>
+template <class T, class W = T>
 struct PackBackward {
   PanelMap map;
   const T* weight;  // [gates*units][K]
   Index columns;  // K
   Index column_panel_begin, column_panel_end;
-  T* out;
+  W* out;
 };
 
 // One bias per gate and unit, or the sum of two, in the order of the forward panels; missing units are zero.
@@ -78,13 +83,13 @@ struct PackBias {
 };
 
 // C[r][k] = start + sum over panels, slots, units of dG[r][...] * W[...][k]: what the chain rule sends back through W.
-template <class T>
+template <class T, class W = T>
 struct BackProduct {
   PanelMap map;
   Index rows;
   const T* d_gates;  // first slot of `map` in panel 0, row 0; rows 4*lanes apart
   Index gates_panel;  // from panel to panel
-  const T* weight;  // packed by PackBackward
+  const W* weight;  // packed by PackBackward
   Index columns;  // K
   Index column_panel_begin, column_panel_end;
   Start start;  // zero or add
@@ -149,22 +154,22 @@ struct DiagonalGradient {
   T* d_bias;  // the sum of d[row] itself, laid out as `out`; or null
 };
 
-// The functions of one element type. lanes: elements of a vector.
-template <class T>
+// The functions of one element type and one type of packed weights. lanes: elements of a vector.
+template <class T, class W = T>
 struct Kernels {
   Index lanes;
-  void (*product)(const Product<T>&) noexcept;  // of one segment
-  void (*back_product)(const BackProduct<T>&) noexcept;
+  void (*product)(const Product<T, W>&) noexcept;  // of one segment
+  void (*back_product)(const BackProduct<T, W>&) noexcept;
   void (*weight_gradient)(const WeightGradient<T>&) noexcept;
   Index (*weight_gradient_columns)(Index rows) noexcept;  // taken at a time
   Index (*weight_gradient_scratch)(Index rows) noexcept;
-  void (*pack_forward)(const PackForward<T>&) noexcept;
-  void (*pack_backward)(const PackBackward<T>&) noexcept;
+  void (*pack_forward)(const PackForward<T, W>&) noexcept;
+  void (*pack_backward)(const PackBackward<T, W>&) noexcept;
   void (*pack_bias)(const PackBias<T>&) noexcept;
   void (*add_gradient)(const AddGradient<T>&) noexcept;
   void (*diagonal_gradient)(const DiagonalGradient<T>&) noexcept;
   void (*gate_norm)(const GateNorm<T>&) noexcept;
-  const CellKernels<T>* cells;
+  const CellKernels<T, W>* cells;
   int cell_count;
   ElementwiseKernels<T> elementwise;
   StructuredKernels<T> structured;
@@ -176,8 +181,8 @@ struct KernelTable {
   Kernels<double> f64;
 };
 
-template <class T>
-const Kernels<T>& of_type(const KernelTable& table) {
+template <class T, class W = T>
+const Kernels<T, W>& of_type(const KernelTable& table) {
   if constexpr (sizeof(T) == 4)
     return table.f32;
   else

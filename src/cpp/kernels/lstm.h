@@ -77,8 +77,8 @@ PYRNN_INLINE void with_lstm_form(const LstmOptions<T>& q, F&& f) {
 }
 
 // i, g, f and c' of one panel.
-template <class Form, class T>
-PYRNN_INLINE void lstm_cell(const StepForward<T>& s, Index panel) {
+template <class Form, class T, class W>
+PYRNN_INLINE void lstm_cell(const StepForward<T, W>& s, Index panel) {
   constexpr Index L = kLanes<T>;
   const Form form(s.lstm, panel);
   for (Index row = 0; row < s.rows; ++row) {
@@ -110,8 +110,8 @@ PYRNN_INLINE Vec<T> lstm_seen(const Step& s, Index row, Index unit) {
 }
 
 // o and h' of one panel.
-template <class Form, bool Normalised, class T>
-PYRNN_INLINE void lstm_output(const StepForward<T>& s, Index panel) {
+template <class Form, bool Normalised, class T, class W>
+PYRNN_INLINE void lstm_output(const StepForward<T, W>& s, Index panel) {
   constexpr Index L = kLanes<T>;
   const Form form(s.lstm, panel);
   for (Index row = 0; row < s.rows; ++row) {
@@ -124,8 +124,8 @@ PYRNN_INLINE void lstm_output(const StepForward<T>& s, Index panel) {
 }
 
 // Each row of c' with mean 0 and variance 1.
-template <class T>
-PYRNN_INLINE void lstm_cell_norm(const StepForward<T>& s) {
+template <class T, class W>
+PYRNN_INLINE void lstm_cell_norm(const StepForward<T, W>& s) {
   for (Index row = 0; row < s.rows; ++row) {
     const T *c = s.c + row * s.state_row, mean = mean_of(c, s.map.units);
     T* normal = s.cell_norm.normal + row * s.state_row;
@@ -137,8 +137,8 @@ PYRNN_INLINE void lstm_cell_norm(const StepForward<T>& s) {
 }
 
 // In two passes over the rows, since {i, f, g, c} and {o, tanh c} are independent chains.
-template <class T>
-void lstm_forward(const StepForward<T>& s) noexcept {
+template <class T, class W>
+void lstm_forward(const StepForward<T, W>& s) noexcept {
   with_lstm_form(s.lstm, [&](auto type) __attribute__((always_inline)) {
     using Form = typename decltype(type)::form;
     constexpr int slots = Form::coupled ? 3 : 4;
@@ -172,8 +172,8 @@ PYRNN_INLINE LstmOutputGradient<V> lstm_output_gradient(V dh, V o, V tanh_c) {
 //   do = dh*tanh(c') * o(1-o)     dc += dh*o * (1 - tanh(c')^2) + do*p_o, or 0 where c' was clipped
 //   di = dc*g * i(1-i)            df = dc*c * f(1-f)            dg = dc*i * (1-g^2)
 //   coupled: di = dc*(g-c) * i(1-i), no df                      dc_prev = dc*f + di*p_i + df*p_f
-template <class Form, class T>
-PYRNN_INLINE void lstm_cell_gradient(const StepBackward<T>& s, Index row, Index unit, Vec<T> d_o, Vec<T> through_h) {
+template <class Form, class T, class W>
+PYRNN_INLINE void lstm_cell_gradient(const StepBackward<T, W>& s, Index row, Index unit, Vec<T> d_o, Vec<T> through_h) {
   constexpr Index L = kLanes<T>;
   const Vec<T> one = broadcast(T(1));
   const Form form(s.lstm, unit / L);
@@ -191,16 +191,16 @@ PYRNN_INLINE void lstm_cell_gradient(const StepBackward<T>& s, Index row, Index 
   store(s.d_c + at, form.peep(form.peep(dc * f, form.p_i, d_i), form.p_f, d_f));
 }
 
-template <bool Normalised, class T>
-PYRNN_INLINE LstmOutputGradient<Vec<T>> lstm_output_gradient(const StepBackward<T>& s, Index row, Index unit) {
+template <bool Normalised, class T, class W>
+PYRNN_INLINE LstmOutputGradient<Vec<T>> lstm_output_gradient(const StepBackward<T, W>& s, Index row, Index unit) {
   constexpr Index L = kLanes<T>;
   const Vec<T> o = load(s.gates + unit / L * s.gates_panel + row * 4 * L + LstmSlot::o * L);
   return lstm_output_gradient(gradient_of_h(s, row, unit), o, vtanh(lstm_seen<Normalised, T>(s, row, unit)));
 }
 
 // With layer normalisation: do of all units, and dc with what comes through the mean and the scale of its row.
-template <class T>
-PYRNN_INLINE void lstm_normalised_output_gradient(const StepBackward<T>& s) {
+template <class T, class W>
+PYRNN_INLINE void lstm_normalised_output_gradient(const StepBackward<T, W>& s) {
   constexpr Index L = kLanes<T>;
   for_each_vector(s, [&](Index row, Index unit) __attribute__((always_inline)) {
     const auto d = lstm_output_gradient<true>(s, row, unit);
@@ -218,8 +218,8 @@ PYRNN_INLINE void lstm_normalised_output_gradient(const StepBackward<T>& s) {
   }
 }
 
-template <class T>
-void lstm_backward(const StepBackward<T>& s) noexcept {
+template <class T, class W>
+void lstm_backward(const StepBackward<T, W>& s) noexcept {
   recurrent_gradient(s, s.next_rows, s.next_d_gates, Start::zero, s.d_h);
   const bool normalised = s.cell_norm.gain;
   if (normalised) lstm_normalised_output_gradient(s);

@@ -32,38 +32,44 @@ PYRNN_INLINE void for_each_transposed(const T* from, Index stride, Index rows, I
     }
 }
 
+// A vector of weights as they are packed.
 template <class T>
-void pack_forward(const PackForward<T>& q) noexcept {
+PYRNN_INLINE void narrow(Vec<T> weights, T* to) {
+  store(to, weights);
+}
+
+template <class T, class W>
+void pack_forward(const PackForward<T, W>& q) noexcept {
   const PanelMap& map = q.map;
   for (Index panel = q.panel_begin; panel < q.panel_end; ++panel) {
     const Index row = panel_row<T>(map, panel);
-    T* out = q.out + panel * q.columns * map.panel_size();
+    W* out = q.out + panel * q.columns * map.panel_size();
     for (int slot = 0; slot < map.slots; ++slot) {
       const T* weight = q.weight + (map.gate[slot] * map.units + panel * map.block) * q.columns;
       for_each_transposed(weight, q.columns, map.units_in(panel), q.columns,
                           [&](Index k, Index u, Vec<T> v)
-                              __attribute__((always_inline)) { store(out + k * row + slot * map.block + u, v); });
+                              __attribute__((always_inline)) { narrow(v, out + k * row + slot * map.block + u); });
     }
   }
 }
 
-template <class T>
-void pack_backward(const PackBackward<T>& q) noexcept {
+template <class T, class W>
+void pack_backward(const PackBackward<T, W>& q) noexcept {
   constexpr Index L = kLanes<T>;
   const PanelMap& map = q.map;
   const Index rows = map.panels() * map.panel_size();
   for (Index panel = q.column_panel_begin; panel < q.column_panel_end; ++panel) {
     const Index first = panel * 4 * L, columns = smaller(4 * L, q.columns - first);
     const Index width = round_up(columns, L);
-    T* out = q.out + first * rows;
+    W* out = q.out + first * rows;
     for (Index p = 0; p < map.panels(); ++p)
       for (int slot = 0; slot < map.slots; ++slot)
         for (Index u = 0; u < map.block; ++u, out += width) {
           const Index unit = p * map.block + u;
           const Index real = unit < map.units ? columns : 0;
           const T* from = q.weight + (map.gate[slot] * map.units + (real ? unit : 0)) * q.columns + first;
-          for (Index j = 0; j < real; ++j) out[j] = from[j];
-          for (Index j = real; j < width; ++j) out[j] = T(0);
+          for (Index j = 0; j < real; ++j) out[j] = static_cast<W>(from[j]);
+          for (Index j = real; j < width; ++j) out[j] = W(0);
         }
   }
 }

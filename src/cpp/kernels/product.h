@@ -11,6 +11,12 @@
 namespace pyrnn::kernels {
 namespace {
 
+// A vector of packed weights as the arithmetic sees them.
+template <class T>
+PYRNN_INLINE Vec<T> widen(const T* weights) {
+  return load(weights);
+}
+
 // Tile heights that fill the registers with accumulators and leave room for one row of B and one broadcast.
 constexpr int max_tile_rows(int width) {
   const int accumulators = kRegisters == 32 ? 24 : 12;
@@ -47,14 +53,14 @@ struct FetchAhead {
   static constexpr Index kRowsToFetch = 12;  // fewer read B as fast as memory gives it anyway
   const char* next;
   Index step;  // bytes with every k of every tile; beyond 64 the neighbouring line comes without being asked for
-  template <class T>
-  PYRNN_INLINE FetchAhead(const Product<T>& p, Index tiles)
+  template <class T, class W>
+  PYRNN_INLINE FetchAhead(const Product<T, W>& p, Index tiles)
       : next(p.rows >= kRowsToFetch ? reinterpret_cast<const char*>(p.ahead) : nullptr),
-        step(next ? ceil_div(p.b_step * static_cast<Index>(sizeof(T)), tiles) : 0) {}
+        step(next ? ceil_div(p.b_step * static_cast<Index>(sizeof(W)), tiles) : 0) {}
 };
 
-template <class T, int Rows, int Width, bool UnitRow, bool Fetching>
-PYRNN_INLINE void multiply_add(const Product<T>& p, const T* a, const T* b, Index length, FetchAhead& ahead,
+template <class T, int Rows, int Width, bool UnitRow, bool Fetching, class W>
+PYRNN_INLINE void multiply_add(const Product<T, W>& p, const T* a, const W* b, Index length, FetchAhead& ahead,
                                Vec<T>* sum) {
   // UnitRow: A is packed k-major, its rows adjacent; otherwise k runs along the row.
   const Index a_row = UnitRow ? 1 : p.a_row;
@@ -71,13 +77,13 @@ PYRNN_INLINE void multiply_add(const Product<T>& p, const T* a, const T* b, Inde
         hold(left[r]);
       });
       unroll<Width>(PYRNN_UNROLLED(j) {
-        const Vec<T> right = load(b + j * kLanes<T>);
+        const Vec<T> right = widen<T>(b + j * kLanes<T>);
         unroll<Rows>(PYRNN_UNROLLED(r) { sum[r * Width + j] = fma(left[r], right, sum[r * Width + j]); });
       });
     } else {
       Vec<T> right[Width];
       unroll<Width>(PYRNN_UNROLLED(j) {
-        right[j] = load(b + j * kLanes<T>);
+        right[j] = widen<T>(b + j * kLanes<T>);
         hold(right[j]);
       });
       unroll<Rows>(PYRNN_UNROLLED(r) {
@@ -88,8 +94,8 @@ PYRNN_INLINE void multiply_add(const Product<T>& p, const T* a, const T* b, Inde
   }
 }
 
-template <class T, int Rows, int Width, bool UnitRow>
-PYRNN_INLINE void tile(const Product<T>& p, const T* a, FetchAhead& ahead, T* c) {
+template <class T, int Rows, int Width, bool UnitRow, class W>
+PYRNN_INLINE void tile(const Product<T, W>& p, const T* a, FetchAhead& ahead, T* c) {
   constexpr int L = kLanes<T>;
   Vec<T> sum[Rows * Width];
   const int partial = p.last_lanes;
@@ -104,7 +110,7 @@ PYRNN_INLINE void tile(const Product<T>& p, const T* a, FetchAhead& ahead, T* c)
     });
   }
   for (Index s = 0; s < p.segments; ++s, a += p.a_segment) {
-    const T* b = p.b + s * p.b_segment;
+    const W* b = p.b + s * p.b_segment;
     if (ahead.next)
       multiply_add<T, Rows, Width, UnitRow, true>(p, a, b, p.length, ahead, sum);
     else
@@ -119,8 +125,8 @@ PYRNN_INLINE void tile(const Product<T>& p, const T* a, FetchAhead& ahead, T* c)
   });
 }
 
-template <class T, int Width>
-PYRNN_INLINE void multiply_rows(const Product<T>& p) {
+template <class T, int Width, class W>
+PYRNN_INLINE void multiply_rows(const Product<T, W>& p) {
   FetchAhead ahead(p, ceil_div(p.rows, max_tile_rows(Width)));
   for_each_tile<max_tile_rows(Width)>(p.rows, [&](Index row, auto height) __attribute__((always_inline)) {
     tile<T, height, Width, false>(p, p.a + row * p.a_row, ahead, p.c + row * p.c_row);
@@ -133,15 +139,15 @@ PYRNN_INLINE void with_width(int width, F&& f) {
 }
 
 // The product over one block of k.
-template <class T>
-void multiply_block(const Product<T>& p) noexcept {
+template <class T, class W>
+void multiply_block(const Product<T, W>& p) noexcept {
   with_width<T>(p.width, [&](auto width) __attribute__((always_inline)) { multiply_rows<T, width>(p); });
 }
 
 // Walks a long k in blocks.
-template <class T>
-void multiply(const Product<T>& whole) noexcept {
-  Product<T> block = whole;
+template <class T, class W>
+void multiply(const Product<T, W>& whole) noexcept {
+  Product<T, W> block = whole;
   for (Index k = 0; k == 0 || k < whole.length; k += kBlockLength) {
     block.length = smaller(kBlockLength, whole.length - k);
     if (whole.ahead && k + kBlockLength < whole.length)
@@ -157,10 +163,10 @@ void multiply(const Product<T>& whole) noexcept {
 
 // dG*W in blocks: some columns of the result, and either some full panels of gates or, of a last panel that is not
 // full, only the units that exist: a missing unit's gate may be NaN where x is infinite.
-template <class T>
+template <class T, class W>
 class BackBlocks {
  public:
-  explicit PYRNN_INLINE BackBlocks(const BackProduct<T>& q)
+  explicit PYRNN_INLINE BackBlocks(const BackProduct<T, W>& q)
       : q_(q),
         full_(q.map.units / q.map.block),
         missing_from_(q.map.units % q.map.block),
@@ -169,29 +175,29 @@ class BackBlocks {
   PYRNN_INLINE Index gate_blocks() const { return ceil_div(full_, step_) + (missing_from_ > 0); }
   PYRNN_INLINE Index column_blocks() const { return q_.column_panel_end - q_.column_panel_begin; }
 
-  PYRNN_INLINE const T* weight(Index gate_block, Index column_block) const {
+  PYRNN_INLINE const W* weight(Index gate_block, Index column_block) const {
     const Index panel = column_panel(column_block), first = smaller(gate_block * step_, full_) * q_.map.panel_size();
     return q_.weight + panel * 4 * L * q_.map.panels() * q_.map.panel_size() + first * b_step(panel);
   }
 
-  PYRNN_INLINE void multiply(Index gate_block, Index column_block, const T* ahead) const {
+  PYRNN_INLINE void multiply(Index gate_block, Index column_block, const W* ahead) const {
     const Index first = smaller(gate_block * step_, full_), panel = column_panel(column_block), row = b_step(panel);
     const bool full = first < full_;
-    multiply_block(Product<T>{.rows = q_.rows,
-                              .width = static_cast<int>(row / L),
-                              .a = q_.d_gates + first * q_.gates_panel,
-                              .a_row = 4 * L,
-                              .b = weight(gate_block, column_block),
-                              .b_step = row,
-                              .segments = full ? smaller(step_, full_ - first) : q_.map.slots,
-                              .length = full ? q_.map.panel_size() : missing_from_,
-                              .a_segment = full ? q_.gates_panel : q_.map.block,
-                              .b_segment = (full ? q_.map.panel_size() : q_.map.block) * row,
-                              .start = gate_block == 0 ? q_.start : Start::add,
-                              .c = q_.c + panel * 4 * L,
-                              .c_row = q_.c_row,
-                              .last_lanes = q_.c_padded ? 0 : static_cast<int>(columns_of(panel) % L),
-                              .ahead = ahead});
+    multiply_block(Product<T, W>{.rows = q_.rows,
+                                 .width = static_cast<int>(row / L),
+                                 .a = q_.d_gates + first * q_.gates_panel,
+                                 .a_row = 4 * L,
+                                 .b = weight(gate_block, column_block),
+                                 .b_step = row,
+                                 .segments = full ? smaller(step_, full_ - first) : q_.map.slots,
+                                 .length = full ? q_.map.panel_size() : missing_from_,
+                                 .a_segment = full ? q_.gates_panel : q_.map.block,
+                                 .b_segment = (full ? q_.map.panel_size() : q_.map.block) * row,
+                                 .start = gate_block == 0 ? q_.start : Start::add,
+                                 .c = q_.c + panel * 4 * L,
+                                 .c_row = q_.c_row,
+                                 .last_lanes = q_.c_padded ? 0 : static_cast<int>(columns_of(panel) % L),
+                                 .ahead = ahead});
   }
 
  private:
@@ -202,21 +208,21 @@ class BackBlocks {
   PYRNN_INLINE Index columns_of(Index panel) const { return smaller(4 * L, q_.columns - panel * 4 * L); }
   PYRNN_INLINE Index b_step(Index panel) const { return round_up(columns_of(panel), L); }
 
-  const BackProduct<T>& q_;
+  const BackProduct<T, W>& q_;
   const Index full_, missing_from_, step_;
 };
 
 // dG*W for the columns of some panels. dG of many rows passes by once, block by block; that of few rows stays cached,
 // and the weights of all gates pass for one panel of columns after the other.
-template <class T>
-void back_product(const BackProduct<T>& q) noexcept {
+template <class T, class W>
+void back_product(const BackProduct<T, W>& q) noexcept {
   constexpr Index kStaysCached = 256 * 1024;
-  const BackBlocks<T> blocks(q);
+  const BackBlocks<T, W> blocks(q);
   const Index gates = blocks.gate_blocks(), columns = blocks.column_blocks(), count = gates * columns;
   const bool few_rows = q.rows * q.map.panels() * q.map.panel_size() * static_cast<Index>(sizeof(T)) <= kStaysCached;
   const auto gate_block = [&](Index n) { return few_rows ? n % gates : n / columns; };
   const auto column_block = [&](Index n) { return few_rows ? n / gates : n % columns; };
-  const bool fetching = outgrow_cache<T>(q.map.elements(q.columns));
+  const bool fetching = outgrow_cache<W>(q.map.elements(q.columns));
   for (Index n = 0; n < count; ++n)
     blocks.multiply(gate_block(n), column_block(n),
                     fetching && n + 1 < count ? blocks.weight(gate_block(n + 1), column_block(n + 1)) : nullptr);

@@ -8,8 +8,8 @@
 namespace pyrnn::kernels {
 namespace {
 
-template <class Activation, class T>
-void rnn_forward(const StepForward<T>& s) noexcept {
+template <class Activation, class T, class W>
+void rnn_forward(const StepForward<T, W>& s) noexcept {
   constexpr Index L = kLanes<T>;
   for_each_panel(s, [&](Index panel) __attribute__((always_inline)) {
     const int width = s.map.width(panel, L);
@@ -22,8 +22,8 @@ void rnn_forward(const StepForward<T>& s) noexcept {
 }
 
 // The derivative comes from the output: 1 - h'^2 for tanh, h' > 0 for relu.
-template <class Activation, class T>
-void rnn_backward(const StepBackward<T>& s) noexcept {
+template <class Activation, class T, class W>
+void rnn_backward(const StepBackward<T, W>& s) noexcept {
   constexpr Index L = kLanes<T>;
   recurrent_gradient(s, s.next_rows, s.next_d_gates, Start::zero, s.d_h);
   for_each_vector(s, [&](Index row, Index unit) __attribute__((always_inline)) {

@@ -11,35 +11,35 @@ namespace {
 
 // Calls f(panel) for the panels that the caller holds. Steps that take turns in the order find the panels with which
 // the step before ended still cached.
-template <class T, class F>
-PYRNN_INLINE void for_each_panel(const StepForward<T>& s, F&& f) {
+template <class T, class W, class F>
+PYRNN_INLINE void for_each_panel(const StepForward<T, W>& s, F&& f) {
   for (Index i = s.panel_begin; i < s.panel_end; ++i) f(s.descending ? s.panel_begin + s.panel_end - 1 - i : i);
 }
 
 // gates[panel][slots from `slot` on] += h * W_hh^T for one panel of `width` vectors; with layer normalisation the
 // product goes apart, since a row's mean needs the panels of all units.
-template <class T>
-PYRNN_INLINE void add_recurrent(const StepForward<T>& s, const T* h, const T* weight, Index panel, Index panel_size,
+template <class T, class W>
+PYRNN_INLINE void add_recurrent(const StepForward<T, W>& s, const T* h, const W* weight, Index panel, Index panel_size,
                                 int slot, int width) {
   constexpr Index L = kLanes<T>;
   const Index size = s.h_prev_columns * panel_size, next = s.descending ? panel - 1 : panel + 1;
-  const bool fetching = outgrow_cache<T>(s.map.panels() * size) && s.panel_begin <= next && next < s.panel_end;
-  multiply(Product<T>{.rows = s.rows,
-                      .width = width,
-                      .a = h,
-                      .a_row = s.h_prev_row,
-                      .b = weight + panel * size,
-                      .b_step = width * L,
-                      .length = s.h_prev_columns,
-                      .start = s.norm.gain ? Start::zero : Start::add,
-                      .c = (s.norm.gain ? s.norm.normal : s.gates + slot * L) + panel * s.gates_panel,
-                      .c_row = 4 * L,
-                      .ahead = fetching ? weight + next * size : nullptr});
+  const bool fetching = outgrow_cache<W>(s.map.panels() * size) && s.panel_begin <= next && next < s.panel_end;
+  multiply(Product<T, W>{.rows = s.rows,
+                         .width = width,
+                         .a = h,
+                         .a_row = s.h_prev_row,
+                         .b = weight + panel * size,
+                         .b_step = width * L,
+                         .length = s.h_prev_columns,
+                         .start = s.norm.gain ? Start::zero : Start::add,
+                         .c = (s.norm.gain ? s.norm.normal : s.gates + slot * L) + panel * s.gates_panel,
+                         .c_row = 4 * L,
+                         .ahead = fetching ? weight + next * size : nullptr});
 }
 
 // Calls product(panel) and then gates(panel) for each panel; with layer normalisation the products of all panels first.
-template <class T, class Product, class Gates>
-PYRNN_INLINE void for_each_panel(const StepForward<T>& s, Product&& product, Gates&& gates) {
+template <class T, class W, class Product, class Gates>
+PYRNN_INLINE void for_each_panel(const StepForward<T, W>& s, Product&& product, Gates&& gates) {
   if (!s.norm.gain)
     return for_each_panel(s, [&](Index panel) __attribute__((always_inline)) {
       product(panel);
@@ -51,44 +51,44 @@ PYRNN_INLINE void for_each_panel(const StepForward<T>& s, Product&& product, Gat
 }
 
 // Behind a step's gates: with layer normalisation, the gradients of the sums W_ih x and W_hh h.
-template <class T>
-PYRNN_INLINE void gradients_of_sums(const StepBackward<T>& s) {
+template <class T, class W>
+PYRNN_INLINE void gradients_of_sums(const StepBackward<T, W>& s) {
   if (!s.x_norm.gain) return;
   gate_norm_backward(s.x_norm, s.rows, s.gates_panel);
   gate_norm_backward(s.h_norm, s.rows, s.gates_panel);
 }
 
 // d_h = start + dG(next step) * W_hh for the units that the caller holds.
-template <class T>
-PYRNN_INLINE void recurrent_gradient(const StepBackward<T>& s, Index rows, const T* d_gates, Start start, T* d_h) {
+template <class T, class W>
+PYRNN_INLINE void recurrent_gradient(const StepBackward<T, W>& s, Index rows, const T* d_gates, Start start, T* d_h) {
   if (rows > 0)
-    back_product(BackProduct<T>{.map = s.map,
-                                .rows = rows,
-                                .d_gates = d_gates,
-                                .gates_panel = s.gates_panel,
-                                .weight = s.w_hh,
-                                .columns = s.map.units,
-                                .column_panel_begin = s.column_panel_begin,
-                                .column_panel_end = s.column_panel_end,
-                                .start = start,
-                                .c = d_h,
-                                .c_row = s.state_row,
-                                .c_padded = true,
-                                .descending = s.descending});
+    back_product(BackProduct<T, W>{.map = s.map,
+                                   .rows = rows,
+                                   .d_gates = d_gates,
+                                   .gates_panel = s.gates_panel,
+                                   .weight = s.w_hh,
+                                   .columns = s.map.units,
+                                   .column_panel_begin = s.column_panel_begin,
+                                   .column_panel_end = s.column_panel_end,
+                                   .start = start,
+                                   .c = d_h,
+                                   .c_row = s.state_row,
+                                   .c_padded = true,
+                                   .descending = s.descending});
 }
 
 // Candidate::gated_state: d of what W_hn multiplied = d of the candidate's sum (slot 0) * W_hn, likewise.
-template <class T>
-PYRNN_INLINE void candidate_gradient(const StepBackward<T>& s) {
-  StepBackward<T> candidate = s;
+template <class T, class W>
+PYRNN_INLINE void candidate_gradient(const StepBackward<T, W>& s) {
+  StepBackward<T, W> candidate = s;
   candidate.map.slots = 1;
   candidate.w_hh = s.w_hn;
   recurrent_gradient(candidate, s.rows, s.gates, Start::zero, s.d_rh);
 }
 
 // Calls f(row, unit) for each vector of those units, vector by vector.
-template <class T, class F>
-PYRNN_INLINE void for_each_vector(const StepBackward<T>& s, F&& f) {
+template <class T, class W, class F>
+PYRNN_INLINE void for_each_vector(const StepBackward<T, W>& s, F&& f) {
   constexpr Index L = kLanes<T>;
   const Index end = smaller(s.map.units, s.column_panel_end * 4 * L);
   for (Index unit = s.column_panel_begin * 4 * L; unit < end; unit += L)
@@ -96,8 +96,8 @@ PYRNN_INLINE void for_each_vector(const StepBackward<T>& s, F&& f) {
 }
 
 // The gradient that reaches h of this step: from the next step, and from the output y (whose rows are not padded).
-template <class T>
-PYRNN_INLINE Vec<T> gradient_of_h(const StepBackward<T>& s, Index row, Index unit) {
+template <class T, class W>
+PYRNN_INLINE Vec<T> gradient_of_h(const StepBackward<T, W>& s, Index row, Index unit) {
   const Vec<T> from_next = load(s.d_h + row * s.state_row + unit);
   if (!s.d_y) return from_next;
   const T* d_y = s.d_y + row * s.d_y_row + unit;

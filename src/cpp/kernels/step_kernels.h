@@ -51,9 +51,9 @@ struct LstmOptions {
   bool any() const { return peephole || cell_clip > 0; }
 };
 
-// One time step of a layer and direction. Rows are samples; h, c and their gradients have rows of `state_row` elements,
-// padded to whole panels.
-template <class T>
+// One time step of a layer and direction; W as in kernels.h. Rows are samples; h, c and their gradients have rows of
+// `state_row` elements, padded to whole panels.
+template <class T, class W = T>
 struct StepForward {
   Index rows;
   Index panel_begin, panel_end;
@@ -63,8 +63,8 @@ struct StepForward {
   const T* h_in;  // what W_hh multiplies: h_prev, or what recurrent dropout leaves of it
   Index h_prev_row;
   Index h_prev_columns;  // P
-  const T* w_hh;  // PackForward
-  const T* w_hn;  // Candidate::gated_state: its part of W_hh, PackForward; else null
+  const W* w_hh;  // PackForward
+  const W* w_hn;  // Candidate::gated_state: its part of W_hh, PackForward; else null
   const T* b_hn;  // Candidate::gated_sum: [panel][lanes]; else null
   T* gates;  // this step's first row of panel 0; in: x*W_ih + b; out: the gates
   Index gates_panel;
@@ -78,7 +78,7 @@ struct StepForward {
   CellNorm<T> cell_norm = {};
 };
 
-template <class T>
+template <class T, class W = T>
 struct StepBackward {
   Index rows;
   Index column_panel_begin, column_panel_end;  // units in panels of 4*lanes
@@ -86,8 +86,8 @@ struct StepBackward {
   PanelMap map;  // of w_hh
   Index next_rows;  // rows that have a next step (in the direction's own order); they come first
   const T* next_d_gates;  // dG of the next step, first slot of W_hh, panel 0
-  const T* w_hh;  // PackBackward
-  const T* w_hn = nullptr;  // Candidate::gated_state: its part of W_hh, PackBackward
+  const W* w_hh;  // PackBackward
+  const W* w_hn = nullptr;  // Candidate::gated_state: its part of W_hh, PackBackward
   T* gates;  // in: the gates; out: dG
   Index gates_panel;
   const T* d_y;  // [rows][H], stride d_y_row, or null

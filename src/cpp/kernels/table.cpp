@@ -16,23 +16,23 @@
 namespace pyrnn::kernels {
 namespace {
 
-template <class T>
-constexpr Kernels<T> kernels_of_type() {
+template <class T, class W = T>
+constexpr Kernels<T, W> kernels_of_type() {
   return {
       .lanes = kLanes<T>,
-      .product = multiply<T>,
-      .back_product = back_product<T>,
+      .product = multiply<T, W>,
+      .back_product = back_product<T, W>,
       .weight_gradient = weight_gradient<T>,
       .weight_gradient_columns = weight_gradient_columns<T>,
       .weight_gradient_scratch = weight_gradient_scratch<T>,
-      .pack_forward = pack_forward<T>,
-      .pack_backward = pack_backward<T>,
+      .pack_forward = pack_forward<T, W>,
+      .pack_backward = pack_backward<T, W>,
       .pack_bias = pack_bias<T>,
       .add_gradient = add_gradient<T>,
       .diagonal_gradient = diagonal_gradient<T>,
       .gate_norm = gate_norm<T>,
-      .cells = kCells<T>,
-      .cell_count = static_cast<int>(sizeof kCells<T> / sizeof *kCells<T>),
+      .cells = kCells<T, W>,
+      .cell_count = static_cast<int>(sizeof kCells<T, W> / sizeof *kCells<T, W>),
       .elementwise = elementwise_kernels<T>(),
       .structured = structured_kernels<T>(),
   };

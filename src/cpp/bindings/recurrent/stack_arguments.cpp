@@ -29,8 +29,9 @@ CellOptions read_options(const py::kwargs& given, const Cell& cell) {
     if (!unknown.erase(name)) return;
     option = py::cast<std::remove_reference_t<decltype(option)>>(given[name.c_str()]);
     require(!option || !allowed || cell.*allowed, name + ": given, expected none for cell '" + cell.name + "'");
-    require(option >= 0 && option <= most,
-            name + ": " + std::to_string(option) + ", expected " + (most == 1 ? "0 to 1" : "at least 0"));
+    const double number = option;
+    require(number >= 0 && number <= most,
+            name + ": " + std::to_string(number) + ", expected " + (most == 1 ? "0 to 1" : "at least 0"));
   });
   if (!unknown.empty()) throw py::type_error(*unknown.begin() + ": expected an option of the cells");
   return options;

@@ -44,10 +44,10 @@ struct Part {
 
 }  // namespace
 
-template <class T>
-PackedLinear<T>::PackedLinear(const kernels::KernelTable& table, Index outputs, Index inputs, const T* weight,
-                              const T* bias, int threads)
-    : kernels_(&kernels::of_type<T>(table)), map_(map_of(outputs, kernels_->lanes)), inputs_(inputs) {
+template <class T, class W>
+PackedLinear<T, W>::PackedLinear(const kernels::KernelTable& table, Index outputs, Index inputs, const T* weight,
+                                 const T* bias, int threads)
+    : kernels_(&kernels::of_type<T, W>(table)), map_(map_of(outputs, kernels_->lanes)), inputs_(inputs) {
   const Index padded = map_.panels() * map_.panel_size();
   arena_.want(weight_, padded, inputs);
   arena_.want(bias_, padded);
@@ -65,8 +65,8 @@ PackedLinear<T>::PackedLinear(const kernels::KernelTable& table, Index outputs, 
            });
 }
 
-template <class T>
-void PackedLinear<T>::multiply(Index rows, Index panel, const T* x, Index x_row, T* y, Index y_row) const {
+template <class T, class W>
+void PackedLinear<T, W>::multiply(Index rows, Index panel, const T* x, Index x_row, T* y, Index y_row) const {
   const Index columns = map_.units_in(panel), L = kernels_->lanes;
   const int width = static_cast<int>(ceil_div(columns, L));
   kernels_->product({.rows = rows,
@@ -83,8 +83,8 @@ void PackedLinear<T>::multiply(Index rows, Index panel, const T* x, Index x_row,
                      .last_lanes = static_cast<int>(columns % L)});
 }
 
-template <class T>
-void PackedLinear<T>::forward(Index rows, const T* x, T* y, int threads, Interrupt::Check check) const {
+template <class T, class W>
+void PackedLinear<T, W>::forward(Index rows, const T* x, T* y, int threads, Interrupt::Check check) const {
   Interrupt interrupt(check);
   const Index O = outputs(), I = inputs();
   parallel(threads_for(rows, O, I, threads), [&](int rank, Team& team) noexcept {

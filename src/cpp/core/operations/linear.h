@@ -9,7 +9,7 @@
 namespace pyrnn {
 
 // W (O, I) and b (O) in the kernels' layout: a snapshot.
-template <class T>
+template <class T, class W = T>
 class PackedLinear {
  public:
   PackedLinear(const kernels::KernelTable& table, Index outputs, Index inputs, const T* weight, const T* bias,
@@ -26,11 +26,11 @@ class PackedLinear {
  private:
   void multiply(Index rows, Index panel, const T* x, Index x_row, T* y, Index y_row) const;
 
-  const kernels::Kernels<T>* kernels_;
+  const kernels::Kernels<T, W>* kernels_;
   kernels::PanelMap map_;
   Index inputs_;
   Arena arena_;
-  T* weight_;  // kernels::PackForward
+  W* weight_;  // kernels::PackForward
   T* bias_;    // [panel][4*lanes], zero without a bias
 };
 

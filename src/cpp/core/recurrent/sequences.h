@@ -3,12 +3,10 @@
 #pragma once
 
 #include "core/operations/attention.h"
+#include "core/operations/linear.h"
 #include "core/recurrent/batch.h"
 
 namespace pyrnn {
-
-template <class T>
-class PackedLinear;
 
 // What a recurrent layer attends to; the arrays lie as its y does.
 template <class T>

@@ -11,7 +11,7 @@ using kernels::Kernels;
 using kernels::PanelMap;
 
 template <class T, class W>
-void pack_forward(const Kernels<T>& k, const Weight<WeightKind::matrix>& w, const T* from, W* to, Share share) {
+void pack_forward(const Kernels<T, W>& k, const Weight<WeightKind::matrix>& w, const T* from, W* to, Share share) {
   const Range mine = share.of(w.map.panels());
   k.pack_forward({.map = w.map,
                   .weight = from,
@@ -22,7 +22,7 @@ void pack_forward(const Kernels<T>& k, const Weight<WeightKind::matrix>& w, cons
 }
 
 template <class T, class W>
-void pack_backward(const Kernels<T>& k, const Weight<WeightKind::matrix>& w, const T* from, W* to, Share share) {
+void pack_backward(const Kernels<T, W>& k, const Weight<WeightKind::matrix>& w, const T* from, W* to, Share share) {
   const Range mine = share.of(ceil_div(w.columns, 4 * k.lanes));
   k.pack_backward({.map = w.map,
                    .weight = from,
@@ -32,14 +32,15 @@ void pack_backward(const Kernels<T>& k, const Weight<WeightKind::matrix>& w, con
                    .out = to});
 }
 
-template <class T>
-void pack_vector(const Kernels<T>& k, const PanelMap& map, const T* from, T* to) {
+template <class T, class W>
+void pack_vector(const Kernels<T, W>& k, const PanelMap& map, const T* from, T* to) {
   k.pack_bias({.map = map, .first = from, .second = nullptr, .out = to, .stride = map.panel_size()});
 }
 
 // Where the sums start: b_ih + b_hh, but the GRU with reset after keeps W_hn h + b_hn apart, under the reset gate.
-template <class T, class Direction>
-void pack_biases(const Kernels<T>& k, const CellMaps& maps, const Weights<const T>& from, const Direction& to) {
+template <class T, class W>
+void pack_biases(const Kernels<T, W>& k, const CellMaps& maps, const Weights<const T>& from,
+                 const typename PackedWeights<T, W>::Direction& to) {
   k.pack_bias({.map = maps.x, .first = from.b_ih, .second = from.b_hh, .out = to.bias, .stride = maps.x.panel_size()});
   if (!to.b_hn) return;
   k.pack_bias(
@@ -53,7 +54,7 @@ template <class T, class W>
 PackedWeights<T, W>::PackedWeights(const kernels::KernelTable& table, const StackShape& shape,
                                    const std::vector<Weights<const T>>& weights, int threads)
     : table_(&table), directions_(shape.directions), packed_(weights.size()) {
-  const Kernels<T>& k = kernels::of_type<T>(table);
+  const Kernels<T, W>& k = kernels::of_type<T, W>(table);
   const CellMaps maps = maps_of(shape, k.lanes);
   for (std::size_t i = 0; i < packed_.size(); ++i) {
     Direction& to = packed_[i] = {};
@@ -89,7 +90,7 @@ void BackwardWeights<T, W>::want(Arena& arena, const CellMaps& maps, const Stack
 }
 
 template <class T, class W>
-void BackwardWeights<T, W>::pack(const Kernels<T>& k, const CellMaps& maps, const StackShape& shape, Index layer,
+void BackwardWeights<T, W>::pack(const Kernels<T, W>& k, const CellMaps& maps, const StackShape& shape, Index layer,
                                  const Weights<const T>& from, Share share) {
   const auto pack = [&]<WeightKind kind>(const Weight<kind>& w, const T* array, auto* copy) {
     if constexpr (kind == WeightKind::matrix) pack_backward(k, w, array, copy, share);

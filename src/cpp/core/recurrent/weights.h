@@ -41,7 +41,7 @@ class PackedWeights {
 template <class T, class W = T>
 struct BackwardWeights : Weights<T, W> {
   void want(Arena& arena, const CellMaps& maps, const StackShape& shape, Index layer, Index lanes);
-  void pack(const kernels::Kernels<T>& kernels, const CellMaps& maps, const StackShape& shape, Index layer,
+  void pack(const kernels::Kernels<T, W>& kernels, const CellMaps& maps, const StackShape& shape, Index layer,
             const Weights<const T>& from, Share share);
 };
 
