@@ -35,7 +35,7 @@ def read(name):
 @pytest.mark.parametrize("name", LAYERS)
 def test_layer(name, dtype, isa):
     options, groups = read(name)
-    layer = LAYERS[name](**options, dtype=np.dtype(dtype))
+    layer = LAYERS[name](**options, batch_first=False, dtype=np.dtype(dtype))
     layer.load_state_dict({k: v.astype(dtype) for k, v in groups["weight"].items()})
     a = {k: v.astype(dtype) for k, v in groups[""].items()}
     has_c = "c0" in a

@@ -41,6 +41,7 @@ ARGUMENTS = {  # of the constructors that need some
     "LayerNorm": (3,),
     "Linear": (2, 3),
     "OnPlateau": (optim.SGD(0.1),),
+    "Output": (np.zeros((1, 2)), ()),
     "OneCycle": (optim.SGD(0.1), 5),
     "Parameter": (np.ones(3),),
     "RNN": (2, 3),

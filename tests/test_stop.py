@@ -98,7 +98,7 @@ def test_a_cell_of_three_phases_is_one_row_of_the_table(phases):
 
 
 @pytest.mark.parametrize(
-    "arguments", itertools.product(["forward", "backward"], [(), ("drops",)]), ids=str
+    "arguments", list(itertools.product(["forward", "backward"], [(), ("drops",)])), ids=str
 )
 def test_a_stopped_cell_of_three_phases_leaves_nobody_waiting(phases, arguments):
     """One member sees the stop a step after the other, which is the hard case."""
