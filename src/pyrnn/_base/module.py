@@ -61,6 +61,22 @@ class Module(Settings, Summarised):
     relies on `takes_target`: take `target, target_lengths`, sequences of their own lengths,
     and have `wanted(target, target_lengths)`, the classes and lengths that the output is compared
     with; and on `makes_probabilities`: a loss that takes logits does not fit the output.
+
+    Examples
+    --------
+    >>> class Residual(pyrnn.Module):  # y = x + W x + b
+    ...     def __init__(self, size):
+    ...         self.linear = pyrnn.Linear(size, size, seed=0)
+    ...
+    ...     def __call__(self, x):
+    ...         return x + self.linear(x)
+    ...
+    ...     def vjp(self, x, *, need_dx=True):
+    ...         y, pullback = self.linear.vjp(x)
+    ...         return x + y, lambda dy: dy + pullback(dy)
+    >>> model = pyrnn.Sequential(Residual(3), pyrnn.GRU(3, 4, seed=1))
+    >>> model(np.zeros((2, 5, 3), np.float32)).shape
+    (2, 5, 4)
     """
 
     stateful: ClassVar[bool] = False
@@ -331,6 +347,14 @@ class Pullback:
     the locks of the module and its parts: an error or an interrupt before leaves .grad as it was,
     and after bad arguments the pullback may be called again. A call after one of `parameters` was
     written, and a second call, are RuntimeErrors.
+
+    Examples
+    --------
+    >>> linear = pyrnn.Linear(3, 2, seed=0)
+    >>> y, pullback = linear.vjp(np.ones((4, 3), np.float32))
+    >>> dx = pullback(np.ones_like(y))
+    >>> dx.shape, linear.bias.grad
+    ((4, 3), array([4., 4.], dtype=float32))
     """
 
     __slots__ = ("__weakref__", "_backward", "_module", "_parameters", "_versions")

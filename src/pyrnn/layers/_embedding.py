@@ -33,6 +33,13 @@ class Embedding(Module):
     `y = embedding(x)`; `y, pullback = embedding.vjp(x)`; `pullback(dy)` adds the rows of dy into
     the gradient and returns None, for ids have none.
     TypeError unless x holds integers, ValueError for an id outside 0 <= id < num_embeddings.
+
+    Examples
+    --------
+    >>> embedding = pyrnn.Embedding(100, 8, padding_idx=0, seed=0)
+    >>> y = embedding(np.array([[5, 7, 0]]))
+    >>> y.shape, np.array_equal(y[0, 0], embedding.weight.data[5]), bool(y[0, 2].any())
+    ((1, 3, 8), True, False)
     """
 
     takes_ids = True

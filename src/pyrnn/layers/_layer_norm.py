@@ -34,6 +34,13 @@ class LayerNorm(Module):
 
     `y = norm(x)`; `y, pullback = norm.vjp(x)`; `dx = pullback(dy)`. x is kept, not copied, until
     the pullback has run. TypeError for an x of another dtype, ValueError for other last axes.
+
+    Examples
+    --------
+    >>> norm = pyrnn.LayerNorm(2, dtype=np.float64)
+    >>> norm(np.array([[1.0, 3.0], [-5.0, 5.0]])).round(3)
+    array([[-1.,  1.],
+           [-1.,  1.]])
     """
 
     keeps_features = True

@@ -33,6 +33,14 @@ class Linear(Module):
     `y = linear(x)`; `y, pullback = linear.vjp(x, need_dx=True)`; `dx = pullback(dy)` adds dy^T x
     and the sum of dy into the gradients. x is kept, not copied, until the pullback has run.
     TypeError for an x of another dtype, ValueError for one of another last axis.
+
+    Examples
+    --------
+    >>> linear = pyrnn.Linear(3, 2, seed=0)
+    >>> linear.weight[...] = [[1, 0, 0], [0, 1, 1]]
+    >>> linear.bias[...] = [10, 20]
+    >>> linear(np.array([1, 2, 3], np.float32))
+    array([11., 25.], dtype=float32)
     """
 
     def __init__(

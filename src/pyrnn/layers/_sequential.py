@@ -25,7 +25,16 @@ from ._stream import SequentialStream
 
 
 class Output(NamedTuple):
-    """What `Sequential.run` returns: y, and a tuple with the state of every recurrent layer."""
+    """What `Sequential.run` returns: y, and a tuple with the state of every recurrent layer.
+
+    Examples
+    --------
+    >>> model = pyrnn.Sequential(pyrnn.GRU(3, 4, seed=0), pyrnn.Linear(4, 2, seed=1))
+    >>> output = model.run(np.zeros((2, 5, 3), np.float32))
+    >>> output.y.shape, [h.shape for h in output.state]
+    ((2, 5, 2), [(1, 2, 4)])
+    >>> y, state = output
+    """
 
     y: Array
     state: tuple[Any, ...]
@@ -53,6 +62,18 @@ class Sequential(Module):
     batch_first or dtype, also with a Sequential that they are already part of, for a time axis
     needed after LastStep or a pool, and for a LastStep whose `bidirectional` is not that of the
     recurrent layer in front.
+
+    Examples
+    --------
+    >>> gru, linear = pyrnn.GRU(3, 4, seed=0), pyrnn.Linear(4, 2, seed=1)
+    >>> model = pyrnn.Sequential(gru, pyrnn.LastStep(), linear)
+    >>> x = np.ones((2, 5, 3), np.float32)
+    >>> model(x, lengths=[5, 3]).shape
+    (2, 2)
+    >>> (y, state), pullback = model.vjp(x)
+    >>> dx, dstate = pullback(np.ones_like(y))  # adds into every parameter's .grad
+    >>> linear.bias.grad
+    array([2., 2.], dtype=float32)
     """
 
     stateful: ClassVar[bool] = True

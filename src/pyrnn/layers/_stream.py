@@ -30,6 +30,14 @@ class Stream(_core.Stream, Settings):
     256 units, an RNN of 512) are shared among as many threads as were set then. One stream belongs
     to one thread at a time: a second call during a call is a RuntimeError. `step` is one C call,
     which turns to `_checked_step` with what it cannot read.
+
+    Examples
+    --------
+    >>> gru, x = pyrnn.GRU(3, 4, seed=0), np.ones((1, 5, 3), np.float32)
+    >>> stream = gru.stream()
+    >>> y = [stream.step(x_t) for x_t in x[0]]  # step by step
+    >>> np.array_equal(y, gru(x)[0][0]), np.array_equal(stream.state, gru(x)[1])
+    (True, True)
     """
 
     __slots__ = ("_batch_size", "_layer", "_owner")
@@ -109,6 +117,15 @@ class SequentialStream(Settings):
     Recurrent layers carry their state. Other modules work on each step by itself, as copies with
     the weights of that time. Dropout and LastStep pass on what they get: a step's y is the output
     of the sequence that ended there.
+
+    Examples
+    --------
+    >>> model = pyrnn.Sequential(pyrnn.LSTM(3, 4, seed=0), pyrnn.Linear(4, 2, seed=1))
+    >>> stream, x = model.stream(), np.ones((1, 5, 3), np.float32)
+    >>> y_0 = stream.step(x[:, 0])
+    >>> rest = stream.run(x[:, 1:])
+    >>> np.array_equal(y_0, model(x)[:, 0]), np.array_equal(rest, model(x)[:, 1:])
+    (True, True)
     """
 
     def __init__(self, parts: Sequence[Any], batch_size: int, batch_first: bool) -> None:

@@ -50,6 +50,16 @@ class CRF(Module, Loss):
     whatever the parameters are. ValueError for constraints that allow no path at all, and for a
     target that breaks them. A row without steps has log-likelihood 0; what stands behind the
     lengths is never looked at. A NaN in real emissions makes the results of its row NaN.
+
+    Examples
+    --------
+    >>> crf = pyrnn.CRF(3, constraints=pyrnn.bio_constraints(["O", "B-PER", "I-PER"]), seed=0)
+    >>> emissions = np.array([[[5, 0, 0], [0, 1, 3], [0, 0, 3], [5, 0, 0]]], np.float32)
+    >>> crf.decode(emissions)[0].tolist()  # step by step it would be 0, 2, 2, 0
+    [0, 1, 2, 0]
+    >>> value, pullback = crf.vjp(emissions, np.array([[0, 1, 2, 0]]))
+    >>> pullback().shape
+    (1, 4, 3)
     """
 
     integer_target = True

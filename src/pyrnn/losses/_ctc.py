@@ -44,6 +44,13 @@ class CTC(Loss):
     steps than its row has; with `zero_infinity` such a row, and one whose logits of -inf leave no
     alignment, has loss 0 and gradient 0. Sums over alignments are made in y's dtype, their
     logarithms taken off step by step and added in float64.
+
+    Examples
+    --------
+    >>> logits = np.zeros((1, 2, 2))  # two steps, blank and one label, each with probability 1/2
+    >>> loss = pyrnn.losses.CTC()
+    >>> round(float(np.exp(-loss(logits, [[1]]))), 6)  # (1, 1), (1, blank) and (blank, 1)
+    0.75
     """
 
     integer_target = True
@@ -141,6 +148,13 @@ def ctc_greedy(
     logits are (N, T, C), or (T, N, C) with batch_first=False; labels an int64 array. The
     probability is that of this alignment alone. Of equal classes the first. TypeError or ValueError
     for what does not fit.
+
+    Examples
+    --------
+    >>> logits = np.log([[[0.1, 0.8, 0.1], [0.1, 0.8, 0.1], [0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]])
+    >>> ((labels, log_p),) = pyrnn.ctc_greedy(logits)  # 1, 1, blank, 1
+    >>> labels.tolist(), round(float(np.exp(log_p)), 4)
+    ([1, 1], 0.4096)
     """
     rows = _decode("ctc_greedy", logits, lengths, blank, 0, batch_first)
     return [row[0] for row in rows]
@@ -159,6 +173,15 @@ def ctc_beam(
     Hannun et al. 2014. The probability is the sum over the alignments that stayed in the beam,
     which is exact where the beam holds all prefixes. Inputs as `ctc_greedy`; ValueError unless
     beam_width >= 1.
+
+    Examples
+    --------
+    >>> logits = np.log([[[0.6, 0.4], [0.6, 0.4]]])  # two steps, blank and one label
+    >>> pyrnn.ctc_greedy(logits)[0][0].tolist()  # blank, blank: 0.36
+    []
+    >>> (beams,) = pyrnn.ctc_beam(logits, beam_width=2)
+    >>> [(labels.tolist(), round(float(np.exp(log_p)), 4)) for labels, log_p in beams]
+    [([1], 0.64), ([], 0.36)]
     """
     beam_width = check_size("ctc_beam", "beam_width", beam_width)
     return _decode("ctc_beam", logits, lengths, blank, beam_width, batch_first)

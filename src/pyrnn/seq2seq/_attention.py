@@ -84,6 +84,14 @@ class Attention(Module):
     `dqueries, dmemory = pullback(dcontext=None, dweights=None)`. Every query counts: what comes
     after the end of ragged queries must be finite, and its gradient 0. TypeError and ValueError as
     usual.
+
+    Examples
+    --------
+    >>> attention = pyrnn.Attention(2, 2, score="dot")
+    >>> memory = np.array([[[1, 0], [0, 1], [9, 9]]], np.float32)  # N = 1, three steps, two real
+    >>> context, weights = attention(np.array([[[5, 0]]], np.float32), memory, lengths=[2])
+    >>> weights.round(3)
+    array([[[0.993, 0.007, 0.   ]]], dtype=float32)
     """
 
     parts_from_config = True

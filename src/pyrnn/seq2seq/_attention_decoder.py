@@ -60,6 +60,15 @@ class AttentionDecoder(Module):
     `(y, state), pullback = decoder.vjp(...)`, `dx, dmemory, dstate = pullback(dy, dstate)`. All
     steps run in C++, forward and back through time. `decoder.steps(memory, state)` goes step by
     step, with the same bits. Padding, of x or of the memory, never matters.
+
+    Examples
+    --------
+    >>> decoder = pyrnn.AttentionDecoder(3, 8, 6, cell="gru", seed=0)
+    >>> x, memory = np.ones((2, 5, 3), np.float32), np.ones((2, 7, 6), np.float32)
+    >>> (y, h), pullback = decoder.vjp(x, memory, memory_lengths=[7, 4])
+    >>> dx, dmemory, dh = pullback(np.ones_like(y))
+    >>> y.shape, h.shape, dmemory.shape
+    ((2, 5, 14), (1, 2, 8), (2, 7, 6))
     """
 
     random = True

@@ -35,6 +35,15 @@ def generate(
     ValueError for an empty prompt, a negative temperature, top_k < 1, top_p outside (0, 1], ids
     out of range, `suppress` with all ids, and for a model with a bidirectional layer, one that
     ends in probabilities (Softmax, Sigmoid) or has no logits of one step.
+
+    Examples
+    --------
+    >>> model = pyrnn.Sequential(
+    ...     pyrnn.Embedding(50, 8, seed=0), pyrnn.GRU(8, 16, seed=1), pyrnn.Linear(16, 50, seed=2)
+    ... )
+    >>> ids = pyrnn.generate(model, [1, 2, 3], length=20, top_p=0.95, seed=0)
+    >>> len(ids), bool((ids < 50).all())
+    (20, True)
     """
     if not getattr(model, "made_of_parts", False):
         raise TypeError(f"generate: model is {describe(model)}, expected a Sequential")

@@ -56,6 +56,16 @@ class Seq2Seq(Module):
       the decoder reads is with probability p the one that it held most probable there, a constant.
     - `ids, scores = model.generate(source, lengths)`: greedily, by beam search or sampling.
     - `Trainer(model, CrossEntropy(), ...).fit((sources, targets))` takes lists of ids.
+
+    Examples
+    --------
+    >>> model = pyrnn.Seq2Seq(20, 20, 8, 16, attention="additive", bos=1, eos=2, seed=0)
+    >>> sources, targets = [[5, 6, 7], [8, 9]], [[7, 6, 5], [9, 8]]
+    >>> trainer = pyrnn.Trainer(model, pyrnn.losses.CrossEntropy(), pyrnn.optim.Adam(0.05))
+    >>> history = trainer.fit((sources, targets), epochs=30, progress=False)
+    >>> ids, scores = model.generate(sources)
+    >>> ids
+    [[7, 6, 5], [9, 8]]
     """
 
     time_aware: ClassVar[bool] = True

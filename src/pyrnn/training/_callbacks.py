@@ -12,6 +12,22 @@ class Callback(Settings):
     What `trainer.model`, `trainer.optimizer` and `trainer.history` hold may be read and written:
     weights, learning rates. `trainer.stop()` ends the fit behind the epoch. An exception ends the
     fit: the model keeps the weights of the last step, and the checkpoint its last version.
+
+    Examples
+    --------
+    >>> class StopAtLoss(pyrnn.Callback):
+    ...     def __init__(self, loss):
+    ...         self.loss = loss
+    ...
+    ...     def on_epoch_end(self, trainer):
+    ...         if trainer.history.last("loss") < self.loss:
+    ...             trainer.stop()
+    >>> model = pyrnn.Linear(1, 1, seed=0)
+    >>> trainer = pyrnn.Trainer(model, pyrnn.losses.MSE(), pyrnn.optim.Adam(0.1))
+    >>> x = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
+    >>> history = trainer.fit((x, 2 * x), epochs=500, callbacks=[StopAtLoss(1e-3)], progress=False)
+    >>> len(history) < 500, history.loss[-1] < 1e-3 < history.loss[-2]
+    (True, True)
     """
 
     def on_fit_start(self, trainer: Any) -> None:

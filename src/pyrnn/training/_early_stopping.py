@@ -21,6 +21,17 @@ class EarlyStopping(Callback):
 
     TypeError or ValueError for what does not fit; at the start of a fit, for a monitor that it
     does not measure.
+
+    Examples
+    --------
+    >>> model = pyrnn.Linear(1, 1, seed=0)
+    >>> trainer = pyrnn.Trainer(model, pyrnn.losses.MSE(), pyrnn.optim.Adam(0.1))
+    >>> x = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
+    >>> stopping = pyrnn.EarlyStopping(patience=3, min_delta=1e-4)
+    >>> data = x, 2 * x
+    >>> history = trainer.fit(data, data, epochs=500, callbacks=[stopping], progress=False)
+    >>> len(history) == stopping.best_epoch + 3
+    True
     """
 
     _changeable = frozenset({"best_value", "best_epoch"})

@@ -23,6 +23,15 @@ class History(Settings):
     `val_loss` the mean over the validation data behind the epoch, NaN without such data; `seconds`
     the time spent on training; `tokens_per_second` real time steps per second of it. `metrics` has
     such a list for each metric of the trainer by name, on the validation data too.
+
+    Examples
+    --------
+    >>> x = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
+    >>> model = pyrnn.Linear(1, 1, seed=0)
+    >>> trainer = pyrnn.Trainer(model, pyrnn.losses.MSE(), pyrnn.optim.Adam(0.1))
+    >>> history = trainer.fit((x, 2 * x), epochs=20, progress=False)
+    >>> len(history), history.loss[-1] < history.loss[0], history.val_loss[-1]
+    (20, True, nan)
     """
 
     _changeable: ClassVar[frozenset[str]] = frozenset(

@@ -58,6 +58,22 @@ class Trainer(Settings):
 
     Model, optimizer, the order's generator and `history` carry on from one `fit` to the next: two
     calls of 5 epochs are one call of 10. TypeError or ValueError for what does not fit.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).standard_normal((64, 10, 1)).astype(np.float32)
+    >>> target = (x.sum(axis=(1, 2)) > 0).astype(np.int64)  # one class per sequence
+    >>> gru, linear = pyrnn.GRU(1, 8, seed=0), pyrnn.Linear(8, 2, seed=1)
+    >>> trainer = pyrnn.Trainer(
+    ...     pyrnn.Sequential(gru, pyrnn.LastStep(), linear),
+    ...     pyrnn.losses.CrossEntropy(),
+    ...     pyrnn.optim.Adam(0.02),
+    ...     metrics=[pyrnn.metrics.Accuracy()],
+    ...     seed=0,
+    ... )
+    >>> history = trainer.fit((x, target), epochs=20, progress=False)
+    >>> trainer.evaluate((x, target))["accuracy"] > 0.9
+    True
     """
 
     def __init__(
