@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 from .. import _core
 from .._base.checks import Array, as_contiguous, check_shape, read_floats
 from .._base.layout import stored, turned
-from .._base.module import Additions, Module, Pullback, storable
+from .._base.module import Module, storable
+from .._base.pullback import Additions, Pullback
 from .._base.runtime import num_threads
 
 

@@ -15,7 +15,8 @@ from .._base.checks import (
 )
 from .._base.draws import Draws
 from .._base.layout import turned
-from .._base.module import Additions, Module, Pullback, storable
+from .._base.module import Module, storable
+from .._base.pullback import Additions, Pullback
 from .._base.runtime import num_threads
 
 

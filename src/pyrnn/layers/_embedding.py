@@ -18,8 +18,9 @@ from .._base.checks import (
     read_integers,
 )
 from .._base.layout import stored, turned
-from .._base.module import Additions, Module, Pullback, storable
+from .._base.module import Module, storable
 from .._base.parameter import Parameter
+from .._base.pullback import Additions, Pullback
 from .._base.runtime import num_threads
 
 

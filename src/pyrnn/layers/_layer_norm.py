@@ -18,8 +18,9 @@ from .._base.checks import (
     read_floats,
 )
 from .._base.layout import stored, turned
-from .._base.module import Additions, Module, Pullback, add_arrays, storable
+from .._base.module import Module, storable
 from .._base.parameter import Parameter
+from .._base.pullback import Additions, Pullback, add_arrays
 from .._base.runtime import num_threads
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from .. import _core
 from .._base.checks import Array, as_floats, as_lengths, check_flag, check_shape, read_floats
 from .._base.layout import stored, turned
-from .._base.module import Additions, Module, Pullback, storable
+from .._base.module import Module, storable
+from .._base.pullback import Additions, Pullback
 from .._base.runtime import num_threads
 
 Back = Callable[[Array], Array]  # dy (B, F) -> dx in x's layout

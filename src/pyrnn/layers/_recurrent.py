@@ -20,9 +20,10 @@ from .._base.checks import (
 )
 from .._base.draws import Draws
 from .._base.inputs import has_c, read_gradient, read_inputs, read_state
-from .._base.module import STORABLE, Additions, Module, Pullback
+from .._base.module import STORABLE, Module
 from .._base.packing import PackedWeights
 from .._base.parameter import Parameter
+from .._base.pullback import Additions, Pullback
 from .._base.runtime import num_threads
 from . import _options as _options
 from ._stream import Stream

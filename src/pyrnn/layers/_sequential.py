@@ -20,7 +20,8 @@ from .._base.checks import (
 )
 from .._base.layout import is_ids, time_major
 from .._base.mask import Mask, mask_of_lengths, read_mask
-from .._base.module import Additions, Module, Pullback, compute, storable
+from .._base.module import Module, storable
+from .._base.pullback import Additions, Pullback, compute
 from ._stream import SequentialStream
 
 

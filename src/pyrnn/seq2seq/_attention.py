@@ -22,8 +22,9 @@ from .._base.checks import (
 )
 from .._base.layout import time_major, turned
 from .._base.mask import Mask, mask_of_lengths, read_mask
-from .._base.module import Additions, Module, Pullback, add_arrays, compute, storable
+from .._base.module import Module, storable
 from .._base.parameter import Parameter
+from .._base.pullback import Additions, Pullback, add_arrays, compute
 from .._base.runtime import num_threads
 from ..layers._linear import Linear
 

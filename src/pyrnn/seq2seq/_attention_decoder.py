@@ -28,8 +28,9 @@ from .._base.inputs import (
     read_state,
 )
 from .._base.layout import turned
-from .._base.module import Additions, Module, Pullback, compute, storable
+from .._base.module import Module, storable
 from .._base.packing import PackedWeights
+from .._base.pullback import Additions, Pullback, compute
 from .._base.runtime import num_threads
 from ..layers._dropout import Dropout
 from ..layers._options import MAX_LAYERS

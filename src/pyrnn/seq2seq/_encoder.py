@@ -19,7 +19,8 @@ from .._base.columns import pad
 from .._base.inputs import as_state, has_c, map_state, parts_of
 from .._base.layout import time_major, turned
 from .._base.mask import mask_of_lengths
-from .._base.module import Additions, Module, Pullback, compute
+from .._base.module import Module
+from .._base.pullback import Additions, Pullback, compute
 from ..layers._activations import Tanh
 from ..layers._dropout import Dropout
 from ..layers._embedding import Embedding

@@ -17,7 +17,8 @@ from .._base.checks import (
 )
 from .._base.draws import Draws
 from .._base.layout import turned
-from .._base.module import Additions, Module, Pullback, compute, storable
+from .._base.module import Module, storable
+from .._base.pullback import Additions, Pullback, compute
 from ..layers._dropout import Dropout
 from ..layers._embedding import Embedding
 from ..layers._linear import Linear
