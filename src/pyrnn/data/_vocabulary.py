@@ -13,7 +13,7 @@ PADDING, UNKNOWN = "<pad>", "<unk>"
 
 
 class Vocabulary(Settings):
-    """The ids of tokens: 0 is "<pad>", 1 is "<unk>", which stands for all tokens not in it.
+    """The ids of tokens: 0 is "<pad>", 1 is "<unk>", for all tokens not in it.
 
     `Vocabulary(tokens)` gives each token the next id, in the order in which they come;
     `Vocabulary.build(sequences)` takes them from data. `tokens` is all of them by id, a list of

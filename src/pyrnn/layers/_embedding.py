@@ -93,7 +93,7 @@ class Embedding(Module):
         return y, Pullback(self, backward, [self.weight])
 
     def _forward(self, ids: Array, swapped: bool) -> Array:
-        """Looks up; the core checks the range, and an error is told in the shape of x."""
+        """The rows; the core checks the range, and an error names the place in x's own shape."""
         try:
             rows = _core.embedding_forward(self.weight.data, ids.reshape(-1), num_threads())
         except IndexError:  # the core's

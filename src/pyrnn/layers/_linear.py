@@ -96,7 +96,7 @@ class Linear(Module):
         return y, Pullback(self, backward, parameters)
 
     def config(self) -> dict[str, Any]:
-        """The constructor's keywords; `bias` names a parameter here, so it is told apart."""
+        """The constructor's keywords; `bias` says whether there is that parameter."""
         attributes = ("in_features", "out_features")
         config: dict[str, Any] = {name: getattr(self, name) for name in attributes}
         return config | {"bias": self.bias is not None, "dtype": self.dtype.name}

@@ -191,7 +191,7 @@ class Recurrent(Module, Generic[State]):
         """((y, state), pullback): the forward pass of training, with all dropout and zoneout.
 
         `dx, dstate = pullback(dy=None, dstate=None)` goes back through time: shapes as those of
-        x, state and y; None stands for zero; dx is None with need_dx=False. It adds into every
+        x, state and y; None is zero; dx is None with need_dx=False. It adds into every
         parameter's .grad; after Ctrl-C in a pullback .grad is as before, and a new vjp is needed.
         `rng` numbers the dropout masks; without it the module counts. x is referenced, not
         copied: leave it as it is until the pullback was called.

@@ -52,7 +52,7 @@ class Sequential(Module):
     - `(y, state), pullback = model.vjp(x, ...)`, `dx, dstate = pullback(dy=None, dstate=None)`.
 
     `batch_first` is the layout of all parts: True, x (N, T, F), unless it or a part says False,
-    x (T, N, F). Parts that have no word of their own follow, inner Sequentials too. Inside, arrays
+    x (T, N, F). Parts that say nothing follow, inner Sequentials too. Inside, arrays
     are time-major in memory either way, so no bit depends on it.
 
     Recurrent and time-aware modules get `lengths`; a mask moves each row's real steps to its front

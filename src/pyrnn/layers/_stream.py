@@ -29,7 +29,7 @@ class Stream(_core.Stream, Settings):
     the layer had then. Long steps (500,000 weights and more at batch_size 1: an LSTM of
     256 units, an RNN of 512) are shared among as many threads as were set then. One stream belongs
     to one thread at a time: a second call during a call is a RuntimeError. `step` is one C call,
-    which turns to `_checked_step` with what it cannot read.
+    which leaves to `_checked_step` what it cannot read.
 
     Examples
     --------
@@ -140,7 +140,7 @@ class SequentialStream(Settings):
         """y (B, F) of x_t (B, I), or of integer x_t (B,) in front of an Embedding.
 
         For batch_size 1 the batch axis may be left out; then y has none. `out` as in Stream. After
-        an error, of whatever part, every state is as it was.
+        an error, in any part, every state is as it was.
         """
         y: Array = self._call(self._step, x_t, out)
         return y

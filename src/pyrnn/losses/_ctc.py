@@ -32,8 +32,8 @@ class CTC(Loss):
     blanks, it is the target. Hence a target needs as many steps as it has labels, and one more
     between two equal ones.
 
-    `loss(y, target, lengths, target_lengths)`; target is a list of B sequences of labels, each of
-    its own length, or an array (B, S), whose rows have S labels, or the first `target_lengths`.
+    `loss(y, target, lengths, target_lengths)`; target is a list of N sequences of labels, each of
+    its own length, or an array (N, S), whose rows have S labels, or the first `target_lengths`.
     `reduction="mean"` divides each row's loss by its number of labels (at least 1), then takes the
     mean over the rows, as torch.nn.CTCLoss; "sequence_mean" is the mean of the rows' losses.
 
@@ -43,7 +43,7 @@ class CTC(Loss):
     ValueError for labels that are `blank` or outside [0, C), and for a target that needs more
     steps than its row has; with `zero_infinity` such a row, and one whose logits of -inf leave no
     alignment, has loss 0 and gradient 0. Sums over alignments are made in y's dtype, their
-    logarithms taken off step by step and added in float64.
+    scale taken out step by step and its logarithm added in float64.
 
     Examples
     --------
@@ -121,7 +121,7 @@ class CTC(Loss):
     def _read_target(
         self, y_shape: tuple[int, ...], target: Any, lengths: Array, target_lengths: Any
     ) -> tuple[Array, Array]:
-        """Labels (B, S), 0 behind each row's own, and their numbers (B,); everything checked."""
+        """Labels (B, S), 0 after each row's own, and their numbers (B,); everything checked."""
         C = y_shape[-1]
         if self.blank >= C:
             raise ValueError(f"CTC: blank is {self.blank}, expected less than {C} classes")

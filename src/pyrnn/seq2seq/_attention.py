@@ -52,7 +52,7 @@ class Attended:
         return self._moved(weights, back=True)
 
     def from_caller(self, weights: Array) -> Array:
-        """The way back."""
+        """Weights at the core's places, of those at the memory's own."""
         return self._moved(weights, back=False)
 
     def _moved(self, weights: Array, *, back: bool) -> Array:
@@ -77,14 +77,14 @@ class Attention(Module):
 
     `context, weights = attention(queries, memory, lengths=None, mask=None)`: queries (N, T, Q),
     memory (N, S, M), context (N, T, M), weights (N, T, S); with batch_first=False N and T, or S,
-    change places; one sequence goes without N. `lengths` (N,) or `mask` (N, S), True = real, tell
-    which steps of the memory there are; what the others hold never matters, their weight is 0. A
+    change places; one sequence goes without N. `lengths` (N,) or `mask` (N, S), True = real, say
+    which steps of the memory are real; what the others hold never matters, their weight is 0. A
     row of which nothing is real has context 0 and weights 0, and sends no gradient back.
 
     `(context, weights), pullback = attention.vjp(...)`,
     `dqueries, dmemory = pullback(dcontext=None, dweights=None)`. Every query counts: what comes
-    after the end of ragged queries must be finite, and its gradient 0. TypeError and ValueError as
-    usual.
+    after the end of ragged queries must be finite, and its gradient 0. TypeError or
+    ValueError names the argument that does not fit.
 
     Examples
     --------
@@ -199,7 +199,7 @@ class Attention(Module):
         if lengths is not None and mask is None:
             mask, lengths = mask_of_lengths("Attention", lengths, shape, self.batch_first), None
         moved = read_mask("Attention", mask, lengths, shape, self.batch_first)
-        if moved is not None:  # a copy without what stands in the padding, which may be NaN
+        if moved is not None:  # a copy without the padding, which may hold NaN
             memory = moved.gather(memory)
         S = shape[1] if self.batch_first else shape[0]
         ends = as_lengths("Attention", np.full(B, S) if moved is None else moved.lengths, B, S)
@@ -254,7 +254,7 @@ class Attention(Module):
         return time_major(queries, self.batch_first), memory, mask, unbatched
 
     def read_memory(self, memory: Any, batch: int, unbatched: bool) -> Array:
-        """A memory of so many rows, its shape checked."""
+        """A memory of `batch` rows, its shape checked."""
         array: Array = read_floats("Attention", "memory", memory, self.dtype)
         axis = 0 if self.batch_first else 1
         if unbatched and array.ndim == 2:

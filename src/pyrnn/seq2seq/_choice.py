@@ -26,7 +26,7 @@ class Sampling:
     def of(
         cls, owner: str, rows: int, temperature: Any, top_k: Any, top_p: Any, seed: Any
     ) -> "Sampling":
-        """The checked arguments of a call for so many rows."""
+        """The checked arguments of a call for `rows` rows."""
         temperature = check_number(owner, "temperature", temperature)
         if not 0 <= temperature < np.inf:
             raise ValueError(f"{owner}: temperature is {temperature}, expected 0 <= temperature")

@@ -42,7 +42,7 @@ class Seq2SeqSteps:
 def mixed_inputs(steps: Seq2SeqSteps, tokens: Array, replaced: Array) -> Array:
     """The ids (U + 1, B) that a decoder reads under scheduled sampling (Bengio et al. 2015).
 
-    Where `replaced`, the most probable id behind those read before; row 0, bos, stays.
+    Where `replaced`, the most probable id after those read before; row 0, bos, stays.
     """
     mixed = tokens.copy()
     for before, now, where in zip(mixed, mixed[1:], replaced[1:], strict=False):

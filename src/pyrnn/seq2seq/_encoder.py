@@ -1,4 +1,4 @@
-"""Encoder: what a decoder is told of its source, a sequence of ids or a vector of features."""
+"""Encoder: what a decoder reads of its source, a sequence of ids or a vector of features."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Encoded:
     rows: int
 
     def repeated(self, width: int, batch_first: bool) -> "Encoded":
-        """Every row `width` times, one behind the other."""
+        """Every row `width` times, one after the other."""
         state = map_state(lambda a: np.repeat(a, width, axis=1), self.state)
         axis = 0 if batch_first else 1
         memory = None if self.memory is None else np.repeat(self.memory, width, axis)
@@ -237,7 +237,7 @@ class Encoder(Module):
             axes = "(B, S)" if self.batch_first else "(S, B)"
             raise ValueError(f"Seq2Seq: source has shape {array.shape}, expected {axes}")
         rows, steps = array.shape if self.batch_first else array.shape[::-1]
-        if lengths is not None:  # what stands behind them is no id
+        if lengths is not None:  # what comes after them is no id
             real = mask_of_lengths("Seq2Seq", lengths, array.shape, self.batch_first)
             array, lengths = np.where(real, array, 0), as_lengths("Seq2Seq", lengths, rows, steps)
         self.source.check_ids(array)
@@ -253,7 +253,7 @@ class Encoder(Module):
         return parts_of(map_state(joined, state))
 
     def _parted(self, dh: Array, dc: Array | None) -> Any:
-        """The way back."""
+        """The inverse: states (L*2, B, H) of (L, B, 2*H)."""
         L, H = self.sizes.layers, self.sizes.hidden
 
         def parted(a: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Decoding: sequences of ids from a model that tells the next one's logits, step by step."""
+"""Decoding: sequences of ids from a model that gives the next one's logits, step by step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Steps(Protocol):
     """A model on its way through rows of ids."""
 
     def step(self, ids: Array) -> Array:
-        """The logits (B, V) behind ids (B,)."""
+        """The logits (B, V) after ids (B,)."""
 
     def take(self, rows: Array) -> None:
         """Goes on with these rows: states are copied."""
@@ -98,7 +98,7 @@ class Beams:
         return bool((self._log_p > -np.inf).any())
 
     def extend(self, log_p: Array, count: int) -> tuple[Array, Array]:
-        """The rows that go on and their next ids, for log-probabilities (B*width, V) of those."""
+        """The rows that continue, their next ids, for log-probabilities (B*width, V) of those."""
         B, V = self._frame.rows, log_p.shape[-1]
         totals = self._log_p[:, :, None] + log_p.reshape(B, self._width, V)
         totals = totals.reshape(B, self._width * V)

@@ -39,7 +39,7 @@ class Seq2Seq(Module):
 
         memory, state = encoder(source)          embedding, recurrent layers, bridge
         y_t           = decoder(target_{t-1}, state, memory)     target_{-1} = bos
-        logits_t      = W y_t + b                of target_t, and of eos behind the last
+        logits_t      = W y_t + b                of target_t, and of eos after the last
 
     Sutskever et al. 2014; with `attention`, an AttentionDecoder, Bahdanau et al. 2015. The source
     are ids below `source_vocabulary`, or with `feature_size` vectors (B, F) that the decoder starts

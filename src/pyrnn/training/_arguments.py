@@ -1,4 +1,4 @@
-"""What a Trainer is told to use, checked."""
+"""The arguments of a Trainer, checked."""
 
 import copy
 from collections.abc import Sequence

@@ -10,7 +10,7 @@ from .._base.samples import Samples, cut
 from ..optim._optimizer import Optimizer
 from ..optim._schedule import Schedule
 
-# Options that change no number: where results stand, and what memory they take.
+# Options that change no number: where results are kept, and how much memory they take.
 FREE = ("batch_first", "recompute_every")
 SEEN_SAMPLES, SEEN_STEPS, SEEN_ELEMENTS = 1000, 4096, 2**24  # of data, at most
 

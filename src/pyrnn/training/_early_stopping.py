@@ -15,9 +15,9 @@ class EarlyStopping(Callback):
 
     `monitor` is "loss", "val_loss" or the name of a metric, all as in the history; better is
     smaller by more than `min_delta` with mode="min", larger with "max". NaN is never better.
-    With `restore_best` the model ends with the weights of the best epoch, also if no epoch was the
-    last in vain: with `ema`, the averaged weights, which the validation measured.
-    `best_value` and `best_epoch` (from 1) tell which it was.
+    With `restore_best` the model ends with the weights of the best epoch, however the fit ended;
+    with `ema`, these are the averaged weights, which the validation measured. `best_value` and
+    `best_epoch` (from 1) say which epoch it was.
 
     TypeError or ValueError for what does not fit; at the start of a fit, for a monitor that it
     does not measure.

@@ -20,7 +20,7 @@ class History(Settings):
     """The record of a training run: lists with one number per epoch.
 
     `loss` is the mean over the epoch's real elements, each batch with the weights of its moment;
-    `val_loss` the mean over the validation data behind the epoch, NaN without such data; `seconds`
+    `val_loss` the mean over the validation data after the epoch, NaN without such data; `seconds`
     the time spent on training; `tokens_per_second` real time steps per second of it. `metrics` has
     such a list for each metric of the trainer by name, on the validation data too.
 

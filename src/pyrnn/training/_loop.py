@@ -167,7 +167,7 @@ class Loop:
         self._write()
 
     def _write_within_epoch(self, count: int) -> None:
-        """A checkpoint behind every so many batches; behind the last one the epoch's follows."""
+        """A checkpoint after every `checkpoint_every` batches but the last: the epoch's follows."""
         every, done = self.plan.checkpoint_every, self.progress.epoch.batches
         if every is not None and done % every == 0 and done < count:
             self._write()

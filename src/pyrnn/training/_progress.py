@@ -1,4 +1,4 @@
-"""Progress: where a training stands."""
+"""Progress: how far a training has come."""
 
 import math
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class Epoch:
 
 
 class Progress:
-    """Where a fit stands: the epoch, what was done of it, and the generator of its order.
+    """How far a fit has come: the epoch, what was done of it, and the generator of its order.
 
     A resumed fit puts the generator back to where the epoch began, draws the same order again and
     skips the batches that were done.
