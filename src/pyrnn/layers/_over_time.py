@@ -18,7 +18,7 @@ Back = Callable[[Array], Array]  # dy (B, F) -> dx in x's layout
 class OverTime(Module):
     """y (N, F) of x (N, T, F), or (T, N, F) with batch_first=False; (F,) of x (T, F).
 
-    A row of `lengths` steps is as if it had no others: what comes after them is never looked at.
+    A row of `lengths` steps is as if it had no others: what comes after them is never read.
     A row without steps gives zeros. A subclass writes `take`.
     """
 
@@ -148,8 +148,8 @@ class SumPool(OverTime):
     """y = sum over a row's steps, added in their order: (N, F) of x (N, T, F), (F,) of x (T, F).
 
     `y = pool(x, lengths=None)`, `y, pullback = pool.vjp(x, lengths)`; `dx = pullback(dy)` is dy at
-    every real step. `batch_first=False` takes x (T, N, F). Steps after `lengths` are never looked
-    at; a row without steps gives zeros. TypeError or ValueError for what does not fit.
+    every real step. `batch_first=False` takes x (T, N, F). Steps after `lengths` are never
+    read; a row without steps gives zeros. TypeError or ValueError for what does not fit.
 
     Examples
     --------

@@ -34,7 +34,7 @@ State = TypeVar("State")
 class Recurrent(Module, Generic[State]):
     """A stack of recurrent layers in one or both directions; use RNN, LSTM or GRU.
 
-    State is what a call returns beside y: h, or (h, c).
+    State is what a call returns besides y: h, or (h, c).
     """
 
     weight_ih_l0: Parameter
@@ -239,7 +239,7 @@ class Recurrent(Module, Generic[State]):
         return outputs, Pullback(self, backward, weights)
 
     def step_part(self, batch_size: int) -> Stream:
-        """Its stream."""
+        """The same as `stream`, for a Sequential."""
         return self.stream(batch_size)
 
     def stream(self, batch_size: int = 1) -> Stream:

@@ -142,7 +142,7 @@ class Sequential(Module):
         """((y, state), pullback): training; `rng` numbers the masks of every dropout.
 
         After an error or an interrupt in the pullback .grad is as before, but a new vjp is needed:
-        some modules have given up what they saved.
+        some modules have already released what they saved.
         """
         x, lengths, moved = self._move(x, lengths, mask)
         need_dx = check_flag("Sequential", "need_dx", need_dx)
@@ -189,7 +189,7 @@ class Sequential(Module):
         return SequentialStream(passed, batch_size, self.batch_first)
 
     def step_part(self, batch_size: int) -> SequentialStream:
-        """Its stream."""
+        """The same as `stream`, for a Sequential around it."""
         return self.stream(batch_size)
 
     def __repr__(self) -> str:

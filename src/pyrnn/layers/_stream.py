@@ -90,7 +90,7 @@ class Stream(_core.Stream, Settings):
 
     @property
     def states(self) -> tuple[Any, ...]:
-        """The state as the one entry that it is in a Sequential's."""
+        """A tuple with the state alone, as a Sequential joins them."""
         return (self.state,)
 
     @states.setter
@@ -152,7 +152,7 @@ class SequentialStream(Settings):
 
     @property
     def state(self) -> tuple[Any, ...]:
-        """A tuple with the state of every recurrent layer, copies."""
+        """A tuple with a copy of every recurrent layer's state."""
         states: tuple[Any, ...] = self._call(self._get_states)
         return states
 
@@ -163,7 +163,7 @@ class SequentialStream(Settings):
     states = state  # all of its entries are a Sequential's
 
     def reset(self) -> None:
-        """Every recurrent layer back to the zero state."""
+        """Sets the state of every recurrent layer to zero."""
         self.state = None
 
     def _call(self, work: Callable[..., Any], *arguments: Any) -> Any:

@@ -59,7 +59,7 @@ class AttentionDecoder(Module):
     the attention's weights (N, T, S). `lengths` are those of x.
 
     `(y, state), pullback = decoder.vjp(...)`, `dx, dmemory, dstate = pullback(dy, dstate)`. All
-    steps run in C++, forward and back through time. `decoder.steps(memory, state)` goes step by
+    steps run in C++, forward and back through time. `decoder.steps(memory, state)` runs step by
     step, with the same bits. Padding, of x or of the memory, never matters.
 
     Examples

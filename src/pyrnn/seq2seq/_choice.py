@@ -95,7 +95,7 @@ def without(logits: Array, suppressed: Array) -> Array:
 
 
 def check_logits(logits: Array) -> None:
-    """FloatingPointError for logits of which none is the largest; some may be -inf."""
+    """FloatingPointError for logits without a finite largest one; some may be -inf."""
     if not np.isfinite(logits.max(axis=-1)).all():
         raise FloatingPointError("the model's logits are NaN or infinite: no id can be chosen")
 

@@ -35,7 +35,7 @@ class Seq2SeqSteps:
         return self._output(self._steps.step(self._target(ids)))
 
     def take(self, rows: Array) -> None:
-        """Goes on with these rows, which must attend to the same memory as those in their place."""
+        """Continues with these rows; each attends to the memory of the row that it replaces."""
         self._steps.state = map_state(lambda a: np.take(a, rows, axis=1), self._steps.state)
 
 

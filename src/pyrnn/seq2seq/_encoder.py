@@ -30,7 +30,7 @@ from ..layers._recurrent import Recurrent, cells
 
 @dataclass(frozen=True)
 class Encoded:
-    """What a source has become: a memory, in the model's layout, or None, with its lengths, and a
+    """An encoded source: a memory, in the model's layout, or None, with its lengths, and a
     state."""
 
     memory: Array | None

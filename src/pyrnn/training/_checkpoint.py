@@ -28,7 +28,7 @@ Check = Callable[[Mapping[str, Any]], object]  # looks at what all the parts hav
 
 
 class ModelState:
-    """A model as a part of training: weights, and what modules keep beside, to the bit."""
+    """A model as a part of training: weights, and what modules keep besides them, to the bit."""
 
     def __init__(self, model: Module) -> None:
         self.model = model

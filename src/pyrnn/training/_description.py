@@ -45,7 +45,7 @@ def describe(thing: Any) -> dict[str, Any]:
 
 def describe_samples(samples: Samples | None) -> dict[str, Any] | None:
     """Numbers of samples and steps, and a fingerprint of the lengths and of a thousand samples
-    that lie evenly in the data, of each the first 4096 steps."""
+    at even distances in the data, the first 4096 steps of each."""
     import hashlib
 
     if samples is None:

@@ -103,7 +103,7 @@ class EarlyStopping(Callback):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` returned; TypeError or ValueError, with nothing changed, if
-        its weights are not of the model that is trained, or its numbers are none."""
+        its weights are not of the model that is trained, or its entries are no numbers."""
         self.take_state(self.read_state(state))
 
     def read_state(self, state: Mapping[str, Any]) -> dict[str, Any]:

@@ -76,8 +76,8 @@ class History(Settings):
         return asdict(self)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state_dict` returned; TypeError or ValueError, with nothing changed, for
-        what is no lists of numbers of one length."""
+        """Takes back what `state_dict` returned; TypeError or ValueError, with nothing changed,
+        unless it has lists of numbers, all of one length."""
         self.take_state(self.read_state(state))
 
     def read_state(self, state: Mapping[str, Any]) -> dict[str, Any]:

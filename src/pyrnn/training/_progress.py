@@ -26,8 +26,8 @@ class Epoch:
 class Progress:
     """How far a fit has come: the epoch, what was done of it, and the generator of its order.
 
-    A resumed fit puts the generator back to where the epoch began, draws the same order again and
-    skips the batches that were done.
+    A resumed fit puts the generator back to its state at the start of the epoch, draws the
+    same order again and skips the batches that were done.
     """
 
     def __init__(self, generator: "np.random.Generator", first_epoch: int) -> None:

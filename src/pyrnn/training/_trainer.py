@@ -56,8 +56,8 @@ class Trainer(Settings):
     model; `trained` is the module of both, or the model if the loss has none. CTC takes a list of
     arrays of labels, each of its own length.
 
-    Model, optimizer, the order's generator and `history` carry on from one `fit` to the next: two
-    calls of 5 epochs are one call of 10. TypeError or ValueError for what does not fit.
+    Model, optimizer, the order's generator and `history` continue from one `fit` to the next: two
+    calls of 5 epochs equal one call of 10. TypeError or ValueError for what does not fit.
 
     Examples
     --------
@@ -138,8 +138,8 @@ class Trainer(Settings):
 
         - `bucket`: with `shuffle`, samples of about one length share a batch.
         - `tbptt=k`: truncated BPTT. Every batch is cut into pieces of k steps, each followed by a
-          step of the optimizer; the state is carried on, its gradient is not. Memory is O(k), and
-          with k = T all is as without (Williams & Peng 1990). Not for bidirectional models. The
+          step of the optimizer; the state is passed on, its gradient is not. Memory is O(k), and
+          k = T equals training without it (Williams & Peng 1990). Not for bidirectional models. The
           validation is cut likewise, and metrics see the pieces.
         - `callbacks`: see `Callback`; `EarlyStopping` is one.
         - `checkpoint`: a file, written after every epoch and every `checkpoint_every` batches, with
@@ -196,7 +196,7 @@ class Trainer(Settings):
     def evaluate(self, data: Any, batch_size: int = 32) -> dict[str, float]:
         """{"loss": the mean over the real elements of all data}, and each metric by its name.
 
-        With the model's own weights, not the averaged ones. Errors as `fit`.
+        Uses the model's own weights, not the averaged ones. Errors as `fit`.
         """
         batch_size = check_size("Trainer", "batch_size", batch_size)
         return self._objective.evaluate(self._samples("data", data), batch_size)
