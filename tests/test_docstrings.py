@@ -1,4 +1,4 @@
-"""Promise: the examples in public docstrings show what happens."""
+"""Promise: every public class and function has an example, which shows what happens."""
 
 import doctest
 import inspect
@@ -28,6 +28,7 @@ def test_examples(name):
     finder = doctest.DocTestFinder(recurse=False)
     names = {"np": np, "pyrnn": pyrnn}
     (test,) = finder.find(public()[name], name, globs=names, module=False)
+    assert test.examples, f"{name} has no example"
     report = []
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     assert runner.run(test, out=report.append).failed == 0, "".join(report)

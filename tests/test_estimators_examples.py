@@ -2,7 +2,6 @@
 
 import doctest
 import re
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +11,6 @@ from pyrnn import estimators
 
 CLASSES = [value for name, value in vars(estimators).items() if name[0].isupper()]
 SHOWN = [cls for cls in CLASSES if ">>>" in (cls.__doc__ or "")]
-GUIDE = Path(__file__).parent.parent / "docs" / "guide.md"
 
 
 def test_names():
@@ -30,16 +28,3 @@ def test_docstrings(cls):
     for test in finder.find(cls, cls.__name__):
         assert runner.run(test, out=lambda text: None).failed == 0
     assert runner.tries >= 3
-
-
-def test_guide(capsys):
-    """Its section on estimators runs as it stands, and keeps what it says."""
-    section = GUIDE.read_text().partition("\n## Estimators\n")[2].partition("\n## ")[0]
-    blocks = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-    assert len(blocks) == 2
-    names = {}
-    for block in blocks:
-        exec(block, names)
-    printed = capsys.readouterr().out
-    assert float(re.search(r"right: ([\d.]+)", printed)[1]) > 0.9
-    assert float(re.search(r"MASE: ([\d.]+)", printed)[1]) < 1

@@ -42,7 +42,7 @@ def training(layer, problem):
     def call():
         # Each step finds new weights, as behind an optimizer, so that packing them is timed.
         for parameter in parameters:
-            parameter.version = next(versions)
+            parameter._version = next(versions)
         layer.zero_grad()
         (y, _), pullback = layer.vjp(x, lengths=lengths)
         dx, _ = pullback(dy)

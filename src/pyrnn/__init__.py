@@ -25,8 +25,8 @@ from . import metrics as metrics
 from . import optim as optim
 from ._base.face import present as _present
 from ._base.module import Module as Module
-from ._base.module import Pullback as Pullback
 from ._base.parameter import Parameter as Parameter
+from ._base.pullback import Pullback as Pullback
 from ._base.runtime import active_isa as active_isa
 from ._base.runtime import available_isas as available_isas
 from ._base.runtime import get_num_threads as get_num_threads

@@ -1,1 +1,1 @@
-"""What every wing stands on: checks, parameters, modules, files of tensors."""
+"""What every wing uses: checks, parameters, modules, files of tensors."""

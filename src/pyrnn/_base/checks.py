@@ -117,7 +117,7 @@ def check_mapping(owner: str, name: str, value: Any) -> Mapping[str, Any]:
 
 
 def generator(owner: str, seed: Any) -> "np.random.Generator":  # its import takes a while
-    """The generator that `seed` stands for; None draws one from the operating system."""
+    """The generator that `seed` gives; None draws one from the operating system."""
     if seed is not None:
         seed = check_size(owner, "seed", seed, minimum=0, maximum=2**64 - 1)
     return np.random.default_rng(seed)

@@ -81,7 +81,7 @@ class Columns(Settings):
 
     @property
     def arrays(self) -> tuple[Array, Array | None, Array | None] | None:
-        """(x, target, lengths) if the samples stand in padded arrays, to be cut many at once."""
+        """(x, target, lengths) if the samples are in padded arrays, to be cut many at once."""
         if self.x_array is None or isinstance(self.target, list):
             return None
         return self.x_array, self.target, self._lengths
@@ -128,7 +128,7 @@ def check_alike(name: str, array: Array, first: Array) -> None:
 
 
 def pad(arrays: list[Array], steps: int, dtype: Any) -> Array:
-    """(B, steps, ...): arrays of at most so many steps, zeros behind each."""
+    """(B, steps, ...): arrays of at most `steps` steps, zeros after each."""
     padded = np.zeros((len(arrays), steps, *arrays[0].shape[1:]), dtype)
     for row, array in zip(padded, arrays, strict=True):
         row[: len(array)] = array

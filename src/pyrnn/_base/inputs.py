@@ -63,7 +63,7 @@ class Inputs:
         return with_whole_rows(by_time)
 
     def from_core(self, sequence: Array) -> Array:
-        """The way back."""
+        """A sequence of the core, in the caller's layout."""
         sequence = sequence[:, 0] if self.unbatched else turned(sequence, self.batch_first)
         return self.mask.scatter(sequence) if self.mask else sequence
 

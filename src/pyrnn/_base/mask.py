@@ -8,10 +8,10 @@ from .checks import Array, as_lengths, as_plain_array, check_shape
 
 
 class Mask:
-    """Where the real steps of a batch stand.
+    """Where the real steps of a batch are.
 
     `mask` is bool, True = real, of `shape`: (T, B), (B, T) with batch_first, or (T,) for one
-    sequence. `lengths` (B,) counts each row's real steps; `is_prefix` tells that all stand at the
+    sequence. `lengths` (B,) counts each row's real steps; `is_prefix` says that all are at the
     front already.
     """
 
@@ -38,7 +38,7 @@ class Mask:
         return self._moved(sequence, self._given, self._front)
 
     def scatter(self, sequence: Array) -> Array:
-        """The way back; zeros where the mask is False."""
+        """The inverse; zeros where the mask is False."""
         return self._moved(sequence, self._front, self._given)
 
     def _moved(self, sequence: Array, source: tuple[Array, ...], to: tuple[Array, ...]) -> Array:

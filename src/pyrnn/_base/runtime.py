@@ -13,8 +13,27 @@ from .checks import check_size
 
 MAX_THREADS = 1024
 
-available_isas = _core.available_isas
-active_isa = _core.active_isa
+
+def available_isas() -> list[str]:
+    """The instruction sets that this CPU can run and pyrnn was built for, the best one first.
+
+    Examples
+    --------
+    >>> pyrnn.available_isas()[-1]  # the one that every CPU has
+    'baseline'
+    """
+    return _core.available_isas()
+
+
+def active_isa() -> str:
+    """The instruction set in use: the best one, or that of PYRNN_ISA.
+
+    Examples
+    --------
+    >>> pyrnn.active_isa() in pyrnn.available_isas()
+    True
+    """
+    return _core.active_isa()
 
 
 def _set_isa_from_environment() -> None:

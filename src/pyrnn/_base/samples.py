@@ -42,7 +42,7 @@ class Samples:
     """A dataset as batches.
 
     Each sample of x has a time axis, (T,) of ids or (T, F) of numbers, or none, (F,). x is cast
-    batch by batch, so a memory-mapped array is never read whole. `per_step` tells whether
+    batch by batch, so a memory-mapped array is never read whole. `per_step` says whether
     targets have x's time axis, as the model's output has, unless they are ragged; who has seen the
     output sets it, and until then batches have no targets. `name` begins the messages.
     """
@@ -107,7 +107,7 @@ class Samples:
         return Batch(self.to_layout(x), target, lengths, real, target_lengths)
 
     def pieces(self, rows: Array, steps: int | None = None) -> Iterator[Batch]:
-        """Some samples as one batch, or in pieces of so many steps, one after the other."""
+        """Some samples as one batch, or in pieces of `steps` steps, one after the other."""
         width = max(1, self.steps(rows))
         size = steps or width
         for start in range(0, width, size):

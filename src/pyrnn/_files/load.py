@@ -29,6 +29,18 @@ def load(path: Any) -> Module:
     memory is bounded by the file's size. OSError if the file cannot be read; ValueError that says
     what is wrong if it is no such file, damaged, or from a newer pyrnn. A safetensors file of
     weights alone is for `module.load_state_dict(safetensors.numpy.load_file(path))`.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = os.path.join(folder.name, "gru.safetensors")
+    >>> gru, x = pyrnn.GRU(3, 4, seed=0), np.ones((1, 5, 3), np.float32)
+    >>> gru.save(path)
+    >>> again = pyrnn.load(path)
+    >>> again, np.array_equal(again(x)[0], gru(x)[0])
+    (GRU(input_size=3, hidden_size=4), True)
+    >>> folder.cleanup()
     """
     path = check_path("load", path)
     try:

@@ -13,7 +13,7 @@ PADDING, UNKNOWN = "<pad>", "<unk>"
 
 
 class Vocabulary(Settings):
-    """The ids of tokens: 0 is "<pad>", 1 is "<unk>", which stands for all tokens not in it.
+    """The ids of tokens: 0 is "<pad>", 1 is "<unk>", for all tokens not in it.
 
     `Vocabulary(tokens)` gives each token the next id, in the order in which they come;
     `Vocabulary.build(sequences)` takes them from data. `tokens` is all of them by id, a list of
@@ -70,7 +70,7 @@ class Vocabulary(Settings):
         max_size: int | None = None,
         specials: Iterable[str] = (),
     ) -> "Vocabulary":
-        """The tokens of sequences, the frequent ones first, equally frequent ones by alphabet.
+        """Of the tokens in sequences: the most frequent first, ties in alphabetical order.
 
         Only those that come at least `min_count` times, and of these as many as make the
         vocabulary, "<pad>", "<unk>" and specials included, no larger than `max_size`. A special
@@ -121,7 +121,7 @@ class Vocabulary(Settings):
         return np.array([self._ids.get(token, self.unknown) for token in given], np.int64)
 
     def decode(self, ids: Any) -> list[str]:
-        """The tokens of ids (T,). ValueError for an id that there is not."""
+        """The tokens of ids (T,). ValueError for an id outside the vocabulary."""
         numbers = as_integers("Vocabulary", "ids", ids)
         wrong = numbers[(numbers < 0) | (numbers >= len(self))]
         if numbers.ndim != 1 or wrong.size:

@@ -30,7 +30,7 @@ PARAMETERS = """cell : "gru", "lstm" or "rnn"
         Size of the trained vectors of ids; with it, X holds ids or tokens.
     vocabulary : pyrnn.Vocabulary, int or None
         The tokens, or the number of ids. None: built of the training data; without tokens, the
-        largest id tells.
+        largest id decides.
     n_features_per_step : int
         F of the rows of a table, (N, T*F), and of 1-D samples: the features of step 0 come first.
     scale : bool
@@ -38,14 +38,14 @@ PARAMETERS = """cell : "gru", "lstm" or "rnn"
     epochs, batch_size, learning_rate, optimizer, clip_norm
         The training: `optimizer` is "adam", "adamw", "nadam", "rmsprop", "adagrad" or "sgd".
     early_stopping, validation_fraction, patience
-        If wanted, a share of the samples is held out, training ends when the loss on them has not
-        fallen for `patience` epochs, and the best weights are kept.
+        With `early_stopping` a share of the samples is held out; training ends when the loss on
+        them has not fallen for `patience` epochs, and the best weights are kept.
     random_state : int, RandomState or None
         All randomness of a fit: weights, dropout, order, what is held out.
     verbose : bool
         Progress bars.
     warm_start : bool
-        `fit` goes on from the fit before: network, optimizer, scales and vocabulary stay. A
+        `fit` continues from the fit before: network, optimizer, scales and vocabulary stay. A
         parameter that acts on a new network alone must then be as it was (ValueError)."""
 
 

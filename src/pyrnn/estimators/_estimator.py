@@ -18,7 +18,7 @@ class Estimator(Settings, BaseEstimator):
         return name.endswith("_") or name in self._get_param_names() or super()._takes(name, value)
 
     def _begin(self, *, keep: bool) -> Self:
-        """A copy to be trained; with what self has learnt, if it is to go on from there."""
+        """A copy to be trained; with what self has learnt, if it is to continue from there."""
         fresh: Self = clone(self)
         if keep and hasattr(self, "network_"):
             learnt = set(vars(self)) - set(self.get_params(deep=False))

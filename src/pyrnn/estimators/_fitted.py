@@ -198,7 +198,7 @@ def _split(
 
 
 def _validation(spec: Any) -> float:
-    """The share of each series that tells when to stop."""
+    """The share of each series that decides when to stop."""
     owner = type(spec).__name__
     share = check_number(owner, "validation_fraction", spec.validation_fraction)
     if not 0 < share < 1:

@@ -27,7 +27,7 @@ class Forecaster(Estimator):
     also as far ahead as is forecast, such as the calendar.
 
     Rows and columns are read by place, and tables of pandas must agree with that: their times rise
-    by equal steps, are the same in y and its covariates and go on where those known end; their
+    by equal steps, are the same in y and its covariates and continue where those known end; their
     columns are in the order of the fit. ValueError if not.
 
     GridSearchCV and cross_val_score are not offered for it: they split samples, of which a series
@@ -41,11 +41,11 @@ class Forecaster(Estimator):
         Steps that a forecast is made from; None: max(8, 3 * horizon).
     strategy : "direct" or "recursive"
         All steps at once, or each from the one before, which reaches any horizon; past covariates
-        then keep their last values, unless `predict` is told.
+        then keep their last values, unless `predict` gets them.
     quantiles : sequence of floats or None
         Levels for `predict_quantiles`, learnt with the pinball loss; the forecast is the median.
     calibration : float
-        The share of each series, its end, that is not trained on but tells the errors from which
+        The share of each series, its end, that is not trained on but gives the errors from which
         `interval` is made; 0 trains on all, and there are no intervals.
     scale : "standard", "robust" or None
         Each series is scaled by mean and deviation, or median and quartiles, of what is trained on.
@@ -60,7 +60,7 @@ class Forecaster(Estimator):
     epochs, batch_size, learning_rate, optimizer, clip_norm
         The training: `optimizer` is "adam", "adamw", "nadam", "rmsprop", "adagrad" or "sgd".
     early_stopping, validation_fraction, patience
-        If wanted, a share of each series, before its calibration, tells when to stop.
+        If wanted, a share of each series, before its calibration, decides when to stop.
     random_state : int, RandomState or None
         All randomness of a fit.
     verbose : bool
@@ -167,7 +167,7 @@ class Forecaster(Estimator):
     def update(self, y: Any, past: Any = None, future: Any = None, *, epochs: int = 0) -> Self:
         """Goes on to the steps y that have come since, with their covariates.
 
-        Forecasts start behind them. The network stays as it is, or with `epochs` is trained on
+        Forecasts start after them. The network stays as it is, or with `epochs` is trained on
         windows that end in them; scales and intervals stay. Errors as fit's.
         """
         check_is_fitted(self, "network_")

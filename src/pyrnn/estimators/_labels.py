@@ -55,7 +55,7 @@ class Labels:
             )
 
     def followed_by(self, other: "Labels") -> "Labels":
-        """Of a series that goes on with other rows."""
+        """Of a series that continues with other rows."""
         if self.times is None or other.times is None:
             return Labels(self.columns, None)
         return Labels(self.columns, self.times.append(other.times))
@@ -154,7 +154,7 @@ def _check_times(name: str, times: Any) -> None:
 
 
 def _after(times: Any) -> Any:
-    """The time one step after the last; None if one time alone does not tell."""
+    """The time one step after the last; None if one time alone does not say."""
     if len(times) < 2:
         return None
     step = _step(times)

@@ -71,7 +71,7 @@ def make_trainer(
     spec: Any, network: Module, loss: Loss, seed: int, *, annealed: int | None = None
 ) -> Trainer:
     """Trains a network as the estimator's parameters say; with `annealed`, the learning rate falls
-    over so many epochs."""
+    over that many epochs."""
     owner = type(spec).__name__
     kind = OPTIMIZERS[check_choice(owner, "optimizer", spec.optimizer, tuple(OPTIMIZERS))]
     with naming(owner, "learning_rate"):

@@ -221,7 +221,7 @@ class SequenceReader:
 
     def _check_ids(self, ids: list[Array]) -> None:
         """ValueError for an id that the embedding has no vector for, and for padding: a sequence
-        has its own length, and what stands behind its end would count as steps."""
+        has its own length, and what comes after its end would count as steps."""
         for i, sequence in enumerate(ids):
             wrong = sequence[(sequence < 0) | (sequence >= self.width)]
             if wrong.size:

@@ -6,7 +6,7 @@ import numpy as np
 
 from .._base.checks import Array
 
-TO_DEVIATION = 1.349  # the quartiles of a normal distribution are so many deviations apart
+TO_DEVIATION = 1.349  # how many deviations the quartiles of a normal distribution are apart
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def robust(name: str, rows: Array) -> Scaling:
     low, middle, high = np.quantile(rows.astype(np.float64, copy=False), (0.25, 0.5, 0.75), axis=0)
     with np.errstate(over="ignore", invalid="ignore"):
         spread = (high - low) / TO_DEVIATION
-        # Where half of the rows are equal, the quartiles tell nothing.
+        # Where half of the rows are equal, the quartiles say nothing.
         return _scaling(name, rows, middle, np.where(spread > 0, spread, rows.std(axis=0)))
 
 

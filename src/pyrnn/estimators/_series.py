@@ -125,7 +125,7 @@ def read_covariates(
 ) -> list[Array]:
     """One array (T, F) per series, of the given lengths; F = `width`, or what comes if None.
 
-    None stands for no covariates, F = 0.
+    None is no covariates, F = 0.
     """
     if value is None and not width:
         return [np.zeros((length, 0)) for length in lengths]

@@ -86,7 +86,7 @@ def _windows(rows: Array, length: int, starts: Array) -> Array:
 
 
 def _following(rows: Array, steps: int, T: int) -> Array:
-    """(T, steps*F): the rows t+1 ... t+steps behind each row t < T."""
+    """(T, steps*F): the rows t+1 ... t+steps after each row t < T."""
     F = rows.shape[1]
     if T <= 0:
         return np.zeros((0, steps * F))

@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 from .. import _core
 from .._base.checks import Array, as_contiguous, check_shape, read_floats
 from .._base.layout import stored, turned
-from .._base.module import Additions, Module, Pullback, storable
+from .._base.module import Module, storable
+from .._base.pullback import Additions, Pullback
 from .._base.runtime import num_threads
 
 
@@ -60,21 +61,40 @@ class _Elementwise(_Activation):
 
 @storable
 class Tanh(_Elementwise):
-    """y = tanh(x), dx = (1 - y^2) dy, for x of any shape."""
+    """y = tanh(x), dx = (1 - y^2) dy, for x of any shape.
+
+    Examples
+    --------
+    >>> pyrnn.Tanh()(np.array([-1.0, 0.0, 1.0])).round(3)
+    array([-0.762,  0.   ,  0.762])
+    """
 
     core_name = "tanh"
 
 
 @storable
 class ReLU(_Elementwise):
-    """y = max(x, 0), dx = dy where y > 0 and else 0, for x of any shape."""
+    """y = max(x, 0), dx = dy where y > 0 and else 0, for x of any shape.
+
+    Examples
+    --------
+    >>> y, pullback = pyrnn.ReLU().vjp(np.array([-1.0, 0.0, 2.0]))
+    >>> y, pullback(np.ones(3))
+    (array([0., 0., 2.]), array([0., 0., 1.]))
+    """
 
     core_name = "relu"
 
 
 @storable
 class Sigmoid(_Elementwise):
-    """y = 1 / (1 + exp(-x)), dx = y (1 - y) dy, for x of any shape."""
+    """y = 1 / (1 + exp(-x)), dx = y (1 - y) dy, for x of any shape.
+
+    Examples
+    --------
+    >>> pyrnn.Sigmoid()(np.array([-1.0, 0.0, 1.0])).round(3)
+    array([0.269, 0.5  , 0.731])
+    """
 
     core_name = "sigmoid"
     makes_probabilities = True
@@ -86,6 +106,11 @@ class Softmax(_Activation):
 
     dx = y (dy - sum(dy y)). For training a classifier leave it out: CrossEntropy takes logits.
     ValueError for x without axes.
+
+    Examples
+    --------
+    >>> pyrnn.Softmax()(np.log([[1.0, 1.0, 2.0]])).round(3)
+    array([[0.25, 0.25, 0.5 ]])
     """
 
     makes_probabilities = True

@@ -15,7 +15,8 @@ from .._base.checks import (
 )
 from .._base.draws import Draws
 from .._base.layout import turned
-from .._base.module import Additions, Module, Pullback, storable
+from .._base.module import Module, storable
+from .._base.pullback import Additions, Pullback
 from .._base.runtime import num_threads
 
 
@@ -29,6 +30,16 @@ class Dropout(Module):
     T, F), or (T, N, F) with batch_first=False. A matrix is taken as (T, F), one row; a vector as
     one step of it; axes after the third count as units. `draw` is `rng=` of the vjp, or a counter
     that each vjp advances and a checkpoint keeps. ValueError unless 0 <= p <= 1.
+
+    Examples
+    --------
+    >>> dropout, x = pyrnn.Dropout(0.5, seed=0), np.ones((1, 2, 4), np.float32)
+    >>> dropout(x) is x
+    True
+    >>> y, pullback = dropout.vjp(x)
+    >>> y[0]
+    array([[2., 0., 0., 2.],
+           [0., 2., 2., 0.]], dtype=float32)
     """
 
     random = True

@@ -18,8 +18,9 @@ from .._base.checks import (
     read_integers,
 )
 from .._base.layout import stored, turned
-from .._base.module import Additions, Module, Pullback, storable
+from .._base.module import Module, storable
 from .._base.parameter import Parameter
+from .._base.pullback import Additions, Pullback
 from .._base.runtime import num_threads
 
 
@@ -33,6 +34,13 @@ class Embedding(Module):
     `y = embedding(x)`; `y, pullback = embedding.vjp(x)`; `pullback(dy)` adds the rows of dy into
     the gradient and returns None, for ids have none.
     TypeError unless x holds integers, ValueError for an id outside 0 <= id < num_embeddings.
+
+    Examples
+    --------
+    >>> embedding = pyrnn.Embedding(100, 8, padding_idx=0, seed=0)
+    >>> y = embedding(np.array([[5, 7, 0]]))
+    >>> y.shape, np.array_equal(y[0, 0], embedding.weight.data[5]), bool(y[0, 2].any())
+    ((1, 3, 8), True, False)
     """
 
     takes_ids = True
@@ -85,7 +93,7 @@ class Embedding(Module):
         return y, Pullback(self, backward, [self.weight])
 
     def _forward(self, ids: Array, swapped: bool) -> Array:
-        """Looks up; the core checks the range, and an error is told in the shape of x."""
+        """The rows; the core checks the range, and an error names the place in x's own shape."""
         try:
             rows = _core.embedding_forward(self.weight.data, ids.reshape(-1), num_threads())
         except IndexError:  # the core's

@@ -6,30 +6,47 @@ import numpy as np
 
 from .._base.checks import Array, check_flag
 from .._base.module import storable
+from ._options import ARGUMENTS
 from ._recurrent import Recurrent
 
 
 @storable
 class GRU(Recurrent[Array]):
-    """Gated recurrent unit.
+    __doc__ = f"""Gated recurrent unit.
 
-        r, z = sigmoid(W_i* x_t + b_i* + W_h* h_{t-1} + b_h*)   (each with its own rows)
-        n    = tanh(W_in x_t + b_in + r * (W_hn h_{t-1} + b_hn))      reset_after=True
-        n    = tanh(W_in x_t + b_in + W_hn (r * h_{t-1}) + b_hn)      reset_after=False
-        h_t  = (1 - z) * n + z * h_{t-1}
+        r, z = sigmoid(W_i* x_t + b_i* + W_h* h_{{t-1}} + b_h*)   (each with its own rows)
+        n    = tanh(W_in x_t + b_in + r * (W_hn h_{{t-1}} + b_hn))      reset_after=True
+        n    = tanh(W_in x_t + b_in + W_hn (r * h_{{t-1}}) + b_hn)      reset_after=False
+        h_t  = (1 - z) * n + z * h_{{t-1}}
 
-    reset_after=True is the form of torch.nn.GRU and cuDNN; False is that of the paper, of Keras'
-    option of that name, and of ONNX' linear_before_reset=0.
+    Cho et al. 2014, as torch.nn.GRU. Parameters have torch's names and shapes, gates in the order
+    r, z, n: weight_ih_l0 (3H, F), weight_hh_l0 (3H, H), bias_ih_l0 (3H), bias_hh_l0 (3H).
 
-    `layer_norm`, for reset_after=True alone, makes of W_ih x and W_hh h LN(.) * weight_ln_ih and
-    LN(.) * weight_ln_hh (3H each, from 1), and adds the biases behind; mean and variance are over
-    the three gates of a row, LN(a) = (a - mean) / sqrt(variance + 1e-5). Ba et al. 2016, who
-    normalise the candidate's part by itself.
+    {
+        ARGUMENTS.format(
+            layer="gru",
+            state="h",
+            state_shape="(L*D, N, H)",
+            single_state="(L*D, H)",
+            own='''    reset_after : bool
+        True is the form of torch.nn.GRU and cuDNN; False that of the paper, of Keras' option of
+        that name, and of ONNX' linear_before_reset=0.
+    layer_norm : bool
+        With reset_after=True alone: W_ih x and W_hh h become LN(.) * weight_ln_ih and
+        LN(.) * weight_ln_hh (3H each, from 1), and the biases are added after that; mean and
+        variance are over the three gates of a row, LN(a) = (a - mean) / sqrt(variance + 1e-5).
+        Ba et al. 2016 normalise the candidate's part by itself.
+''',
+        )
+    }
 
-    `y, h = gru(x, h0=None, lengths=None, mask=None)`: shapes and all else as RNN describes it.
-    Parameters have torch's names and shapes, gates in the order r, z, n: weight_ih_l0 (3H, I),
-    weight_hh_l0 (3H, H), bias_ih_l0 (3H), bias_hh_l0 (3H), then _l1 ..., each followed by its
-    _reverse.
+    Examples
+    --------
+    >>> gru = pyrnn.GRU(3, 8, seed=0)
+    >>> x = np.ones((2, 5, 3), np.float32)  # two sequences of five steps
+    >>> y, h = gru(x)
+    >>> y.shape, h.shape, np.array_equal(y[:, -1], h[0])
+    ((2, 5, 8), (1, 2, 8), True)
     """
 
     cell = "gru"

@@ -18,8 +18,9 @@ from .._base.checks import (
     read_floats,
 )
 from .._base.layout import stored, turned
-from .._base.module import Additions, Module, Pullback, add_arrays, storable
+from .._base.module import Module, storable
 from .._base.parameter import Parameter
+from .._base.pullback import Additions, Pullback, add_arrays
 from .._base.runtime import num_threads
 
 
@@ -34,6 +35,13 @@ class LayerNorm(Module):
 
     `y = norm(x)`; `y, pullback = norm.vjp(x)`; `dx = pullback(dy)`. x is kept, not copied, until
     the pullback has run. TypeError for an x of another dtype, ValueError for other last axes.
+
+    Examples
+    --------
+    >>> norm = pyrnn.LayerNorm(2, dtype=np.float64)
+    >>> norm(np.array([[1.0, 3.0], [-5.0, 5.0]])).round(3)
+    array([[-1.,  1.],
+           [-1.,  1.]])
     """
 
     keeps_features = True

@@ -17,9 +17,10 @@ from .._base.checks import (
     read_floats,
 )
 from .._base.layout import stored, turned
-from .._base.module import Additions, Module, Pullback, add_arrays, storable
+from .._base.module import Module, storable
 from .._base.packing import PackedWeights
 from .._base.parameter import Parameter
+from .._base.pullback import Additions, Pullback, add_arrays
 from .._base.runtime import num_threads
 
 
@@ -33,6 +34,14 @@ class Linear(Module):
     `y = linear(x)`; `y, pullback = linear.vjp(x, need_dx=True)`; `dx = pullback(dy)` adds dy^T x
     and the sum of dy into the gradients. x is kept, not copied, until the pullback has run.
     TypeError for an x of another dtype, ValueError for one of another last axis.
+
+    Examples
+    --------
+    >>> linear = pyrnn.Linear(3, 2, seed=0)
+    >>> linear.weight[...] = [[1, 0, 0], [0, 1, 1]]
+    >>> linear.bias[...] = [10, 20]
+    >>> linear(np.array([1, 2, 3], np.float32))
+    array([11., 25.], dtype=float32)
     """
 
     def __init__(
@@ -87,7 +96,7 @@ class Linear(Module):
         return y, Pullback(self, backward, parameters)
 
     def config(self) -> dict[str, Any]:
-        """The constructor's keywords; `bias` names a parameter here, so it is told apart."""
+        """The constructor's keywords; `bias` says whether there is that parameter."""
         attributes = ("in_features", "out_features")
         config: dict[str, Any] = {name: getattr(self, name) for name in attributes}
         return config | {"bias": self.bias is not None, "dtype": self.dtype.name}

@@ -7,46 +7,66 @@ import numpy as np
 
 from .._base.checks import Array, check_flag, check_number, check_probability
 from .._base.module import storable
+from ._options import ARGUMENTS
 from ._recurrent import Recurrent
 
 
 @storable
 class LSTM(Recurrent[tuple[Array, Array]]):
-    """Long short-term memory.
+    __doc__ = f"""Long short-term memory.
 
-        i, f, o = sigmoid(W_i* x_t + b_i* + W_h* h_{t-1} + b_h*)   (each with its own rows)
-        g       = tanh(W_ig x_t + b_ig + W_hg h_{t-1} + b_hg)
-        c_t     = f * c_{t-1} + i * g
-        h_t     = o * tanh(c_t),  or W_hr (o * tanh(c_t)) with proj_size (Sak et al. 2014)
+        i, f, o = sigmoid(W_i* x_t + b_i* + W_h* h_{{t-1}} + b_h*)   (each with its own rows)
+        g       = tanh(W_ig x_t + b_ig + W_hg h_{{t-1}} + b_hg)
+        c_t     = f * c_{{t-1}} + i * g
+        h_t     = o * tanh(c_t),  or W_hr (o * tanh(c_t)) with proj_size
 
-    `y, (h, c) = lstm(x, state=None, lengths=None, mask=None)`; state is the tuple (h0, c0), None
-    is zero. c is (L*D, B, H). With proj_size = P, h and y have P for H. All else (layouts, lengths,
-    mask, merge, recompute_every, dropout, errors) is as RNN describes it.
+    Hochreiter & Schmidhuber 1997, forget gate of Gers et al. 2000; as torch.nn.LSTM. Parameters
+    have torch's names and shapes, gates in the order i, f, g, o: weight_ih_l0 (4H, F),
+    weight_hh_l0 (4H, H or P), bias_ih_l0 (4H), bias_hh_l0 (4H), and weight_hr_l0 (P, H) with a
+    projection.
 
-    `return_cells=True` gives (y, state, cells): every c_t of the last layer, (T, B, D*H) as y has
-    every h_t, the directions side by side whatever `merge`, 0 behind a row's end. `vjp` likewise;
-    its pullback takes dcells, the gradient that the cells send back, as a third argument.
+    {
+        ARGUMENTS.format(
+            layer="lstm",
+            state="(h, c)",
+            state_shape="two arrays (L*D, N, H)",
+            single_state="(L*D, H)",
+            own='''    proj_size : int
+        P: h and y have P features for H, c keeps H; 0 is no projection (Sak et al. 2014).
+    peephole : bool
+        i and f see c_{t-1}, o sees c_t: i = sigmoid(... + p_i * c_{t-1}), f likewise,
+        o = sigmoid(... + p_o * c_t); weight_peephole_l0 (3H) in the order i, f, o (Gers et al.
+        2002, Graves 2013).
+    coupled_gates : bool
+        f = 1 - i. Weights and biases have the three gates i, g, o (3H rows), peepholes i, o (2H);
+        CIFG of Greff et al. 2017, ONNX' input_forget.
+    cell_clip : float or None
+        c_t is clipped to -cell_clip..cell_clip before o and h_t see it; no gradient passes where
+        it was (Sak et al. 2014; that of tf.clip_by_value).
+    zoneout_cell : float
+        zoneout of c_t, with masks of its own. h_t comes from c_t as it was before, as in the paper.
+    layer_norm : bool
+        W_ih x and W_hh h become LN(.) * weight_ln_ih and LN(.) * weight_ln_hh, with the mean and
+        variance over all gates of a row; the biases are added after that.
+        h_t = o * tanh(LN(c_t) * weight_ln_c + bias_ln_c); the peephole sees c_t itself. The gains
+        (4H), (4H), (H) start at 1, bias_ln_c (H; only with bias) at 0;
+        LN(a) = (a - mean) / sqrt(variance + 1e-5) (Ba et al. 2016).
+''',
+        )
+    }
 
-    Options, all of which can be combined; zoneout and recurrent_dropout are as RNN describes them:
+    `return_cells=True` in a call or a vjp gives (y, (h, c), cells): every c_t of the last layer,
+    (N, T, D*H), the directions side by side whatever `merge`, 0 after a row's end. The pullback
+    then takes their gradient as a third argument, dcells.
 
-    - `peephole`: i and f see c_{t-1}, o sees c_t: i = sigmoid(... + p_i * c_{t-1}), f likewise,
-      o = sigmoid(... + p_o * c_t); weight_peephole_l0 (3H) in the order i, f, o (Gers et al. 2002,
-      Graves 2013).
-    - `coupled_gates`: f = 1 - i. Weights and biases have the three gates i, g, o (3H rows),
-      peepholes i, o (2H). Greff et al. 2017 (CIFG), ONNX' input_forget.
-    - `cell_clip`: c_t is cut off at -cell_clip and cell_clip before o and h_t see it; no gradient
-      passes where it was (Sak et al. 2014; that of tf.clip_by_value).
-    - `zoneout_cell`: zoneout of c_t, with masks of its own. h_t comes from c_t as it was before, as
-      in the paper.
-    - `layer_norm` (Ba et al. 2016): W_ih x and W_hh h become LN(.) * weight_ln_ih and
-      LN(.) * weight_ln_hh, with the mean and variance over all gates of a row; the biases are
-      added behind. h_t = o * tanh(LN(c_t) * weight_ln_c + bias_ln_c), the peephole sees c_t itself.
-      Gains (4H), (4H), (H) start at 1, bias_ln_c (H; only with bias) at 0;
-      LN(a) = (a - mean) / sqrt(variance + 1e-5).
-
-    Parameters have torch's names and shapes, gates in the order i, f, g, o: weight_ih_l0 (4H, I),
-    weight_hh_l0 (4H, H or P), bias_ih_l0 (4H), bias_hh_l0 (4H), weight_hr_l0 (P, H) with a
-    projection, then _l1 ..., each followed by its _reverse. As torch.nn.LSTM.
+    Examples
+    --------
+    >>> lstm = pyrnn.LSTM(3, 8, num_layers=2, bidirectional=True, seed=0)
+    >>> x = np.ones((2, 5, 3), np.float32)  # two sequences of five steps
+    >>> (y, (h, c)), pullback = lstm.vjp(x, lengths=[5, 3])
+    >>> y.shape, h.shape, c.shape
+    ((2, 5, 16), (4, 2, 8), (4, 2, 8))
+    >>> dx, (dh0, dc0) = pullback(np.ones_like(y))  # adds into every parameter's .grad
     """
 
     cell = "lstm"

@@ -10,6 +10,67 @@ MAX_LAYERS = 10_000
 
 Every = int | str | None
 
+ARGUMENTS = """`y, {state} = {layer}(x, state=None, lengths=None, mask=None)` is inference,
+    `(y, {state}), pullback = {layer}.vjp(x, ...)` the forward pass of training, and
+    `dx, dstate = pullback(dy, dstate=None)` the backward pass, which adds into every `.grad`. With
+    N sequences (rows), T steps, F = input_size, H = hidden_size, L = num_layers, and D = 2 if
+    bidirectional else 1:
+
+    Arrays
+    ------
+    x : (N, T, F), or (T, F) for one sequence
+        (T, N, F) with batch_first=False.
+    y : (N, T, D*H), or (T, D*H) for one sequence
+        h of the last layer at every step, the forward direction first; in the layout of x.
+    {state} : {state_shape}
+        The states after the last step, layer by layer, forward before reverse, in either layout;
+        {single_state} for one sequence. `state` has this form; None is zero.
+    lengths : integers (N,) in 0..T
+        Each row ends after that many steps. From there on its y is 0; its final state is that of
+        its last step (the initial state for length 0); the reverse direction starts there.
+    mask : bool, as x without its last axis
+        The real steps, in any pattern. A row is computed as if it had no others.
+
+    Parameters
+    ----------
+    input_size, hidden_size, num_layers : int
+        F, H and L.
+    bias : bool
+        Whether the layers have b_ih and b_hh.
+    batch_first : bool or None
+        The layout of x and y. None: that of the Sequential around the layer, True without one.
+    dropout : float
+        Between layers, `vjp` drops each element with this probability.
+    bidirectional : bool
+        A second set of weights reads each row from its end.
+    merge : "concat", "sum", "mul" or "average"
+        How one output is made of both directions' h and h', in every layer: (h, h'), h + h',
+        h * h' or (h + h') / 2. Except with "concat", y and the input of the next layer have H
+        features. States are never merged. Keras' merge_mode, of a Bidirectional around each layer.
+{own}    zoneout : float
+        In `vjp`, each unit of h_t keeps the value of h_{{t-1}} with this probability, drawn anew at
+        each step; inference takes the mean, (1 - zoneout) * h_t + zoneout * h_{{t-1}}. y has what
+        was kept (Krueger et al. 2016).
+    recurrent_dropout : float
+        In `vjp`, W_hh sees h_{{t-1}} with units dropped with this probability, the others divided
+        by 1 minus it; one mask for a row's whole sequence and for all gates, where Keras draws one
+        per gate. What does not pass through W_hh (y, z * h_{{t-1}} of a GRU) is left alone (Gal &
+        Ghahramani 2016).
+    recompute_every : int, "sqrt" or None
+        With k steps, or "sqrt" (the root of T), `vjp` keeps only the states after every k steps,
+        rounded up to whole chunks of the weight gradients' sums (16 to 512 steps), and the
+        pullback computes the segments between them again, the last one first: the same bits from
+        O(T/k + k) states and activations, for about 1.4 times the time. With two directions, what
+        goes from layer to layer is kept whole, and so are two layers' gradients of it in the
+        pullback: N T D*H elements each (N T H if merged); merge="mul" keeps both h of each layer.
+    dtype : numpy.float32 or numpy.float64
+        Of parameters, x, states and gradients; nothing is cast silently.
+    seed : int or None
+        Of the initial weights, U(-1/sqrt(H), 1/sqrt(H)), and of the dropout masks.
+
+    Each parameter of layer 0 is followed by its _reverse, if bidirectional; then come those of _l1
+    and so on. TypeError or ValueError names the argument that does not fit."""
+
 
 def check_every(owner: str, value: Any) -> Every:
     """recompute_every: a number of steps, "sqrt", or None (all activations are kept)."""

@@ -8,7 +8,8 @@ import numpy as np
 from .. import _core
 from .._base.checks import Array, as_floats, as_lengths, check_flag, check_shape, read_floats
 from .._base.layout import stored, turned
-from .._base.module import Additions, Module, Pullback, storable
+from .._base.module import Module, storable
+from .._base.pullback import Additions, Pullback
 from .._base.runtime import num_threads
 
 Back = Callable[[Array], Array]  # dy (B, F) -> dx in x's layout
@@ -17,7 +18,7 @@ Back = Callable[[Array], Array]  # dy (B, F) -> dx in x's layout
 class OverTime(Module):
     """y (N, F) of x (N, T, F), or (T, N, F) with batch_first=False; (F,) of x (T, F).
 
-    A row of `lengths` steps is as if it had no others: what comes after them is never looked at.
+    A row of `lengths` steps is as if it had no others: what comes after them is never read.
     A row without steps gives zeros. A subclass writes `take`.
     """
 
@@ -90,6 +91,13 @@ class LastStep(OverTime):
 
     `dx = pullback(dy)` puts dy back at those steps, zeros elsewhere. In a stream it passes each
     step on. TypeError or ValueError for what does not fit.
+
+    Examples
+    --------
+    >>> x = np.arange(6, dtype=np.float32).reshape(2, 3, 1)  # two rows: 0, 1, 2 and 3, 4, 5
+    >>> pyrnn.LastStep()(x, lengths=[3, 1])
+    array([[2.],
+           [3.]], dtype=float32)
     """
 
     def __init__(self, *, bidirectional: bool = False, batch_first: bool | None = None) -> None:
@@ -140,8 +148,15 @@ class SumPool(OverTime):
     """y = sum over a row's steps, added in their order: (N, F) of x (N, T, F), (F,) of x (T, F).
 
     `y = pool(x, lengths=None)`, `y, pullback = pool.vjp(x, lengths)`; `dx = pullback(dy)` is dy at
-    every real step. `batch_first=False` takes x (T, N, F). Steps after `lengths` are never looked
-    at; a row without steps gives zeros. TypeError or ValueError for what does not fit.
+    every real step. `batch_first=False` takes x (T, N, F). Steps after `lengths` are never
+    read; a row without steps gives zeros. TypeError or ValueError for what does not fit.
+
+    Examples
+    --------
+    >>> x = np.arange(6, dtype=np.float32).reshape(2, 3, 1)  # two rows: 0, 1, 2 and 3, 4, 5
+    >>> pyrnn.SumPool()(x, lengths=[3, 2])
+    array([[3.],
+           [7.]], dtype=float32)
     """
 
     def take(self, x: Array, ends: Array, batch_first: bool) -> tuple[Array, Back]:
@@ -158,6 +173,13 @@ class MeanPool(SumPool):
     """y = (sum over a row's steps) / (their number): (N, F) of x (N, T, F), (F,) of x (T, F).
 
     As SumPool, with dx = dy / (number of steps).
+
+    Examples
+    --------
+    >>> x = np.arange(6, dtype=np.float32).reshape(2, 3, 1)  # two rows: 0, 1, 2 and 3, 4, 5
+    >>> pyrnn.MeanPool()(x, lengths=[3, 2])
+    array([[1. ],
+           [3.5]], dtype=float32)
     """
 
     def take(self, x: Array, ends: Array, batch_first: bool) -> tuple[Array, Back]:
@@ -172,6 +194,13 @@ class MaxPool(OverTime):
 
     As SumPool, with dx = dy at the first step that has the largest value, else 0. NaN counts as the
     largest.
+
+    Examples
+    --------
+    >>> x = np.arange(6, dtype=np.float32).reshape(2, 3, 1)  # two rows: 0, 1, 2 and 3, 4, 5
+    >>> pyrnn.MaxPool()(x, lengths=[3, 2])
+    array([[2.],
+           [4.]], dtype=float32)
     """
 
     def take(self, x: Array, ends: Array, batch_first: bool) -> tuple[Array, Back]:

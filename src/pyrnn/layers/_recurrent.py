@@ -20,9 +20,10 @@ from .._base.checks import (
 )
 from .._base.draws import Draws
 from .._base.inputs import has_c, read_gradient, read_inputs, read_state
-from .._base.module import STORABLE, Additions, Module, Pullback
+from .._base.module import STORABLE, Module
 from .._base.packing import PackedWeights
 from .._base.parameter import Parameter
+from .._base.pullback import Additions, Pullback
 from .._base.runtime import num_threads
 from . import _options as _options
 from ._stream import Stream
@@ -33,7 +34,7 @@ State = TypeVar("State")
 class Recurrent(Module, Generic[State]):
     """A stack of recurrent layers in one or both directions; use RNN, LSTM or GRU.
 
-    State is what a call returns beside y: h, or (h, c).
+    State is what a call returns besides y: h, or (h, c).
     """
 
     weight_ih_l0: Parameter
@@ -190,7 +191,7 @@ class Recurrent(Module, Generic[State]):
         """((y, state), pullback): the forward pass of training, with all dropout and zoneout.
 
         `dx, dstate = pullback(dy=None, dstate=None)` goes back through time: shapes as those of
-        x, state and y; None stands for zero; dx is None with need_dx=False. It adds into every
+        x, state and y; None is zero; dx is None with need_dx=False. It adds into every
         parameter's .grad; after Ctrl-C in a pullback .grad is as before, and a new vjp is needed.
         `rng` numbers the dropout masks; without it the module counts. x is referenced, not
         copied: leave it as it is until the pullback was called.
@@ -238,7 +239,7 @@ class Recurrent(Module, Generic[State]):
         return outputs, Pullback(self, backward, weights)
 
     def step_part(self, batch_size: int) -> Stream:
-        """Its stream."""
+        """The same as `stream`, for a Sequential."""
         return self.stream(batch_size)
 
     def stream(self, batch_size: int = 1) -> Stream:

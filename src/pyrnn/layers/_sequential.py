@@ -20,12 +20,22 @@ from .._base.checks import (
 )
 from .._base.layout import is_ids, time_major
 from .._base.mask import Mask, mask_of_lengths, read_mask
-from .._base.module import Additions, Module, Pullback, compute, storable
+from .._base.module import Module, storable
+from .._base.pullback import Additions, Pullback, compute
 from ._stream import SequentialStream
 
 
 class Output(NamedTuple):
-    """What `Sequential.run` returns: y, and a tuple with the state of every recurrent layer."""
+    """What `Sequential.run` returns: y, and a tuple with the state of every recurrent layer.
+
+    Examples
+    --------
+    >>> model = pyrnn.Sequential(pyrnn.GRU(3, 4, seed=0), pyrnn.Linear(4, 2, seed=1))
+    >>> output = model.run(np.zeros((2, 5, 3), np.float32))
+    >>> output.y.shape, [h.shape for h in output.state]
+    ((2, 5, 2), [(1, 2, 4)])
+    >>> y, state = output
+    """
 
     y: Array
     state: tuple[Any, ...]
@@ -42,7 +52,7 @@ class Sequential(Module):
     - `(y, state), pullback = model.vjp(x, ...)`, `dx, dstate = pullback(dy=None, dstate=None)`.
 
     `batch_first` is the layout of all parts: True, x (N, T, F), unless it or a part says False,
-    x (T, N, F). Parts that have no word of their own follow, inner Sequentials too. Inside, arrays
+    x (T, N, F). Parts that say nothing follow, inner Sequentials too. Inside, arrays
     are time-major in memory either way, so no bit depends on it.
 
     Recurrent and time-aware modules get `lengths`; a mask moves each row's real steps to its front
@@ -53,6 +63,18 @@ class Sequential(Module):
     batch_first or dtype, also with a Sequential that they are already part of, for a time axis
     needed after LastStep or a pool, and for a LastStep whose `bidirectional` is not that of the
     recurrent layer in front.
+
+    Examples
+    --------
+    >>> gru, linear = pyrnn.GRU(3, 4, seed=0), pyrnn.Linear(4, 2, seed=1)
+    >>> model = pyrnn.Sequential(gru, pyrnn.LastStep(), linear)
+    >>> x = np.ones((2, 5, 3), np.float32)
+    >>> model(x, lengths=[5, 3]).shape
+    (2, 2)
+    >>> (y, state), pullback = model.vjp(x)
+    >>> dx, dstate = pullback(np.ones_like(y))  # adds into every parameter's .grad
+    >>> linear.bias.grad
+    array([2., 2.], dtype=float32)
     """
 
     stateful: ClassVar[bool] = True
@@ -120,7 +142,7 @@ class Sequential(Module):
         """((y, state), pullback): training; `rng` numbers the masks of every dropout.
 
         After an error or an interrupt in the pullback .grad is as before, but a new vjp is needed:
-        some modules have given up what they saved.
+        some modules have already released what they saved.
         """
         x, lengths, moved = self._move(x, lengths, mask)
         need_dx = check_flag("Sequential", "need_dx", need_dx)
@@ -167,7 +189,7 @@ class Sequential(Module):
         return SequentialStream(passed, batch_size, self.batch_first)
 
     def step_part(self, batch_size: int) -> SequentialStream:
-        """Its stream."""
+        """The same as `stream`, for a Sequential around it."""
         return self.stream(batch_size)
 
     def __repr__(self) -> str:

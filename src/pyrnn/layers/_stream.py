@@ -29,7 +29,15 @@ class Stream(_core.Stream, Settings):
     the layer had then. Long steps (500,000 weights and more at batch_size 1: an LSTM of
     256 units, an RNN of 512) are shared among as many threads as were set then. One stream belongs
     to one thread at a time: a second call during a call is a RuntimeError. `step` is one C call,
-    which turns to `_checked_step` with what it cannot read.
+    which leaves to `_checked_step` what it cannot read.
+
+    Examples
+    --------
+    >>> gru, x = pyrnn.GRU(3, 4, seed=0), np.ones((1, 5, 3), np.float32)
+    >>> stream = gru.stream()
+    >>> y = [stream.step(x_t) for x_t in x[0]]  # step by step
+    >>> np.array_equal(y, gru(x)[0][0]), np.array_equal(stream.state, gru(x)[1])
+    (True, True)
     """
 
     __slots__ = ("_batch_size", "_layer", "_owner")
@@ -82,7 +90,7 @@ class Stream(_core.Stream, Settings):
 
     @property
     def states(self) -> tuple[Any, ...]:
-        """The state as the one entry that it is in a Sequential's."""
+        """A tuple with the state alone, as a Sequential joins them."""
         return (self.state,)
 
     @states.setter
@@ -109,6 +117,15 @@ class SequentialStream(Settings):
     Recurrent layers carry their state. Other modules work on each step by itself, as copies with
     the weights of that time. Dropout and LastStep pass on what they get: a step's y is the output
     of the sequence that ended there.
+
+    Examples
+    --------
+    >>> model = pyrnn.Sequential(pyrnn.LSTM(3, 4, seed=0), pyrnn.Linear(4, 2, seed=1))
+    >>> stream, x = model.stream(), np.ones((1, 5, 3), np.float32)
+    >>> y_0 = stream.step(x[:, 0])
+    >>> rest = stream.run(x[:, 1:])
+    >>> np.array_equal(y_0, model(x)[:, 0]), np.array_equal(rest, model(x)[:, 1:])
+    (True, True)
     """
 
     def __init__(self, parts: Sequence[Any], batch_size: int, batch_first: bool) -> None:
@@ -123,7 +140,7 @@ class SequentialStream(Settings):
         """y (B, F) of x_t (B, I), or of integer x_t (B,) in front of an Embedding.
 
         For batch_size 1 the batch axis may be left out; then y has none. `out` as in Stream. After
-        an error, of whatever part, every state is as it was.
+        an error, in any part, every state is as it was.
         """
         y: Array = self._call(self._step, x_t, out)
         return y
@@ -135,7 +152,7 @@ class SequentialStream(Settings):
 
     @property
     def state(self) -> tuple[Any, ...]:
-        """A tuple with the state of every recurrent layer, copies."""
+        """A tuple with a copy of every recurrent layer's state."""
         states: tuple[Any, ...] = self._call(self._get_states)
         return states
 
@@ -146,7 +163,7 @@ class SequentialStream(Settings):
     states = state  # all of its entries are a Sequential's
 
     def reset(self) -> None:
-        """Every recurrent layer back to the zero state."""
+        """Sets the state of every recurrent layer to zero."""
         self.state = None
 
     def _call(self, work: Callable[..., Any], *arguments: Any) -> Any:

@@ -12,7 +12,7 @@ from .._base.targets import Bools
 def bio_constraints(tag_names: Sequence[str]) -> Bools:
     """The transitions that the BIO scheme allows, for `CRF(constraints=...)`: (K+1, K+1) of bools.
 
-    `tag_names` are "O" and, for each type of span, "B-type" (begins one), "I-type" (goes on with
+    `tag_names` are "O" and, for each type of span, "B-type" (begins one), "I-type" (continues
     it) and for BIOES also "E-type" (ends it) and "S-type" (a span of one step). I and E follow
     only B or I of their type. Where a type has an E, only I and E of it follow its B and I, which
     cannot end the sequence. Ramshaw & Marcus 1995. ValueError for a name of another form or one

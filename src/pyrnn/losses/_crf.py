@@ -18,8 +18,9 @@ from .._base.checks import (
     read_floats,
 )
 from .._base.layout import stored, turned
-from .._base.module import Additions, Module, Pullback, add_arrays, storable
+from .._base.module import Module, storable
 from .._base.parameter import Parameter
+from .._base.pullback import Additions, Pullback, add_arrays
 from .._base.runtime import num_threads
 from .._base.targets import Bools, class_target, first_wrong, sum_in_order
 from ._constraints import Constraints
@@ -40,16 +41,26 @@ class CRF(Module, Loss):
     `value, pullback = crf.vjp(...)`, whose pullback returns the gradient of the emissions and adds
     into .grad. `reduction="token_mean"` divides the sum over all sequences by the number of real
     steps, "mean" by the number of sequences that have any. emissions are (N, T, K), target is
-    (N, T). `Trainer(model, crf, optimizer)` trains the CRF with the model, whatever that one's
-    layout; its metrics see the tags that `decode` gives.
-    Averaged weights want the parameters of both: `EMA([*model.parameters(), *crf.parameters()])`.
+    (N, T). `Trainer(model, crf, optimizer)` trains the CRF with the model, whatever the
+    model's layout; its metrics see the tags that `decode` gives.
+    Averaged weights need the parameters of both: `EMA([*model.parameters(), *crf.parameters()])`.
 
     `constraints` says which transitions there are: a mask (K, K) of bools, True where the second
     tag may follow the first, or (K+1, K+1), whose last row says which tags may begin a sequence
     and whose last column which may end it; see `bio_constraints`. Others have the score -inf
     whatever the parameters are. ValueError for constraints that allow no path at all, and for a
-    target that breaks them. A row without steps has log-likelihood 0; what stands behind the
-    lengths is never looked at. A NaN in real emissions makes the results of its row NaN.
+    target that breaks them. A row without steps has log-likelihood 0; what comes after
+    the lengths is never read. A NaN in real emissions makes the results of its row NaN.
+
+    Examples
+    --------
+    >>> crf = pyrnn.CRF(3, constraints=pyrnn.bio_constraints(["O", "B-PER", "I-PER"]), seed=0)
+    >>> emissions = np.array([[[5, 0, 0], [0, 1, 3], [0, 0, 3], [5, 0, 0]]], np.float32)
+    >>> crf.decode(emissions)[0].tolist()  # step by step it would be 0, 2, 2, 0
+    [0, 1, 2, 0]
+    >>> value, pullback = crf.vjp(emissions, np.array([[0, 1, 2, 0]]))
+    >>> pullback().shape
+    (1, 4, 3)
     """
 
     integer_target = True
@@ -108,15 +119,15 @@ class CRF(Module, Loss):
         return self._mean(nll, total), Pullback(self, backward, parameters)
 
     def log_likelihood(self, emissions: Any, target: Any, lengths: Any = None) -> Array:
-        """log p(target | emissions) of each sequence (B,), in float64."""
+        """log p(target | emissions) of each sequence (N,), in float64."""
         emissions, lengths = self._read(emissions, lengths)
         target, _ = self._check(emissions.shape, None, target, lengths)
         return -self._negative_log_likelihood(emissions, lengths, target)
 
     def decode(self, emissions: Any, lengths: Any = None, *, return_scores: bool = False) -> Any:
-        """The most probable tags of each sequence (Viterbi): a list of B int64 arrays (T_i,).
+        """The most probable tags of each sequence (Viterbi): a list of N int64 arrays (T_i,).
 
-        With `return_scores` also the scores of these paths (B,), in float64. Of equal paths the one
+        With `return_scores` also the scores of these paths (N,), in float64. Of equal paths the one
         with the lower last tag, then the one before, and so on. ValueError for a sequence to which
         constraints and emissions of -inf leave no path.
         """
@@ -128,7 +139,7 @@ class CRF(Module, Loss):
 
     def marginals(self, emissions: Any, lengths: Any = None) -> Array:
         """The probability of each tag at each step, summed over all paths: as emissions, in their
-        layout; 0 behind the lengths. Errors as `decode`."""
+        layout; 0 after the lengths. Errors as `decode`."""
         emissions, lengths = self._read(emissions, lengths)
         emissions, by_time = stored(emissions)
         log_sums, marginals, *_ = _core.crf_gradients(

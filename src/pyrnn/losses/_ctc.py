@@ -32,8 +32,8 @@ class CTC(Loss):
     blanks, it is the target. Hence a target needs as many steps as it has labels, and one more
     between two equal ones.
 
-    `loss(y, target, lengths, target_lengths)`; target is a list of B sequences of labels, each of
-    its own length, or an array (B, S), whose rows have S labels, or the first `target_lengths`.
+    `loss(y, target, lengths, target_lengths)`; target is a list of N sequences of labels, each of
+    its own length, or an array (N, S), whose rows have S labels, or the first `target_lengths`.
     `reduction="mean"` divides each row's loss by its number of labels (at least 1), then takes the
     mean over the rows, as torch.nn.CTCLoss; "sequence_mean" is the mean of the rows' losses.
 
@@ -43,7 +43,14 @@ class CTC(Loss):
     ValueError for labels that are `blank` or outside [0, C), and for a target that needs more
     steps than its row has; with `zero_infinity` such a row, and one whose logits of -inf leave no
     alignment, has loss 0 and gradient 0. Sums over alignments are made in y's dtype, their
-    logarithms taken off step by step and added in float64.
+    scale taken out step by step and its logarithm added in float64.
+
+    Examples
+    --------
+    >>> logits = np.zeros((1, 2, 2))  # two steps, blank and one label, each with probability 1/2
+    >>> loss = pyrnn.losses.CTC()
+    >>> round(float(np.exp(-loss(logits, [[1]]))), 6)  # (1, 1), (1, blank) and (blank, 1)
+    0.75
     """
 
     integer_target = True
@@ -114,7 +121,7 @@ class CTC(Loss):
     def _read_target(
         self, y_shape: tuple[int, ...], target: Any, lengths: Array, target_lengths: Any
     ) -> tuple[Array, Array]:
-        """Labels (B, S), 0 behind each row's own, and their numbers (B,); everything checked."""
+        """Labels (B, S), 0 after each row's own, and their numbers (B,); everything checked."""
         C = y_shape[-1]
         if self.blank >= C:
             raise ValueError(f"CTC: blank is {self.blank}, expected less than {C} classes")
@@ -141,6 +148,13 @@ def ctc_greedy(
     logits are (N, T, C), or (T, N, C) with batch_first=False; labels an int64 array. The
     probability is that of this alignment alone. Of equal classes the first. TypeError or ValueError
     for what does not fit.
+
+    Examples
+    --------
+    >>> logits = np.log([[[0.1, 0.8, 0.1], [0.1, 0.8, 0.1], [0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]])
+    >>> ((labels, log_p),) = pyrnn.ctc_greedy(logits)  # 1, 1, blank, 1
+    >>> labels.tolist(), round(float(np.exp(log_p)), 4)
+    ([1, 1], 0.4096)
     """
     rows = _decode("ctc_greedy", logits, lengths, blank, 0, batch_first)
     return [row[0] for row in rows]
@@ -159,6 +173,15 @@ def ctc_beam(
     Hannun et al. 2014. The probability is the sum over the alignments that stayed in the beam,
     which is exact where the beam holds all prefixes. Inputs as `ctc_greedy`; ValueError unless
     beam_width >= 1.
+
+    Examples
+    --------
+    >>> logits = np.log([[[0.6, 0.4], [0.6, 0.4]]])  # two steps, blank and one label
+    >>> pyrnn.ctc_greedy(logits)[0][0].tolist()  # blank, blank: 0.36
+    []
+    >>> (beams,) = pyrnn.ctc_beam(logits, beam_width=2)
+    >>> [(labels.tolist(), round(float(np.exp(log_p)), 4)) for labels, log_p in beams]
+    [([1], 0.64), ([], 0.36)]
     """
     beam_width = check_size("ctc_beam", "beam_width", beam_width)
     return _decode("ctc_beam", logits, lengths, blank, beam_width, batch_first)

@@ -22,8 +22,9 @@ from .._base.checks import (
 )
 from .._base.layout import time_major, turned
 from .._base.mask import Mask, mask_of_lengths, read_mask
-from .._base.module import Additions, Module, Pullback, add_arrays, compute, storable
+from .._base.module import Module, storable
 from .._base.parameter import Parameter
+from .._base.pullback import Additions, Pullback, add_arrays, compute
 from .._base.runtime import num_threads
 from ..layers._linear import Linear
 
@@ -51,7 +52,7 @@ class Attended:
         return self._moved(weights, back=True)
 
     def from_caller(self, weights: Array) -> Array:
-        """The way back."""
+        """Weights at the core's places, of those at the memory's own."""
         return self._moved(weights, back=False)
 
     def _moved(self, weights: Array, *, back: bool) -> Array:
@@ -76,14 +77,22 @@ class Attention(Module):
 
     `context, weights = attention(queries, memory, lengths=None, mask=None)`: queries (N, T, Q),
     memory (N, S, M), context (N, T, M), weights (N, T, S); with batch_first=False N and T, or S,
-    change places; one sequence goes without N. `lengths` (N,) or `mask` (N, S), True = real, tell
-    which steps of the memory there are; what the others hold never matters, their weight is 0. A
+    change places; one sequence goes without N. `lengths` (N,) or `mask` (N, S), True = real, say
+    which steps of the memory are real; what the others hold never matters, their weight is 0. A
     row of which nothing is real has context 0 and weights 0, and sends no gradient back.
 
     `(context, weights), pullback = attention.vjp(...)`,
     `dqueries, dmemory = pullback(dcontext=None, dweights=None)`. Every query counts: what comes
-    after the end of ragged queries must be finite, and its gradient 0. TypeError and ValueError as
-    usual.
+    after the end of ragged queries must be finite, and its gradient 0. TypeError or
+    ValueError names the argument that does not fit.
+
+    Examples
+    --------
+    >>> attention = pyrnn.Attention(2, 2, score="dot")
+    >>> memory = np.array([[[1, 0], [0, 1], [9, 9]]], np.float32)  # N = 1, three steps, two real
+    >>> context, weights = attention(np.array([[[5, 0]]], np.float32), memory, lengths=[2])
+    >>> weights.round(3)
+    array([[[0.993, 0.007, 0.   ]]], dtype=float32)
     """
 
     parts_from_config = True
@@ -190,7 +199,7 @@ class Attention(Module):
         if lengths is not None and mask is None:
             mask, lengths = mask_of_lengths("Attention", lengths, shape, self.batch_first), None
         moved = read_mask("Attention", mask, lengths, shape, self.batch_first)
-        if moved is not None:  # a copy without what stands in the padding, which may be NaN
+        if moved is not None:  # a copy without the padding, which may hold NaN
             memory = moved.gather(memory)
         S = shape[1] if self.batch_first else shape[0]
         ends = as_lengths("Attention", np.full(B, S) if moved is None else moved.lengths, B, S)
@@ -245,7 +254,7 @@ class Attention(Module):
         return time_major(queries, self.batch_first), memory, mask, unbatched
 
     def read_memory(self, memory: Any, batch: int, unbatched: bool) -> Array:
-        """A memory of so many rows, its shape checked."""
+        """A memory of `batch` rows, its shape checked."""
         array: Array = read_floats("Attention", "memory", memory, self.dtype)
         axis = 0 if self.batch_first else 1
         if unbatched and array.ndim == 2:

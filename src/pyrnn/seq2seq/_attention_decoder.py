@@ -28,8 +28,9 @@ from .._base.inputs import (
     read_state,
 )
 from .._base.layout import turned
-from .._base.module import Additions, Module, Pullback, compute, storable
+from .._base.module import Module, storable
 from .._base.packing import PackedWeights
+from .._base.pullback import Additions, Pullback, compute
 from .._base.runtime import num_threads
 from ..layers._dropout import Dropout
 from ..layers._options import MAX_LAYERS
@@ -58,8 +59,17 @@ class AttentionDecoder(Module):
     the attention's weights (N, T, S). `lengths` are those of x.
 
     `(y, state), pullback = decoder.vjp(...)`, `dx, dmemory, dstate = pullback(dy, dstate)`. All
-    steps run in C++, forward and back through time. `decoder.steps(memory, state)` goes step by
+    steps run in C++, forward and back through time. `decoder.steps(memory, state)` runs step by
     step, with the same bits. Padding, of x or of the memory, never matters.
+
+    Examples
+    --------
+    >>> decoder = pyrnn.AttentionDecoder(3, 8, 6, cell="gru", seed=0)
+    >>> x, memory = np.ones((2, 5, 3), np.float32), np.ones((2, 7, 6), np.float32)
+    >>> (y, h), pullback = decoder.vjp(x, memory, memory_lengths=[7, 4])
+    >>> dx, dmemory, dh = pullback(np.ones_like(y))
+    >>> y.shape, h.shape, dmemory.shape
+    ((2, 5, 14), (1, 2, 8), (2, 7, 6))
     """
 
     random = True

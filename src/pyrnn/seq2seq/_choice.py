@@ -26,7 +26,7 @@ class Sampling:
     def of(
         cls, owner: str, rows: int, temperature: Any, top_k: Any, top_p: Any, seed: Any
     ) -> "Sampling":
-        """The checked arguments of a call for so many rows."""
+        """The checked arguments of a call for `rows` rows."""
         temperature = check_number(owner, "temperature", temperature)
         if not 0 <= temperature < np.inf:
             raise ValueError(f"{owner}: temperature is {temperature}, expected 0 <= temperature")
@@ -95,7 +95,7 @@ def without(logits: Array, suppressed: Array) -> Array:
 
 
 def check_logits(logits: Array) -> None:
-    """FloatingPointError for logits of which none is the largest; some may be -inf."""
+    """FloatingPointError for logits without a finite largest one; some may be -inf."""
     if not np.isfinite(logits.max(axis=-1)).all():
         raise FloatingPointError("the model's logits are NaN or infinite: no id can be chosen")
 

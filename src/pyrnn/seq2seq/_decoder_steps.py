@@ -35,14 +35,14 @@ class Seq2SeqSteps:
         return self._output(self._steps.step(self._target(ids)))
 
     def take(self, rows: Array) -> None:
-        """Goes on with these rows, which must attend to the same memory as those in their place."""
+        """Continues with these rows; each attends to the memory of the row that it replaces."""
         self._steps.state = map_state(lambda a: np.take(a, rows, axis=1), self._steps.state)
 
 
 def mixed_inputs(steps: Seq2SeqSteps, tokens: Array, replaced: Array) -> Array:
     """The ids (U + 1, B) that a decoder reads under scheduled sampling (Bengio et al. 2015).
 
-    Where `replaced`, the most probable id behind those read before; row 0, bos, stays.
+    Where `replaced`, the most probable id after those read before; row 0, bos, stays.
     """
     mixed = tokens.copy()
     for before, now, where in zip(mixed, mixed[1:], replaced[1:], strict=False):

@@ -1,4 +1,4 @@
-"""Encoder: what a decoder is told of its source, a sequence of ids or a vector of features."""
+"""Encoder: what a decoder reads of its source, a sequence of ids or a vector of features."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +19,8 @@ from .._base.columns import pad
 from .._base.inputs import as_state, has_c, map_state, parts_of
 from .._base.layout import time_major, turned
 from .._base.mask import mask_of_lengths
-from .._base.module import Additions, Module, Pullback, compute
+from .._base.module import Module
+from .._base.pullback import Additions, Pullback, compute
 from ..layers._activations import Tanh
 from ..layers._dropout import Dropout
 from ..layers._embedding import Embedding
@@ -29,7 +30,7 @@ from ..layers._recurrent import Recurrent, cells
 
 @dataclass(frozen=True)
 class Encoded:
-    """What a source has become: a memory, in the model's layout, or None, with its lengths, and a
+    """An encoded source: a memory, in the model's layout, or None, with its lengths, and a
     state."""
 
     memory: Array | None
@@ -38,7 +39,7 @@ class Encoded:
     rows: int
 
     def repeated(self, width: int, batch_first: bool) -> "Encoded":
-        """Every row `width` times, one behind the other."""
+        """Every row `width` times, one after the other."""
         state = map_state(lambda a: np.repeat(a, width, axis=1), self.state)
         axis = 0 if batch_first else 1
         memory = None if self.memory is None else np.repeat(self.memory, width, axis)
@@ -236,7 +237,7 @@ class Encoder(Module):
             axes = "(B, S)" if self.batch_first else "(S, B)"
             raise ValueError(f"Seq2Seq: source has shape {array.shape}, expected {axes}")
         rows, steps = array.shape if self.batch_first else array.shape[::-1]
-        if lengths is not None:  # what stands behind them is no id
+        if lengths is not None:  # what comes after them is no id
             real = mask_of_lengths("Seq2Seq", lengths, array.shape, self.batch_first)
             array, lengths = np.where(real, array, 0), as_lengths("Seq2Seq", lengths, rows, steps)
         self.source.check_ids(array)
@@ -252,7 +253,7 @@ class Encoder(Module):
         return parts_of(map_state(joined, state))
 
     def _parted(self, dh: Array, dc: Array | None) -> Any:
-        """The way back."""
+        """The inverse: states (L*2, B, H) of (L, B, 2*H)."""
         L, H = self.sizes.layers, self.sizes.hidden
 
         def parted(a: Array) -> Array:

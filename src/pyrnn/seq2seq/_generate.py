@@ -24,7 +24,7 @@ def generate(
 ) -> Any:
     """Up to `length` ids that a next-id model adds to a prompt, each fed back to draw the next.
 
-    `model` is a Sequential whose last output are logits over the ids that it takes, such as
+    `model` is a Sequential whose output is logits over the ids that it takes, such as
     Embedding, LSTM, Linear. `prompt` (T,) gives an array of the new ids; a list of prompts, of any
     lengths, gives a list of such arrays. Id k+1 is drawn from softmax(logits_k / temperature);
     0 takes the most probable one. `top_k` keeps that many ids, `top_p` then the fewest whose
@@ -35,6 +35,15 @@ def generate(
     ValueError for an empty prompt, a negative temperature, top_k < 1, top_p outside (0, 1], ids
     out of range, `suppress` with all ids, and for a model with a bidirectional layer, one that
     ends in probabilities (Softmax, Sigmoid) or has no logits of one step.
+
+    Examples
+    --------
+    >>> model = pyrnn.Sequential(
+    ...     pyrnn.Embedding(50, 8, seed=0), pyrnn.GRU(8, 16, seed=1), pyrnn.Linear(16, 50, seed=2)
+    ... )
+    >>> ids = pyrnn.generate(model, [1, 2, 3], length=20, top_p=0.95, seed=0)
+    >>> len(ids), bool((ids < 50).all())
+    (20, True)
     """
     if not getattr(model, "made_of_parts", False):
         raise TypeError(f"generate: model is {describe(model)}, expected a Sequential")
@@ -82,7 +91,7 @@ def _read_prompts(prompt: Any) -> tuple[list[Array], bool]:
 
 
 def _read(model: Sequential, prompts: list[Array]) -> tuple[Array, Any]:
-    """The logits (B, V) behind each prompt's last id, and the state there."""
+    """The logits (B, V) after each prompt's last id, and the state there."""
     lengths = np.array([len(ids) for ids in prompts])
     x = pad(prompts, int(lengths.max()), np.int64)
     y, state = model.run(turned(x, not model.batch_first, 2), lengths=lengths)

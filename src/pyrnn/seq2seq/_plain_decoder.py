@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from .._base.checks import Array
-from .._base.module import Additions, Pullback, compute
+from .._base.pullback import Additions, Pullback, compute
 from ..layers._recurrent import Recurrent
 from ._decoder_steps import DecoderSteps
 

@@ -1,4 +1,4 @@
-"""Decoding: sequences of ids from a model that tells the next one's logits, step by step."""
+"""Decoding: sequences of ids from a model that gives the next one's logits, step by step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ Decoded = tuple[list[list[int]], Array]  # ids of each row, without eos, and sco
 
 
 class Steps(Protocol):
-    """A model on its way through rows of ids."""
+    """A model that reads rows of ids step by step."""
 
     def step(self, ids: Array) -> Array:
-        """The logits (B, V) behind ids (B,)."""
+        """The logits (B, V) after ids (B,)."""
 
     def take(self, rows: Array) -> None:
-        """Goes on with these rows: states are copied."""
+        """Continues with copies of these rows' states."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def follow(steps: Steps, choose: Callable[[Array], Array], frame: Frame) -> Deco
 
 
 def beam_search(steps: Steps, frame: Frame, width: int, length_penalty: float) -> Decoded:
-    """The best of the sequences that `width` beams per row come upon; `steps` has a row for each.
+    """The best of the sequences that `width` beams per row find; `steps` has a row for each.
 
     At every step the `width` best continuations of a row's beams stay; one that ends with eos
     leaves them, so that with one beam all is greedy. A sequence of n ids, eos included, has the
@@ -98,7 +98,7 @@ class Beams:
         return bool((self._log_p > -np.inf).any())
 
     def extend(self, log_p: Array, count: int) -> tuple[Array, Array]:
-        """The rows that go on and their next ids, for log-probabilities (B*width, V) of those."""
+        """The rows that continue, their next ids, for log-probabilities (B*width, V) of those."""
         B, V = self._frame.rows, log_p.shape[-1]
         totals = self._log_p[:, :, None] + log_p.reshape(B, self._width, V)
         totals = totals.reshape(B, self._width * V)

@@ -17,7 +17,8 @@ from .._base.checks import (
 )
 from .._base.draws import Draws
 from .._base.layout import turned
-from .._base.module import Additions, Module, Pullback, compute, storable
+from .._base.module import Module, storable
+from .._base.pullback import Additions, Pullback, compute
 from ..layers._dropout import Dropout
 from ..layers._embedding import Embedding
 from ..layers._linear import Linear
@@ -38,24 +39,34 @@ class Seq2Seq(Module):
 
         memory, state = encoder(source)          embedding, recurrent layers, bridge
         y_t           = decoder(target_{t-1}, state, memory)     target_{-1} = bos
-        logits_t      = W y_t + b                of target_t, and of eos behind the last
+        logits_t      = W y_t + b                of target_t, and of eos after the last
 
     Sutskever et al. 2014; with `attention`, an AttentionDecoder, Bahdanau et al. 2015. The source
     are ids below `source_vocabulary`, or with `feature_size` vectors (B, F) that the decoder starts
     from (captions: Vinyals et al. 2015), without attention. Targets are ids below
-    `target_vocabulary`, without `bos` and `eos`, which are added here and may be one id. `cell`,
-    `num_layers`, `hidden_size` are those of both sides; a `bidirectional` encoder's final states,
-    and features, go through a Bridge. `attention` is a score of Attention, or None. `dropout` acts
-    on both embeddings, between layers and in front of the last product.
+    `target_vocabulary`, without `bos` and `eos`, which the model adds and which may be the same
+    id. `cell`, `num_layers`, `hidden_size` are those of both sides; a `bidirectional` encoder's
+    final states, and features, go through a Bridge. `attention` is a score of Attention, or None.
+    `dropout` acts on both embeddings, between layers and in front of the last product.
 
     - `logits = model(source, target, lengths=None, target_lengths=None)`: source (N, S), target
       (N, U), logits (N, U + 1, V), of which `wanted(target, target_lengths)` are the classes; with
       batch_first=False N comes second. Teacher forcing: y_t sees the true ids before.
     - `logits, pullback = model.vjp(...)`; `dsource = pullback(dlogits)`, None for ids. With
       `scheduled_sampling` = p (Bengio et al. 2015), which may be changed at any time, each id that
-      the decoder reads is with probability p the one that it held most probable there, a constant.
+      the decoder reads is, with probability p, its own most probable one, taken as a constant.
     - `ids, scores = model.generate(source, lengths)`: greedily, by beam search or sampling.
     - `Trainer(model, CrossEntropy(), ...).fit((sources, targets))` takes lists of ids.
+
+    Examples
+    --------
+    >>> model = pyrnn.Seq2Seq(20, 20, 8, 16, attention="additive", bos=1, eos=2, seed=0)
+    >>> sources, targets = [[5, 6, 7], [8, 9]], [[7, 6, 5], [9, 8]]
+    >>> trainer = pyrnn.Trainer(model, pyrnn.losses.CrossEntropy(), pyrnn.optim.Adam(0.05))
+    >>> history = trainer.fit((sources, targets), epochs=30, progress=False)
+    >>> ids, scores = model.generate(sources)
+    >>> ids
+    [[7, 6, 5], [9, 8]]
     """
 
     time_aware: ClassVar[bool] = True
@@ -197,7 +208,7 @@ class Seq2Seq(Module):
         `suppress` is an id, or several, that are never written, such as that of unknown words.
         `scores` (B,) are the log-probabilities of the ids and eos under the model, or the beam's. A
         row that finds no eos in time is cut off. ValueError for beam_width < 1, length_penalty
-        outside 0..10, `suppress` with all ids or with one that there is not.
+        outside 0..10, `suppress` with all ids or with an unknown one.
         """
         method = check_choice("Seq2Seq", "method", method, ("greedy", "beam", "sample"))
         beam_width = check_size("Seq2Seq", "beam_width", beam_width)
@@ -218,7 +229,7 @@ class Seq2Seq(Module):
 
     @property
     def scheduled_sampling(self) -> float:
-        """How probably the decoder reads an id of its own in training."""
+        """The probability that the decoder reads an id of its own in training."""
         return self._scheduled_sampling
 
     @scheduled_sampling.setter

@@ -1,4 +1,4 @@
-"""TargetIds: what a decoder of ids reads and what it is to say, of targets of their own lengths."""
+"""TargetIds: what a decoder of ids reads and has to write, of targets of their own lengths."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,7 @@ class TargetIds:
     batch_first: bool
 
     def wanted(self, target: Any, lengths: Any) -> tuple[Array, Array]:
-        """eos behind each target, and the lengths with it."""
+        """eos after each target, and the lengths with it."""
         ids, ends = self._read(target, lengths)
         wanted = np.insert(ids, len(ids), 0, axis=0)
         wanted[ends, np.arange(len(ends))] = self.eos
@@ -37,7 +37,7 @@ class TargetIds:
         return self._to_layout(np.insert(ids, 0, self.bos, axis=0)), ends + 1
 
     def _read(self, target: Any, lengths: Any) -> tuple[Array, Array]:
-        """Ids (U, B), 0 behind the lengths, and these."""
+        """Ids (U, B), 0 after the lengths, and the lengths."""
         ids = as_integers("Seq2Seq", "target", target)
         if ids.ndim != 2:
             axes = "(B, U)" if self.batch_first else "(U, B)"

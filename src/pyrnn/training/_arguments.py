@@ -1,4 +1,4 @@
-"""What a Trainer is told to use, checked."""
+"""The arguments of a Trainer, checked."""
 
 import copy
 from collections.abc import Sequence
@@ -87,7 +87,7 @@ def check_parts(model: Any, loss: Any, optimizer: Any) -> None:
 
 
 def check_logits(model: Module, loss: Loss) -> None:
-    """ValueError for a model that makes probabilities and a loss that would do so once more."""
+    """ValueError for a model that makes probabilities with a loss that takes logits."""
     if not loss.takes_logits:
         return
     for part in reversed(list(model.forward_path())):

@@ -1,4 +1,4 @@
-"""Callbacks: code of the user's own at the turns of a training."""
+"""Callbacks: the user's own code at fixed points of a training."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,11 +7,27 @@ from .._base.settings import Settings
 
 
 class Callback(Settings):
-    """Base of callbacks: override what is of interest; `trainer` is the one that calls.
+    """Base of callbacks: override the methods you need; `trainer` is the one that calls.
 
     What `trainer.model`, `trainer.optimizer` and `trainer.history` hold may be read and written:
-    weights, learning rates. `trainer.stop()` ends the fit behind the epoch. An exception ends the
+    weights, learning rates. `trainer.stop()` ends the fit after the epoch. An exception ends the
     fit: the model keeps the weights of the last step, and the checkpoint its last version.
+
+    Examples
+    --------
+    >>> class StopAtLoss(pyrnn.Callback):
+    ...     def __init__(self, loss):
+    ...         self.loss = loss
+    ...
+    ...     def on_epoch_end(self, trainer):
+    ...         if trainer.history.last("loss") < self.loss:
+    ...             trainer.stop()
+    >>> model = pyrnn.Linear(1, 1, seed=0)
+    >>> trainer = pyrnn.Trainer(model, pyrnn.losses.MSE(), pyrnn.optim.Adam(0.1))
+    >>> x = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
+    >>> history = trainer.fit((x, 2 * x), epochs=500, callbacks=[StopAtLoss(1e-3)], progress=False)
+    >>> len(history) < 500, history.loss[-1] < 1e-3 < history.loss[-2]
+    (True, True)
     """
 
     def on_fit_start(self, trainer: Any) -> None:
@@ -21,20 +37,20 @@ class Callback(Settings):
         """Before the first batch of an epoch, or the next one if training resumes within it."""
 
     def on_batch_end(self, trainer: Any, loss: float) -> None:
-        """Behind each batch, of which this was the loss."""
+        """After each batch, with its loss."""
 
     def on_epoch_end(self, trainer: Any) -> None:
-        """Behind each epoch, which is the last one of `trainer.history`; before its checkpoint."""
+        """After each epoch, once it is in `trainer.history`; before its checkpoint."""
 
     def on_fit_end(self, trainer: Any) -> None:
-        """Behind the last epoch and its checkpoint, if no error ended the fit."""
+        """After the last epoch and its checkpoint, if no error ended the fit."""
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps of it: numbers, texts and arrays in dicts and lists."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state_dict` returned, when training resumes; behind `on_fit_start`."""
+        """Takes back what `state_dict` returned, when training resumes; after `on_fit_start`."""
 
 
 def call(callbacks: tuple[Callback, ...], name: str, *args: Any) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoints: everything that training goes on from, in one file."""
+"""Checkpoints: everything that training needs to continue, in one file."""
 
 import errno
 import math
@@ -18,7 +18,7 @@ from .._base.tensor_file import check_suffix, mapping, read_tensors, write_tenso
 from ..optim._optimizer import Optimizer
 from ._description import first_difference
 
-TENSOR = "$tensor"  # {TENSOR: name} stands for an array in the JSON of a checkpoint
+TENSOR = "$tensor"  # {TENSOR: name} is an array in the JSON of a checkpoint
 ALWAYS_FINITE = ("model", "optimizer", "ema")  # the parts whose arrays are
 
 # By name: what has state_dict() and load_state_dict(mapping). A part of pyrnn's own has the latter
@@ -28,7 +28,7 @@ Check = Callable[[Mapping[str, Any]], object]  # looks at what all the parts hav
 
 
 class ModelState:
-    """A model as a part of training: weights, and what modules keep beside, to the bit."""
+    """A model as a part of training: weights, and what modules keep besides them, to the bit."""
 
     def __init__(self, model: Module) -> None:
         self.model = model
@@ -265,7 +265,7 @@ def _to_json(value: Any, name: str, tensors: dict[str, Array]) -> Any:
 
 
 def _from_json(value: Any, tensors: Mapping[str, Array]) -> Any:
-    """The way back; tuples have become lists. Arrays are copied: the file's bytes are let go."""
+    """The inverse; tuples have become lists. Arrays are copied: the file's bytes are let go."""
     if isinstance(value, dict):
         if TENSOR in value:
             return np.array(tensors[value[TENSOR]])

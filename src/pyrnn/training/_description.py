@@ -10,7 +10,7 @@ from .._base.samples import Samples, cut
 from ..optim._optimizer import Optimizer
 from ..optim._schedule import Schedule
 
-# Options that change no number: where results stand, and what memory they take.
+# Options that change no number: where results are kept, and how much memory they take.
 FREE = ("batch_first", "recompute_every")
 SEEN_SAMPLES, SEEN_STEPS, SEEN_ELEMENTS = 1000, 4096, 2**24  # of data, at most
 
@@ -45,7 +45,7 @@ def describe(thing: Any) -> dict[str, Any]:
 
 def describe_samples(samples: Samples | None) -> dict[str, Any] | None:
     """Numbers of samples and steps, and a fingerprint of the lengths and of a thousand samples
-    that lie evenly in the data, of each the first 4096 steps."""
+    at even distances in the data, the first 4096 steps of each."""
     import hashlib
 
     if samples is None:

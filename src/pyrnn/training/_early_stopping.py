@@ -15,12 +15,23 @@ class EarlyStopping(Callback):
 
     `monitor` is "loss", "val_loss" or the name of a metric, all as in the history; better is
     smaller by more than `min_delta` with mode="min", larger with "max". NaN is never better.
-    With `restore_best` the model ends with the weights of the best epoch, also if no epoch was the
-    last in vain: with `ema`, the averaged weights, which the validation measured.
-    `best_value` and `best_epoch` (from 1) tell which it was.
+    With `restore_best` the model ends with the weights of the best epoch, however the fit ended;
+    with `ema`, these are the averaged weights, which the validation measured. `best_value` and
+    `best_epoch` (from 1) say which epoch it was.
 
     TypeError or ValueError for what does not fit; at the start of a fit, for a monitor that it
     does not measure.
+
+    Examples
+    --------
+    >>> model = pyrnn.Linear(1, 1, seed=0)
+    >>> trainer = pyrnn.Trainer(model, pyrnn.losses.MSE(), pyrnn.optim.Adam(0.1))
+    >>> x = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
+    >>> stopping = pyrnn.EarlyStopping(patience=3, min_delta=1e-4)
+    >>> data = x, 2 * x
+    >>> history = trainer.fit(data, data, epochs=500, callbacks=[stopping], progress=False)
+    >>> len(history) == stopping.best_epoch + 3
+    True
     """
 
     _changeable = frozenset({"best_value", "best_epoch"})
@@ -92,7 +103,7 @@ class EarlyStopping(Callback):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` returned; TypeError or ValueError, with nothing changed, if
-        its weights are not of the model that is trained, or its numbers are none."""
+        its weights are not of the model that is trained, or its entries are no numbers."""
         self.take_state(self.read_state(state))
 
     def read_state(self, state: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,9 +20,18 @@ class History(Settings):
     """The record of a training run: lists with one number per epoch.
 
     `loss` is the mean over the epoch's real elements, each batch with the weights of its moment;
-    `val_loss` the mean over the validation data behind the epoch, NaN without such data; `seconds`
+    `val_loss` the mean over the validation data after the epoch, NaN without such data; `seconds`
     the time spent on training; `tokens_per_second` real time steps per second of it. `metrics` has
     such a list for each metric of the trainer by name, on the validation data too.
+
+    Examples
+    --------
+    >>> x = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
+    >>> model = pyrnn.Linear(1, 1, seed=0)
+    >>> trainer = pyrnn.Trainer(model, pyrnn.losses.MSE(), pyrnn.optim.Adam(0.1))
+    >>> history = trainer.fit((x, 2 * x), epochs=20, progress=False)
+    >>> len(history), history.loss[-1] < history.loss[0], history.val_loss[-1]
+    (20, True, nan)
     """
 
     _changeable: ClassVar[frozenset[str]] = frozenset(
@@ -67,8 +76,8 @@ class History(Settings):
         return asdict(self)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state_dict` returned; TypeError or ValueError, with nothing changed, for
-        what is no lists of numbers of one length."""
+        """Takes back what `state_dict` returned; TypeError or ValueError, with nothing changed,
+        unless it has lists of numbers, all of one length."""
         self.take_state(self.read_state(state))
 
     def read_state(self, state: Mapping[str, Any]) -> dict[str, Any]:

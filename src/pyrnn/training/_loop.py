@@ -38,7 +38,7 @@ class Plan:
 
 @dataclass
 class Loop:
-    """A fit on its way. `parts` is all that a checkpoint keeps; `trainer` is for callbacks."""
+    """A fit in progress. `parts` is all that a checkpoint keeps; `trainer` is for callbacks."""
 
     plan: Plan
     objective: Objective
@@ -55,7 +55,7 @@ class Loop:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a resumed fit must have in common with the one that it carries on."""
+        """What a resumed fit must have in common with the one that it continues."""
         plan = self.plan
         return {
             "batch_size": plan.batch_size,
@@ -68,7 +68,7 @@ class Loop:
         }
 
     def resume(self) -> None:
-        """Goes to where the checkpoint was written, if there is one."""
+        """Returns to the state of the checkpoint, if there is one."""
         if self.plan.checkpoint is not None and os.path.exists(self.plan.checkpoint):
             read_checkpoint(
                 self.plan.checkpoint, self.parts, self.settings, self.description, _check_together
@@ -167,7 +167,7 @@ class Loop:
         self._write()
 
     def _write_within_epoch(self, count: int) -> None:
-        """A checkpoint behind every so many batches; behind the last one the epoch's follows."""
+        """A checkpoint after every `checkpoint_every` batches but the last: the epoch's follows."""
         every, done = self.plan.checkpoint_every, self.progress.epoch.batches
         if every is not None and done % every == 0 and done < count:
             self._write()

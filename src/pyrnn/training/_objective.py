@@ -41,7 +41,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class ForwardPass:
-    """The loss of one batch, its weight in a mean over batches, the state behind it; `backward`
+    """The loss of one batch, its weight in a mean over batches, the state after it; `backward`
     adds `share` times the gradient of the loss into every .grad."""
 
     loss: float
@@ -130,7 +130,7 @@ class Objective:
         return {"loss": mean.value} | {metric.name: metric.value for metric in self.metrics}
 
     def infer(self, batch: Batch, state: Any = None) -> tuple[Array, Any]:
-        """The model's output for one batch, in the model's layout, and the state behind it."""
+        """The model's output for one batch, in the model's layout, and the state after it."""
         if self.layout.own_targets:
             return self.model(batch.x, **self._options(batch, state)), None
         return self.model.run_part(batch.x, state, batch.lengths)

@@ -1,4 +1,4 @@
-"""Progress: where a training stands."""
+"""Progress: how far a training has come."""
 
 import math
 from collections.abc import Mapping
@@ -24,10 +24,10 @@ class Epoch:
 
 
 class Progress:
-    """Where a fit stands: the epoch, what was done of it, and the generator of its order.
+    """How far a fit has come: the epoch, what was done of it, and the generator of its order.
 
-    A resumed fit puts the generator back to where the epoch began, draws the same order again and
-    skips the batches that were done.
+    A resumed fit puts the generator back to its state at the start of the epoch, draws the
+    same order again and skips the batches that were done.
     """
 
     def __init__(self, generator: "np.random.Generator", first_epoch: int) -> None:

@@ -40,7 +40,7 @@ class Trainer(Settings):
     it has steps too. Ragged data are lists of N arrays, x of (T_i, F) or (T_i,) ids, a target per
     step likewise; or a `SequenceDataset`, or another with its methods. x is cast to the model's
     dtype (integers stay ids if the model has an Embedding), so is a target that is no class number.
-    The padding behind `lengths` is never looked at; before it x must be finite.
+    The padding after `lengths` is never read; before it x must be finite.
 
     - `clip_norm` bounds the global norm of the gradients (`pyrnn.optim.clip_grad_norm`),
       `clip_value` each of their elements; at most one of them.
@@ -49,15 +49,31 @@ class Trainer(Settings):
       One that watches a measure gets the validation loss, or the training loss without validation.
     - `metrics`, of `pyrnn.metrics`, are measured on the validation data and by `evaluate`.
     - `ema`, averaged weights of `pyrnn.optim`, follow every step and are what the validation
-      measures; `with ema.applied():` puts them into the model behind the fit.
+      measures; `with ema.applied():` puts them into the model after the fit.
     - `seed` fixes the order of the batches.
 
     A loss with parameters of its own (`CRF`) is trained, clipped and kept in checkpoints with the
-    model; `trained` is the module of both, and the model where the loss has none. CTC takes targets
-    of lengths of their own: a list of arrays of labels.
+    model; `trained` is the module of both, or the model if the loss has none. CTC takes a list of
+    arrays of labels, each of its own length.
 
-    Model, optimizer, the order's generator and `history` carry on from one `fit` to the next: two
-    calls of 5 epochs are one call of 10. TypeError or ValueError for what does not fit.
+    Model, optimizer, the order's generator and `history` continue from one `fit` to the next: two
+    calls of 5 epochs equal one call of 10. TypeError or ValueError for what does not fit.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).standard_normal((64, 10, 1)).astype(np.float32)
+    >>> target = (x.sum(axis=(1, 2)) > 0).astype(np.int64)  # one class per sequence
+    >>> gru, linear = pyrnn.GRU(1, 8, seed=0), pyrnn.Linear(8, 2, seed=1)
+    >>> trainer = pyrnn.Trainer(
+    ...     pyrnn.Sequential(gru, pyrnn.LastStep(), linear),
+    ...     pyrnn.losses.CrossEntropy(),
+    ...     pyrnn.optim.Adam(0.02),
+    ...     metrics=[pyrnn.metrics.Accuracy()],
+    ...     seed=0,
+    ... )
+    >>> history = trainer.fit((x, target), epochs=20, progress=False)
+    >>> trainer.evaluate((x, target))["accuracy"] > 0.9
+    True
     """
 
     def __init__(
@@ -122,14 +138,14 @@ class Trainer(Settings):
 
         - `bucket`: with `shuffle`, samples of about one length share a batch.
         - `tbptt=k`: truncated BPTT. Every batch is cut into pieces of k steps, each followed by a
-          step of the optimizer; the state is carried on, its gradient is not. Memory is O(k), and
-          with k = T all is as without (Williams & Peng 1990). Not for bidirectional models. The
+          step of the optimizer; the state is passed on, its gradient is not. Memory is O(k), and
+          k = T equals training without it (Williams & Peng 1990). Not for bidirectional models. The
           validation is cut likewise, and metrics see the pieces.
         - `callbacks`: see `Callback`; `EarlyStopping` is one.
-        - `checkpoint`: a file that holds, behind every epoch and every `checkpoint_every` batches,
-          all that training goes on from; always a whole version. `resume=True` carries on from it
+        - `checkpoint`: a file, written after every epoch and every `checkpoint_every` batches, with
+          all that training needs to continue; always a whole version. `resume=True` continues it,
           if it exists: the same call in a new process, with the same model, data and settings,
-          gives the same bits as if nothing had come between. `epochs` counts from the beginning of
+          gives the same bits as an uninterrupted fit. `epochs` counts from the beginning of
           the fit that was interrupted.
 
         All data are checked before the first step: TypeError or ValueError for what is empty,
@@ -164,12 +180,12 @@ class Trainer(Settings):
         return self.history
 
     def stop(self) -> None:
-        """Ends the fit behind the current epoch; for callbacks."""
+        """Ends the fit after the current epoch; for callbacks."""
         self._progress.stopped = True
 
     @property
     def measures(self) -> list[str]:
-        """What the running fit adds to its history behind each epoch, by name."""
+        """What the running fit adds to its history after each epoch, by name."""
         held_out = ["val_loss", *(metric.name for metric in self._objective.metrics)]
         return ["loss", *(held_out if self._validates else [])]
 
@@ -180,7 +196,7 @@ class Trainer(Settings):
     def evaluate(self, data: Any, batch_size: int = 32) -> dict[str, float]:
         """{"loss": the mean over the real elements of all data}, and each metric by its name.
 
-        With the model's own weights, not the averaged ones. Errors as `fit`.
+        Uses the model's own weights, not the averaged ones. Errors as `fit`.
         """
         batch_size = check_size("Trainer", "batch_size", batch_size)
         return self._objective.evaluate(self._samples("data", data), batch_size)
@@ -203,7 +219,7 @@ class Trainer(Settings):
         loop.run()
 
     def _parts(self, callbacks: Sequence[Callback]) -> Parts:
-        """All that training goes on from, for checkpoints."""
+        """All that a checkpoint holds, by name."""
         parts: dict[str, Any] = {
             "model": ModelState(self.trained),
             "optimizer": OptimizerState(self.optimizer, self.trained),

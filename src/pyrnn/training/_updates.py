@@ -47,7 +47,7 @@ class Updates:
         self.model.zero_grad()
 
     def add(self, result: ForwardPass) -> None:
-        """Takes one batch's gradient in, and a step if it was the last of those to gather."""
+        """Adds one batch's gradient, and takes a step after the last of `accumulate` batches."""
         if self._gathered == 0:
             self.model.zero_grad()
         weight = self._weight + result.weight
@@ -88,7 +88,7 @@ class Updates:
                 )
 
     def averaged_weights(self) -> AbstractContextManager[Any]:
-        """Within, the model has the averaged weights, if there are such."""
+        """Within, the model has the averaged weights, if there are any."""
         context: AbstractContextManager[Any] = (
             nullcontext() if self.ema is None else self.ema.applied()
         )
