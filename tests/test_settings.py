@@ -86,7 +86,8 @@ def test_nothing_unknown_is_taken(thing):
 def test_options_are_for_the_constructor(thing):
     """Or they have a setter that checks. Estimators' act at the next fit."""
     cls = type(thing)
-    if cls.__module__.startswith("pyrnn.estimators") or isinstance(thing, pyrnn.History):
+    kept = (pyrnn.History, pyrnn.Output)  # what results stand in; a tuple cannot be written
+    if cls.__module__.startswith("pyrnn.estimators") or isinstance(thing, kept):
         return
     options = set(inspect.signature(cls).parameters) - {"args", "kwargs"}
     methods = {name for name in options if inspect.isfunction(getattr(cls, name, None))}

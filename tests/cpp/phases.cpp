@@ -68,17 +68,18 @@ struct Run {
         packed(std::make_shared<PackedWeights<float>>(table, shape, weights<const float>(*this), 1)) {}
 
   bool forward(int threads, Interrupt::Check check) {
-    const Sequences<float> sequences{
-        .array_steps = steps, .batch_first = false, .x = x.data(), .y = y.data(), .hn = hn.data()};
+    const Sequences<float> sequences{.x = x.data(), .x_strides = {kInputs, kInputs}, .y = y.data(), .hn = hn.data()};
     const Training training{.key = {1, 1}, .recompute_every = 0, .threads = threads};
     tape = forward_train<float>(shape, packed, Batch(steps, 1, nullptr), sequences, training, check);
     return tape != nullptr;
   }
   bool backward(int threads, Interrupt::Check check) {
     const SequenceGradients<float> gradients{.dy = y.data(),
+                                             .dy_strides = {kUnits, kUnits},
                                              .dhn = nullptr,
                                              .dcn = nullptr,
                                              .dcells = nullptr,
+                                             .dcells_strides = {},
                                              .dx = nullptr,
                                              .dh0 = dh0.data(),
                                              .dc0 = nullptr};
