@@ -52,7 +52,7 @@ ARGUMENTS = {  # of the constructors that need some
     "Trainer": (model(), losses.CrossEntropy(), optim.Adam()),
     "Warmup": (optim.Cosine(optim.SGD(0.1), 5), 5),
 }
-BASES = {"Module", "Loss", "Metric", "Optimizer", "Schedule", "Backtest"}
+BASES = {"Module", "Output", "Loss", "Metric", "Optimizer", "Schedule", "Backtest"}
 MADE_BY_CALLS = {
     "Pullback": model().vjp(np.ones((2, 1, 2), np.float32))[1],
     "Stream": model()[0].stream(),
@@ -147,6 +147,19 @@ def test_own_classes_take_what_they_like():
     assert len(net.parameters()) == 4
     with pytest.raises(AttributeError, match="dropout"):  # the inherited option does not act
         Cell(2, 3).dropout = 0.5
+
+
+def test_the_layout_is_set_where_it_acts():
+    """Of a layer alone, not of what has agreed with others or has no time axis."""
+    layer, x = pyrnn.GRU(2, 3, seed=0), np.ones((4, 2, 2), np.float32)
+    before = layer(x)[0]
+    layer.batch_first = False
+    np.testing.assert_array_equal(layer(x.swapaxes(0, 1))[0].swapaxes(0, 1), before)
+    net = model()
+    for thing in (net, net[0], net[1], pyrnn.Linear(2, 3), pyrnn.Tanh(), pyrnn.Seq2Seq(5, 6, 3, 4)):
+        with pytest.raises(AttributeError, match="batch_first"):
+            thing.batch_first = False
+        assert thing.batch_first
 
 
 def test_parameters_are_tied_and_nothing_else():

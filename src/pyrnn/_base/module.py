@@ -19,7 +19,7 @@ from .checks import (
 )
 from .parameter import Parameter
 from .prediction import predict
-from .settings import Settings
+from .settings import Settings, options
 from .summary import Summarised
 from .tensor_file import check_suffix, mapping, write_tensors
 
@@ -271,8 +271,9 @@ class Module(Settings, Summarised):
 
     def _takes(self, name: str, value: Any) -> bool:
         """A parameter may be replaced by another one of its shape, which ties the two."""
-        if name == "batch_first" and self._is_own:
-            return False  # all parts of a Sequential have agreed on it
+        if name == "batch_first" and self._is_own:  # what has parts has agreed on it with them
+            has_parts = any(isinstance(part, Module) for part in vars(self).values())
+            return not (self._is_part or has_parts) and name in options(self._maker)
         tied = vars(self).get(name)
         if self._maker is None or not isinstance(tied, Parameter):
             return super()._takes(name, value)

@@ -43,19 +43,19 @@ class Settings:
             return own.fset is not None
         if callable(own) and callable(value):
             return True  # a method for this object alone, which is called from here on
-        return name in self._changeable or not (self._is_own or name in _options(self._maker))
+        return name in self._changeable or not (self._is_own or name in options(self._maker))
 
     def _refuse(self, name: str, value: Any) -> None:
         """AttributeError with what came and the nearest right word."""
         cls = type(self).__name__
         there = {n for n in (*dir(type(self)), *getattr(self, "__dict__", ())) if n[0] != "_"}
-        if name in _options(self._maker):
+        if name in options(self._maker):
             text = f"it is set for good by {cls}({name}=...); make a new {cls}"
         elif name in there:
             text = "it can only be read"
         else:
             near = _nearest(name, {n for n in there if not callable(getattr(type(self), n, None))})
-            near = near or _nearest(name, _options(self._maker))
+            near = near or _nearest(name, options(self._maker))
             text = f"{cls} has no such attribute" + (f"; did you mean {near!r}?" if near else "")
         raise AttributeError(f"{cls}: {name} cannot be set ({describe(value)} came): {text}")
 
@@ -72,7 +72,7 @@ def _closing(cls: type, init: Callable[..., None]) -> Callable[..., None]:
     return closing
 
 
-def _options(maker: type | None) -> frozenset[str]:
+def options(maker: type | None) -> frozenset[str]:
     """The names of the arguments that a class is made with."""
     if maker is None:
         return frozenset()

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _core
 from .atomic_write import atomic_write
-from .checks import Array, check_fits, describe
+from .checks import Array, check_fits, check_path, describe
 
 FORMAT = 1
 KEY = "pyrnn"  # of the metadata
@@ -40,7 +40,7 @@ OTHER_FORMATS = {
 
 def check_suffix(owner: str, path: Any) -> None:
     """ValueError for a name that says that a file has another format than safetensors."""
-    suffix = os.path.splitext(os.fsdecode(path))[1].lower()
+    suffix = os.path.splitext(check_path(owner, path))[1].lower()
     if suffix in OTHER_FORMATS:
         raise ValueError(
             f"{owner}: path ends in {suffix!r}, the suffix of {OTHER_FORMATS[suffix]} files; the "
