@@ -26,9 +26,7 @@ const Memory<T>& memory_of(const MemoryObject& object) {
   return *memory;
 }
 
-inline Shape sequence_shape(const Layout& layout, py::ssize_t columns) {
-  return {layout.steps, layout.rows, columns};
-}
+inline Shape sequence_shape(const Layout& layout, py::ssize_t columns) { return {layout.steps, layout.rows, columns}; }
 
 // The new gradients of a memory.
 template <class T>

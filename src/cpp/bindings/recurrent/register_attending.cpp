@@ -140,8 +140,7 @@ void register_attending(py::module_& m) {
       .def("attend", &run_attend, py::arg("packed"), py::arg("memory").none(false), optional("query"), py::arg("x"),
            optional("h0"), optional("c0"), optional("lengths"), py::arg("threads"))
       .def("attend_train", &run_attend_train, py::arg("packed"), py::arg("memory").none(false), optional("query"),
-           py::arg("x"), optional("h0"), optional("c0"), optional("lengths"),
-           py::arg("threads"))
+           py::arg("x"), optional("h0"), optional("c0"), optional("lengths"), py::arg("threads"))
       .def("attend_backward", &run_attend_backward, py::arg("saved"), py::arg("weights"), optional("w_query"),
            optional("dy"), optional("dcontexts"), optional("dhn"), optional("dcn"), py::arg("need_dx"),
            py::arg("threads"));

@@ -35,8 +35,8 @@ py::tuple run_forward(const Stack& stack, const Packed& packed, py::handle x, py
 }
 
 py::tuple run_forward_train(const Stack& stack, const Packed& packed, py::handle x, py::handle h0, py::handle c0,
-                            py::handle lengths, bool return_cells, std::uint64_t seed,
-                            std::uint64_t draw, py::ssize_t recompute_every, int threads) {
+                            py::handle lengths, bool return_cells, std::uint64_t seed, std::uint64_t draw,
+                            py::ssize_t recompute_every, int threads) {
   checked_threads(threads);
   require_plain(stack);
   require(recompute_every >= 0, "recompute_every: " + std::to_string(recompute_every) + ", expected at least 0");
@@ -95,8 +95,8 @@ void register_recurrent(py::module_& m) {
       .def("forward", &run_forward, py::arg("packed"), py::arg("x"), py::arg("h0").none(true), py::arg("c0").none(true),
            py::arg("lengths").none(true), py::arg("return_cells"), py::arg("threads"))
       .def("forward_train", &run_forward_train, py::arg("packed"), py::arg("x"), py::arg("h0").none(true),
-           py::arg("c0").none(true), py::arg("lengths").none(true), py::arg("return_cells"),
-           py::arg("seed"), py::arg("draw"), py::arg("recompute_every"), py::arg("threads"))
+           py::arg("c0").none(true), py::arg("lengths").none(true), py::arg("return_cells"), py::arg("seed"),
+           py::arg("draw"), py::arg("recompute_every"), py::arg("threads"))
       .def("backward", &run_backward, py::arg("saved"), py::arg("weights"), py::arg("dy").none(true),
            py::arg("dhn").none(true), py::arg("dcn").none(true), py::arg("dcells").none(true), py::arg("need_dx"),
            py::arg("threads"));

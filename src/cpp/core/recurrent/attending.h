@@ -41,9 +41,7 @@ class AttendingForward {
   }
 
  private:
-  Rows<T> caller(T* data, Index columns) const {
-    return Rows<T>::of_caller(data, job_.batch, columns);
-  }
+  Rows<T> caller(T* data, Index columns) const { return Rows<T>::of_caller(data, job_.batch, columns); }
 
   const ForwardJob<T>& job_;
   const kernels::Kernels<T>& k_;

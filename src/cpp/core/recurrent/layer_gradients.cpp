@@ -15,8 +15,7 @@ constexpr Index kPiecesOfMember = 3;  // in a queue: what a slower member leaves
 
 template <class T>
 void LayerGradients<T>::want(Arena& arena, int threads) {
-  if (!batch_.uniform())
-    arena.want(own_dx_, saved_.rows, larger(shape_.input, shape_.layer_input(1)));
+  if (!batch_.uniform()) arena.want(own_dx_, saved_.rows, larger(shape_.input, shape_.layer_input(1)));
   scratch_.resize(static_cast<std::size_t>(threads));
   for (T*& scratch : scratch_) arena.want(scratch, k_.weight_gradient_scratch(chunk_rows()));
   blocks_.resize(static_cast<std::size_t>(threads));

@@ -63,9 +63,7 @@ class Outputs {
     if (layer + 1 < shape_.layers) return layers_.rows(layer + 1, batch_, shape_);
     return Rows<T>::of_caller(seq_.y, batch_, shape_.layer_output());
   }
-  Rows<T> cells() const {
-    return Rows<T>::of_caller(seq_.cells, batch_, shape_.directions * shape_.hidden);
-  }
+  Rows<T> cells() const { return Rows<T>::of_caller(seq_.cells, batch_, shape_.directions * shape_.hidden); }
   Rows<T> kept_h(const Place& at) const {
     const std::size_t i = static_cast<std::size_t>(at.layer * shape_.directions + at.direction);
     return Rows<T>::packed(layers_.h.empty() ? nullptr : layers_.h[i], batch_, shape_.output(), layers_.first_row);
