@@ -88,7 +88,7 @@ def test_pools(name, rng):
     pool = {"sum": pyrnn.SumPool, "mean": pyrnn.MeanPool, "amax": pyrnn.MaxPool}[name]()
     y, pullback = pool.vjp(x)
     x_torch = tensor(x, requires_grad=True)
-    y_torch = getattr(x_torch, name)(dim=0)
+    y_torch = getattr(x_torch, name)(dim=1)
     y_torch.backward(tensor(y))
     np.testing.assert_allclose(y, y_torch.detach().numpy(), rtol=1e-13)
     np.testing.assert_allclose(pullback(y), x_torch.grad.numpy(), rtol=1e-13)
