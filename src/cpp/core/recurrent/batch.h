@@ -24,10 +24,6 @@ class Batch {
   Index steps() const { return steps_; }                // of the longest row
   Index packed_rows() const { return offset(steps_); }  // R
   bool uniform() const { return uniform_; }             // every row has every step of the arrays
-  // Whether an array's rows of so many columns lie as packed rows do.
-  bool packs(Strides strides, Index columns) const {
-    return uniform_ && strides.row == columns && strides.step == rows_ * columns;
-  }
   Index active(Index step) const { return step < steps_ ? offset(step + 1) - offset(step) : 0; }
   Index offset(Index step) const { return uniform_ ? step * rows_ : offset_[at(step)]; }
   Index step_of(Index packed_row) const;                // the step t with offset(t) <= packed_row < offset(t + 1)

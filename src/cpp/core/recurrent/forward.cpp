@@ -79,8 +79,7 @@ class ForwardPass {
     const std::size_t index = static_cast<std::size_t>(layer * shape_.directions + direction);
     const Rows<const T> input = input_of(layer);
     const StepBuffers<T>& buffers = saved_ ? saved_->directions[index] : inference_;
-    const bool scattered = layer == 0 && !batch_.packs(seq_.x_strides, shape_.input);
-    const bool gathers = walk.own_order() || scattered || (layer == 0 && shape_.context > 0);
+    const bool gathers = walk.own_order() || !input.regular() || (layer == 0 && shape_.context > 0);
     return {.at = {layer, direction, walk},
             .buffers = buffers,
             .input = input,

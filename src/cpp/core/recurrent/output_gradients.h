@@ -35,8 +35,10 @@ class OutputGradients {
     const Rows<const T> d_y = output(at.layer).columns_from(merged ? 0 : at.direction * P);
     if (!d_y) return {nullptr, 0};
     const bool as_it_is = !merged || shape_.merge == Merge::sum;
-    if (as_it_is && d_y.regular() && !at.walk.own_order())
+    if (as_it_is && d_y.regular() && !at.walk.own_order()) {
+      if (step > 0 && !d_y.contiguous()) fetch(d_y, at.walk.time(step - 1, 0), rows);
       return {d_y.at(at.walk.time(step, 0), rows.begin), d_y.row_stride()};
+    }
     const Range mine = me.copied_rows(at.walk.active(step));
     gather_step(d_y, {at.walk, step, mine}, P, gathered_ + mine.begin * P, P);
     if (!as_it_is) take_apart(at, step, mine);
@@ -60,6 +62,13 @@ class OutputGradients {
   Rows<const T> output(Index layer) const {
     if (layer + 1 < shape_.layers) return d_layers_.rows(layer + 1, batch_, shape_).read_only();
     return Rows<const T>::of_caller(grad_.dy, batch_, grad_.dy_strides);
+  }
+
+  // Rows that are far apart in memory, those of the step that comes next, into the cache.
+  void fetch(const Rows<const T>& d_y, Index time, Range rows) const {
+    constexpr Index kLine = 64 / sizeof(T);
+    for (Index j = rows.begin; j < rows.end; ++j)
+      for (Index k = 0; k < shape_.output(); k += kLine) __builtin_prefetch(d_y.at(time, j) + k);
   }
 
   // y = (h + h')/2 or h*h' of both directions: dh = dy/2 or dy*h'.

@@ -23,8 +23,7 @@ Saved<T>::Saved(const Tape<T>& t, const Scope& s, const LayerBuffers<T>* kept)
     want_buffers<T>(arena, shape, maps, lanes, {rows, batch.rows(), shape.options.recurrent_dropout > 0},
                     directions[i]);
     const bool joined = layer == 0 && shape.context > 0;  // with the contexts
-    const bool scattered = layer == 0 && !batch.packs(tape.input.x_strides, shape.input);
-    if (joined || scattered || (direction == 1 && !batch.uniform()))
+    if (joined || (!batch.uniform() && (direction == 1 || layer == 0)))
       arena.want(copies[i], rows, shape.layer_input(layer));
   });
   if (kept) {
