@@ -69,7 +69,9 @@ def test_each_source_has_the_header_of_its_name(path):
 def test_cells_are_known_by_their_row():
     """Core and bindings ask a cell's row what it needs, and nobody compares its name."""
     for path in (p for p in CPP_FILES if folder(p) != "kernels"):
-        assert not re.search(r"\b(is_lstm|is_gru|Cell::(rnn_tanh|rnn_relu|lstm|gru))\b", code(path)), path.name
+        assert not re.search(
+            r"\b(is_lstm|is_gru|Cell::(rnn_tanh|rnn_relu|lstm|gru))\b", code(path)
+        ), path.name
         compared = r"\bcell(->|\.)name\)?\s*[!=]=|[!=]=\s*(\w+\.)?cell(->|\.)name\b"
         assert path.stem == "cell" or not re.search(compared, code(path)), path.name
 
