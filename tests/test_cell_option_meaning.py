@@ -18,7 +18,7 @@ CLASSES = {"lstm": pyrnn.LSTM, "gru": pyrnn.GRU, "rnn_tanh": pyrnn.RNN}
 
 def still(cls, **options):
     """A layer with weights of 0 whose h is the same at every step, and not 0."""
-    layer = cls(2, 50, seed=0, dtype=np.float64, **options)
+    layer = cls(2, 50, batch_first=False, seed=0, dtype=np.float64, **options)
     for name, p in layer.named_parameters():
         p[...] = 0.5 if name.startswith("bias_ih") else 0
     return layer
@@ -55,7 +55,15 @@ def test_inference_is_the_mean_of_one_step(cls):
 
 def test_recurrent_dropout_draws_once_per_sequence():
     """With W_hh = 1 and relu, h grows by h/(1-p) or not at all: each unit the same at all steps."""
-    layer = pyrnn.RNN(1, 40, nonlinearity="relu", recurrent_dropout=0.25, seed=0, dtype=np.float64)
+    layer = pyrnn.RNN(
+        1,
+        40,
+        nonlinearity="relu",
+        recurrent_dropout=0.25,
+        batch_first=False,
+        seed=0,
+        dtype=np.float64,
+    )
     for name, p in layer.named_parameters():
         p[...] = np.eye(40) if name == "weight_hh_l0" else 0
     x, h = np.zeros((4, 100, 1)), np.ones((1, 100, 40))

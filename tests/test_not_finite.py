@@ -26,7 +26,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing(optimizer, options, tmp_p
     trainer = pyrnn.Trainer(model, pyrnn.losses.MSE(), optimizer(1e-3), seed=0, **options)
     trainer.fit(data, batch_size=4, progress=False, checkpoint=path)
     before, stored = model.state_dict(), path.read_bytes()
-    trainer._objective._loss.__class__ = Silent
+    trainer._objective.loss.__class__ = Silent
     with np.errstate(invalid="ignore"), pytest.raises(FloatingPointError, match="gradient of '0"):
         trainer.fit(data, batch_size=4, progress=False, checkpoint=path)
     assert_same_bits(model.state_dict(), before)

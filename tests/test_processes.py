@@ -85,7 +85,7 @@ def test_ctrl_c_ends_a_long_call(what):
         import os, signal, threading, time, pyrnn
         signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs
         pyrnn.set_num_threads(2)  # so that no machine is through before the signal
-        layer = pyrnn.LSTM(256, 256, seed=0)
+        layer = pyrnn.LSTM(256, 256, batch_first=False, seed=0)
         x = np.zeros((2500, 64, 256), "f4")
         stream = layer.stream(batch_size=64)
         (y, _), pullback = layer.vjp(x) if "pullback" in {what!r} else ((None, None), None)
@@ -115,7 +115,7 @@ def test_a_daemon_thread_at_work_when_the_process_ends(what, threads):
     code = f"""
         import threading, time, pyrnn
         pyrnn.set_num_threads({threads})
-        layer, x = pyrnn.LSTM(64, 64, seed=0), np.zeros((100, 32, 64), "f4")
+        layer, x = pyrnn.LSTM(64, 64, seed=0), np.zeros((32, 100, 64), "f4")
         y, stream = layer(x)[0], layer.stream(batch_size=32)
         started = threading.Event()
         def work():

@@ -26,7 +26,7 @@ def test_at_the_borders_of_segments(T, every, cell, bidirectional, isa):
 NO_MEMORY = """
     import resource, pyrnn
     pyrnn.set_num_threads({threads})
-    layer = pyrnn.LSTM(16, 16, recompute_every=16, seed=0)
+    layer = pyrnn.LSTM(16, 16, recompute_every=16, batch_first=False, seed=0)
     rng, lengths = np.random.default_rng(0), [32] + [16] * 4095
     x, dy = rng.standard_normal((2, 32, 4096, 16), dtype="f4")
     def results(pullback):

@@ -154,7 +154,7 @@ def test_cells_use_the_same_functions(dtype, rng, isa):
     rnn.parameters()[1][...] = 0
     for sequence in (x[:, None], x[None]):  # three steps of one row, one step of three rows
         assert_same_bits(np.squeeze(rnn(sequence)[0]), activation("tanh", x))
-    lstm = pyrnn.LSTM(H, H, dtype=np.dtype(dtype), bias=False)
+    lstm = pyrnn.LSTM(H, H, batch_first=False, dtype=np.dtype(dtype), bias=False)
     for p in lstm.parameters():
         p[...] = 0
     lstm.parameters()[0][H : 2 * H] = np.eye(H, dtype=dtype)  # the forget gate sees x
