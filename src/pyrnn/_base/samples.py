@@ -8,7 +8,7 @@ import numpy as np
 
 from .checks import FLOATS, Array, as_integers, check_shape
 from .columns import Dataset, check_alike, pad, read_numbers
-from .layout import time_major, turned
+from .layout import is_ids, time_major, turned
 
 Target = Array | list[Array]  # ragged targets, with lengths of their own, are a list
 
@@ -59,7 +59,7 @@ class Samples:
             self.arrays = columns.x_array, None, columns.given_lengths  # targets are read apart
         x = self.arrays[0][0] if self.arrays else dataset[0][0]
         self._first = read_numbers(f"{name} x[0]", x)
-        ids = layout.integer_x and self._first.dtype.kind in "iu"
+        ids = layout.integer_x and is_ids(self._first)
         self._x_dtype = np.dtype(np.int64) if ids else self._floats()
         self.has_time = self._first.ndim >= (1 if ids else 2)
         self.lengths = self._read_lengths()

@@ -17,7 +17,7 @@ from .._base.checks import (
     read_floats,
 )
 from .._base.inputs import Sizes, read_state
-from .._base.layout import turned, with_whole_rows
+from .._base.layout import is_ids, turned, with_whole_rows
 from .._base.runtime import num_threads
 from .._base.settings import Settings
 
@@ -220,7 +220,7 @@ class SequentialStream(Settings):
     def _with_batch(self, x: Any, steps: int, axis: int) -> tuple[Any, bool]:
         """x with its batch axis, and whether it had none; integers have no feature axis."""
         array = as_plain_array("Sequential.stream", "x", x, "of numbers")
-        features = 0 if array.dtype.kind in "iu" else 1
+        features = 0 if is_ids(array) else 1
         if self.batch_size != 1 or array.ndim != steps + features:
             return x, False
         if isinstance(x, np.ndarray):
