@@ -1,5 +1,6 @@
 """The C++ core. Strict: arrays must be C-contiguous, aligned, of the exact dtype and shape."""
 
+from collections.abc import Callable
 from typing import Any, final
 
 from numpy.typing import NDArray
@@ -133,6 +134,26 @@ class Stream:
     def _run(self, x: _Array, threads: int) -> _Array: ...
     def _get_state(self) -> tuple[_Array, _Array | None]: ...
     def _set_state(self, h: _Array, c: _Array | None) -> None: ...
+
+# What threads share
+def unfit_gradient(grads: tuple[_Array, ...], values: tuple[_Array, ...]) -> int: ...
+def add_gradients(
+    additions: tuple[Callable[[], object], ...],
+    grads: tuple[_Array, ...],
+    values: tuple[_Array, ...],
+) -> int: ...
+
+@final
+class OneAtATime:
+    def __init__(self, refusal: str) -> None: ...
+    def run(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any: ...
+
+@final
+class Counter:
+    def __init__(self, first: int) -> None: ...
+    def next(self) -> int: ...
+    @property
+    def upcoming(self) -> int: ...
 
 # Dense layers
 @final

@@ -6,6 +6,7 @@ namespace py = pybind11;
 
 namespace pyrnn::bindings {
 void register_runtime(py::module_& m);
+void register_shared(py::module_& m);
 void register_activations(py::module_& m);
 void register_optimizers(py::module_& m);
 void register_embedding(py::module_& m);
@@ -19,9 +20,11 @@ void register_attending(py::module_& m);
 void register_stream(py::module_& m);
 }  // namespace pyrnn::bindings
 
-PYBIND11_MODULE(_core, m) {
+// pybind11's own entry waits for ever for the GIL in a sub-interpreter; it is called from PyInit__core alone.
+PYBIND11_MODULE(core_of_main, m) {
   m.doc() = "The C++ core of pyrnn. Strict: arrays must be C-contiguous, aligned and of the exact dtype and shape.";
   pyrnn::bindings::register_runtime(m);
+  pyrnn::bindings::register_shared(m);
   pyrnn::bindings::register_activations(m);
   pyrnn::bindings::register_optimizers(m);
   pyrnn::bindings::register_embedding(m);
@@ -33,4 +36,12 @@ PYBIND11_MODULE(_core, m) {
   pyrnn::bindings::register_recurrent(m);
   pyrnn::bindings::register_attending(m);
   pyrnn::bindings::register_stream(m);
+}
+
+extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
+  if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+    PyErr_SetString(PyExc_ImportError, "pyrnn: imported in a sub-interpreter, expected the main interpreter");
+    return nullptr;
+  }
+  return PyInit_core_of_main();
 }

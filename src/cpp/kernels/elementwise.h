@@ -35,6 +35,7 @@ constexpr ElementwiseKernels<T> elementwise_kernels() {
       .layer_norm_weight_gradient = layer_norm_weight_gradient<T>,
       .time_sum = time_sum<T>,
       .time_max = time_max<T>,
+      .add_compensated = add_compensated<T>,
       .dropout_row = dropout_row<T>,
       .sgd_step = sgd_step<T>,
       .adam_step = adam_step<T>,

@@ -130,6 +130,14 @@ struct LayerNormWeightGradient {
   T* d_bias;       // [columns]
 };
 
+// total += x, and lost += what that rounds off: total + lost is the sum of many x.
+template <class T>
+struct CompensatedSum {
+  Index columns;
+  const T* x;
+  T *total, *lost;
+};
+
 // One sequence of vectors as one vector: their sum, step after step, or the largest values.
 template <class T>
 using StepNumber = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
@@ -140,6 +148,7 @@ struct TimePool {
   Index stride;  // elements from step to step
   const T* x;
   T* y;                    // [columns]; zeros without steps
+  Index first;             // the step at which time_max goes on; 0: it begins
   StepNumber<T>* largest;  // [columns] the first step that has the largest value, NaN above all; not for sums
 };
 
@@ -227,6 +236,7 @@ struct ElementwiseKernels {
   void (*layer_norm_weight_gradient)(const LayerNormWeightGradient<T>&) noexcept;
   void (*time_sum)(const TimePool<T>&) noexcept;
   void (*time_max)(const TimePool<T>&) noexcept;
+  void (*add_compensated)(const CompensatedSum<T>&) noexcept;
   void (*dropout_row)(const DropoutRow<T>&) noexcept;
   void (*sgd_step)(const SgdStep<T>&) noexcept;
   void (*adam_step)(const AdamStep<T>&) noexcept;

@@ -2,9 +2,8 @@
 
 import copy
 import inspect
-import threading
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -84,19 +83,13 @@ class Module(Settings, Summarised):
     makes_probabilities: ClassVar[bool] = False
     made_of_parts: ClassVar[bool] = False
     parts_from_config: ClassVar[bool] = False
-    _not_pickled: ClassVar[frozenset[str]] = frozenset({"lock"})
+    _not_pickled: ClassVar[frozenset[str]] = frozenset()
 
     _layout: bool | None = None  # what batch_first comes to; None: what the parts say
     _says_layout: bool = False  # whether batch_first was given to this module itself
     _is_part: bool = False  # of a Sequential, which has the word on the layout
 
-    lock: threading.Lock  # held while something is added to .grad
     dtype: np.dtype[Any]
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        module = super().__new__(cls)
-        vars(module)["lock"] = threading.Lock()
-        return module
 
     def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Inference: nothing is saved and nothing is dropped."""

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,7 +29,15 @@ class Parameter:
     (array([5., 2.]), array([0., 0.]))
     """
 
-    __slots__ = ("__weakref__", "_array", "_grad", "_version", "_view")
+    __slots__ = (
+        "__weakref__",
+        "_array",
+        "_grad",
+        "_grad_kept_whole",
+        "_kept_whole",
+        "_version",
+        "_view",
+    )
 
     def __init__(self, array: Any) -> None:
         self._take(np.array(as_floats("Parameter", "array", array, None), order="C"))
@@ -57,8 +66,10 @@ class Parameter:
         self._array = array
         self._view = array.view()
         self._view.flags.writeable = False
+        # numpy refuses to resize in place what has a weak reference: the core points into it.
+        self._kept_whole = weakref.ref(array)
         # Takes memory when first written.
-        self._grad = self._view if self.hollow else np.zeros(array.shape, array.dtype)
+        self._set_grad(self._view if self.hollow else np.zeros(array.shape, array.dtype))
         self._version = next(_versions)
 
     @property
@@ -93,7 +104,10 @@ class Parameter:
         array = as_floats("Parameter", "grad", value, self.dtype)
         if array.shape != self.shape:
             raise ValueError(f"Parameter: grad has shape {array.shape}, expected {self.shape}")
-        self._grad = array if array.flags.writeable else array.copy()
+        self._set_grad(array if array.flags.writeable else array.copy())
+
+    def _set_grad(self, array: Array) -> None:
+        self._grad, self._grad_kept_whole = array, weakref.ref(array)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -1,14 +1,12 @@
 """Pullback: the backward half of every vjp."""
 
-import operator
-from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from .. import _core
 from .checks import Array
 from .module import Module
 from .parameter import Parameter
@@ -20,10 +18,11 @@ class Pullback:
     """The backward pass that belongs to one forward pass of `module`; called once.
 
     `backward(*cotangents)` returns the result and the additions to .grad: calls without arguments
-    that only add, best C functions (`partial(gradients.add_into, grads)`). They run last, under
-    the locks of the module and its parts: an error or an interrupt before leaves .grad as it was,
-    and after bad arguments the pullback may be called again. A call after one of `parameters` was
-    written, and a second call, are RuntimeErrors.
+    that only add, best C functions (`partial(gradients.add_into, grads)`). They run last, in one C
+    call that no other thread's additions mix with: an error or an interrupt before, or a .grad of
+    `parameters` that cannot be added to (ValueError), leaves every .grad as it was, and after bad
+    arguments the pullback may be called again. A call after one of `parameters` was written, and a
+    second call, are RuntimeErrors.
 
     Examples
     --------
@@ -59,12 +58,27 @@ class Pullback:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Sends a gradient back, and adds to the parameters' .grad."""
+        values = tuple([parameter.data for parameter in self._parameters])
+        self._refuse(_core.unfit_gradient(self._grads(), values))
         result, additions = self.compute(*args, **kwargs)
-        with ExitStack() as stack:
-            for lock in sorted({module.lock for module in self._module.modules()}, key=id):
-                stack.enter_context(lock)
-            deque(map(operator.call, additions), maxlen=0)  # in C: no signal handler between two
+        self._refuse(_core.add_gradients(tuple(additions), self._grads(), values))
         return result
+
+    def _grads(self) -> tuple[Array, ...]:
+        return tuple([parameter.grad for parameter in self._parameters])
+
+    def _refuse(self, unfit: int) -> None:
+        """ValueError for a gradient that cannot be added to, by its number."""
+        if unfit < 0:
+            return
+        parameter = self._parameters[unfit]
+        grad, named = parameter.grad, self._module.named_parameters()
+        name = next((name for name, known in named if known is parameter), f"parameter {unfit}")
+        raise ValueError(
+            f"{type(self._module).__name__}: {name}.grad is {grad.dtype} of shape {grad.shape}"
+            f"{'' if grad.flags.writeable else ', read-only'}, "
+            f"expected a writeable contiguous array, {parameter.dtype} of shape {parameter.shape}"
+        )
 
     def compute(self, *args: Any, **kwargs: Any) -> tuple[Any, Additions]:
         """The result, and the additions that are still to be made: for modules made of modules."""

@@ -90,6 +90,9 @@ class ReLU(_Elementwise):
 class Sigmoid(_Elementwise):
     """y = 1 / (1 + exp(-x)), dx = y (1 - y) dy, for x of any shape.
 
+    In float32 by way of tanh, off by up to 1.74e-7 absolutely: no digit is right below x = -17,
+    where y is less than that. In float64 every y is right to 2.3 units in its last place.
+
     Examples
     --------
     >>> pyrnn.Sigmoid()(np.array([-1.0, 0.0, 1.0])).round(3)

@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Mapping
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, overload
 
 import numpy as np
@@ -18,6 +18,7 @@ from .._base.checks import (
     check_size,
     generator,
 )
+from .._base.computed_once import ComputedOnce
 from .._base.draws import Draws
 from .._base.inputs import has_c, read_gradient, read_inputs, read_state
 from .._base.module import STORABLE, Module
@@ -260,7 +261,7 @@ class Recurrent(Module, Generic[State]):
         super().load_extra_state(state)
         self._draws.load(self, state)
 
-    @cached_property
+    @ComputedOnce
     def _stack(self) -> _core.Stack:
         """The core's description of this layer."""
         kind = self.cell, self.dtype.name

@@ -1,6 +1,5 @@
 """Streams: inference one step at a time, on a snapshot of the weights."""
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -131,7 +130,10 @@ class SequentialStream(Settings):
     def __init__(self, parts: Sequence[Any], batch_size: int, batch_first: bool) -> None:
         self.batch_size = batch_size
         self._batch_first = batch_first
-        self._busy = threading.Lock()
+        self._calls = _core.OneAtATime(
+            "Sequential.stream: another thread is in a call on this stream, "
+            "expected one call at a time"
+        )
         self._streams = [part for part in parts if part.states]
         self._steps: list[Callable[[Any], Any]] = [part.step for part in parts]
         self._runs: list[Callable[[Any], Any]] = [part.run for part in parts]
@@ -168,20 +170,15 @@ class SequentialStream(Settings):
 
     def _call(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """work(*arguments), one call at a time and all or nothing."""
-        if not self._busy.acquire(blocking=False):
-            raise RuntimeError(
-                "Sequential.stream: another thread is in a call on this stream, "
-                "expected one call at a time"
-            )
+        return self._calls.run(self._restoring, work, *arguments)
+
+    def _restoring(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        before = self._get_states()
         try:
-            before = self._get_states()
-            try:
-                return work(*arguments)
-            except BaseException:
-                self._set_states(before)
-                raise
-        finally:
-            self._busy.release()
+            return work(*arguments)
+        except BaseException:
+            self._set_states(before)
+            raise
 
     def _step(self, x_t: Any, out: Array | None) -> Array:
         if out is not None:  # a wrong kind before the step; a wrong shape when y's is known

@@ -1,6 +1,6 @@
 """AttentionDecoder: recurrent layers that attend to a memory before each step."""
 
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from .._base.checks import (
     generator,
     read_floats,
 )
+from .._base.computed_once import ComputedOnce
 from .._base.inputs import (
     Inputs,
     as_state,
@@ -286,7 +287,7 @@ class AttentionDecoder(Module):
         given = inputs.x, *state, inputs.lengths, num_threads()
         return packed, attended.core, w_query, *given
 
-    @cached_property
+    @ComputedOnce
     def _stack(self) -> _core.Stack:
         """The core's description of the layer that attends."""
         sizes = self.input_size, self.hidden_size

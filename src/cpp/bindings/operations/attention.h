@@ -12,8 +12,7 @@ namespace pyrnn::bindings {
 
 // The arrays, checked and referenced, and where they lie.
 struct MemoryObject {
-  py::array keys, values;
-  py::object v;
+  std::optional<Pinned> keys, values, v;
   std::vector<std::int64_t> lengths;
   std::variant<Memory<float>, Memory<double>> memory;
 };

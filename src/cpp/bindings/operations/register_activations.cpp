@@ -28,10 +28,10 @@ py::array run_activation_forward(const std::string& name, py::handle x_in, int t
   checked_threads(threads);
   return with_type_of(x_in, "x", [&, kind = kind_of(name, false)](auto type) -> py::array {
     using T = decltype(type);
-    const py::array x = require_array<T>(x_in, "x");
+    const Pinned x = require_array<T>(x_in, "x");
     NewArray<T> y(shape_of(x));
     const kernels::Activation<T> call{.count = x.size(), .x = data<T>(x), .y = y.data()};
-    without_gil([&] { activation_forward(kind, call, threads); });
+    without_gil([&] { activation_forward(kind, call, threads, interrupted); });
     return y.array;
   });
 }
@@ -40,11 +40,11 @@ py::array run_activation_backward(const std::string& name, py::handle y_in, py::
   checked_threads(threads);
   return with_type_of(y_in, "y", [&, kind = kind_of(name, true)](auto type) -> py::array {
     using T = decltype(type);
-    const py::array y = require_array<T>(y_in, "y");
-    const py::array dy = require_array<T>(dy_in, "dy", shape_of(y), "the shape of y");
+    const Pinned y = require_array<T>(y_in, "y");
+    const Pinned dy = require_array<T>(dy_in, "dy", shape_of(y), "the shape of y");
     NewArray<T> dx(shape_of(y));
     const kernels::ActivationGradient<T> call{.count = y.size(), .y = data<T>(y), .d_y = data<T>(dy), .d_x = dx.data()};
-    without_gil([&] { activation_backward(kind, call, threads); });
+    without_gil([&] { activation_backward(kind, call, threads, interrupted); });
     return dx.array;
   });
 }
@@ -53,10 +53,10 @@ py::array run_softmax_forward(py::handle x_in, int threads) {
   checked_threads(threads);
   return with_type_of(x_in, "x", [&](auto type) -> py::array {
     using T = decltype(type);
-    const py::array x = require_array<T>(x_in, "x", 2);
+    const Pinned x = require_array<T>(x_in, "x", 2);
     NewArray<T> y(shape_of(x));
     const kernels::Softmax<T> call{.rows = x.shape(0), .columns = x.shape(1), .x = data<T>(x), .y = y.data()};
-    without_gil([&] { softmax_forward(call, threads); });
+    without_gil([&] { softmax_forward(call, threads, interrupted); });
     return y.array;
   });
 }
@@ -65,12 +65,12 @@ py::array run_softmax_backward(py::handle y_in, py::handle dy_in, int threads) {
   checked_threads(threads);
   return with_type_of(y_in, "y", [&](auto type) -> py::array {
     using T = decltype(type);
-    const py::array y = require_array<T>(y_in, "y", 2);
-    const py::array dy = require_array<T>(dy_in, "dy", shape_of(y), "the shape of y");
+    const Pinned y = require_array<T>(y_in, "y", 2);
+    const Pinned dy = require_array<T>(dy_in, "dy", shape_of(y), "the shape of y");
     NewArray<T> dx(shape_of(y));
     const kernels::SoftmaxGradient<T> call{
         .rows = y.shape(0), .columns = y.shape(1), .y = data<T>(y), .d_y = data<T>(dy), .d_x = dx.data()};
-    without_gil([&] { softmax_backward(call, threads); });
+    without_gil([&] { softmax_backward(call, threads, interrupted); });
     return dx.array;
   });
 }
@@ -81,11 +81,11 @@ py::array run_dropout(py::handle x_in, double p, std::uint64_t seed, std::uint64
   require(p >= 0 && p <= 1, "p: " + std::to_string(p) + ", expected 0 to 1");
   return with_type_of(x_in, "x", [&](auto type) -> py::array {
     using T = decltype(type);
-    const py::array x = require_array<T>(x_in, "x", 3);
+    const Pinned x = require_array<T>(x_in, "x", 3);
     NewArray<T> y(shape_of(x));
     const DropoutArray<T> call{
         .steps = x.shape(0), .rows = x.shape(1), .units = x.shape(2), .x = data<T>(x), .y = y.data()};
-    without_gil([&] { dropout({p, seed, draw, layer}, call, threads); });
+    without_gil([&] { dropout({p, seed, draw, layer}, call, threads, interrupted); });
     return y.array;
   });
 }
@@ -95,11 +95,11 @@ py::tuple run_cross_entropy(py::handle logits_in, py::handle targets_in, py::han
   checked_threads(threads);
   return with_type_of(logits_in, "logits", [&](auto type) {
     using T = decltype(type);
-    const py::array logits = require_array<T>(logits_in, "logits", 2);
+    const Pinned logits = require_array<T>(logits_in, "logits", 2);
     const py::ssize_t N = logits.shape(0), C = logits.shape(1);
     require(C > 0, "logits: shape " + shape_text(logits) + ", expected (N, C) with at least 1 class");
     const py::array targets = require_array<std::int64_t>(targets_in, "targets", {N}, "(N,)");
-    const py::array scale = require_array<T>(scale_in, "scale", {N}, "(N,)");
+    const Pinned scale = require_array<T>(scale_in, "scale", {N}, "(N,)");
     const auto classes = checked_indices(targets, "targets", {-1, C});
     const T* spread = data<T>(optional_array<T>(spread_in, "spread", {C}, "(C,)"));
     const T spread_sum = spread ? std::accumulate(spread, spread + C, T(0)) : T(0);
@@ -113,7 +113,7 @@ py::tuple run_cross_entropy(py::handle logits_in, py::handle targets_in, py::han
                                         .spread_sum = spread_sum,
                                         .losses = losses.data(),
                                         .d_logits = d_logits.data()};
-    without_gil([&] { cross_entropy(call, threads); });
+    without_gil([&] { cross_entropy(call, threads, interrupted); });
     return py::make_tuple(losses.array, d_logits.array);
   });
 }

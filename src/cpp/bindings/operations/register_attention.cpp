@@ -7,26 +7,25 @@
 namespace pyrnn::bindings {
 namespace {
 
-std::unique_ptr<MemoryObject> make_memory(py::handle keys_in, py::handle values_in, py::handle lengths_in,
-                                          py::handle v_in, double scale) {
+MemoryObject make_memory(py::handle keys_in, py::handle values_in, py::handle lengths_in, py::handle v_in,
+                         double scale) {
   return with_type_of(keys_in, "keys", [&](auto type) {
     using T = decltype(type);
-    const py::array keys = require_array<T>(keys_in, "keys", 3), values = require_array<T>(values_in, "values", 3);
+    const Pinned keys = require_array<T>(keys_in, "keys", 3), values = require_array<T>(values_in, "values", 3);
     const py::ssize_t steps = keys.shape(0), rows = keys.shape(1);
     const Layout layout{steps, rows};
     require_shape(values, "values", sequence_shape(layout, values.shape(2)), "the steps and rows of keys");
     const auto v = optional_array<T>(v_in, "v", {keys.shape(2)}, "(key_size,)");
     auto lengths = checked_lengths(require_array<std::int64_t>(lengths_in, "lengths", {rows}, "(batch,)"), steps);
-    auto object = std::make_unique<MemoryObject>(
-        MemoryObject{keys, values, v ? py::object(*v) : py::none(), std::move(lengths), Memory<T>{}});
-    object->memory = Memory<T>{.layout = layout,
-                               .key_size = keys.shape(2),
-                               .value_size = values.shape(2),
-                               .keys = data<T>(keys),
-                               .values = data<T>(values),
-                               .lengths = object->lengths.data(),
-                               .v = data<T>(v),
-                               .scale = static_cast<T>(scale)};
+    MemoryObject object{keys, values, v, std::move(lengths), Memory<T>{}};
+    object.memory = Memory<T>{.layout = layout,
+                              .key_size = keys.shape(2),
+                              .value_size = values.shape(2),
+                              .keys = data<T>(keys),
+                              .values = data<T>(values),
+                              .lengths = object.lengths.data(),  // stays where it is when the vector is moved
+                              .v = data<T>(v),
+                              .scale = static_cast<T>(scale)};
     return object;
   });
 }
@@ -44,7 +43,7 @@ py::tuple run_attention_forward(const MemoryObject& object, py::handle queries_i
   checked_threads(threads);
   return std::visit(
       [&]<class T>(const Memory<T>& memory) {
-        const py::array queries = require_array<T>(queries_in, "queries", 3);
+        const Pinned queries = require_array<T>(queries_in, "queries", 3);
         const Layout layout = layout_of(memory, queries);
         NewArray<T> contexts(sequence_shape(layout, memory.value_size));
         NewArray<T> weights(sequence_shape(layout, memory.layout.steps));
@@ -64,12 +63,12 @@ py::tuple run_attention_backward(const MemoryObject& object, py::handle queries_
   checked_threads(threads);
   return std::visit(
       [&]<class T>(const Memory<T>& memory) {
-        const py::array queries = require_array<T>(queries_in, "queries", 3);
+        const Pinned queries = require_array<T>(queries_in, "queries", 3);
         const Layout layout = layout_of(memory, queries);
         const Shape weights_shape = sequence_shape(layout, memory.layout.steps);
-        const py::array weights = require_array<T>(weights_in, "weights", weights_shape, "(T, batch, S)");
-        const py::array dcontexts = require_array<T>(
-            dcontexts_in, "dcontexts", sequence_shape(layout, memory.value_size), "(T, batch, value_size)");
+        const Pinned weights = require_array<T>(weights_in, "weights", weights_shape, "(T, batch, S)");
+        const Pinned dcontexts = require_array<T>(dcontexts_in, "dcontexts", sequence_shape(layout, memory.value_size),
+                                                  "(T, batch, value_size)");
         const auto dweights = optional_array<T>(dweights_in, "dweights", weights_shape, "(T, batch, S)");
         NewArray<T> dqueries(shape_of(queries));
         NewMemoryGradient<T> gradient(memory);

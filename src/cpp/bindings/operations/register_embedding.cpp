@@ -11,12 +11,12 @@ py::array run_embedding_forward(py::handle weight_in, py::handle ids_in, int thr
   checked_threads(threads);
   return with_type_of(weight_in, "weight", [&](auto type) -> py::array {
     using T = decltype(type);
-    const py::array weight = require_array<T>(weight_in, "weight", 2),
-                    ids = require_array<std::int64_t>(ids_in, "ids", 1);
+    const Pinned weight = require_array<T>(weight_in, "weight", 2), ids = require_array<std::int64_t>(ids_in, "ids", 1);
     const auto checked = checked_indices(ids, "ids", {0, weight.shape(0)});
     NewArray<T> rows({ids.shape(0), weight.shape(1)});
     const EmbeddingIds of{.count = ids.shape(0), .columns = weight.shape(1), .ids = checked.data()};
-    without_gil([&, from = data<T>(weight), to = rows.data()] { embedding_forward(of, from, to, threads); });
+    without_gil(
+        [&, from = data<T>(weight), to = rows.data()] { embedding_forward(of, from, to, threads, interrupted); });
     return rows.array;
   });
 }
@@ -24,10 +24,10 @@ py::array run_embedding_forward(py::handle weight_in, py::handle ids_in, int thr
 void run_embedding_backward(py::handle grad_in, py::handle ids_in, py::handle dy_in) {
   with_type_of(grad_in, "grad", [&](auto type) {
     using T = decltype(type);
-    const py::array grad = require_array<T>(grad_in, "grad", 2), ids = require_array<std::int64_t>(ids_in, "ids", 1);
+    const Pinned grad = require_array<T>(grad_in, "grad", 2), ids = require_array<std::int64_t>(ids_in, "ids", 1);
     T* to = writeable_data<T>(grad, "grad");
     const auto checked = checked_indices(ids, "ids", {0, grad.shape(0)});
-    const py::array dy = require_array<T>(dy_in, "dy", {ids.shape(0), grad.shape(1)}, "(N, embedding size)");
+    const Pinned dy = require_array<T>(dy_in, "dy", {ids.shape(0), grad.shape(1)}, "(N, embedding size)");
     const EmbeddingIds of{.count = ids.shape(0), .columns = grad.shape(1), .ids = checked.data()};
     without_gil([&, from = data<T>(dy)] { embedding_backward(of, from, to); });
   });

@@ -12,7 +12,7 @@ py::tuple run_layer_norm_forward(py::handle x_in, py::handle weight_in, py::hand
   checked_threads(threads);
   return with_type_of(x_in, "x", [&](auto type) {
     using T = decltype(type);
-    const py::array x = require_array<T>(x_in, "x", 2);
+    const Pinned x = require_array<T>(x_in, "x", 2);
     const py::ssize_t N = x.shape(0), C = x.shape(1);
     NewArray<T> y({N, C}), mean({N}), scale({N});
     const kernels::LayerNorm<T> call{.rows = N,
@@ -24,7 +24,7 @@ py::tuple run_layer_norm_forward(py::handle x_in, py::handle weight_in, py::hand
                                      .y = y.data(),
                                      .mean = mean.data(),
                                      .scale = scale.data()};
-    without_gil([&] { layer_norm_forward(call, threads); });
+    without_gil([&] { layer_norm_forward(call, threads, interrupted); });
     return py::make_tuple(y.array, mean.array, scale.array);
   });
 }
@@ -35,7 +35,7 @@ py::tuple run_layer_norm_backward(py::handle x_in, py::handle weight_in, py::han
   checked_threads(threads);
   return with_type_of(x_in, "x", [&](auto type) {
     using T = decltype(type);
-    const py::array x = require_array<T>(x_in, "x", 2);
+    const Pinned x = require_array<T>(x_in, "x", 2);
     const py::ssize_t N = x.shape(0), C = x.shape(1);
     std::optional<NewArray<T>> dx, d_weight, d_bias;
     if (need_dx) dx.emplace(Shape{N, C});
@@ -49,7 +49,7 @@ py::tuple run_layer_norm_backward(py::handle x_in, py::handle weight_in, py::han
                                              .scale = data<T>(require_array<T>(scale_in, "scale", {N}, "(N,)")),
                                              .d_x = dx ? dx->data() : nullptr};
     T *weight = d_weight ? d_weight->data() : nullptr, *bias = d_bias ? d_bias->data() : nullptr;
-    without_gil([&] { layer_norm_backward(call, weight, bias, threads); });
+    without_gil([&] { layer_norm_backward(call, weight, bias, threads, interrupted); });
     const auto given = [](auto& array) { return array ? py::object(array->array) : py::object(py::none()); };
     return py::make_tuple(given(dx), given(d_weight), given(d_bias));
   });

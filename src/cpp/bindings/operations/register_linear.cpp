@@ -10,26 +10,28 @@
 namespace pyrnn::bindings {
 namespace {
 
-std::unique_ptr<PackedLinearObject> linear_pack(py::handle weight_in, py::handle bias_in, int threads) {
+py::object linear_pack(py::handle weight_in, py::handle bias_in, int threads) {
   checked_threads(threads);
-  return with_type_of(weight_in, "weight", [&](auto type) {
+  py::object object = new_object<PackedLinearObject>();
+  with_type_of(weight_in, "weight", [&](auto type) {
     using T = decltype(type);
-    const py::array weight = require_array<T>(weight_in, "weight", 2);
+    const Pinned weight = require_array<T>(weight_in, "weight", 2);
     const py::ssize_t O = weight.shape(0), I = weight.shape(1);
     const auto bias = optional_array<T>(bias_in, "bias", {O}, "(out_features,)");
     std::unique_ptr<const PackedLinear<T>> packed;
     without_gil([&, w = data<T>(weight), b = data<T>(bias)] {
       packed = std::make_unique<const PackedLinear<T>>(active_kernels(), O, I, w, b, threads);
     });
-    return std::make_unique<PackedLinearObject>(PackedLinearObject{std::move(packed)});
+    initialised<PackedLinearObject>(object).linear = std::move(packed);
   });
+  return object;
 }
 
 py::array linear_forward(const PackedLinearObject& packed, py::handle x_in, int threads) {
   checked_threads(threads);
   return std::visit(
       [&]<class T>(const std::unique_ptr<const PackedLinear<T>>& linear) -> py::array {
-        const py::array x = require_array<T>(x_in, "x", 2);
+        const Pinned x = require_array<T>(x_in, "x", 2);
         const py::ssize_t N = x.shape(0);
         require_shape(x, "x", {N, linear->inputs()}, "(N, in_features)");
         NewArray<T> y({N, linear->outputs()});
@@ -49,10 +51,10 @@ py::tuple linear_backward(py::handle x_in, py::handle weight_in, py::handle dy_i
   checked_threads(threads);
   return with_type_of(weight_in, "weight", [&](auto type) {
     using T = decltype(type);
-    const py::array weight = require_array<T>(weight_in, "weight", 2), x = require_array<T>(x_in, "x", 2);
+    const Pinned weight = require_array<T>(weight_in, "weight", 2), x = require_array<T>(x_in, "x", 2);
     const py::ssize_t N = x.shape(0), O = weight.shape(0), I = weight.shape(1);
     require_shape(x, "x", {N, I}, "(N, in_features)");
-    const py::array dy = require_array<T>(dy_in, "dy", {N, O}, "(N, out_features)");
+    const Pinned dy = require_array<T>(dy_in, "dy", {N, O}, "(N, out_features)");
     NewArray<T> dw({O, I});
     std::optional<NewArray<T>> dx, db;
     if (need_dx) dx.emplace(Shape{N, I});

@@ -26,7 +26,7 @@ void run_sgd_step(py::handle p_in, py::handle g_in, py::handle buffer_in, double
   checked_threads(threads);
   with_type_of(p_in, "p", [&](auto type) {
     using T = decltype(type);
-    const py::array p = require_array<T>(p_in, "p");
+    const Pinned p = require_array<T>(p_in, "p");
     T* to = writeable_data<T>(p, "p");
     const T* g = read_like<T>(p, g_in, "g");
     T* buffer = updated_or_null<T>(p, buffer_in, "momentum_buffer");
@@ -47,7 +47,7 @@ void run_adam_step(py::handle p_in, py::handle g_in, py::handle m_in, py::handle
   require(step >= 1, "step: " + std::to_string(step) + ", expected at least 1");
   with_type_of(p_in, "p", [&](auto type) {
     using T = decltype(type);
-    const py::array p = require_array<T>(p_in, "p");
+    const Pinned p = require_array<T>(p_in, "p");
     const AdamState<T> state{.p = writeable_data<T>(p, "p"),
                              .g = read_like<T>(p, g_in, "g"),
                              .m = updated_like<T>(p, m_in, "m"),
@@ -69,7 +69,7 @@ void run_rmsprop_step(py::handle p_in, py::handle g_in, py::handle square_avg_in
   checked_threads(threads);
   with_type_of(p_in, "p", [&](auto type) {
     using T = decltype(type);
-    const py::array p = require_array<T>(p_in, "p");
+    const Pinned p = require_array<T>(p_in, "p");
     const RmspropState<T> state{.p = writeable_data<T>(p, "p"),
                                 .g = read_like<T>(p, g_in, "g"),
                                 .square_avg = updated_like<T>(p, square_avg_in, "square_avg"),
@@ -87,7 +87,7 @@ void run_rmsprop_step(py::handle p_in, py::handle g_in, py::handle square_avg_in
 double run_sum_squares(py::handle a_in) {
   return with_type_of(a_in, "a", [&](auto type) {
     using T = decltype(type);
-    const py::array a = require_array<T>(a_in, "a");
+    const Pinned a = require_array<T>(a_in, "a");
     double sum = 0;
     without_gil([&, from = data<T>(a), count = a.size()] { sum = sum_squares(from, count); });
     return sum;
@@ -98,7 +98,7 @@ bool run_all_finite(py::handle a_in, int threads) {
   checked_threads(threads);
   return with_type_of(a_in, "a", [&](auto type) {
     using T = decltype(type);
-    const py::array a = require_array<T>(a_in, "a");
+    const Pinned a = require_array<T>(a_in, "a");
     bool finite = true;
     without_gil([&, from = data<T>(a), count = a.size()] { finite = all_finite(from, count, threads); });
     return finite;
@@ -109,7 +109,7 @@ void run_scale_in_place(py::handle a_in, double factor, int threads) {
   checked_threads(threads);
   with_type_of(a_in, "a", [&](auto type) {
     using T = decltype(type);
-    const py::array a = require_array<T>(a_in, "a");
+    const Pinned a = require_array<T>(a_in, "a");
     without_gil([&, to = writeable_data<T>(a, "a"), count = a.size()] { scale_in_place(to, count, factor, threads); });
   });
 }

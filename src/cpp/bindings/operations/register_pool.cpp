@@ -10,12 +10,12 @@ py::array run_time_sum(py::handle x_in, py::handle lengths_in, bool batch_first,
   checked_threads(threads);
   return with_type_of(x_in, "x", [&](auto type) -> py::array {
     using T = decltype(type);
-    const py::array x = require_array<T>(x_in, "x", 3);
+    const Pinned x = require_array<T>(x_in, "x", 3);
     PooledRows of = pooled_rows_of(shape_of(x), batch_first);
     const auto lengths = lengths_of(lengths_in, of);
     of.lengths = lengths.data();
     NewArray<T> y({of.rows, of.columns});
-    without_gil([&, from = data<T>(x), to = y.data()] { time_sum(of, from, to, threads); });
+    without_gil([&, from = data<T>(x), to = y.data()] { time_sum(of, from, to, threads, interrupted); });
     return y.array;
   });
 }
@@ -26,15 +26,16 @@ py::tuple run_time_max(py::handle x_in, py::handle lengths_in, bool batch_first,
   return with_type_of(x_in, "x", [&](auto type) {
     using T = decltype(type);
     using Step = kernels::StepNumber<T>;
-    const py::array x = require_array<T>(x_in, "x", 3);
+    const Pinned x = require_array<T>(x_in, "x", 3);
     PooledRows of = pooled_rows_of(shape_of(x), batch_first);
     const auto lengths = lengths_of(lengths_in, of);
     of.lengths = lengths.data();
     require(of.steps <= std::numeric_limits<Step>::max(), "x: " + shape_text(x) + " has too many steps for its dtype");
     NewArray<T> y({of.rows, of.columns});
     NewArray<Step> largest({of.rows, of.columns});
-    without_gil(
-        [&, from = data<T>(x), to = y.data(), steps = largest.data()] { time_max(of, from, to, steps, threads); });
+    without_gil([&, from = data<T>(x), to = y.data(), steps = largest.data()] {
+      time_max(of, from, to, steps, threads, interrupted);
+    });
     return py::make_tuple(y.array, largest.array);
   });
 }
@@ -43,14 +44,14 @@ py::array run_time_spread(py::handle dy_in, py::handle lengths_in, std::int64_t 
   checked_threads(threads);
   return with_type_of(dy_in, "dy", [&](auto type) -> py::array {
     using T = decltype(type);
-    const py::array dy = require_array<T>(dy_in, "dy", 2);
+    const Pinned dy = require_array<T>(dy_in, "dy", 2);
     require(steps >= 0, "steps: " + std::to_string(steps) + ", expected at least 0");
     const Shape shape = batch_first ? Shape{dy.shape(0), steps, dy.shape(1)} : Shape{steps, dy.shape(0), dy.shape(1)};
     PooledRows of = pooled_rows_of(shape, batch_first);
     const auto lengths = lengths_of(lengths_in, of);
     of.lengths = lengths.data();
     NewArray<T> dx(shape);
-    without_gil([&, from = data<T>(dy), to = dx.data()] { time_spread(of, from, to, threads); });
+    without_gil([&, from = data<T>(dy), to = dx.data()] { time_spread(of, from, to, threads, interrupted); });
     return dx.array;
   });
 }

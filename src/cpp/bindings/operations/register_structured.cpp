@@ -39,7 +39,7 @@ struct Sequences {
     lengths = lengths_of(lengths_in, of);
     of.lengths = lengths.data();
   }
-  py::array array;
+  Pinned array;
   PooledRows of;
   std::vector<std::int64_t> lengths;
 };
@@ -55,7 +55,7 @@ struct Crf : Sequences<T> {
   CrfScores<T> scores() const {
     return {this->of, data<T>(this->array), data<T>(transitions), data<T>(start), data<T>(end)};
   }
-  py::array transitions, start, end;
+  Pinned transitions, start, end;
 };
 
 // values (B,): the negative log-likelihood of the paths, or without paths the log of the normaliser.

@@ -66,11 +66,12 @@ struct ForwardCall {
 
   StackShape shape;
   std::shared_ptr<const PackedWeights<T>> weights;
-  py::array x;
+  Pinned x;
   py::ssize_t steps, rows;
   NewArray<T> y, hn, cn;
   std::optional<NewArray<T>> cells;
-  std::optional<py::array> lengths, h0, c0;
+  std::optional<py::array> lengths;
+  std::optional<Pinned> h0, c0;
   Batch batch;
   Sequences<T> sequences;
 };
@@ -119,7 +120,7 @@ struct BackwardCall {
   const StackShape shape;  // a copy: the tape goes first
   NewArray<T> dh0, dc0;
   std::optional<NewArray<T>> dx;
-  std::optional<py::array> dy, dhn, dcn, dcells;
+  std::optional<Pinned> dy, dhn, dcn, dcells;
   SequenceGradients<T> gradients;
 };
 
@@ -132,10 +133,17 @@ std::unique_ptr<Tape<T>>& unspent(SavedForward& from) {
   return slot;
 }
 
+// Keeps what a backward pass reads: arrays stay where they are. (x, its weak reference, and what else is kept.)
+template <class... Others>
+py::object kept_with(const py::array& x, const Others&... others) {
+  return py::make_tuple(x, weak_reference(x), others...);
+}
+
 // The backward pass; `prepare` runs first, without the GIL. Returns Gradients.
 template <class T, class Prepare>
 py::object spend(SavedForward& from, std::unique_ptr<Tape<T>>& slot, const std::vector<Weights<const T>>& weights,
                  BackwardCall<T>& call, int threads, Prepare&& prepare) {
+  py::object gradients = new_object<Gradients>();
   // Taken out before the GIL goes: the pass works in place, and a second call must find nothing.
   std::unique_ptr<Tape<T>> tape = std::move(slot);
   std::unique_ptr<WeightGradients<T>> result;
@@ -151,7 +159,8 @@ py::object spend(SavedForward& from, std::unique_ptr<Tape<T>>& slot, const std::
     throw;
   }
   from.kept = py::none();
-  return py::cast(std::make_unique<Gradients>(Gradients{from.stack, std::move(result)}));
+  initialised<Gradients>(gradients) = {from.stack, std::move(result)};
+  return gradients;
 }
 
 }  // namespace pyrnn::bindings

@@ -79,25 +79,28 @@ py::tuple run_attend_train(const Stack& stack, const Packed& packed, const Memor
   return with_type(stack.single, [&](auto type) -> py::tuple {
     using T = decltype(type);
     AttendingCall<T> call(stack, packed, memory, query, {x, h0, c0, lengths, false});
+    py::object saved = new_object<SavedForward>();
     std::unique_ptr<Tape<T>> tape;
     without_gil([&] {
       call.clear();
       tape = forward_train<T>(stack.shape, call.weights, call.batch, call.sequences, {{0, 0}, 0, threads}, interrupted);
     });
     const auto reference = py::return_value_policy::reference;
-    py::tuple kept = py::make_tuple(call.x, py::cast(&memory, reference), py::cast(query, reference),
-                                    call.queries.array, call.attention.array);
-    auto saved = std::make_unique<SavedForward>(SavedForward{stack, kept, call.steps, call.rows, std::move(tape)});
+    const auto pinned = [](const py::array& array) { return py::make_tuple(array, weak_reference(array)); };
+    py::object kept = kept_with(call.x, py::cast(&memory, reference), py::cast(query, reference),
+                                pinned(call.queries.array), pinned(call.attention.array));
+    initialised<SavedForward>(saved) = {stack, std::move(kept), call.steps, call.rows, std::move(tape)};
     return py::make_tuple(call.y.array, call.hn.array, call.cell_state(), call.contexts.array, call.attention.array,
-                          py::cast(std::move(saved)));
+                          saved);
   });
 }
 
 // (dx or None, dh0, dc0 or None, dqueries or None, dkeys, dvalues, dv or None, Gradients)
-py::tuple run_attend_backward(const Stack& stack, SavedForward& from, const py::list& arrays, py::handle w_query_in,
+py::tuple run_attend_backward(const Stack& stack, SavedForward& from, const py::list& list, py::handle w_query_in,
                               py::handle dy, py::handle dcontexts_in, py::handle dhn, py::handle dcn, bool need_dx,
                               int threads) {
   checked_threads(threads);
+  const py::tuple arrays(list);
   require(stack.shape.context > 0, "Stack: attends to no memory, expected one made by attending()");
   check_same_stack(stack, from.stack, "saved");
   return with_type(stack.single, [&](auto type) -> py::tuple {

@@ -7,16 +7,19 @@
 namespace pyrnn::bindings {
 namespace {
 
-Packed pack(const Stack& stack, const py::list& arrays, int threads) {
+py::object pack(const Stack& stack, const py::list& list, int threads) {
   checked_threads(threads);
-  return with_type(stack.single, [&](auto type) -> Packed {
+  const py::tuple arrays(list);
+  py::object object = new_object<Packed>();
+  with_type(stack.single, [&](auto type) {
     using T = decltype(type);
     const auto weights = weights_of<const T>(stack.shape, arrays, "weights");
     std::shared_ptr<const PackedWeights<T>> packed;
     without_gil(
         [&] { packed = std::make_shared<const PackedWeights<T>>(active_kernels(), stack.shape, weights, threads); });
-    return {stack, packed};
+    initialised<Packed>(object) = {stack, std::move(packed)};
   });
+  return object;
 }
 
 py::tuple run_forward(const Stack& stack, const Packed& packed, py::handle x, py::handle h0, py::handle c0,
@@ -43,20 +46,22 @@ py::tuple run_forward_train(const Stack& stack, const Packed& packed, py::handle
   return with_type(stack.single, [&](auto type) -> py::tuple {
     using T = decltype(type);
     ForwardCall<T> call(stack, packed, {x, h0, c0, lengths, return_cells});
+    py::object saved = new_object<SavedForward>();
     std::unique_ptr<Tape<T>> tape;
     without_gil([&] {
       call.clear_padding();
       tape = forward_train<T>(stack.shape, call.weights, call.batch, call.sequences,
                               {{seed, draw}, recompute_every, threads}, interrupted);
     });
-    auto kept = std::make_unique<SavedForward>(SavedForward{stack, call.x, call.steps, call.rows, std::move(tape)});
-    return py::make_tuple(call.y.array, call.hn.array, call.cell_state(), call.all_cells(), py::cast(std::move(kept)));
+    initialised<SavedForward>(saved) = {stack, kept_with(call.x), call.steps, call.rows, std::move(tape)};
+    return py::make_tuple(call.y.array, call.hn.array, call.cell_state(), call.all_cells(), saved);
   });
 }
 
-py::tuple run_backward(const Stack& stack, SavedForward& from, const py::list& arrays, py::handle dy, py::handle dhn,
+py::tuple run_backward(const Stack& stack, SavedForward& from, const py::list& list, py::handle dy, py::handle dhn,
                        py::handle dcn, py::handle dcells, bool need_dx, int threads) {
   checked_threads(threads);
+  const py::tuple arrays(list);
   require_plain(stack);
   check_same_stack(stack, from.stack, "saved");
   return with_type(stack.single, [&](auto type) -> py::tuple {
@@ -69,7 +74,8 @@ py::tuple run_backward(const Stack& stack, SavedForward& from, const py::list& a
   });
 }
 
-void add_into(Gradients& from, const py::list& arrays) {
+void add_into(Gradients& from, const py::list& list) {
+  const py::tuple arrays(list);
   with_type(from.stack.single, [&](auto type) {
     using T = decltype(type);
     auto& slot = std::get<std::unique_ptr<WeightGradients<T>>>(from.gradients);

@@ -3,10 +3,9 @@
 #include "core/recurrent/forward.h"
 
 namespace pyrnn::bindings {
-namespace {
 
-std::unique_ptr<StreamObject> make_stream(const Stack& stack, const Packed& packed, py::ssize_t batch_size,
-                                          int threads) {
+// A constructor, since pybind11 would free what a function returns twice if its own half of the object fails.
+StreamObject::StreamObject(const Stack& of, const Packed& packed, py::ssize_t batch_size, int threads) : stack(of) {
   checked_threads(threads);
   require_plain(stack);
   check_same_stack(stack, packed.stack, "packed");
@@ -15,15 +14,14 @@ std::unique_ptr<StreamObject> make_stream(const Stack& stack, const Packed& pack
         "Stream: a bidirectional stack, expected one direction (the reverse one needs the end first)");
   if (batch_size < 1 || batch_size > (py::ssize_t{1} << 40))
     throw std::invalid_argument("batch_size: " + std::to_string(batch_size) + ", expected 1 to 2**40");
-  auto object = std::make_unique<StreamObject>();
-  object->stack = stack;
   std::visit(
       [&]<class T>(const std::shared_ptr<const PackedWeights<T>>& weights) {
-        object->stream = std::make_unique<Stream<T>>(stack.shape, weights, batch_size, threads);
+        stream = std::make_unique<Stream<T>>(stack.shape, weights, batch_size, threads);
       },
       packed.weights);
-  return object;
 }
+
+namespace {
 
 // Where step turns with what it cannot take: the same step, with every check in words. A subclass may convert instead.
 py::array checked_step(StreamObject& self, py::handle x, py::handle out) {
@@ -88,7 +86,7 @@ py::array run(StreamObject& self, py::handle x_in, int threads) {
   return std::visit(
       [&]<class T>(std::unique_ptr<Stream<T>>& stream) -> py::array {
         const StackShape& s = stream->shape();
-        const py::array x = require_rows<T>(x_in, "x");
+        const Pinned x = require_rows<T>(x_in, "x");
         const py::ssize_t steps = x.shape(0);
         require_shape(x, "x", {steps, stream->rows(), s.input}, "(T, batch, input_size)");
         NewArray<T> y({steps, stream->rows(), s.output()});
@@ -117,7 +115,9 @@ py::array run(StreamObject& self, py::handle x_in, int threads) {
 
 void register_stream(py::module_& m) {
   py::class_<StreamObject> stream(m, "Stream");
-  stream.def(py::init(&make_stream), py::arg("stack"), py::arg("packed"), py::arg("batch_size"), py::arg("threads"))
+  stream
+      .def(py::init<const Stack&, const Packed&, py::ssize_t, int>(), py::arg("stack"), py::arg("packed"),
+           py::arg("batch_size"), py::arg("threads"))
       .def("reset", &reset, "Back to the zero state.")
       .def("_checked_step", &checked_step, py::arg("x_t"), py::arg("out").none(true))
       .def("_run", &run, py::arg("x"), py::arg("threads"))

@@ -121,7 +121,7 @@ py::list parameters_of(const Stack& stack) {
 }
 
 template <class T>
-std::vector<Weights<T>> weights_of(const StackShape& shape, const py::list& arrays, const std::string& list) {
+std::vector<Weights<T>> weights_of(const StackShape& shape, const py::tuple& arrays, const std::string& list) {
   using Element = std::remove_const_t<T>;
   std::size_t expected = 0, next = 0;
   for_each_array(shape, 0, 0, [&](const auto&, const std::string&) { ++expected; });
@@ -147,9 +147,9 @@ std::vector<Weights<T>> weights_of(const StackShape& shape, const py::list& arra
   return all;
 }
 
-template std::vector<Weights<float>> weights_of(const StackShape&, const py::list&, const std::string&);
-template std::vector<Weights<const float>> weights_of(const StackShape&, const py::list&, const std::string&);
-template std::vector<Weights<double>> weights_of(const StackShape&, const py::list&, const std::string&);
-template std::vector<Weights<const double>> weights_of(const StackShape&, const py::list&, const std::string&);
+template std::vector<Weights<float>> weights_of(const StackShape&, const py::tuple&, const std::string&);
+template std::vector<Weights<const float>> weights_of(const StackShape&, const py::tuple&, const std::string&);
+template std::vector<Weights<double>> weights_of(const StackShape&, const py::tuple&, const std::string&);
+template std::vector<Weights<const double>> weights_of(const StackShape&, const py::tuple&, const std::string&);
 
 }  // namespace pyrnn::bindings

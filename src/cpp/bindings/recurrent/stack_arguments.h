@@ -2,7 +2,6 @@
 // What Python holds of the recurrent core: one object each, whose element type is known at run time.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <variant>
 
@@ -10,6 +9,7 @@
 #include "bindings/runtime/initialised.h"
 #include "core/recurrent/stream.h"
 #include "core/recurrent/tape.h"
+#include "core/runtime/forks.h"
 
 namespace pyrnn::bindings {
 
@@ -81,17 +81,19 @@ struct Gradients {
 };
 
 struct StreamObject {
+  StreamObject(const Stack& of, const Packed& packed, py::ssize_t batch_size, int threads);
   Stack stack;
   OfEither<Stream> stream;
-  std::atomic_flag busy = ATOMIC_FLAG_INIT;
+  InUse busy;
 };
 
 // (name, shape, initial values) of each weight, in the order in which weights_of takes them: that of torch.
 py::list parameters_of(const Stack& stack);
 
-// The caller's arrays of all layers and directions, checked. T const for reading, T for adding gradients.
+// The caller's arrays of all layers and directions, checked. T const for reading, T for adding gradients. A tuple,
+// which no other thread empties: nothing else refers to the arrays that the result points into.
 template <class T>
-std::vector<Weights<T>> weights_of(const StackShape& shape, const py::list& arrays, const std::string& list);
+std::vector<Weights<T>> weights_of(const StackShape& shape, const py::tuple& arrays, const std::string& list);
 
 Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t input_size, py::ssize_t hidden_size,
                  py::ssize_t num_layers, bool bidirectional, bool bias, py::ssize_t proj_size, double dropout,

@@ -10,16 +10,16 @@ namespace pyrnn::bindings {
 // A stream has one state: two calls at a time would mix two sequences.
 class Busy {
  public:
-  explicit Busy(std::atomic_flag& flag) : flag_(flag) {
-    if (flag_.test_and_set(std::memory_order_acquire))
+  explicit Busy(InUse& stream) : stream_(stream) {
+    if (!stream_.take())
       throw std::runtime_error("Stream: another thread is in a call on this stream, expected one call at a time");
   }
-  ~Busy() { flag_.clear(std::memory_order_release); }
+  ~Busy() { stream_.release(); }
   Busy(const Busy&) = delete;
   Busy& operator=(const Busy&) = delete;
 
  private:
-  std::atomic_flag& flag_;
+  InUse& stream_;
 };
 
 // A step between arrays that were checked.

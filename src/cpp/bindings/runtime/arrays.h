@@ -105,6 +105,33 @@ inline void require_writeable(const py::array& array, const std::string& name) {
   if (!array.writeable()) throw std::invalid_argument(name + ": read-only, expected a writeable array");
 }
 
+// Of the array that has the memory: a view's is its base's.
+inline py::weakref weak_reference(const py::array& array) {
+  py::object owner = array;
+  const auto base_of = [](const py::object& of) { return py::handle(py::detail::array_proxy(of.ptr())->base); };
+  while (base_of(owner) && py::isinstance<py::array>(base_of(owner)))
+    owner = py::reinterpret_borrow<py::object>(base_of(owner));
+  return py::weakref(owner, py::handle());
+}
+
+// An array that the core points into without the GIL, or beyond a call. numpy resizes in place, whatever references
+// there are (`refcheck=False`), but not an array that has a weak one.
+class Pinned : public py::array {
+ public:
+  Pinned(const py::array& array)
+      : py::array(array), weak_(weak_reference(array)) {}  // NOLINT: implicit, as in const Pinned x = ...
+
+ private:
+  py::weakref weak_;
+};
+
+// A Python object with an empty T in it, to be filled. It is made before there is something to hold: what fails while
+// pybind11 makes it would free the T twice.
+template <class T>
+py::object new_object() {
+  return py::cast(T{}, py::return_value_policy::move);
+}
+
 // The pointers; null for an array that is absent.
 template <class T>
 const T* data(const py::array& array) {

@@ -34,30 +34,31 @@ auto backward_kernel(ActivationKind kind) {
 }  // namespace
 
 template <class T>
-void activation_forward(ActivationKind kind, const kernels::Activation<T>& whole, int threads) {
-  over_elements(whole.count, threads, [&, kernel = forward_kernel<T>(kind)](Range r) noexcept {
+void activation_forward(ActivationKind kind, const kernels::Activation<T>& whole, int threads, Interrupt::Check check) {
+  over_elements(whole.count, threads, check, [&, kernel = forward_kernel<T>(kind)](Range r) noexcept {
     kernel({.count = r.size(), .x = whole.x + r.begin, .y = whole.y + r.begin});
   });
 }
 
 template <class T>
-void activation_backward(ActivationKind kind, const kernels::ActivationGradient<T>& whole, int threads) {
-  over_elements(whole.count, threads, [&, kernel = backward_kernel<T>(kind)](Range r) noexcept {
+void activation_backward(ActivationKind kind, const kernels::ActivationGradient<T>& whole, int threads,
+                         Interrupt::Check check) {
+  over_elements(whole.count, threads, check, [&, kernel = backward_kernel<T>(kind)](Range r) noexcept {
     kernel({.count = r.size(), .y = whole.y + r.begin, .d_y = whole.d_y + r.begin, .d_x = whole.d_x + r.begin});
   });
 }
 
 template <class T>
-void softmax_forward(const kernels::Softmax<T>& whole, int threads) {
-  over_pieces(whole.rows, whole.columns, threads, [&, &k = active<T>()](Range r) noexcept {
+void softmax_forward(const kernels::Softmax<T>& whole, int threads, Interrupt::Check check) {
+  over_pieces(whole.rows, whole.columns, threads, check, [&, &k = active<T>()](Range r) noexcept {
     const Index first = r.begin * whole.columns;
     k.softmax_forward({.rows = r.size(), .columns = whole.columns, .x = whole.x + first, .y = whole.y + first});
   });
 }
 
 template <class T>
-void softmax_backward(const kernels::SoftmaxGradient<T>& whole, int threads) {
-  over_pieces(whole.rows, whole.columns, threads, [&, &k = active<T>()](Range r) noexcept {
+void softmax_backward(const kernels::SoftmaxGradient<T>& whole, int threads, Interrupt::Check check) {
+  over_pieces(whole.rows, whole.columns, threads, check, [&, &k = active<T>()](Range r) noexcept {
     const Index first = r.begin * whole.columns;
     k.softmax_backward({.rows = r.size(),
                         .columns = whole.columns,
@@ -68,8 +69,8 @@ void softmax_backward(const kernels::SoftmaxGradient<T>& whole, int threads) {
 }
 
 template <class T>
-void cross_entropy(const kernels::CrossEntropy<T>& whole, int threads) {
-  over_pieces(whole.rows, whole.columns, threads, [&, &k = active<T>()](Range r) noexcept {
+void cross_entropy(const kernels::CrossEntropy<T>& whole, int threads, Interrupt::Check check) {
+  over_pieces(whole.rows, whole.columns, threads, check, [&, &k = active<T>()](Range r) noexcept {
     const Index first = r.begin * whole.columns;
     k.cross_entropy({.rows = r.size(),
                      .columns = whole.columns,
@@ -83,12 +84,12 @@ void cross_entropy(const kernels::CrossEntropy<T>& whole, int threads) {
   });
 }
 
-#define PYRNN_INSTANTIATE(T)                                                                        \
-  template void activation_forward<T>(ActivationKind, const kernels::Activation<T>&, int);          \
-  template void activation_backward<T>(ActivationKind, const kernels::ActivationGradient<T>&, int); \
-  template void softmax_forward<T>(const kernels::Softmax<T>&, int);                                \
-  template void softmax_backward<T>(const kernels::SoftmaxGradient<T>&, int);                       \
-  template void cross_entropy<T>(const kernels::CrossEntropy<T>&, int)
+#define PYRNN_INSTANTIATE(T)                                                                                          \
+  template void activation_forward<T>(ActivationKind, const kernels::Activation<T>&, int, Interrupt::Check);          \
+  template void activation_backward<T>(ActivationKind, const kernels::ActivationGradient<T>&, int, Interrupt::Check); \
+  template void softmax_forward<T>(const kernels::Softmax<T>&, int, Interrupt::Check);                                \
+  template void softmax_backward<T>(const kernels::SoftmaxGradient<T>&, int, Interrupt::Check);                       \
+  template void cross_entropy<T>(const kernels::CrossEntropy<T>&, int, Interrupt::Check)
 
 PYRNN_INSTANTIATE(float);
 PYRNN_INSTANTIATE(double);

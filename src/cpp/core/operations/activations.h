@@ -3,6 +3,7 @@
 // structs are those of the kernels, for the whole array.
 #pragma once
 
+#include "core/runtime/interrupt.h"
 #include "kernels/kernels.h"
 
 namespace pyrnn {
@@ -10,16 +11,17 @@ namespace pyrnn {
 enum class ActivationKind { tanh, relu, sigmoid, exp, log };
 
 template <class T>
-void activation_forward(ActivationKind kind, const kernels::Activation<T>& whole, int threads);
+void activation_forward(ActivationKind kind, const kernels::Activation<T>& whole, int threads, Interrupt::Check check);
 // Not of exp and log.
 template <class T>
-void activation_backward(ActivationKind kind, const kernels::ActivationGradient<T>& whole, int threads);
+void activation_backward(ActivationKind kind, const kernels::ActivationGradient<T>& whole, int threads,
+                         Interrupt::Check check);
 
 template <class T>
-void softmax_forward(const kernels::Softmax<T>& whole, int threads);
+void softmax_forward(const kernels::Softmax<T>& whole, int threads, Interrupt::Check check);
 template <class T>
-void softmax_backward(const kernels::SoftmaxGradient<T>& whole, int threads);
+void softmax_backward(const kernels::SoftmaxGradient<T>& whole, int threads, Interrupt::Check check);
 template <class T>
-void cross_entropy(const kernels::CrossEntropy<T>& whole, int threads);
+void cross_entropy(const kernels::CrossEntropy<T>& whole, int threads, Interrupt::Check check);
 
 }  // namespace pyrnn

@@ -29,10 +29,9 @@ kernels::DropoutRow<T> dropout_row_of(const DropoutDraw& draw) {
 }
 
 template <class T>
-void dropout(const DropoutDraw& draw, const DropoutArray<T>& whole, int threads) {
+void dropout(const DropoutDraw& draw, const DropoutArray<T>& whole, int threads, Interrupt::Check check) {
   const kernels::DropoutRow<T> common = dropout_row_of<T>(draw);
-  if (whole.units == 0) return;  // there may be any number of rows without a byte
-  over_pieces(whole.steps * whole.rows, whole.units, threads, [&, &k = active<T>()](Range r) noexcept {
+  over_pieces(whole.steps * whole.rows, whole.units, threads, check, [&, &k = active<T>()](Range r) noexcept {
     kernels::DropoutRow<T> row = common;
     row.units = whole.units;
     for (Index i = r.begin; i < r.end; ++i) {
@@ -47,7 +46,7 @@ void dropout(const DropoutDraw& draw, const DropoutArray<T>& whole, int threads)
 
 #define PYRNN_INSTANTIATE(T)                                             \
   template kernels::DropoutRow<T> dropout_row_of<T>(const DropoutDraw&); \
-  template void dropout<T>(const DropoutDraw&, const DropoutArray<T>&, int)
+  template void dropout<T>(const DropoutDraw&, const DropoutArray<T>&, int, Interrupt::Check)
 
 PYRNN_INSTANTIATE(float);
 PYRNN_INSTANTIATE(double);

@@ -2,6 +2,7 @@
 // Dropout of whole arrays, and the masks that other drivers draw.
 #pragma once
 
+#include "core/runtime/interrupt.h"
 #include "kernels/kernels.h"
 
 namespace pyrnn {
@@ -24,6 +25,6 @@ struct DropoutArray {
   T* y;
 };
 template <class T>
-void dropout(const DropoutDraw& draw, const DropoutArray<T>& whole, int threads);
+void dropout(const DropoutDraw& draw, const DropoutArray<T>& whole, int threads, Interrupt::Check check);
 
 }  // namespace pyrnn

@@ -8,8 +8,8 @@
 namespace pyrnn {
 
 template <class T>
-void embedding_forward(const EmbeddingIds& of, const T* weight, T* rows, int threads) {
-  over_pieces(of.count, of.columns, threads, [&](Range r) noexcept {
+void embedding_forward(const EmbeddingIds& of, const T* weight, T* rows, int threads, Interrupt::Check check) {
+  over_pieces(of.count, of.columns, threads, check, [&](Range r) noexcept {
     for (Index n = r.begin; n < r.end; ++n)
       std::copy_n(weight + of.ids[n] * of.columns, of.columns, rows + n * of.columns);
   });
@@ -24,8 +24,8 @@ void embedding_backward(const EmbeddingIds& of, const T* d_rows, T* grad) {
   }
 }
 
-#define PYRNN_INSTANTIATE(T)                                                  \
-  template void embedding_forward<T>(const EmbeddingIds&, const T*, T*, int); \
+#define PYRNN_INSTANTIATE(T)                                                                    \
+  template void embedding_forward<T>(const EmbeddingIds&, const T*, T*, int, Interrupt::Check); \
   template void embedding_backward<T>(const EmbeddingIds&, const T*, T*)
 
 PYRNN_INSTANTIATE(float);

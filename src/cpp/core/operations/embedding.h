@@ -2,6 +2,7 @@
 // Rows of a table by their ids, and the sums of their gradients.
 #pragma once
 
+#include "core/runtime/interrupt.h"
 #include "kernels/kernels.h"
 
 namespace pyrnn {
@@ -12,7 +13,7 @@ struct EmbeddingIds {
   const std::int64_t* ids;  // [N]
 };
 template <class T>
-void embedding_forward(const EmbeddingIds& of, const T* weight, T* rows, int threads);
+void embedding_forward(const EmbeddingIds& of, const T* weight, T* rows, int threads, Interrupt::Check check);
 // grad[ids[n]] += d_rows[n], n ascending
 template <class T>
 void embedding_backward(const EmbeddingIds& of, const T* d_rows, T* grad);

@@ -10,8 +10,8 @@
 namespace pyrnn {
 
 template <class T>
-void layer_norm_forward(const kernels::LayerNorm<T>& whole, int threads) {
-  over_pieces(whole.rows, whole.columns, threads, [&, &k = active<T>()](Range r) noexcept {
+void layer_norm_forward(const kernels::LayerNorm<T>& whole, int threads, Interrupt::Check check) {
+  over_pieces(whole.rows, whole.columns, threads, check, [&, &k = active<T>()](Range r) noexcept {
     kernels::LayerNorm<T> part = whole;
     part.rows = r.size();
     part.x += r.begin * whole.columns;
@@ -27,7 +27,8 @@ void layer_norm_forward(const kernels::LayerNorm<T>& whole, int threads) {
 constexpr Index kChunkRows = 64;
 
 template <class T>
-void layer_norm_backward(const kernels::LayerNormGradient<T>& whole, T* d_weight, T* d_bias, int threads) {
+void layer_norm_backward(const kernels::LayerNormGradient<T>& whole, T* d_weight, T* d_bias, int threads,
+                         Interrupt::Check check) {
   const Index C = whole.columns, chunks = ceil_div(whole.rows, kChunkRows);
   std::vector<T> sums(d_weight ? static_cast<std::size_t>(chunks * 2 * C) : 0);  // [chunk][weight, bias][columns]
   const auto take = [&, &k = active<T>()](Index chunk) noexcept {
@@ -53,7 +54,7 @@ void layer_norm_backward(const kernels::LayerNormGradient<T>& whole, T* d_weight
                                   .d_weight = sum,
                                   .d_bias = sum + C});
   };
-  over_pieces(chunks, kChunkRows * C, threads, [&](Range r) noexcept {
+  over_pieces(chunks, kChunkRows * C, threads, check, [&](Range r) noexcept {
     for (Index chunk = r.begin; chunk < r.end; ++chunk) take(chunk);
   });
   if (!d_weight) return;
@@ -67,9 +68,9 @@ void layer_norm_backward(const kernels::LayerNormGradient<T>& whole, T* d_weight
   }
 }
 
-#define PYRNN_INSTANTIATE(T)                                              \
-  template void layer_norm_forward<T>(const kernels::LayerNorm<T>&, int); \
-  template void layer_norm_backward<T>(const kernels::LayerNormGradient<T>&, T*, T*, int)
+#define PYRNN_INSTANTIATE(T)                                                                \
+  template void layer_norm_forward<T>(const kernels::LayerNorm<T>&, int, Interrupt::Check); \
+  template void layer_norm_backward<T>(const kernels::LayerNormGradient<T>&, T*, T*, int, Interrupt::Check)
 
 PYRNN_INSTANTIATE(float);
 PYRNN_INSTANTIATE(double);

@@ -10,7 +10,7 @@ namespace pyrnn {
 
 template <class T>
 void sgd_step(Index count, T* p, const T* g, T* momentum_buffer, const SgdOptions& o, int threads) {
-  over_elements(count, threads, [&, &k = active<T>()](Range r) noexcept {
+  over_elements(count, threads, nullptr, [&, &k = active<T>()](Range r) noexcept {
     k.sgd_step({.count = r.size(),
                 .p = p + r.begin,
                 .g = g + r.begin,
@@ -27,7 +27,7 @@ void sgd_step(Index count, T* p, const T* g, T* momentum_buffer, const SgdOption
 template <class T>
 void adam_step(Index count, const AdamState<T>& state, const AdamOptions& o, int threads) {
   const double root_correction = std::sqrt(1 - std::pow(o.beta2, static_cast<double>(o.step)));
-  over_elements(count, threads, [&, &k = active<T>()](Range r) noexcept {
+  over_elements(count, threads, nullptr, [&, &k = active<T>()](Range r) noexcept {
     k.adam_step({.count = r.size(),
                  .p = state.p + r.begin,
                  .g = state.g + r.begin,
@@ -47,7 +47,7 @@ void adam_step(Index count, const AdamState<T>& state, const AdamOptions& o, int
 
 template <class T>
 void rmsprop_step(Index count, const RmspropState<T>& state, const RmspropOptions& o, int threads) {
-  over_elements(count, threads, [&, &k = active<T>()](Range r) noexcept {
+  over_elements(count, threads, nullptr, [&, &k = active<T>()](Range r) noexcept {
     k.rmsprop_step({.count = r.size(),
                     .p = state.p + r.begin,
                     .g = state.g + r.begin,
@@ -71,7 +71,7 @@ double sum_squares(const T* a, Index count) {
 template <class T>
 bool all_finite(const T* a, Index count, int threads) {
   std::atomic<bool> finite{true};
-  over_elements(count, threads, [&, &k = active<T>()](Range r) noexcept {
+  over_elements(count, threads, nullptr, [&, &k = active<T>()](Range r) noexcept {
     if (!k.all_finite(a + r.begin, r.size())) finite.store(false, std::memory_order_relaxed);
   });
   return finite;
@@ -79,7 +79,7 @@ bool all_finite(const T* a, Index count, int threads) {
 
 template <class T>
 void scale_in_place(T* a, Index count, double factor, int threads) {
-  over_elements(count, threads,
+  over_elements(count, threads, nullptr,
                 [&, &k = active<T>()](Range r) noexcept { k.scale(a + r.begin, r.size(), static_cast<T>(factor)); });
 }
 

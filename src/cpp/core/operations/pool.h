@@ -2,6 +2,7 @@
 // Pooling over time, of ragged rows.
 #pragma once
 
+#include "core/runtime/interrupt.h"
 #include "kernels/kernels.h"
 
 namespace pyrnn {
@@ -23,14 +24,15 @@ inline Index longest_of(const PooledRows& of) {
   return longest;
 }
 
-// y[b] = sum of the row's steps
+// y[b] = sum of the row's steps, with an error that does not grow with their number
 template <class T>
-void time_sum(const PooledRows& of, const T* x, T* y, int threads);
+void time_sum(const PooledRows& of, const T* x, T* y, int threads, Interrupt::Check check);
 // y[b] = the row's largest values; largest[b] = the first steps that have them
 template <class T>
-void time_max(const PooledRows& of, const T* x, T* y, kernels::StepNumber<T>* largest, int threads);
+void time_max(const PooledRows& of, const T* x, T* y, kernels::StepNumber<T>* largest, int threads,
+              Interrupt::Check check);
 // d_x[b][t] = d_y[b] at the row's steps, 0 behind them
 template <class T>
-void time_spread(const PooledRows& of, const T* d_y, T* d_x, int threads);
+void time_spread(const PooledRows& of, const T* d_y, T* d_x, int threads, Interrupt::Check check);
 
 }  // namespace pyrnn

@@ -11,7 +11,7 @@ namespace pyrnn {
 class Interrupt {
  public:
   using Check = bool (*)();  // true: stop; called on the calling thread, without the GIL; may be null
-  explicit Interrupt(Check check) : check_(check), asked_(Clock::now()) {}
+  explicit Interrupt(Check check) : check_(check) {}
 
   bool requested() const noexcept { return stop_.load(std::memory_order_relaxed); }
 
@@ -20,6 +20,7 @@ class Interrupt {
     if (rank != 0 || !check_ || (work_ += work) < 1e6) return;
     work_ = 0;
     const auto now = Clock::now();
+    if (asked_ == Clock::time_point{}) asked_ = now;  // a short call never looks
     if (now - asked_ < std::chrono::milliseconds(50)) return;
     asked_ = now;
     if (check_()) stop_.store(true, std::memory_order_relaxed);
@@ -28,7 +29,7 @@ class Interrupt {
  private:
   using Clock = std::chrono::steady_clock;
   Check check_;
-  Clock::time_point asked_;
+  Clock::time_point asked_{};
   double work_ = 0;
   std::atomic<bool> stop_{false};
 };

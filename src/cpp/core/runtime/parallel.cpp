@@ -4,16 +4,19 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <limits>
 #include <mutex>
 #include <new>
-#include <system_error>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "core/runtime/cpu_quota.h"
+#include "core/runtime/forks.h"
 
 namespace pyrnn {
 namespace {
@@ -26,11 +29,6 @@ void pause_cpu() noexcept {
 #endif
 }
 
-// A forked child has libgomp's memory but none of its threads: entering it would hang.
-std::atomic<bool> forked_child{false};
-[[maybe_unused]] const int fork_handler =
-    pthread_atfork(nullptr, nullptr, [] { forked_child.store(true, std::memory_order_relaxed); });
-
 // What omp_get_max_threads says until somebody sets another number.
 std::atomic<int> openmp_default{0};
 
@@ -38,33 +36,64 @@ std::atomic<bool> refused{false};
 // Set once: a team that was refused is not tried again in each of many short calls.
 std::atomic<bool> serial{false};
 
-// libgomp keeps the threads of the calling thread's last team and ends the process when it cannot
-// start the rest; so the same number is started here first, all alive at once, then joined.
-bool can_start(int threads) noexcept {
+// The stack that OpenMP's threads get, in bytes, read when libgomp reads it: a number of B, K (also without a letter),
+// M or G. 0: the system's default.
+std::size_t stack_of_environment() {
+  for (const char* name : {"OMP_STACKSIZE", "GOMP_STACKSIZE"}) {
+    const char* text = std::getenv(name);
+    if (text == nullptr) continue;
+    char* end = nullptr;
+    const unsigned long long number = std::strtoull(text, &end, 10);
+    while (std::isspace(static_cast<unsigned char>(*end))) ++end;
+    const std::string_view units = "BKMG";
+    const std::size_t unit =
+        *end == 0 ? 1 : units.find(static_cast<char>(std::toupper(static_cast<unsigned char>(*end))));
+    if (end == text || unit == units.npos || number > (~std::size_t{0} >> 10 * unit)) continue;
+    return static_cast<std::size_t>(number) << 10 * unit;
+  }
+  return 0;
+}
+const std::size_t stack_size = stack_of_environment();
+
+struct Gate {
   std::mutex mutex;
   std::condition_variable opened;
   bool open = false;
-  std::vector<std::thread> started;
+};
+
+void* wait_at(void* at) {
+  Gate& gate = *static_cast<Gate*>(at);
+  std::unique_lock lock(gate.mutex);
+  gate.opened.wait(lock, [&] { return gate.open; });
+  return nullptr;
+}
+
+// libgomp keeps the threads of the calling thread's last team and ends the process when it cannot
+// start the rest; so the same number, with the same stacks, is started here first, all alive at once, then joined.
+bool can_start(int threads) noexcept {
+  Gate gate;
+  pthread_attr_t attributes;
+  if (pthread_attr_init(&attributes) != 0) return false;
+  if (stack_size > 0) pthread_attr_setstacksize(&attributes, stack_size);  // one too small leaves the default
+  std::vector<pthread_t> started;
   bool all = true;
   try {
-    started.reserve(static_cast<std::size_t>(threads));
-    for (int i = 0; i < threads; ++i) {
-      started.emplace_back([&] {
-        std::unique_lock lock(mutex);
-        opened.wait(lock, [&] { return open; });
-      });
-    }
-  } catch (const std::system_error&) {
-    all = false;
+    started.resize(static_cast<std::size_t>(threads));
   } catch (const std::bad_alloc&) {
     all = false;
   }
-  {
-    const std::lock_guard lock(mutex);
-    open = true;
+  std::size_t running = 0;
+  while (all && running < started.size()) {
+    all = pthread_create(&started[running], &attributes, &wait_at, &gate) == 0;
+    running += all;
   }
-  opened.notify_all();
-  for (std::thread& thread : started) thread.join();
+  {
+    const std::lock_guard lock(gate.mutex);
+    gate.open = true;
+  }
+  gate.opened.notify_all();
+  for (std::size_t i = 0; i < running; ++i) pthread_join(started[i], nullptr);
+  pthread_attr_destroy(&attributes);
   return all;
 }
 
@@ -91,8 +120,8 @@ int thread_limit() noexcept {
 int grant_threads(int threads) noexcept {
   thread_local int last_team = 1;
   if (threads > 1) threads = std::min(threads, thread_limit());
-  if (threads <= 1 || forked_child.load(std::memory_order_relaxed) || serial.load(std::memory_order_relaxed) ||
-      omp_in_parallel()) {
+  // A forked child has libgomp's memory but none of its threads: entering it would hang.
+  if (threads <= 1 || fork_count() > 0 || serial.load(std::memory_order_relaxed) || omp_in_parallel()) {
     return 1;
   }
   if (threads > last_team && !can_start(threads - 1)) {

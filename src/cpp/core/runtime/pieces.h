@@ -2,6 +2,7 @@
 // Ranges of equal pieces of work, spread over threads where there is enough of it.
 #pragma once
 
+#include "core/runtime/interrupt.h"
 #include "core/runtime/isa.h"
 #include "core/runtime/parallel.h"
 #include "core/runtime/shares.h"
@@ -17,19 +18,29 @@ const kernels::ElementwiseKernels<T>& active() {
   return kernels::of_type<T>(active_kernels()).elementwise;
 }
 
-// Calls f(range) for each member's share of `count` pieces of `size` elements each.
+constexpr Index kElementsPerLook = Index{1} << 16;  // whether the caller asks to stop
+
+// Calls f(range) for each member's share of `count` pieces of `size` elements each, some at a time, until the caller
+// asks to stop. Without a check, which an update in place has to do without, all at once.
 template <class F>
-void over_pieces(Index count, Index size, int threads, F&& f) {
+void over_pieces(Index count, Index size, int threads, Interrupt::Check check, F&& f) {
+  if (size == 0) return;
+  Interrupt interrupt(check);
+  const Index together = check ? larger(1, kElementsPerLook / size) : larger(1, count);
   parallel(threads_worth(kWorkOfElement * static_cast<double>(count * size), threads),
            [&](int rank, Team& team) noexcept {
              const Range mine = share_of(count, rank, team.size());
-             if (!mine.empty()) f(mine);
+             for (Index begin = mine.begin; begin < mine.end && !interrupt.requested(); begin += together) {
+               const Range some{begin, smaller(begin + together, mine.end)};
+               f(some);
+               interrupt.poll(rank, kWorkOfElement * static_cast<double>(some.size() * size));
+             }
            });
 }
 
 template <class F>
-void over_elements(Index count, int threads, F&& f) {
-  over_pieces(ceil_div(count, kLineElements), kLineElements, threads, [&](Range lines) noexcept {
+void over_elements(Index count, int threads, Interrupt::Check check, F&& f) {
+  over_pieces(ceil_div(count, kLineElements), kLineElements, threads, check, [&](Range lines) noexcept {
     f(Range{lines.begin * kLineElements, smaller(count, lines.end * kLineElements)});
   });
 }

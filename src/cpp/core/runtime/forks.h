@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which process this is: threads, and what they held, are not copied into a forked child.
+#pragma once
+
+#include <atomic>
+
+namespace pyrnn {
+
+// How many forks lie between this process and the one that loaded the library.
+int fork_count() noexcept;
+
+// Whether something is in use. What another thread was using when the process forked is free in the child.
+class InUse {
+ public:
+  // False if it is taken.
+  bool take() noexcept {
+    const int now = fork_count();
+    return taken_in_.exchange(now, std::memory_order_acquire) != now;
+  }
+  void release() noexcept { taken_in_.store(kFree, std::memory_order_release); }
+  bool taken() const noexcept { return taken_in_.load(std::memory_order_acquire) == fork_count(); }
+
+ private:
+  static constexpr int kFree = -1;
+  std::atomic<int> taken_in_{kFree};
+};
+
+}  // namespace pyrnn
