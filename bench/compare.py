@@ -1,4 +1,4 @@
-"""Two builds of pyrnn by turns on the same cases: is one faster, beyond the spread? The old one
+"""Two builds of pyrnn interleaved on the same cases: is one faster, beyond the spread? The old one
 also competes with itself: what that gives beside 1 is noise.
 
     python bench/compare.py OLD NEW --family training-lstm,stream
@@ -29,7 +29,7 @@ def build(text):
 
 
 def rounds(text):
-    """So many that a spread means something."""
+    """Enough of them that a spread means something."""
     if not text.isdecimal() or int(text) < Rounds.least:
         raise argparse.ArgumentTypeError(f"{text!r}, expected at least {Rounds.least}")
     return int(text)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""CRF in training, by turns with pytorch-crf: loss and gradients of emissions and parameters.
+"""CRF in training, interleaved with pytorch-crf: loss and gradients of emissions and parameters.
 
     python bench/decoders.py --rounds 15
 
@@ -84,7 +84,7 @@ def work(library, sizes):
 
 
 def compare_crf(sizes, rounds, threads):
-    """The CRF by turns; True if pyrnn is at least five times as fast in the median round."""
+    """The CRF, interleaved; True if pyrnn is at least five times as fast in the median round."""
     command = [sys.executable, HERE / "decoders.py", "--sizes", *sizes, "--work"]
     environment = environment_for(threads)
     names = ("pyrnn", "torchcrf")

@@ -1,4 +1,4 @@
-"""Whole layers, family by family: pyrnn alone or by turns with its peers.
+"""Whole layers, family by family: pyrnn alone or interleaved with its peers.
 
     python bench/layers.py --family training-lstm,stream --peers torch,jax --json out.json
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Whole models in training, by turns with eager torch: a classifier and a bidirectional tagger.
+"""Whole models in training, interleaved with eager torch: a classifier and a bidirectional tagger.
 
     python bench/models.py --rounds 15
 
@@ -120,7 +120,7 @@ def work(library, task):
 
 
 def compare(task, rounds, threads):
-    """One task by turns; True if pyrnn is faster in the median round."""
+    """One task, interleaved; True if pyrnn is faster in the median round."""
     command = [sys.executable, HERE / "models.py", "--work", task]
     environment = environment_for(threads)
     names = ("pyrnn", "torch")

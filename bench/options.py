@@ -2,7 +2,7 @@
 
     python bench/options.py --hidden 256 --batch 32 --threads 1 --rounds 15
 
-Both layers are timed by turns in one process, A B, B A, ...; the ratio is that of a round, and the
+Both layers are timed in turn in one process, A B, B A, ...; the ratio is that of a round, and the
 table has its median and quartiles. tests/test_cell_options.py holds all of them to the twin.
 """
 

@@ -1,4 +1,4 @@
-"""Processes that are timed by turns: A B C, B C A, ..., so that the machine's drift falls on all.
+"""Processes that are timed in turn: A B C, B C A, ..., so that the machine's drift falls on all.
 
 A machine that others share can lose half its clock for seconds. So no time is compared with one
 from another run: ratios and shares are taken within a round, and their median over the rounds.
@@ -114,7 +114,7 @@ def by_turns(timers, rounds):
 
 
 def contest(pool, entries, rounds, probe=PROBE):
-    """Prepares and checks all entries, then times by turns those that are right. Whoever ends by
+    """Prepares and checks all entries, then times in turn those that are right. Whoever ends by
     itself is out, and reported as wrong.
 
     `probe` is the program that measures the limits for the first entry's case and threads.

@@ -17,7 +17,7 @@ from cases import Case
 from problem import TOLERANCE, largest_error, make_problem
 
 SLICE = 0.05  # seconds of one turn, unless a single call takes longer
-GROUP = 0.001  # short calls are timed in groups of at least so many seconds
+GROUP = 0.001  # short calls are timed in groups of at least this many seconds
 
 
 class Desk:

@@ -9,7 +9,7 @@ ALLOWED = pyrnn.bio_constraints(TAGS)
 
 
 def spans(tags):
-    """{(first word, word behind the last)} of the names; as for CoNLL, I-NAME may begin one."""
+    """{(first word, word after the last)} of the names; as for CoNLL, I-NAME may begin one."""
     tags = np.concatenate([[0], tags, [0]])
     before, now = tags[:-1], tags[1:]
     starts = np.flatnonzero((now == 1) | ((now == 2) & (before == 0)))

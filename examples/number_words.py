@@ -40,7 +40,7 @@ def numbers(count, rng):
 
 
 def word_by_word(text):
-    """The digits of each word, one behind the other."""
+    """The digits of each word, one after the other."""
     return "".join(DIGITS.get(word, "") for word in text.replace("-", " ").split())
 
 

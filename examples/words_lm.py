@@ -3,7 +3,7 @@
 The text is the Python language reference, which comes with CPython; words outside the vocabulary
 are one word of their own. Training goes through 32 places of the text at once, 20 words at a time,
 and carries the state on (truncated BPTT). The baseline is an interpolated trigram model. The ten
-units beat it only with a hidden layer behind them: ten numbers are few to choose of 100 words by.
+units beat it only with a hidden layer after them: ten numbers are few to choose of 100 words by.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Fixtures: every instruction set by turns, a seeded generator, settings restored after a test."""
+"""Fixtures: every instruction set in turn, a seeded generator, settings restored after a test."""
 
 import numpy as np
 import pytest

@@ -177,7 +177,7 @@ class LSTM(Cell):
 
 
 class GRU(Cell):
-    """h' = (1-z) n + z h, the reset gate r behind the recurrent product of n, or before it.
+    """h' = (1-z) n + z h, the reset gate r after the recurrent product of n, or before it.
 
     reset_after:  n = tanh(W_in x + b_in + r (W_hn h + b_hn))
     otherwise:    n = tanh(W_in x + b_in + W_hn (r h) + b_hn)

@@ -21,7 +21,7 @@ def build(name, dtype=np.float64, **options):
 
 
 def problem(attention, rng):
-    """Queries and a memory, ragged, one row empty, with NaN behind the lengths."""
+    """Queries and a memory, ragged, one row empty, with NaN after the lengths."""
     queries = rng.standard_normal((T, B, Q)).astype(attention.dtype)
     memory = rng.standard_normal((S, B, attention.memory_size)).astype(attention.dtype)
     lengths = np.array([S, 2, 0, 3])

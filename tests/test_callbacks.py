@@ -78,7 +78,7 @@ def test_a_callback_that_raises(event, tmp_path):
     trainer.fit(DATA, progress=False)
 
 
-def test_stop_ends_behind_the_epoch():
+def test_stop_ends_after_the_epoch():
     class Stop(pyrnn.Callback):
         def on_batch_end(self, trainer, loss):
             if len(trainer.history) == 1:

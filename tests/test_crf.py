@@ -22,7 +22,7 @@ def make_crf(K, dtype="float64", spread=2.0, **options):
 
 
 def problem(K, rng, dtype="float64", T=5, lengths=LENGTHS):
-    """Emissions, target and lengths; what is behind the lengths is NaN, and no tag."""
+    """Emissions, target and lengths; what is after the lengths is NaN, and no tag."""
     emissions = (2 * rng.standard_normal((len(lengths), T, K))).astype(dtype)
     target = rng.integers(0, K, (len(lengths), T))
     padding = np.arange(T) >= np.array(lengths)[:, None]

@@ -14,7 +14,7 @@ TOLERANCE = {"float32": 2e-6, "float64": 1e-13}
 
 
 def problem(rng, dtype="float64", C=3, T=5):
-    """Logits with NaN behind the lengths."""
+    """Logits with NaN after the lengths."""
     logits = (2 * rng.standard_normal((len(LENGTHS), T, C))).astype(dtype)
     logits[np.arange(T) >= np.array(LENGTHS)[:, None]] = np.nan
     return logits
@@ -90,7 +90,7 @@ def test_a_row_has_the_same_bits_alone_in_any_layout_and_for_any_threads(dtype, 
 def test_layouts_of_targets(rng):
     logits = problem(rng)
     padded = np.zeros((7, 4), np.int64)
-    padded[:] = 99  # what is behind a target's length is never looked at
+    padded[:] = 99  # what is after a target's length is never looked at
     for row, labels in zip(padded, TARGETS, strict=True):
         row[: len(labels)] = labels
     counts = [len(labels) for labels in TARGETS]

@@ -12,7 +12,7 @@ TOLERANCE = {"float32": 2e-6, "float64": 1e-12}
 
 
 def problem(rng, dtype="float64", C=3):
-    """Logits with NaN behind the lengths."""
+    """Logits with NaN after the lengths."""
     logits = (2 * rng.standard_normal((len(LENGTHS), 5, C))).astype(dtype)
     logits[np.arange(5) >= np.array(LENGTHS)[:, None]] = np.nan
     return logits

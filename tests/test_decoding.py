@@ -9,7 +9,7 @@ import pyrnn
 from compare import assert_same_bits
 
 V, W, BOS, EOS = 6, 4, 1, 1  # source and target vocabulary
-NAMES = {"attention": 4, "plain": 34, "features": 5}  # seeds of models whose rows end by turns
+NAMES = {"attention": 4, "plain": 34, "features": 5}  # seeds of models whose rows end one by one
 
 
 def build(name, batch_first=None, seed=None, sharpness=8.0, **options):

@@ -120,7 +120,7 @@ def test_quantiles():
 
 @BOTH
 def test_update_goes_on(strategy):
-    """Forecasts behind new steps are those of a backtest there; the old forecaster's are not."""
+    """Forecasts after new steps are those of a backtest there; the old forecaster's are not."""
     y = [autoregression(300), autoregression(250, seed=1)]
     model = forecaster(strategy=strategy, epochs=2).fit([s[:200] for s in y])
     before, weights = model.predict(), model.network_.state_dict()

@@ -18,7 +18,7 @@ LAYERS = {
     "lstm_projected": pyrnn.LSTM,
     "gru": pyrnn.GRU,
 }
-TERMS = 2 * 6 * 4 * (2 * 7 + 7 + 1)  # layers * steps * rows * products behind one unit
+TERMS = 2 * 6 * 4 * (2 * 7 + 7 + 1)  # layers * steps * rows * products of one unit
 
 
 def read(name):

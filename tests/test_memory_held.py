@@ -92,7 +92,6 @@ CALLS = {
     "tanh": "y = pyrnn.Tanh()(x)",
     "softmax": "y = pyrnn.Softmax()(x)",
     "linear": "y = pyrnn.Linear(128, 64, seed=0)(x)",
-    "dropout": "y = pyrnn.Dropout(0.5, seed=0).vjp(x)[0]",
 }
 
 

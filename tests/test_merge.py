@@ -37,7 +37,7 @@ def test_merges_the_output_of_concat(cell, merge, isa):
     """One layer: the same weights and states, y merged; each direction's state is left alone."""
     problem = make(cell, merge).any_problem()
     concat = make(cell, "concat").any_problem()
-    concat.lengths = problem.lengths  # drawn behind d_y, whose size differs
+    concat.lengths = problem.lengths  # drawn after d_y, whose size differs
     outputs, expected = problem.inference(), concat.inference()
     assert problem.d_y.shape[2] == problem.layer.num_features == 19
     expected["y"] = merged(merge, expected["y"])

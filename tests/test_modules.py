@@ -223,3 +223,45 @@ class TestPullback:
         assert not any(p.grad.any() for p in module.parameters())
         pullback(y)
         assert all(p.grad.any() for p in module.parameters())
+
+
+class TestPartsOfASequential:
+    """model[i] is a part, model[a:b] a Sequential of the same parts."""
+
+    def make(self, batch_first):
+        return pyrnn.Sequential(
+            pyrnn.GRU(3, 4, seed=0), pyrnn.Tanh(), pyrnn.Linear(4, 2, seed=1), batch_first=batch_first
+        )
+
+    @pytest.mark.parametrize("batch_first", [True, False])
+    def test_slices_one_after_the_other_are_the_model(self, batch_first):
+        model, x = self.make(batch_first), np.random.default_rng(0).standard_normal((2, 5, 3), np.float32)
+        front, back = model[:2], model[2:]
+        assert [*front, *back] == [*model] and front.batch_first is batch_first
+        assert_same_bits(back(front(x)), model(x))
+
+    def test_a_slice_shares_the_parameters(self):
+        model = self.make(True)
+        head = model[-1:]
+        head[0].bias[...] = 7.0
+        assert (model[2].bias.data == 7.0).all()
+        assert head.parameters() == model[-1].parameters()
+
+    def test_a_slice_may_have_a_step(self):
+        model = self.make(True)
+        assert [*model[::-2]] == [model[2], model[0]]
+
+    @pytest.mark.parametrize(
+        ("i", "error", "text"),
+        [
+            (3, IndexError, "index is 3"),
+            (-4, IndexError, "index is -4"),
+            (slice(2, 2), IndexError, "none of the 3 modules"),
+            ("0", TypeError, "index is '0'"),
+            (slice("a", None), TypeError, "index is of type slice"),
+            (1.0, TypeError, "index is 1.0"),
+        ],
+    )
+    def test_other_indices_are_refused(self, i, error, text):
+        with pytest.raises(error, match=text):
+            self.make(True)[i]

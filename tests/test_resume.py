@@ -55,7 +55,7 @@ print([v.hex() for v in trainer.history.loss + trainer.history.val_loss])
 
 
 def start(kind, folder, last):
-    """A training that, having printed so many lines, waits for its end."""
+    """A training that, having printed that many lines, waits for its end."""
     command = [sys.executable, "-c", RUN, kind, str(last)]
     command += [str(folder / "checkpoint"), str(folder / "result")]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -70,7 +70,7 @@ def run(kind, folder):
 
 
 def kill_after(kind, folder, lines):
-    """Kills a training behind so many batches; the lines that it printed."""
+    """Kills a training after that many batches; the lines that it printed."""
     with start(kind, folder, last=lines) as child:
         printed = [child.stdout.readline().strip() for _ in range(lines)]
         child.send_signal(signal.SIGKILL)
@@ -98,7 +98,7 @@ def test_a_killed_training_goes_on_as_if_nothing_had_been(kind, batches, tmp_pat
 
 
 def interrupted_fit(trainer, data, path, after, **options):
-    """A fit that an exception ends behind so many batches."""
+    """A fit that an exception ends after that many batches."""
 
     class Interrupt(pyrnn.Callback):
         seen = 0
@@ -116,7 +116,7 @@ def interrupted_fit(trainer, data, path, after, **options):
 @pytest.mark.parametrize("every", [1, 2, 5])
 @pytest.mark.parametrize("after", [6, 7, 9, 10, 12])
 def test_any_batch_is_a_place_to_resume(after, every, accumulate, tmp_path):
-    """Behind the 5 batches of the first epoch: at and between checkpoints, in the middle of
+    """After the 5 batches of the first epoch: at and between checkpoints, in the middle of
     gathered gradients; the seed, the learning rate and the weights come from the file."""
     data, path = ragged_task(N=20), tmp_path / "checkpoint"
     options = {"epochs": 3, "batch_size": 4, "checkpoint_every": every}

@@ -24,7 +24,7 @@ def build(name, dtype="float64", **options):
 
 
 def problem(model, rng):
-    """A source, targets and lengths as keywords; ids that there are not behind the lengths."""
+    """A source, targets and lengths as keywords; ids out of range after the lengths."""
     target = rng.integers(3, W, (TARGETS.max(), B))  # 1 and 2 are bos and eos
     target[np.arange(len(target))[:, None] >= TARGETS] = -99
     given = {"target": target, "target_lengths": TARGETS}

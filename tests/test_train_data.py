@@ -108,7 +108,7 @@ def test_predict_and_evaluate_take_ragged_data():
 
 
 def test_predict_per_step():
-    """A list for a list; an array, zero behind the lengths, for an array."""
+    """A list for a list; an array, zero after the lengths, for an array."""
     x, _ = ragged_series()
     trainer = make_trainer(regressor(), loss=pyrnn.losses.MSE())
     outputs = trainer.predict(x, batch_size=6)
@@ -173,7 +173,7 @@ def test_bad_ragged_data(data, error, words, role):
 
 
 def test_ids_that_are_no_integers_are_refused():
-    """Behind a first sample of integers: they would be cut off to integers without a word."""
+    """After a first sample of integers: they would be cut off to integers without a word."""
     x = [np.array([1, 2]), np.array([1.7, 2.2, 3.9])]
     with pytest.raises(TypeError, match=r"x\[1\] is float64, expected integers"):
         make_trainer().fit((x, [0, 1]), progress=False)

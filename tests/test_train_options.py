@@ -78,7 +78,7 @@ def test_clip_value():
 
 
 def test_schedules_and_averages_follow():
-    """Per step behind every step, per epoch behind every epoch; one is told the validation loss."""
+    """Per step after every step, per epoch after every epoch; one is told the validation loss."""
     x, target = ragged_task(N=20)
     model, optimizer = classifier(), pyrnn.optim.SGD(0.1)
     steps, epochs, watching = Halving(optimizer), Halving(optimizer, "epoch"), Watching(optimizer)
@@ -179,7 +179,7 @@ def test_tbptt_with_all_steps_is_bptt():
 
 @pytest.mark.parametrize("k", [1, 3, 4, 7])
 def test_tbptt_by_hand(k):
-    """Pieces of k steps, the state carried on, a step of the optimizer behind each."""
+    """Pieces of k steps, the state carried on, a step of the optimizer after each."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((5, 10, 2)).astype("f4")
     target, lengths = x[..., :1] * 3, np.array([10, 2, 7, 0, 4])

@@ -72,7 +72,7 @@ class Halving:
 
 
 class Watching(Halving):
-    """A schedule that is told a measure behind each epoch."""
+    """A schedule that is told a measure after each epoch."""
 
     def __init__(self, optimizer):
         super().__init__(optimizer, per="epoch")

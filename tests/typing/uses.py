@@ -45,6 +45,19 @@ trainer = pyrnn.Trainer(linear, pyrnn.losses.MSE(), pyrnn.optim.Adam(1e-3), clip
 assert_type(trainer.fit((y, h)), pyrnn.History)
 assert_type(pyrnn.load("model.safetensors"), pyrnn.Module)
 
+model = pyrnn.Sequential(lstm, pyrnn.LastStep(bidirectional=True), linear)
+assert_type(model, pyrnn.Sequential)
+assert_type(model[0], pyrnn.Module)
+assert_type(model[1:], pyrnn.Sequential)
+assert_type(model(x), NDArray[Any])
+assert_type(model.predict(x, batch_size=1), NDArray[Any])
+output = model.run(x)
+assert_type(output.y, NDArray[Any])
+assert_type(output.state, tuple[Any, ...])
+(y, state), pullback = model.vjp(x)
+assert_type(y, NDArray[Any])
+assert_type(state, tuple[Any, ...])
+
 pyrnn.LSTM(3)  # wrong: hidden_size is missing
 pyrnn.LSTM(3, "8")  # wrong
 pyrnn.LSTM(3, 8, hidden=8)  # wrong
@@ -59,4 +72,7 @@ pyrnn.losses.CrossEntropy(ignore_index="pad")  # wrong
 pyrnn.Trainer(linear, pyrnn.losses.MSE(), pyrnn.optim.Adam(1e-3), clipnorm=1.0)  # wrong
 pyrnn.Trainer(linear, pyrnn.optim.Adam(1e-3), pyrnn.losses.MSE())  # wrong
 lstm(x, lenghts=[5, 3])  # wrong
+model["0"]  # wrong
+model(x).state  # wrong
+pyrnn.Linear(8, 2, dtype=8)  # wrong
 lstm.hidden_size.shape  # wrong  # noqa: B018

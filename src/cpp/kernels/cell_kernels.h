@@ -45,7 +45,7 @@ struct Cell {
 constexpr int kMostPhases = 3;
 
 // A step is done phase by phase: each needs what the one before has made of all units, so that members that share the
-// units wait for each other in between. Behind the last phase stand null pointers.
+// units wait for each other in between. Null pointers follow the last phase.
 template <class Step>
 using Phase = void (*)(const Step&) noexcept;
 

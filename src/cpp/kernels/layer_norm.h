@@ -9,22 +9,36 @@
 namespace pyrnn::kernels {
 namespace {
 
+constexpr Index kNormBlock = 1024;  // elements summed on their own before they join the total: less rounding
+
+// The sum over blocks of what add(sum, i, part) makes of each block's sum.
+template <class T, class Add>
+PYRNN_INLINE T sum_of_blocks(Index columns, Add&& add) {
+  Vec<T> total{};
+  for (Index begin = 0; begin < columns; begin += kNormBlock) {
+    Vec<T> sum{};
+    for_each_part<T>(smaller(kNormBlock, columns - begin),
+                     [&](Index i, auto part) __attribute__((always_inline)) { sum = add(sum, begin + i, part); });
+    total = total + sum;
+  }
+  return sum_of_lanes<T>(total);
+}
+
 template <class T>
 PYRNN_INLINE T mean_of(const T* x, Index columns) {
-  Vec<T> sum{};
-  for_each_part<T>(columns, [&](Index i, auto part) __attribute__((always_inline)) { sum = sum + part.load(x + i); });
-  return sum_of_lanes<T>(sum) / static_cast<T>(columns);
+  const auto add = [&](Vec<T> sum, Index i, auto part)
+                       __attribute__((always_inline)) { return sum + part.load(x + i); };
+  return sum_of_blocks<T>(columns, add) / static_cast<T>(columns);
 }
 
 // About the mean, which is known: no cancellation between two large sums.
 template <class T>
 PYRNN_INLINE T variance_of(const T* x, T mean, Index columns) {
-  Vec<T> sum{};
-  for_each_part<T>(columns, [&](Index i, auto part) __attribute__((always_inline)) {
+  const auto add = [&](Vec<T> sum, Index i, auto part) __attribute__((always_inline)) {
     const Vec<T> away = part.load_or(x + i, mean) - mean;
-    sum = fma(away, away, sum);
-  });
-  return sum_of_lanes<T>(sum) / static_cast<T>(columns);
+    return fma(away, away, sum);
+  };
+  return sum_of_blocks<T>(columns, add) / static_cast<T>(columns);
 }
 
 // A vector of the weights or the bias; where there is none, `otherwise`.
@@ -50,25 +64,14 @@ struct NormalGradient {
   }
 };
 
-template <class T>
-struct Moments {
-  T mean, variance;
-};
-
 // The mean of what is left about a first mean corrects it: beside a large offset the sum of x is off by many times what
 // rounding the mean costs.
 template <class T>
-PYRNN_INLINE Moments<T> moments_of(const T* x, Index columns) {
-  const T mean = mean_of(x, columns);
-  Vec<T> sum{}, squares{};
-  for_each_part<T>(columns, [&](Index i, auto part) __attribute__((always_inline)) {
-    const Vec<T> away = part.load_or(x + i, mean) - mean;
-    sum = sum + away;
-    squares = fma(away, away, squares);
-  });
-  const T rest = sum_of_lanes<T>(sum) / static_cast<T>(columns);
-  const T variance = sum_of_lanes<T>(squares) / static_cast<T>(columns) - rest * rest;
-  return {mean + rest, variance < 0 ? T(0) : variance};
+PYRNN_INLINE T corrected_mean_of(const T* x, Index columns) {
+  const T first = mean_of(x, columns);
+  const auto add = [&](Vec<T> sum, Index i, auto part)
+                       __attribute__((always_inline)) { return sum + (part.load_or(x + i, first) - first); };
+  return first + sum_of_blocks<T>(columns, add) / static_cast<T>(columns);
 }
 
 template <class T>
@@ -76,7 +79,7 @@ void layer_norm_forward(const LayerNorm<T>& q) noexcept {
   for (Index row = 0; row < q.rows; ++row) {
     const T* x = q.x + row * q.columns;
     T* y = q.y + row * q.columns;
-    const auto [mean, variance] = moments_of(x, q.columns);
+    const T mean = corrected_mean_of(x, q.columns), variance = variance_of(x, mean, q.columns);
     const T scale = scale_of(variance, q.eps);
     q.mean[row] = mean;
     q.scale[row] = scale;

@@ -26,7 +26,7 @@ struct LstmSlot {
   enum : int { i, g, o, f };
 };
 
-// The options as one panel sees them. With Open = false, peephole and clip leave no instruction behind.
+// The options as one panel sees them. With Open = false, peephole and clip leave no instruction.
 template <class T, bool Coupled, bool Open>
 struct LstmForm {
   using V = Vec<T>;

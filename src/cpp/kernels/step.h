@@ -50,7 +50,7 @@ PYRNN_INLINE void for_each_panel(const StepForward<T, W>& s, Product&& product, 
   for_each_panel(s, gates);
 }
 
-// Behind a step's gates: with layer normalisation, the gradients of the sums W_ih x and W_hh h.
+// After a step's gates: with layer normalisation, the gradients of the sums W_ih x and W_hh h.
 template <class T, class W>
 PYRNN_INLINE void gradients_of_sums(const StepBackward<T, W>& s) {
   if (!s.x_norm.gain) return;

@@ -128,7 +128,7 @@ _stored: ContextVar[tuple[int, int] | None] = ContextVar("pyrnn_stored", default
 
 @contextmanager
 def filled_from_file(elements: int, largest: int) -> Iterator[None]:
-    """Inside, a module is made whose weights a file holds: so many `elements`, what is tied counted
+    """Inside, a module is made whose weights a file holds: `elements` of them, what is tied counted
     each time, and the `largest` tensor. More is refused, and the parameters take no memory yet."""
     token = _stored.set((elements, largest))
     try:

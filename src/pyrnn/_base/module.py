@@ -3,7 +3,7 @@
 import copy
 import inspect
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, overload
 
 import numpy as np
 
@@ -116,6 +116,10 @@ class Module(Settings, Summarised):
         self._layout = True if value is None else check_flag(owner, "batch_first", value)
         self._says_layout = value is not None
 
+    @overload
+    def predict(self, x: Array, lengths: Any = None, batch_size: int | None = None) -> Array: ...
+    @overload
+    def predict(self, x: Any, lengths: Any = None, batch_size: int | None = None) -> Any: ...
     def predict(self, x: Any, lengths: Any = None, batch_size: int | None = None) -> Any:
         """The outputs for the samples of x, `batch_size` at a time (None: 32), sample first.
 

@@ -61,7 +61,7 @@ class Settings:
 
 
 def _closing(cls: type, init: Callable[..., None]) -> Callable[..., None]:
-    """`init`, behind which an object that `cls` makes takes no new attributes."""
+    """`init`, after which an object that `cls` makes takes no new attributes."""
 
     @wraps(init)
     def closing(self: Any, *args: Any, **keywords: Any) -> None:

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .. import _core
 from .._base.checks import (
@@ -51,7 +52,7 @@ class Embedding(Module):
         embedding_dim: int,
         *,
         padding_idx: int | None = None,
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
         self.num_embeddings = N = check_size("Embedding", "num_embeddings", num_embeddings)

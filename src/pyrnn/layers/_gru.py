@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .._base.checks import Array, check_flag
 from .._base.module import storable
@@ -68,7 +69,7 @@ class GRU(Recurrent[Array]):
         recurrent_dropout: float = 0.0,
         layer_norm: bool = False,
         recompute_every: int | str | None = None,
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
         self.reset_after = check_flag("GRU", "reset_after", reset_after)

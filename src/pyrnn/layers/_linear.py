@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .. import _core, init
 from .._base.checks import (
@@ -50,7 +51,7 @@ class Linear(Module):
         out_features: int,
         *,
         bias: bool = True,
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
         self.in_features = check_size("Linear", "in_features", in_features)

@@ -4,6 +4,7 @@ import math
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .._base.checks import Array, check_flag, check_number, check_probability
 from .._base.module import storable
@@ -94,7 +95,7 @@ class LSTM(Recurrent[tuple[Array, Array]]):
         recurrent_dropout: float = 0.0,
         layer_norm: bool = False,
         recompute_every: int | str | None = None,
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
         owner = type(self).__name__

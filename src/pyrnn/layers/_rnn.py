@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .._base.checks import Array, check_choice
 from .._base.module import storable
@@ -58,7 +59,7 @@ class RNN(Recurrent[Array]):
         zoneout: float = 0.0,
         recurrent_dropout: float = 0.0,
         recompute_every: int | str | None = None,
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
         self.nonlinearity = check_choice("RNN", "nonlinearity", nonlinearity, NONLINEARITIES)

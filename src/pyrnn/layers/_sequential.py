@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, overload
 
 import numpy as np
 
@@ -57,7 +57,8 @@ class Sequential(Module):
 
     Recurrent and time-aware modules get `lengths`; a mask moves each row's real steps to its front
     before the first module and back after the last. `model[i]`, `len(model)` and iteration give the
-    modules; parameters are named "0.weight_ih_l0" as torch's.
+    modules, a slice such as `model[:-1]` a Sequential that shares them; parameters are named
+    "0.weight_ih_l0" as torch's.
 
     TypeError for what is no Module. ValueError for no modules, for modules that disagree in
     batch_first or dtype, also with a Sequential that they are already part of, for a time axis
@@ -98,8 +99,16 @@ class Sequential(Module):
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, i: int) -> Module:
-        part: Module = getattr(self, str(range(self._count)[i]))
+    @overload
+    def __getitem__(self, i: int) -> Module: ...
+    @overload
+    def __getitem__(self, i: slice) -> "Sequential": ...
+    def __getitem__(self, i: int | slice) -> Module:
+        """Module i; of a slice, a Sequential of the same modules: it shares their parameters."""
+        chosen = _chosen(i, self._count)
+        if isinstance(chosen, range):
+            return Sequential(*(self[k] for k in chosen), batch_first=self.batch_first)
+        part: Module = getattr(self, str(chosen))
         return part
 
     def __iter__(self) -> Iterator[Module]:
@@ -113,7 +122,7 @@ class Sequential(Module):
     def forward_path(self) -> Iterator[Module]:
         return (step for part in self for step in part.forward_path())
 
-    def __call__(self, x: Any, lengths: Any = None, mask: Any = None) -> Any:
+    def __call__(self, x: Any, lengths: Any = None, mask: Any = None) -> Array:
         """y: inference."""
         return self.run(x, None, lengths, mask).y
 
@@ -138,7 +147,7 @@ class Sequential(Module):
         *,
         need_dx: bool = True,
         rng: int | None = None,
-    ) -> tuple[Any, Pullback]:
+    ) -> tuple[tuple[Array, tuple[Any, ...]], Pullback]:
         """((y, state), pullback): training; `rng` numbers the masks of every dropout.
 
         After an error or an interrupt in the pullback .grad is as before, but a new vjp is needed:
@@ -314,6 +323,21 @@ class Sequential(Module):
             dropper = part if part.drops_time else dropper
             if not part.keeps_features:
                 front = part if part.stateful and not part.made_of_parts else None
+
+
+def _chosen(i: Any, count: int) -> int | range:
+    """An index, or the places of a slice that has any."""
+    try:
+        chosen: int | range = range(count)[i]
+    except TypeError:
+        raise TypeError(
+            f"Sequential: the index is {describe(i)}, expected an integer or a slice"
+        ) from None
+    except IndexError:
+        raise IndexError(f"Sequential: the index is {i}, expected one of {count} modules") from None
+    if chosen == range(0):
+        raise IndexError(f"Sequential: {i} holds none of the {count} modules, expected at least one")
+    return chosen
 
 
 def _says_layout(module: Module) -> bool:

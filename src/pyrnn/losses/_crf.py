@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .. import _core, init
 from .._base.checks import (
@@ -72,7 +73,7 @@ class CRF(Module, Loss):
         *,
         constraints: Any = None,
         reduction: str = "token_mean",
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
         self.num_tags = check_size("CRF", "num_tags", num_tags)

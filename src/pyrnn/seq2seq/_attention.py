@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .. import _core, init
 from .._base.checks import (
@@ -106,7 +107,7 @@ class Attention(Module):
         attention_size: int | None = None,
         scale: bool = False,
         batch_first: bool | None = None,
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
         self.query_size = Q = check_size("Attention", "query_size", query_size)

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .. import _core
 from .._base.checks import (
@@ -93,7 +94,7 @@ class AttentionDecoder(Module):
         scale: bool = False,
         dropout: float = 0.0,
         batch_first: bool | None = None,
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
         owner = "AttentionDecoder"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, cast
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .._base.checks import (
     Array,
@@ -93,7 +94,7 @@ class Seq2Seq(Module):
         eos: int = 2,
         scheduled_sampling: float = 0.0,
         batch_first: bool | None = None,
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
         self.target_vocabulary = V = check_size("Seq2Seq", "target_vocabulary", target_vocabulary)

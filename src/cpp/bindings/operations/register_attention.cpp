@@ -86,8 +86,8 @@ py::tuple run_attention_backward(const MemoryObject& object, py::handle queries_
 }  // namespace
 
 void register_attention(py::module_& m) {
-  py::class_<MemoryObject>(m, "Memory", py::is_final())
-      .def(py::init(&make_memory), py::arg("keys"), py::arg("values"), py::arg("lengths"), py::arg("v").none(true),
+  py::class_<MemoryObject> memory(m, "Memory", py::is_final());
+  def_init(memory, &make_memory, py::arg("keys"), py::arg("values"), py::arg("lengths"), py::arg("v").none(true),
            py::arg("scale"));
   m.def("attention_forward", &run_attention_forward, py::arg("memory"), py::arg("queries"), py::arg("threads"));
   m.def("attention_backward", &run_attention_backward, py::arg("memory"), py::arg("queries"), py::arg("weights"),

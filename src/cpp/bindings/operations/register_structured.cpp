@@ -11,7 +11,7 @@ namespace {
 // (rows) or (steps, rows) or (rows, steps): the shape of what has no feature axis.
 Shape steps_shape(const PooledRows& of) { return of.batch_first ? Shape{of.rows, of.steps} : Shape{of.steps, of.rows}; }
 
-// A copy, so that nothing written to the array afterwards can point outside; what lies behind a row's end is 0.
+// A copy, so that nothing written to the array afterwards can point outside; what comes after a row's end is 0.
 std::vector<std::int64_t> checked_paths(py::handle paths_in, const PooledRows& of) {
   if (paths_in.is_none()) return {};
   const py::array array = require_array<std::int64_t>(paths_in, "tags", steps_shape(of), "one for each step");

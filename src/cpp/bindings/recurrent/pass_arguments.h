@@ -55,7 +55,7 @@ struct ForwardCall {
   }
   Shape sequence(py::ssize_t columns) const { return {steps, rows, columns}; }
   Shape state(py::ssize_t size) const { return {shape.layers * shape.directions, rows, size}; }
-  // Steps behind a row's end are not visited.
+  // Steps after a row's end are not visited.
   void clear_padding() {
     if (batch.uniform()) return;
     std::memset(sequences.y, 0, y.bytes);
@@ -82,7 +82,7 @@ struct BackwardArguments {
   bool need_dx;
 };
 
-// The same, checked, and its new gradients: both states' always; dx only where it is needed, zero behind a row's end.
+// The same, checked, and its new gradients: both states' always; dx only where it is needed, zero after a row's end.
 template <class T>
 struct BackwardCall {
   BackwardCall(const SavedForward& from, const Tape<T>& tape, const BackwardArguments& given)

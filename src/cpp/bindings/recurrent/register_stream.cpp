@@ -4,7 +4,6 @@
 
 namespace pyrnn::bindings {
 
-// A constructor, since pybind11 would free what a function returns twice if its own half of the object fails.
 StreamObject::StreamObject(const Stack& of, const Packed& packed, py::ssize_t batch_size, int threads) : stack(of) {
   checked_threads(threads);
   require_plain(stack);
@@ -22,6 +21,10 @@ StreamObject::StreamObject(const Stack& of, const Packed& packed, py::ssize_t ba
 }
 
 namespace {
+
+StreamObject make_stream(const Stack& stack, const Packed& packed, py::ssize_t batch_size, int threads) {
+  return {stack, packed, batch_size, threads};
+}
 
 // Where step turns with what it cannot take: the same step, with every check in words. A subclass may convert instead.
 py::array checked_step(StreamObject& self, py::handle x, py::handle out) {
@@ -115,10 +118,8 @@ py::array run(StreamObject& self, py::handle x_in, int threads) {
 
 void register_stream(py::module_& m) {
   py::class_<StreamObject> stream(m, "Stream");
-  stream
-      .def(py::init<const Stack&, const Packed&, py::ssize_t, int>(), py::arg("stack"), py::arg("packed"),
-           py::arg("batch_size"), py::arg("threads"))
-      .def("reset", &reset, "Back to the zero state.")
+  def_init(stream, &make_stream, py::arg("stack"), py::arg("packed"), py::arg("batch_size"), py::arg("threads"));
+  stream.def("reset", &reset, "Back to the zero state.")
       .def("_checked_step", &checked_step, py::arg("x_t"), py::arg("out").none(true))
       .def("_run", &run, py::arg("x"), py::arg("threads"))
       .def("_get_state", &get_state)

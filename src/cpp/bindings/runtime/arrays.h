@@ -105,13 +105,35 @@ inline void require_writeable(const py::array& array, const std::string& name) {
   if (!array.writeable()) throw std::invalid_argument(name + ": read-only, expected a writeable array");
 }
 
-// Of the array that has the memory: a view's is its base's.
+// The first and the last byte of an array's elements lie in [begin, end).
+struct Extent {
+  const char *begin, *end;
+};
+inline Extent extent_of(const py::array& array) {
+  const auto* data = static_cast<const char*>(array.data());
+  Extent extent{data, data + array.itemsize()};
+  for (py::ssize_t axis = 0; axis < array.ndim(); ++axis) {
+    const py::ssize_t reach = (array.shape(axis) - 1) * array.strides(axis);
+    (reach < 0 ? extent.begin : extent.end) += reach;
+  }
+  return extent;
+}
+
+// Of the array that has the memory: a view's is its base's. ValueError if the view's elements are not there any more,
+// since another thread has resized the base between the making of the view and now.
 inline py::weakref weak_reference(const py::array& array) {
-  py::object owner = array;
-  const auto base_of = [](const py::object& of) { return py::handle(py::detail::array_proxy(of.ptr())->base); };
+  py::array owner = array;
+  const auto base_of = [](const py::array& of) { return py::handle(py::detail::array_proxy(of.ptr())->base); };
   while (base_of(owner) && py::isinstance<py::array>(base_of(owner)))
-    owner = py::reinterpret_borrow<py::object>(base_of(owner));
-  return py::weakref(owner, py::handle());
+    owner = py::reinterpret_borrow<py::array>(base_of(owner));
+  py::weakref reference(owner, py::handle());
+  if (owner.ptr() != array.ptr() && owner.owndata() && array.size() > 0) {
+    const Extent view = extent_of(array), memory = extent_of(owner);
+    if (view.begin < memory.begin || view.end > memory.end)
+      throw std::invalid_argument("an array of shape " + shape_text(array) +
+                                  ": the array that it is a view of was resized meanwhile");
+  }
+  return reference;
 }
 
 // An array that the core points into without the GIL, or beyond a call. numpy resizes in place, whatever references

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The objects behind instances of our types. One whose __init__ never ran (X.__new__(X)) pybind11 would give out as
+// The C++ objects of instances of our types. One whose __init__ never ran (X.__new__(X)) pybind11 would give out as
 // memory never written.
 #pragma once
 
 #include <pybind11/pybind11.h>
 
+#include <memory>
 #include <string>
+#include <utility>
 
 namespace pyrnn::bindings {
 
@@ -22,6 +24,24 @@ T& initialised(py::handle self) {
     throw py::type_error(std::string(Py_TYPE(self.ptr())->tp_name) +
                          ": __init__ never ran, expected an object that pyrnn made");
   return *static_cast<T*>(object);
+}
+
+// Gives the type an __init__: the object is `make(args...)`. After py::init's own, pybind11 enters the object in its
+// tables where nothing catches an exception, so that an allocation that fails there would end the process.
+template <class T, class... Args, class... Extra>
+void def_init(py::class_<T>& type, T (*make)(Args...), const Extra&... extra) {
+  const auto init = [make](py::detail::value_and_holder& slot, Args... args) {
+    std::unique_ptr<T> object(new T(make(std::forward<Args>(args)...)));
+    slot.value_ptr() = object.get();
+    try {
+      slot.type->init_instance(slot.inst, nullptr);
+    } catch (...) {
+      slot.value_ptr() = nullptr;
+      throw;
+    }
+    object.release();  // the instance owns it now
+  };
+  type.def("__init__", init, py::detail::is_new_style_constructor(), extra...);
 }
 
 // The base of type_caster<T>: every argument of type T is checked.

@@ -121,13 +121,13 @@ void register_shared(py::module_& m) {
   m.def("unfit_gradient", &unfit_gradient, py::arg("grads"), py::arg("values"));
   m.def("add_gradients", &add_gradients, py::arg("additions"), py::arg("grads"), py::arg("values"));
   py::class_<OneAtATime> one_at_a_time(m, "OneAtATime", py::is_final());
-  one_at_a_time.def(py::init<std::string>(), py::arg("refusal"));
+  def_init(one_at_a_time, +[](std::string refusal) { return OneAtATime(std::move(refusal)); }, py::arg("refusal"));
   static PyMethodDef run =
       fast_method("run", &run_alone, "run(work, *args, **kwargs)\n\nwork(*args, **kwargs), alone.");
   add_method(one_at_a_time, run);
-  py::class_<Counter>(m, "Counter", py::is_final())
-      .def(py::init<std::int64_t>(), py::arg("first"))
-      .def("next", [](py::handle self) { return initialised<Counter>(self).upcoming.fetch_add(1); })
+  py::class_<Counter> counter(m, "Counter", py::is_final());
+  def_init(counter, +[](std::int64_t first) { return Counter(first); }, py::arg("first"));
+  counter.def("next", [](py::handle self) { return initialised<Counter>(self).upcoming.fetch_add(1); })
       .def_property_readonly("upcoming", [](py::handle self) { return initialised<Counter>(self).upcoming.load(); });
 }
 

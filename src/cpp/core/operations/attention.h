@@ -73,7 +73,7 @@ template <class T>
 struct Queries {
   Layout layout;
   const T* queries;  // key_size columns
-  T* weights;        // S columns; zero behind a row's length
+  T* weights;        // S columns; zero after a row's length
   T* contexts;       // value_size columns
 };
 // Their gradients, laid out as they are.

@@ -50,7 +50,7 @@ class Likelihood {
   }
 
  private:
-  // One thread's memory: rows of alpha, shift and sum for each step, that before the first in front and the end behind.
+  // One thread's memory: rows of alpha, shift and sum for each step, that before the first in front and the end last.
   struct Member {
     T *alpha, *shift, *sum;
     T *posterior, *before, *share;

@@ -14,7 +14,7 @@ namespace {
 constexpr Index kMargin = 2;  // states that a step looks beyond its own, on either side
 
 // The chain of a row with n labels has 2n + 1 states: blank, label, blank, ..., blank. Beginning and end are steps like
-// all others: from a first blank before the first step, and to the last blank behind the last step, which a final label
+// all others: from a first blank before the first step, and to the last blank after the last step, which a final label
 // reaches too.
 template <class T>
 class CtcPass {

@@ -21,7 +21,7 @@ struct CtcTargets {
 };
 
 // losses[row] = -log of the probability that softmax(logits) gives to all alignments of the row's labels, infinite
-// where there is none. d_logits, unless it is null, is scale[row] times the gradient, 0 behind the row's steps. With
+// where there is none. d_logits, unless it is null, is scale[row] times the gradient, 0 after the row's steps. With
 // zero_infinity a loss that is infinite is 0, and so is its gradient.
 template <class T>
 struct CtcLosses {

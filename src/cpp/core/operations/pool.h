@@ -31,7 +31,7 @@ void time_sum(const PooledRows& of, const T* x, T* y, int threads, Interrupt::Ch
 template <class T>
 void time_max(const PooledRows& of, const T* x, T* y, kernels::StepNumber<T>* largest, int threads,
               Interrupt::Check check);
-// d_x[b][t] = d_y[b] at the row's steps, 0 behind them
+// d_x[b][t] = d_y[b] at the row's steps, 0 after them
 template <class T>
 void time_spread(const PooledRows& of, const T* d_y, T* d_x, int threads, Interrupt::Check check);
 

@@ -38,7 +38,7 @@ class Viterbi {
  private:
   struct Member {
     T* score;                    // of the step before and of this one
-    kernels::StepNumber<T>* best;  // [step][padded], the end behind
+    kernels::StepNumber<T>* best;  // [step][padded], the end last
   };
 
   void take(Index row, int rank) noexcept {

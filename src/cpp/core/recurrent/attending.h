@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A recurrent layer that attends to a memory: before each step, h_{t-1} asks for the context, which stands behind x_t
+// A recurrent layer that attends to a memory: before each step, h_{t-1} asks for the context, which follows x_t
 // in the cell's input; on the way back, the gradient of the context becomes one of h_{t-1} and of the memory.
 //
 // Members hold rows of their own. Without a memory nothing here does anything.

@@ -17,7 +17,7 @@ struct BackwardJob {
   const LayerBuffers<T>* d_layers = nullptr;  // the gradients of the layers' inputs, where they lie elsewhere
 };
 
-// Begins with dhn and dcn at the batch's last step, elsewhere with the dh0 and dc0 that the segment behind has left.
+// Begins with dhn and dcn at the batch's last step, elsewhere with the dh0 and dc0 that the segment after it has left.
 // False when stopped.
 template <class T>
 bool backward_pass(const Saved<T>& saved, const BackwardJob<T>& job, int threads, Interrupt::Check check);

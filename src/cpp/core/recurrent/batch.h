@@ -79,7 +79,7 @@ struct Place {
 };
 
 // Calls f(first, end) for the chunks of a weight gradient's sum among some steps, the last first: the order that makes
-// a sequence worked off in segments the same sum as the whole.
+// a sequence processed in segments the same sum as the whole.
 template <class F>
 void for_each_chunk(Segment steps, Index batch_rows, F&& f) {
   if (steps.begin == steps.end) return;

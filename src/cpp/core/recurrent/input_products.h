@@ -47,7 +47,7 @@ class InputProducts {
   }
 
   // gates = b + x*W_ih for the steps [first, end): panel by panel, so that each panel of W_ih is read once for all.
-  // Where the rows of the steps lie one behind the other in x and in the gates, they make one product.
+  // Where the rows of the steps lie one after the other in x and in the gates, they make one product.
   void multiply(const Member& me, const ForwardPlace<T>& p, Index first, Index end) {
     const bool at_once = batch_.uniform() && me.rows.size() == batch_.rows() && p.input.contiguous() &&
                          (!p.chunk_step || !p.at.walk.backwards());

@@ -145,7 +145,7 @@ void LayerGradients<T>::weight_gradients(const Member& me, Index layer, Index di
 }
 
 // Some columns at a time; for each of them chunk after chunk of steps, the last first: segments of a sequence can then
-// be worked off backwards with the same sums.
+// be processed backwards with the same sums.
 template <class T>
 void LayerGradients<T>::weight_gradient(const Member& me, const Walk& walk, const Piece& piece) {
   const Segment steps = saved_.scope.steps;

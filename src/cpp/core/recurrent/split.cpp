@@ -9,7 +9,7 @@ namespace {
 constexpr double kWorkOfRead = 4;  // multiply-adds that take as long as reading a weight beyond the first-level cache
 constexpr double kWorkForBarrier = 1e5;  // multiply-adds in a step from which meeting after each step pays
 
-// Where the weights of a layer outgrow one core's cache, a member with rows of its own needs so many of them that
+// Where the weights of a layer outgrow one core's cache, a member with rows of its own needs enough of them that
 // reading all weights in each step is worth it.
 constexpr double kCacheBytes = 2e6;
 constexpr Index kRowsForWeights = 16;

@@ -14,7 +14,7 @@ namespace pyrnn {
 // The weights of all layers and directions; as many multiply-adds does a row take at each time step.
 double weights_of_stack(const StackShape& shape);
 
-// What passes with so many rows cost, in multiply-adds: with few rows, reading the weights.
+// What passes with that many rows cost, in multiply-adds: with few rows, reading the weights.
 double work_of_rows(const StackShape& shape, double rows);
 
 struct Split {

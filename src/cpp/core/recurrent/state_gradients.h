@@ -41,7 +41,7 @@ class StateGradients {
   T* d_c(Index row) const { return d_c_ + row * width_.state; }
   const T* h_mask(Index row) const { return masks_.dropped(row); }
 
-  // Members that share units have to meet behind it.
+  // Members that share units have to meet after it.
   void load(const Member& me, const Place& at) const {
     const auto copy = [](const T* from, Index row, Index columns, T* to, Index width) {
       copy_padded(from ? from + row * columns : nullptr, columns, to, width);
@@ -56,7 +56,7 @@ class StateGradients {
     masks_.begin(me, at);
   }
 
-  // Of the initial state; behind a meeting.
+  // Of the initial state; after a meeting.
   void store(const Member& me, const Place& at) const {
     const Range mine = me.copied_rows(batch_.rows());
     if (changed()) add_from_next({mine.begin, smaller(mine.end, batch_.active(saved_.scope.steps.begin))});

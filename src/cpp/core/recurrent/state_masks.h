@@ -38,7 +38,7 @@ class StateMasks {
     arena.want(drop_, drops() ? batch_.rows() : 0, width_.output);
   }
 
-  // Before the first step of a direction. Members that share units have to meet behind it.
+  // Before the first step of a direction. Members that share units have to meet after it.
   void begin(const Member& me, const Place& at) const {
     const Range rows = me.copied_rows(batch_.rows());
     if (drops()) draw(rows, at, kDrop, shape_.options.recurrent_dropout, shape_.output(), nullptr);

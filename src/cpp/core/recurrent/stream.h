@@ -13,7 +13,7 @@ namespace pyrnn {
 template <class T>
 class Stream {
  public:
-  // threads: at most so many take a step, where it is long enough to share.
+  // threads: at most this many take a step, where it is long enough to share.
   Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T>> weights, Index rows, int threads);
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
