@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "array.h"
+#include "core/runtime/barrier.h"
 #include "core/runtime/isa.h"
-#include "core/runtime/parallel.h"
 #include "core/runtime/shares.h"
 #include "serve.h"
 

@@ -13,8 +13,8 @@ strides nor more or less padding change a bit.
 """
 
 from .._base.face import present as _present
-from ._classes import BCEWithLogits as BCEWithLogits
-from ._classes import CrossEntropy as CrossEntropy
+from ._classification import BCEWithLogits as BCEWithLogits
+from ._classification import CrossEntropy as CrossEntropy
 from ._ctc import CTC as CTC
 from ._loss import Loss as Loss
 from ._loss import LossPullback as LossPullback

@@ -7,9 +7,9 @@ metric.reset()
 """
 
 from .._base.face import present as _present
-from ._classes import F1 as F1
-from ._classes import Accuracy as Accuracy
-from ._classes import Perplexity as Perplexity
+from ._classification import F1 as F1
+from ._classification import Accuracy as Accuracy
+from ._classification import Perplexity as Perplexity
 from ._metric import Metric as Metric
 from ._regression import MAE as MAE
 from ._regression import MASE as MASE

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/recurrent/tape.h"
 
-#include "core/recurrent/checkpoints.h"
+#include "core/recurrent/recompute.h"
 
 namespace pyrnn {
 
@@ -21,8 +21,8 @@ std::unique_ptr<Tape<T>> forward_train(const StackShape& shape, std::shared_ptr<
   const Index every = smaller(training.recompute_every, batch.steps());
   const Index segment = round_up(every, chunk_steps(batch.rows()));
   if (segment > 0 && segment < batch.steps()) {
-    tape->checkpoints = std::make_unique<Checkpoints<T>>(*tape, segment);
-    if (!tape->checkpoints->forward(sequences, training.threads, check)) return nullptr;
+    tape->recomputation = std::make_unique<Recomputation<T>>(*tape, segment);
+    if (!tape->recomputation->forward(sequences, training.threads, check)) return nullptr;
     return tape;
   }
   const Scope scope = Scope::all(shape, batch);
@@ -43,8 +43,9 @@ std::unique_ptr<WeightGradients<T>> backward(const Tape<T>& tape, const std::vec
                                              const SequenceGradients<T>& gradients, int threads,
                                              Interrupt::Check check) {
   auto result = std::make_unique<WeightGradients<T>>(tape.shape, tape.weights->table(), threads);
-  const bool finished = tape.checkpoints ? tape.checkpoints->backward(weights, gradients, *result, threads, check)
-                                         : backward_pass<T>(*tape.saved, {weights, gradients, *result}, threads, check);
+  const bool finished = tape.recomputation
+                            ? tape.recomputation->backward(weights, gradients, *result, threads, check)
+                            : backward_pass<T>(*tape.saved, {weights, gradients, *result}, threads, check);
   if (!finished) return nullptr;
   return result;
 }

@@ -27,7 +27,7 @@ struct Training {
 template <class T>
 struct Saved;  // core/recurrent/saved.h
 template <class T>
-struct Checkpoints;  // core/recurrent/checkpoints.h
+struct Recomputation;  // core/recurrent/recompute.h
 
 // What the forward pass of training leaves for the backward pass. x is referenced, not copied.
 template <class T>
@@ -44,7 +44,7 @@ struct Tape {
   const SequenceInput<T> input;
   const DropoutKey key;
   std::unique_ptr<Saved<T>> saved;              // all activations,
-  std::unique_ptr<Checkpoints<T>> checkpoints;  // or the states from which they are computed again
+  std::unique_ptr<Recomputation<T>> recomputation;  // or the states from which they are computed again
 };
 
 // Training. recompute_every: of how many steps the states are kept, rounded up to whole chunks (core/dims.h), so that

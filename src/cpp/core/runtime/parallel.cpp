@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <limits>
@@ -20,14 +19,6 @@
 
 namespace pyrnn {
 namespace {
-
-void pause_cpu() noexcept {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#else
-  asm volatile("yield");
-#endif
-}
 
 // What omp_get_max_threads says until somebody sets another number.
 std::atomic<int> openmp_default{0};
@@ -98,17 +89,6 @@ bool can_start(int threads) noexcept {
 }
 
 }  // namespace
-
-void SpinBarrier::spin_until_after(unsigned generation) const noexcept {
-  using Clock = std::chrono::steady_clock;
-  constexpr int kLooksPerClock = 16;
-  const auto patience = Clock::now() + std::chrono::microseconds(20);
-  for (int look = 1; generation_.load(std::memory_order_acquire) == generation; ++look) {
-    pause_cpu();
-    if (look % kLooksPerClock == 0 && Clock::now() > patience) break;
-  }
-  while (generation_.load(std::memory_order_acquire) == generation) std::this_thread::yield();
-}
 
 void set_openmp_default(int threads) noexcept { openmp_default.store(threads > 0 ? threads : omp_get_num_procs()); }
 

@@ -8,31 +8,10 @@
 #include <type_traits>
 
 #include "core/dims.h"
+#include "core/runtime/barrier.h"
 #include "core/runtime/fpenv.h"
 
 namespace pyrnn {
-
-// A central barrier: the last to arrive opens the next generation, the others spin on it.
-class SpinBarrier {
- public:
-  void wait(int members) noexcept {
-    const unsigned generation = generation_.load(std::memory_order_relaxed);
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == members) {
-      arrived_.store(0, std::memory_order_relaxed);
-      generation_.store(generation + 1, std::memory_order_release);
-    } else {
-      spin_until_after(generation);
-    }
-  }
-
- private:
-  // With a pause between two looks; yields from 20 us on, when the others may lack a core.
-  void spin_until_after(unsigned generation) const noexcept;
-
-  // Apart, so that an arrival does not take the line that the others watch.
-  alignas(64) std::atomic<int> arrived_{0};
-  alignas(64) std::atomic<unsigned> generation_{0};
-};
 
 // One member's view of the threads that run a body together.
 class Team {

@@ -166,10 +166,10 @@ MEGABYTES = """
 def test_memory_is_that_of_a_segment(cell, layers):
     """Beyond inputs, outputs and gradients; all activations take over ten times as much."""
     names = {"cell": cell, "T": 100_000, "layers": layers}
-    (with_checkpoints,) = run(MEGABYTES, every="sqrt", **names)
+    (recomputing,) = run(MEGABYTES, every="sqrt", **names)
     (without,) = run(MEGABYTES, every=None, **names)
-    assert with_checkpoints < 4 + 2 * layers
-    assert without > 10 * with_checkpoints
+    assert recomputing < 4 + 2 * layers
+    assert without > 10 * recomputing
 
 
 @pytest.mark.slow

@@ -13,8 +13,8 @@
 namespace pyrnn {
 
 template <class T>
-struct Checkpoints {
-  Checkpoints(const Tape<T>& tape, Index segment_steps);
+struct Recomputation {
+  Recomputation(const Tape<T>& tape, Index segment_steps);
   // With the state that the sequence starts in, and the outputs. False when stopped, here and below.
   bool forward(const Sequences<T>& sequences, int threads, Interrupt::Check check);
   bool backward(const std::vector<Weights<const T>>& weights, const SequenceGradients<T>& gradients,

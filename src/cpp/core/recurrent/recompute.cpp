@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/recurrent/checkpoints.h"
+#include "core/recurrent/recompute.h"
 
 namespace pyrnn {
 namespace {
@@ -13,7 +13,7 @@ bool stopped(Interrupt& interrupt) {
 }  // namespace
 
 template <class T>
-Checkpoints<T>::Checkpoints(const Tape<T>& tape, Index segment_steps)
+Recomputation<T>::Recomputation(const Tape<T>& tape, Index segment_steps)
     : tape_(tape), steps_(segment_steps), count_(ceil_div(tape.batch.steps(), segment_steps)) {
   const StackShape& shape = tape.shape;
   const Index states = shape.layers * shape.directions, R = tape.batch.packed_rows();
@@ -32,7 +32,7 @@ Checkpoints<T>::Checkpoints(const Tape<T>& tape, Index segment_steps)
 }
 
 template <class T>
-std::vector<typename Checkpoints<T>::Part> Checkpoints<T>::parts() const {
+std::vector<typename Recomputation<T>::Part> Recomputation<T>::parts() const {
   const StackShape& shape = tape_.shape;
   if (shape.directions == 1) return {{{0, shape.layers}, {0, 1}}};
   std::vector<Part> parts;
@@ -43,7 +43,7 @@ std::vector<typename Checkpoints<T>::Part> Checkpoints<T>::parts() const {
 }
 
 template <class T>
-Sequences<T> Checkpoints<T>::at_borders(const Sequences<T>& sequences, Index segment) const {
+Sequences<T> Recomputation<T>::at_borders(const Sequences<T>& sequences, Index segment) const {
   Sequences<T> at = sequences;
   at.h0 = h_ + segment * h_size_;
   at.c0 = c_ + segment * c_size_;
@@ -53,7 +53,7 @@ Sequences<T> Checkpoints<T>::at_borders(const Sequences<T>& sequences, Index seg
 }
 
 template <class T>
-bool Checkpoints<T>::forward(const Sequences<T>& sequences, int threads, Interrupt::Check check) {
+bool Recomputation<T>::forward(const Sequences<T>& sequences, int threads, Interrupt::Check check) {
   const auto copy = [](const T* from, Index size, T* to) { copy_padded(from, size, to, size); };
   copy(sequences.h0, h_size_, h_);
   copy(sequences.c0, c_size_, c_);
@@ -77,8 +77,8 @@ bool Checkpoints<T>::forward(const Sequences<T>& sequences, int threads, Interru
 }
 
 template <class T>
-bool Checkpoints<T>::backward(const std::vector<Weights<const T>>& weights, const SequenceGradients<T>& gradients,
-                              WeightGradients<T>& out, int threads, Interrupt::Check check) const {
+bool Recomputation<T>::backward(const std::vector<Weights<const T>>& weights, const SequenceGradients<T>& gradients,
+                                WeightGradients<T>& out, int threads, Interrupt::Check check) const {
   const StackShape& shape = tape_.shape;
   Arena arena;
   LayerBuffers<T> d_layers;
@@ -102,8 +102,8 @@ bool Checkpoints<T>::backward(const std::vector<Weights<const T>>& weights, cons
 }
 
 template <class T>
-bool Checkpoints<T>::backward_segment(const Scope& scope, Index segment, const BackwardJob<T>& job, int threads,
-                                      Interrupt::Check check) const {
+bool Recomputation<T>::backward_segment(const Scope& scope, Index segment, const BackwardJob<T>& job, int threads,
+                                        Interrupt::Check check) const {
   // The layer's input lies there; its output, and y, have been written.
   LayerBuffers<T> given;
   if (tape_.shape.directions == 2) {
@@ -124,7 +124,7 @@ bool Checkpoints<T>::backward_segment(const Scope& scope, Index segment, const B
   return forward_pass(again, threads, check) && backward_pass(saved, job, threads, check);
 }
 
-template struct Checkpoints<float>;
-template struct Checkpoints<double>;
+template struct Recomputation<float>;
+template struct Recomputation<double>;
 
 }  // namespace pyrnn
