@@ -61,7 +61,7 @@ class Translator:
         return 100 * np.mean([a == list(b) for a, b in zip(written, targets, strict=True)])
 
     def attention(self, source):
-        """The translation of one source, and the weights (its symbols, the source's) that led to it."""
+        """The translation of one source, and the weights (its symbols, the source's) for it."""
         (written,), model = self([source]), self.model
         encoded = model.encoder(self.source.encode(list(source))[None])
         y = model.target(np.append(model.bos, self.target.encode(written[:-1]))[None])

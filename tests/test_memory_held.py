@@ -140,7 +140,10 @@ def test_lists_that_another_thread_empties(call):
             "backward": lambda: stack.backward(saved, given, x, None, None, None, True, 1),
             "add_into": lambda: gradients.add_into(given),
         }}
-        calls[{call!r}]()
+        try:
+            calls[{call!r}]()
+        except ValueError:  # it was empty before the call began
+            pass
         thread.join()
     print("done")
     """

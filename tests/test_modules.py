@@ -229,13 +229,12 @@ class TestPartsOfASequential:
     """model[i] is a part, model[a:b] a Sequential of the same parts."""
 
     def make(self, batch_first):
-        return pyrnn.Sequential(
-            pyrnn.GRU(3, 4, seed=0), pyrnn.Tanh(), pyrnn.Linear(4, 2, seed=1), batch_first=batch_first
-        )
+        parts = pyrnn.GRU(3, 4, seed=0), pyrnn.Tanh(), pyrnn.Linear(4, 2, seed=1)
+        return pyrnn.Sequential(*parts, batch_first=batch_first)
 
     @pytest.mark.parametrize("batch_first", [True, False])
     def test_slices_one_after_the_other_are_the_model(self, batch_first):
-        model, x = self.make(batch_first), np.random.default_rng(0).standard_normal((2, 5, 3), np.float32)
+        model, x = self.make(batch_first), np.ones((2, 5, 3), np.float32)
         front, back = model[:2], model[2:]
         assert [*front, *back] == [*model] and front.batch_first is batch_first
         assert_same_bits(back(front(x)), model(x))
@@ -256,7 +255,7 @@ class TestPartsOfASequential:
         [
             (3, IndexError, "index is 3"),
             (-4, IndexError, "index is -4"),
-            (slice(2, 2), IndexError, "none of the 3 modules"),
+            (slice(2, 2), IndexError, "none of 3 modules"),
             ("0", TypeError, "index is '0'"),
             (slice("a", None), TypeError, "index is of type slice"),
             (1.0, TypeError, "index is 1.0"),

@@ -323,6 +323,30 @@ def test_every_loop_over_data_polls(loop):
     assert run(code) == ["True"]
 
 
+UNEQUAL = {  # rows that the calling thread is done with long before the other is with its own
+    "time_sum": "core.time_sum, two, ends, False",
+    "time_max": "core.time_max, two, ends, False",
+    "one row": "core.time_max, two.reshape(-1, 1, 1), ends.sum(keepdims=True), False",
+}
+
+
+@pytest.mark.parametrize("call", UNEQUAL)
+def test_a_thread_that_is_done_first_still_polls(call):
+    code = f"""
+    import collections, functools, itertools, operator
+    from pyrnn import _core as core
+    two, ends = np.zeros((2**26, 2, 1), "f4"), np.array([1, 2**26])
+    calls = itertools.repeat(2, 9)  # on two threads, where there are two cores
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        collections.deque(map(functools.partial({UNEQUAL[call]}), calls), maxlen=0)
+    except KeyboardInterrupt:
+        print(operator.length_hint(calls) > 0)
+    """
+    assert run(code) == ["True"]
+
+
 @pytest.mark.parametrize(
     "layer", ["SumPool()", "MeanPool()", "MaxPool()", "Dropout()", "Tanh()", "Softmax()"]
 )

@@ -73,6 +73,6 @@ pyrnn.Trainer(linear, pyrnn.losses.MSE(), pyrnn.optim.Adam(1e-3), clipnorm=1.0) 
 pyrnn.Trainer(linear, pyrnn.optim.Adam(1e-3), pyrnn.losses.MSE())  # wrong
 lstm(x, lenghts=[5, 3])  # wrong
 model["0"]  # wrong
-model(x).state  # wrong
+model(x).state  # wrong  # noqa: B018
 pyrnn.Linear(8, 2, dtype=8)  # wrong
 lstm.hidden_size.shape  # wrong  # noqa: B018

@@ -1,7 +1,5 @@
 """The gated recurrent unit (Cho et al. 2014)."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import DTypeLike
 

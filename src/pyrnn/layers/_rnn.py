@@ -1,7 +1,5 @@
 """The plain recurrent network (Elman 1990)."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import DTypeLike
 

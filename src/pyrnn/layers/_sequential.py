@@ -334,9 +334,9 @@ def _chosen(i: Any, count: int) -> int | range:
             f"Sequential: the index is {describe(i)}, expected an integer or a slice"
         ) from None
     except IndexError:
-        raise IndexError(f"Sequential: the index is {i}, expected one of {count} modules") from None
+        raise IndexError(f"Sequential: the index is {i}, of {count} modules") from None
     if chosen == range(0):
-        raise IndexError(f"Sequential: {i} holds none of the {count} modules, expected at least one")
+        raise IndexError(f"Sequential: {i} holds none of {count} modules, expected at least one")
     return chosen
 
 

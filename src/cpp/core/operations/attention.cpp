@@ -22,7 +22,7 @@ template <class T, class F>
 void over_queries(const Layout& layout, double work, bool last_first, int threads, Interrupt::Check check, F&& f) {
   Interrupt interrupt(check);
   const double all = work * static_cast<double>(layout.rows * layout.steps);
-  parallel(threads_worth(all, threads), [&](int rank, Team& team) noexcept {
+  parallel(threads_worth(all, threads), &interrupt, [&](int rank, Team& team) noexcept {
     const Range rows = share_of(layout.rows, rank, team.size());
     for (Index row = rows.begin; row < rows.end; ++row)
       for (Index step = 0; step < layout.steps && !interrupt.requested(); ++step) {

@@ -42,7 +42,7 @@ class Likelihood {
 
   bool run() {
     Queue queue;
-    parallel(threads_, [&](int rank, Team&) noexcept {
+    parallel(threads_, &interrupt_, [&](int rank, Team&) noexcept {
       queue.share(chunks_, [&](Index chunk) noexcept { take_chunk(chunk, rank); });
     });
     if (!interrupt_.requested() && gradients_.d_transitions) add_chunks();

@@ -50,7 +50,7 @@ class CtcPass {
 
   bool run() {
     Queue queue;
-    parallel(threads_, [&](int rank, Team&) noexcept {
+    parallel(threads_, &interrupt_, [&](int rank, Team&) noexcept {
       queue.share(logits_.of.rows,
                   [&](Index row) noexcept { take(members_[static_cast<std::size_t>(rank)], row, rank); });
     });

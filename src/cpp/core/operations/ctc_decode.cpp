@@ -21,7 +21,7 @@ bool over_rows(const CtcLogits<T>& logits, double work, int threads, Interrupt::
   Queue queue;
   std::mutex mutex;
   std::exception_ptr thrown;
-  parallel(threads_worth(work, threads), [&](int rank, Team&) noexcept {
+  parallel(threads_worth(work, threads), &interrupt, [&](int rank, Team&) noexcept {
     queue.share(logits.of.rows, [&](Index row) noexcept {
       if (interrupt.requested()) return;
       try {

@@ -87,7 +87,7 @@ template <class T, class W>
 void PackedLinear<T, W>::forward(Index rows, const T* x, T* y, int threads, Interrupt::Check check) const {
   Interrupt interrupt(check);
   const Index O = outputs(), I = inputs();
-  parallel(threads_for(rows, O, I, threads), [&](int rank, Team& team) noexcept {
+  parallel(threads_for(rows, O, I, threads), &interrupt, [&](int rank, Team& team) noexcept {
     Part(rows, map_.panels(), rank, team.size()).visit(interrupt, [&](Range r, Index panel) {
       multiply(r.size(), panel, x + r.begin * I, I, y + r.begin * O, O);
       interrupt.poll(rank, static_cast<double>(r.size() * I * map_.units_in(panel)));
@@ -115,20 +115,22 @@ class LinearBackward {
     arena_.allocate();
   }
 
-  void run(int rank, Team& team) noexcept {
-    prepare(rank, team.size());
-    team.barrier();
-    if (q_.d_x) input_gradient(rank, team.size());
-    weight_gradient(rank, team.size());
-    team.barrier();
-    const Range mine = share_of(map_.panels(), rank, team.size());
-    k_.add_gradient({.map = map_,
-                     .d_weight = sums_,
-                     .columns = q_.inputs,
-                     .panel_begin = mine.begin,
-                     .panel_end = mine.end,
-                     .grad = q_.d_weight,
-                     .bias = q_.d_bias});
+  void run() {
+    parallel(static_cast<int>(scratch_.size()), &interrupt_, [&](int rank, Team& team) noexcept {
+      prepare(rank, team.size());
+      team.barrier();
+      if (q_.d_x) input_gradient(rank, team.size());
+      weight_gradient(rank, team.size());
+      team.barrier();
+      const Range mine = share_of(map_.panels(), rank, team.size());
+      k_.add_gradient({.map = map_,
+                       .d_weight = sums_,
+                       .columns = q_.inputs,
+                       .panel_begin = mine.begin,
+                       .panel_end = mine.end,
+                       .grad = q_.d_weight,
+                       .bias = q_.d_bias});
+    });
   }
 
  private:
@@ -225,7 +227,7 @@ template <class T>
 void linear_backward(const LinearGradient<T>& q, int threads, Interrupt::Check check) {
   const int useful = threads_for(q.rows, q.outputs, q.inputs, threads);
   LinearBackward<T> backward(q, useful, check);
-  parallel(useful, [&](int rank, Team& team) noexcept { backward.run(rank, team); });
+  backward.run();
 }
 
 template class PackedLinear<float>;

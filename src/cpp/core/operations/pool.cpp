@@ -31,7 +31,7 @@ void over_rows(const PooledRows& of, int threads, Interrupt::Check check, F&& f)
   if (of.columns == 0) return;
   Interrupt interrupt(check);
   const double work = kWorkOfElement * static_cast<double>(of.rows * of.steps * of.columns);
-  parallel(threads_worth(work, threads), [&](int rank, Team& team) noexcept {
+  parallel(threads_worth(work, threads), &interrupt, [&](int rank, Team& team) noexcept {
     const Range mine = share_of(of.rows, rank, team.size());
     for (Index row = mine.begin; row < mine.end && !interrupt.requested(); ++row) f(row, rank, interrupt);
   });

@@ -29,7 +29,7 @@ class Viterbi {
 
   bool run() {
     Queue queue;
-    parallel(threads_, [&](int rank, Team&) noexcept {
+    parallel(threads_, &interrupt_, [&](int rank, Team&) noexcept {
       queue.share(scores_.of.rows, [&](Index row) noexcept { take(row, rank); });
     });
     return !interrupt_.requested();

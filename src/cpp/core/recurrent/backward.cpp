@@ -38,7 +38,7 @@ class BackwardPass {
   }
 
   bool run() {
-    parallel(split_.threads, [&](int rank, Team& team) noexcept {
+    parallel(split_.threads, &interrupt_, [&](int rank, Team& team) noexcept {
       const Member me =
           Member::of({team.size(), split_.by_units}, {shape_, batch_, scope_.steps, maps_, k_.lanes}, rank, team);
       for_each_direction([&](Index layer, std::size_t i) {

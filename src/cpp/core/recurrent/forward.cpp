@@ -52,7 +52,7 @@ class ForwardPass {
   }
 
   bool run() {
-    parallel(split_.threads, [&](int rank, Team& team) noexcept {
+    parallel(split_.threads, &interrupt_, [&](int rank, Team& team) noexcept {
       const Member me =
           Member::of({team.size(), split_.by_units}, {shape_, batch_, scope_.steps, maps_, k_.lanes}, rank, team);
       for (Index layer = scope_.layers.begin; layer < scope_.layers.end; ++layer) {

@@ -31,7 +31,7 @@ Stream<T>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T
     shift_past_initial_state(layer.turn[0], shape_, k_.lanes, -rows);
     shift_past_initial_state(layer.turn[1], shape_, k_.lanes, 0);
   }
-  Team alone(1, nullptr);
+  Team alone(1, nullptr, nullptr);
   masks_.begin(Member::of({1, false}, {shape_, batch_, {0, 1}, maps_, k_.lanes}, 0, alone), place_);
   store_state(nullptr, nullptr);
 }

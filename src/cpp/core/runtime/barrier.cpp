@@ -17,7 +17,7 @@ void pause_cpu() noexcept {
 
 }  // namespace
 
-void SpinBarrier::spin_until_after(unsigned generation) const noexcept {
+void SpinBarrier::spin_until_after(unsigned generation, Interrupt* interrupt) const noexcept {
   using Clock = std::chrono::steady_clock;
   constexpr int kLooksPerClock = 16;
   const auto patience = Clock::now() + std::chrono::microseconds(20);
@@ -25,7 +25,10 @@ void SpinBarrier::spin_until_after(unsigned generation) const noexcept {
     pause_cpu();
     if (look % kLooksPerClock == 0 && Clock::now() > patience) break;
   }
-  while (generation_.load(std::memory_order_acquire) == generation) std::this_thread::yield();
+  while (generation_.load(std::memory_order_acquire) == generation) {
+    std::this_thread::yield();
+    if (interrupt) interrupt->look();
+  }
 }
 
 }  // namespace pyrnn

@@ -17,8 +17,14 @@ class Interrupt {
 
   // For rank 0, with the work (multiply-adds) done since the last call: looks at the clock about every 20 us.
   void poll(int rank, double work) noexcept {
-    if (rank != 0 || !check_ || (work_ += work) < 1e6) return;
+    if (rank != 0 || (work_ += work) < 1e6) return;
     work_ = 0;
+    look();
+  }
+
+  // For rank 0, also while it waits for the others: asks the caller every 50 ms.
+  void look() noexcept {
+    if (!check_) return;
     const auto now = Clock::now();
     if (asked_ == Clock::time_point{}) asked_ = now;  // a short call never looks
     if (now - asked_ < std::chrono::milliseconds(50)) return;

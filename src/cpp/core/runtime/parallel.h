@@ -16,16 +16,18 @@ namespace pyrnn {
 // One member's view of the threads that run a body together.
 class Team {
  public:
-  Team(int size, SpinBarrier* shared) noexcept : size_(size), shared_(shared) {}
+  Team(int size, SpinBarrier* shared, Interrupt* interrupt) noexcept
+      : size_(size), shared_(shared), interrupt_(interrupt) {}
   int size() const noexcept { return size_; }
   // Returns when every member has called it; what was written before is then seen by all.
   void barrier() noexcept {
-    if (size_ > 1) shared_->wait(size_);
+    if (size_ > 1) shared_->wait(size_, interrupt_);
   }
 
  private:
   int size_;
   SpinBarrier* shared_;
+  Interrupt* interrupt_;
 };
 
 // Pieces of work that the members take one after the other, so that a core that is slower, or busy elsewhere, takes
@@ -49,15 +51,16 @@ int grant_threads(int threads) noexcept;
 bool take_refused_threads() noexcept;
 
 // Runs body(rank, team) on up to `threads` threads, rank 0 on the calling one, and returns how many
-// ran. A body must be noexcept and take the number of threads from team.size() alone.
+// ran. A body must be noexcept and take the number of threads from team.size() alone. While rank 0 waits for the
+// others, at a barrier or at the end, it asks the caller through `interrupt`, if there is one.
 template <class Body>
-int parallel(int threads, Body&& body) noexcept {
+int parallel(int threads, Interrupt* interrupt, Body&& body) noexcept {
   static_assert(std::is_nothrow_invocable_v<Body&, int, Team&>,
                 "parallel: body must be [..](int rank, Team& team) noexcept");
   const int granted = grant_threads(threads);
   if (granted <= 1) {
     const ScopedFloatControl flush(kFlushDenormals);
-    Team alone(1, nullptr);
+    Team alone(1, nullptr, nullptr);
     body(0, alone);
     return 1;
   }
@@ -66,11 +69,18 @@ int parallel(int threads, Body&& body) noexcept {
 #pragma omp parallel num_threads(granted) default(shared)
   {
     const ScopedFloatControl flush(kFlushDenormals);
-    Team team(omp_get_num_threads(), &shared);
-    if (omp_get_thread_num() == 0) size = team.size();
-    body(omp_get_thread_num(), team);
+    const int rank = omp_get_thread_num();
+    Team team(omp_get_num_threads(), &shared, rank == 0 ? interrupt : nullptr);
+    if (rank == 0) size = team.size();
+    body(rank, team);
+    if (interrupt) team.barrier();
   }
   return size;
+}
+
+template <class Body>
+int parallel(int threads, Body&& body) noexcept {
+  return parallel(threads, nullptr, body);
 }
 
 }  // namespace pyrnn

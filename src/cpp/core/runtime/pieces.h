@@ -27,7 +27,7 @@ void over_pieces(Index count, Index size, int threads, Interrupt::Check check, F
   if (size == 0) return;
   Interrupt interrupt(check);
   const Index together = check ? larger(1, kElementsPerLook / size) : larger(1, count);
-  parallel(threads_worth(kWorkOfElement * static_cast<double>(count * size), threads),
+  parallel(threads_worth(kWorkOfElement * static_cast<double>(count * size), threads), &interrupt,
            [&](int rank, Team& team) noexcept {
              const Range mine = share_of(count, rank, team.size());
              for (Index begin = mine.begin; begin < mine.end && !interrupt.requested(); begin += together) {
