@@ -108,6 +108,9 @@ def test_every_bit_counts():
     others += [{"a": a}, {"b": a}, 0.0, -0.0, 0, "0", None, a.view(np.int32)]
     assert len({hashed(value) for value in [a, *others]}) == len(others) + 1
     assert hashed(np.stack([a, a])) == hashed(np.stack([a, a]).T.copy().T)
+    rows = np.empty(2, object)
+    rows[:] = [a, a[:1]]
+    assert hashed(rows) == hashed([a, a[:1]])
     with pytest.raises(TypeError, match="value is of type object"):
         hashed(object())
 

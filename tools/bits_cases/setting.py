@@ -137,7 +137,10 @@ def passes(at, module, kinds, *given, **options):
 
 
 def ten_steps(at, model, loss, optimizer, x, target, lengths=None, after=lambda value: None):
-    """Ten losses, with after(loss) for each, then the weights and the optimizer's state."""
+    """Ten losses, with after(loss) for each, then the weights and the optimizer's state.
+
+    `own_lrs` is left out: older versions have none, and the rates that acted are in the options.
+    """
     values = []
     for _ in range(10):
         (y, _), pullback = model.vjp(*at.turn("s", x), lengths=lengths)
@@ -146,4 +149,6 @@ def ten_steps(at, model, loss, optimizer, x, target, lengths=None, after=lambda 
         values += [value, after(value)]
         optimizer.step(model)
         model.zero_grad()
-    return values, model.state_dict(), optimizer.state_dict()
+    state = optimizer.state_dict()
+    state.pop("own_lrs", None)
+    return values, model.state_dict(), state
