@@ -1,9 +1,5 @@
 """Promise: `recompute_every` bounds the memory of BPTT and changes no bit of any result."""
 
-import os
-import subprocess
-import sys
-import textwrap
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +7,7 @@ import pytest
 
 import pyrnn
 from cases import CELLS, Case
+from children import run, run_stopped
 from compare import assert_same_bits
 from covering import OPTIONS, pairwise
 
@@ -132,22 +129,8 @@ def test_bad_input():
         pyrnn.GRU(3, 4, recompute_every=True)
 
 
-# Freed arrays stay with the process. The first touch of a page that the system has to find, for y
-# and dx of every call, can take as long as the steps that fill it; 1,000 steps find theirs again.
-KEEPS_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
-
-
-def run(code, environment=None, **names):
-    """What a child prints, as numbers."""
-    code = "import time, numpy as np, pyrnn\n" + textwrap.dedent(code)
-    command = [sys.executable, "-c", code.format(**names)]
-    env = os.environ | {"PYRNN_NUM_THREADS": "1"} | (environment or {})
-    child = subprocess.run(command, capture_output=True, text=True, timeout=600, env=env)
-    assert child.returncode == 0, child.stderr[-3000:]
-    return [float(word) for word in child.stdout.split()]
-
-
 MEGABYTES = """
+    import pyrnn
     def peak():
         with open("/proc/self/status") as status:
             return next(int(s.split()[1]) for s in status if s.startswith("VmHWM")) / 1024
@@ -161,15 +144,20 @@ MEGABYTES = """
 """
 
 
+def megabytes(**names):
+    """The memory of a vjp and its pullback, without inputs, outputs and gradients."""
+    (word,) = run(MEGABYTES.format(**names), timeout=600, PYRNN_NUM_THREADS="1")
+    return float(word)
+
+
 @pytest.mark.parametrize("cell", ["RNN", "LSTM", "GRU"])
 @pytest.mark.parametrize("layers", [1, 3])
 def test_memory_is_that_of_a_segment(cell, layers):
     """Beyond inputs, outputs and gradients; all activations take over ten times as much."""
     names = {"cell": cell, "T": 100_000, "layers": layers}
-    (recomputing,) = run(MEGABYTES, every="sqrt", **names)
-    (without,) = run(MEGABYTES, every=None, **names)
+    recomputing = megabytes(every="sqrt", **names)
     assert recomputing < 4 + 2 * layers
-    assert without > 10 * recomputing
+    assert megabytes(every=None, **names) > 10 * recomputing
 
 
 @pytest.mark.slow
@@ -177,30 +165,17 @@ def test_memory_is_that_of_a_segment(cell, layers):
 @pytest.mark.parametrize("cell", ["RNN", "LSTM", "GRU"])
 def test_a_million_steps(cell):
     """Full BPTT in under 100 MB."""
-    (megabytes,) = run(MEGABYTES, every="sqrt", cell=cell, T=1_000_000, layers=1)
-    assert megabytes < 100
-
-
-STOPPED = """
-    import signal
-    layer = pyrnn.LSTM(8, 32, num_layers=6, recompute_every="sqrt", seed=0)
-    x = np.ones((1, 200_000, 8), "f4")
-    (y, state), pullback = layer.vjp(x)
-    def stop(*_): raise KeyboardInterrupt
-    signal.signal(signal.SIGALRM, stop)
-    for call in (lambda: layer.vjp(x), lambda: pullback(np.ones_like(y))):
-        signal.setitimer(signal.ITIMER_REAL, 0.1)
-        start = time.process_time()
-        try:
-            call()
-        except KeyboardInterrupt:
-            print(time.process_time() - start)
-    print(sum(abs(p.grad).sum() for p in layer.parameters()))
-"""
+    assert megabytes(every="sqrt", cell=cell, T=1_000_000, layers=1) < 100
 
 
 def test_control_c_stops_between_short_segments():
-    """Segments are shorter than the time between two looks at the signals: all are looked at. In
-    seconds of the processor, which a busy machine does not stretch: to the end it takes more."""
-    forward, backward, gradients = run(STOPPED)
-    assert forward < 0.3 and backward < 0.3 and gradients == 0
+    """Segments are shorter than the time between two looks at the signals: all are looked at."""
+    code = """
+        pyrnn.set_num_threads(1)
+        layer = pyrnn.LSTM(8, 32, num_layers=6, recompute_every="sqrt", seed=0)
+        x = np.ones((1, 200_000, 8), "f4")
+        (y, state), pullback = layer.vjp(x)
+        print(ended(layer.vjp, x, looks=3), ended(pullback, np.ones_like(y), looks=3))
+        print(any(p.grad.any() for p in layer.parameters()))
+    """
+    assert run_stopped(code) == ["stopped", "stopped", "False"]
