@@ -113,6 +113,11 @@ def translating():
     return trainer, (IDS, [3 + ids[::-1] % 4 for ids in IDS]), {}
 
 
+def vocabulary():
+    """Stored as the texts of its tokens."""
+    return pyrnn.Vocabulary.build([["a", "b", "b"], ["c", "b", "a"]], specials=["<eos>"])
+
+
 TRAININGS = {f.__name__: f for f in (averaged, gathered, chunked, tagging, translating)}
 EPOCHS, STOPPED_AFTER, BATCH_SIZE = 4, 7, 2  # a checkpoint is of a training that 7 batches ended
 

@@ -1,5 +1,6 @@
 """Promise: files of every version load in every later one, and give what they gave then."""
 
+import json
 import shutil
 
 import numpy as np
@@ -9,13 +10,15 @@ import pyrnn
 import saved
 
 FOLDERS = sorted(saved.SAVED.iterdir())
-KEPT = ["0.1.0-time-major"]
+KEPT = ["0.1.0-time-major", "0.1.0"]
+VOCABULARIES = [f / "vocabulary.json" for f in FOLDERS if f.name != "0.1.0-time-major"]
 
 
 def test_no_folder_is_lost():
     """A folder that was written once stays: whole, and small."""
     assert {folder.name for folder in FOLDERS} >= set(KEPT)
-    assert sum(path.stat().st_size for path in saved.SAVED.rglob("*.*")) < 100_000
+    for folder in FOLDERS:
+        assert sum(path.stat().st_size for path in folder.iterdir()) < 100_000
 
 
 @pytest.mark.parametrize("name", saved.MODELS)
@@ -25,6 +28,13 @@ def test_a_model_of_an_earlier_version(folder, name):
     model, (_, x) = pyrnn.load(folder / f"{name}.safetensors"), saved.MODELS[name]
     expected = saved.expected(folder)["predictions"][name]
     np.testing.assert_allclose(saved.predictions(model, x), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("path", VOCABULARIES, ids=lambda path: path.parent.name)
+def test_a_vocabulary_of_an_earlier_version(path):
+    vocabulary = pyrnn.Vocabulary(json.loads(path.read_text()))
+    assert vocabulary == saved.vocabulary()
+    assert vocabulary.encode(["b", "<eos>", "z"]).tolist() == [3, 2, vocabulary.unknown]
 
 
 @pytest.mark.filterwarnings("ignore:.*instruction set:UserWarning")

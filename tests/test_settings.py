@@ -3,13 +3,12 @@
 import copy
 import inspect
 import pickle
-import warnings
 
 import numpy as np
 import pytest
-import threadpoolctl
 
 import pyrnn
+from children import run
 from pyrnn import estimators, losses, metrics, optim
 
 
@@ -338,12 +337,16 @@ def test_parameters_that_a_warm_start_cannot_follow():
 
 
 def test_threadpoolctl_limits_every_call():
-    most = pyrnn.get_num_threads()
-    with threadpoolctl.threadpool_limits(1):
-        assert pyrnn.get_num_threads() == 1
-        with pyrnn.threads(4):
-            assert pyrnn.get_num_threads() == 1
-    assert pyrnn.get_num_threads() == most
-    with warnings.catch_warnings():
+    """In a child whose OpenMP has more than one thread to take away, on one CPU too."""
+    code = """
+        import threadpoolctl, warnings, pyrnn
+        most = pyrnn.get_num_threads()
+        with threadpoolctl.threadpool_limits(1):
+            print(pyrnn.get_num_threads())
+            with pyrnn.threads(4):
+                print(pyrnn.get_num_threads())
+        print(pyrnn.get_num_threads() == most)
         warnings.simplefilter("error")
         pyrnn.LSTM(2, 3, seed=0)(np.ones((2, 1, 2), np.float32))
+    """
+    assert run(code, OMP_NUM_THREADS="4") == ["1", "1", "True"]

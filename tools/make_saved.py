@@ -26,6 +26,7 @@ def main():
     for name in saved.TRAININGS:
         losses[name] = saved.train(name).loss
         saved.train(name, folder / f"{name}.checkpoint", stop=saved.STOPPED_AFTER)
+    (folder / "vocabulary.json").write_text(json.dumps(saved.vocabulary().tokens) + "\n")
     text = json.dumps({"predictions": predictions, "losses": losses})
     (folder / "expected.json").write_text(text + "\n")
     sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}

@@ -16,7 +16,7 @@ class Vocabulary(Settings):
     """The ids of tokens: 0 is "<pad>", 1 is "<unk>", for all tokens not in it.
 
     `Vocabulary(tokens)` gives each token the next id, in the order in which they come;
-    `Vocabulary.build(sequences)` takes them from data. `tokens` is all of them by id, a list of
+    `Vocabulary.build(sequences)` takes them from data. `tokens` is all of them by id, a tuple of
     texts that may be written as JSON; `Vocabulary(v.tokens)` is v again.
 
         v = pyrnn.Vocabulary.build([text.split() for text in texts], min_count=2)
@@ -35,7 +35,7 @@ class Vocabulary(Settings):
     --------
     >>> v = pyrnn.Vocabulary.build([["a", "b"], ["a", "c"]], min_count=2)
     >>> v.tokens
-    ['<pad>', '<unk>', 'a']
+    ('<pad>', '<unk>', 'a')
     >>> v.encode(["a", "z"]).tolist()
     [2, 1]
     >>> v.decode([2, 1])
@@ -55,7 +55,8 @@ class Vocabulary(Settings):
                     f"Vocabulary: tokens holds {describe(token)}, expected both {PADDING!r} and "
                     f"{UNKNOWN!r} in front, or neither"
                 )
-        self.tokens = [PADDING, UNKNOWN, *_tokens("Vocabulary", "specials", specials), *given]
+        own = _tokens("Vocabulary", "specials", specials)
+        self.tokens = (PADDING, UNKNOWN, *own, *given)  # for reading, as the ids are
         self._ids = {token: i for i, token in enumerate(self.tokens)}
         if len(self._ids) < len(self.tokens):
             twice = next(token for token, n in Counter(self.tokens).items() if n > 1)
@@ -90,7 +91,7 @@ class Vocabulary(Settings):
         ordered = sorted(counts, key=lambda token: (-counts[token], token))
         kept = [t for t in ordered if counts[t] >= least and t not in own]
         kept = kept if max_size is None else kept[: max_size - len(own)]
-        return cls(own.tokens + kept)
+        return cls([*own.tokens, *kept])
 
     def __len__(self) -> int:
         """The number of ids, those of "<pad>" and "<unk>" included."""
@@ -102,7 +103,11 @@ class Vocabulary(Settings):
     def __eq__(self, other: Any) -> bool:
         return isinstance(other, Vocabulary) and self.tokens == other.tokens
 
-    __hash__ = None  # type: ignore[assignment]  # its tokens are a list
+    def __hash__(self) -> int:
+        return hash(self.tokens)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, tokens=tuple(state["tokens"]))  # a list in older pickles
 
     def __repr__(self) -> str:
         return f"Vocabulary({len(self)} tokens)"
