@@ -146,22 +146,33 @@ def executed(function):
     return count
 
 
+def nested(depth, **options):
+    """Sequentials in Sequentials, each with a layer of its own."""
+    model = pyrnn.Sequential(pyrnn.GRU(1, 1, seed=0))
+    for _ in range(depth):
+        model = pyrnn.Sequential(pyrnn.Linear(1, 1, seed=0), model)
+    return pyrnn.Sequential(model, **options)
+
+
 MANY = {
     "layers": lambda n: [pyrnn.Linear(1, 1, seed=0) for _ in range(n)],
     "dropouts": lambda n: [pyrnn.Dropout(0.5, seed=0) for _ in range(n)],
     "one stack": lambda n: [pyrnn.LSTM(1, 1, num_layers=n, seed=0)],
     "the same": lambda n: [pyrnn.Linear(1, 1, seed=0)] * n,
+    "nested": lambda n: [nested(n // 4)],
+    "nested, time first": lambda n: [nested(n // 4, batch_first=False)],
 }
 
 
 @pytest.mark.parametrize("what", MANY)
 def test_loading_is_linear(what, tmp_path):
-    """Four times the modules take four times the work, to save and to load."""
+    """Four times the modules take four times the work, to make, to save and to load."""
     path, work = tmp_path / "model", []
     for n in (100, 400):
+        making = executed(lambda n=n: pyrnn.Sequential(*MANY[what](n)))
         model = pyrnn.Sequential(*MANY[what](n))
         saving = executed(lambda model=model: model.save(path))
-        work.append((saving, executed(lambda: pyrnn.load(path))))
+        work.append((making, saving, executed(lambda: pyrnn.load(path))))
     for small, large in zip(*work, strict=True):
         assert large < 4.5 * small
 

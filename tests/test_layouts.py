@@ -187,6 +187,20 @@ def test_one_word_for_all_parts():
     assert [m.batch_first for m in (outer, inner, inner[0], inner[1])] == [False] * 4
 
 
+def test_a_sequential_speaks_for_its_parts():
+    """What a layer deep inside says holds for all around it, in both ways and for dtypes too."""
+    deep = pyrnn.Sequential(pyrnn.Sequential(pyrnn.GRU(3, 4, batch_first=False, seed=0)))
+    outer = pyrnn.Sequential(pyrnn.Linear(3, 3), deep, pyrnn.Dropout(0.1))
+    assert not any(module.batch_first for module in outer.modules())
+    with pytest.raises(ValueError, match="batch_first=False, expected True"):
+        pyrnn.Sequential(deep, batch_first=True)
+    silent = pyrnn.Sequential(pyrnn.Sequential(pyrnn.Dropout(0.1), pyrnn.Tanh()))
+    wide = pyrnn.Linear(3, 3, dtype=np.float64)
+    assert silent.dtype == np.float32 and pyrnn.Sequential(silent, wide).dtype == np.float64
+    with pytest.raises(ValueError, match="disagree in dtype: Sequential float32, Linear float64"):
+        pyrnn.Sequential(deep, wide)
+
+
 class Own(pyrnn.Module):
     """A part of the user's own, with a layer in it that follows."""
 

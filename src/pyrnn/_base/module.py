@@ -2,7 +2,7 @@
 
 import copy
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar, overload
 
 import numpy as np
@@ -86,7 +86,8 @@ class Module(Settings, Summarised):
     _not_pickled: ClassVar[frozenset[str]] = frozenset()
 
     _layout: bool | None = None  # what batch_first comes to; None: what the parts say
-    _says_layout: bool = False  # whether batch_first was given to this module itself
+    _says_layout: bool = False  # whether batch_first was given: here, or to a Sequential's parts
+    _says_dtype: bool = True  # whether `dtype`, where there is one, has to be that of other parts
     _is_part: bool = False  # of a Sequential, which has the word on the layout
 
     dtype: np.dtype[Any]
@@ -145,6 +146,10 @@ class Module(Settings, Summarised):
     def modules(self) -> Iterator["Module"]:
         """Self and all parts, depth first, each once."""
         return (module for _, module in self.named_modules())
+
+    def speakers(self) -> Iterator["Module"]:
+        """Self and the parts that speak for themselves: a Sequential speaks for its own."""
+        return (module for _, module, _ in _walk(self, lambda module: not module.made_of_parts))
 
     def named_parameters(self) -> list[tuple[str, Parameter]]:
         """(dotted name, parameter), names as torch's; a shared parameter once."""
@@ -345,8 +350,11 @@ def load_extra_states(module: Module, states: Mapping[str, Any]) -> None:
         part.load_extra_state(mapping(states, name))
 
 
-def _walk(top: Module) -> list[tuple[str, Module, list[tuple[str, Parameter]]]]:
-    """(name, module, its own parameters by name) of a module and its parts, depth first."""
+def _walk(
+    top: Module, enters: Callable[[Module], bool] = lambda module: True
+) -> list[tuple[str, Module, list[tuple[str, Parameter]]]]:
+    """(name, module, its own parameters by name) of a module and its parts, depth first; of the
+    parts of those only that it enters."""
     found: list[tuple[str, Module, list[tuple[str, Parameter]]]] = []
     seen: set[int] = set()
     waiting = [("", top)]
@@ -362,7 +370,7 @@ def _walk(top: Module) -> list[tuple[str, Module, list[tuple[str, Parameter]]]]:
             elif isinstance(value, Module):
                 parts.append((f"{prefix}.{name}" if prefix else name, value))
         found.append((prefix, module, own))
-        waiting += reversed(parts)
+        waiting += reversed(parts) if enters(module) else ()
     return found
 
 

@@ -119,7 +119,7 @@ class Rebuild:
             )
         cls: Any = STORABLE[str(tree["class"])]
         modules = [self.module(part, join(name, str(i))) for i, part in enumerate(parts)]
-        says = any(m._says_layout for module in modules for m in module.modules())
+        says = any(m._says_layout for module in modules for m in module.speakers())
         # Files from when time came first by default have no entry: False unless a part says more.
         config = {"batch_first": None if says or name else False} | mapping(tree, "config")
         sequential: Module = cls(*modules, **config)

@@ -91,7 +91,7 @@ class Sequential(Module):
             setattr(self, str(i), module)
         self._count = len(modules)
         self.batch_first = batch_first
-        self.dtype = self._agreed("dtype", np.dtype(np.float32))
+        self.dtype = self._agreed_dtype()
         self.drops_time = any(part.drops_time for part in self)
         self._check_time_axis()
         self._give_layout()
@@ -259,7 +259,7 @@ class Sequential(Module):
 
     def _give_layout(self) -> None:
         """One layout to all parts: the Sequential's own, else that of parts that have one."""
-        parts = [(i, module) for i, part in enumerate(self) for module in part.modules()]
+        parts = [(i, module) for i, part in enumerate(self) for module in part.speakers()]
         words = [m for _, m in parts if _says_layout(m)] + [part for part in self if part._is_part]
         if not self._says_layout and words:
             self._layout = words[0].batch_first
@@ -277,7 +277,10 @@ class Sequential(Module):
                     "the modules disagree in batch_first"
                 )
         for _, module in parts:
-            module._layout = self.batch_first
+            if module._layout != self.batch_first:  # a Sequential's parts have its layout
+                for each in module.modules() if module.made_of_parts else [module]:
+                    each._layout = self.batch_first
+        self._says_layout = self._says_layout or bool(words)
         for part in self:
             part._is_part = True
 
@@ -299,14 +302,16 @@ class Sequential(Module):
             entries.append(taken if part.made_of_parts else taken[0] if count else None)
         return entries
 
-    def _agreed(self, name: str, default: Any) -> Any:
-        """An attribute that all parts that have it must share."""
-        parts = [m for m in self.modules() if not m.made_of_parts and hasattr(m, name)]
-        values = {getattr(part, name) for part in parts}
-        if len(values) > 1:
-            listed = ", ".join(f"{type(part).__name__} {getattr(part, name)}" for part in parts)
-            raise ValueError(f"Sequential: the modules disagree in {name}: {listed}")
-        return values.pop() if values else default
+    def _agreed_dtype(self) -> np.dtype[Any]:
+        """The dtype of all parts that have one; float32 if none has."""
+        speakers = (module for part in self for module in part.speakers())
+        parts = [m for m in speakers if hasattr(m, "dtype") and m._says_dtype]
+        dtypes = {part.dtype for part in parts}
+        if len(dtypes) > 1:
+            listed = ", ".join(f"{type(part).__name__} {part.dtype}" for part in parts)
+            raise ValueError(f"Sequential: the modules disagree in dtype: {listed}")
+        self._says_dtype = bool(parts)
+        return dtypes.pop() if dtypes else np.dtype(np.float32)
 
     def _check_time_axis(self) -> None:
         """Refuses what needs a time axis that is gone, or a LastStep with the wrong directions."""
