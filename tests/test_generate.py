@@ -153,8 +153,10 @@ def test_probabilities_are_no_logits(last):
     for ends in (
         pyrnn.Sequential(*model, last()),
         pyrnn.Sequential(model, pyrnn.Sequential(last())),
+        pyrnn.Sequential(*model, last(), pyrnn.Dropout(0.1), pyrnn.LastStep()),
     ):
-        with pytest.raises(ValueError, match=f"model ends in {last.__name__}, expected logits"):
+        message = f"generate: the model ends in {last.__name__}, expected logits"
+        with pytest.raises(ValueError, match=message):
             pyrnn.generate(ends, [1], 2)
 
 

@@ -75,6 +75,20 @@ def first_embedding(module: Any) -> Any:
     return first if first.takes_ids else None
 
 
+def check_logits(owner: str, module: Any, taker: str) -> None:
+    """ValueError for a module that ends in probabilities, before something that takes logits."""
+    for part in reversed(list(module.forward_path())):
+        if part.makes_probabilities:
+            end = type(part).__name__
+            raise ValueError(
+                f"{owner}: the model ends in {end}, expected logits, of which {taker} makes the "
+                f"probabilities itself: leave the {end} out of the model, and apply it to what "
+                "predict gives"
+            )
+        if not (part.drops_time or (part.random and part.keeps_features)):
+            return
+
+
 def works_along_time(module: Any) -> bool:
     """Whether x comes to a part that takes sequences, by way of parts that keep its axes."""
     for part in module.forward_path():

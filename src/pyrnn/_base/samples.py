@@ -164,7 +164,7 @@ class Samples:
             x, target = self.dataset[i]
             x = read_numbers(f"{self.name} x[{i}]", x)
             check_alike(f"{self.name} x[{i}]", x, self._first)
-            if self._x_dtype == np.int64 and x.size and x.dtype.kind not in "iu":
+            if self._x_dtype == np.int64 and x.size and not is_ids(x):
                 raise TypeError(f"{self.name} x[{i}] is {x.dtype}, expected integers like x[0]")
             if len(x) != self.lengths[i]:
                 raise ValueError(

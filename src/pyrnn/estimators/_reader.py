@@ -9,6 +9,7 @@ from sklearn.utils.validation import validate_data
 
 from .._base.checks import Array, check_flag, check_size, describe
 from .._base.columns import read_numbers
+from .._base.layout import is_ids
 from ..data._vocabulary import PADDING, Vocabulary
 from ._naming import naming
 from ._scaling import Scaling, as_float32, identity, standard
@@ -211,7 +212,7 @@ class SequenceReader:
         for i, sequence in enumerate(sequences):
             if sequence.size == 0 and self.least == 0:
                 sequences[i] = np.zeros(0, np.int64)
-            elif sequence.ndim != 1 or len(sequence) == 0 or sequence.dtype.kind not in "iu":
+            elif sequence.ndim != 1 or len(sequence) == 0 or not is_ids(sequence):
                 least = " with at least one step" if self.least else ""
                 raise ValueError(
                     f"{self.owner}: X[{i}] has dtype {sequence.dtype} and shape {sequence.shape}, "

@@ -40,7 +40,7 @@ class Sampling:
 
     def __call__(self, logits: Array) -> Array:
         """The chosen ids (B,). FloatingPointError for logits that are not finite."""
-        check_logits(logits)
+        check_finite(logits)
         if self.temperature == 0:
             return np.asarray(logits.argmax(axis=-1))
         sums = self.probabilities(logits).cumsum(axis=-1)
@@ -94,7 +94,7 @@ def without(logits: Array, suppressed: Array) -> Array:
     return left
 
 
-def check_logits(logits: Array) -> None:
+def check_finite(logits: Array) -> None:
     """FloatingPointError for logits without a finite largest one; some may be -inf."""
     if not np.isfinite(logits.max(axis=-1)).all():
         raise FloatingPointError("the model's logits are NaN or infinite: no id can be chosen")

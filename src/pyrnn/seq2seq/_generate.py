@@ -7,6 +7,7 @@ import numpy as np
 from .._base.checks import SEQUENCES, Array, as_integers, check_size, describe
 from .._base.columns import pad
 from .._base.layout import turned
+from .._base.prediction import check_logits
 from ..layers._sequential import Sequential
 from ._choice import Sampling, check_suppressed, read_ids, until, without
 
@@ -47,13 +48,7 @@ def generate(
     """
     if not getattr(model, "made_of_parts", False):
         raise TypeError(f"generate: model is {describe(model)}, expected a Sequential")
-    for part in model.forward_path():
-        last = part
-    if last.makes_probabilities:
-        raise ValueError(
-            f"generate: model ends in {type(last).__name__}, expected logits, of which the "
-            "probabilities are made here: leave it out"
-        )
+    check_logits("generate", model, "generate")
     length = check_size("generate", "length", length, minimum=0)
     prompts, single = _read_prompts(prompt)
     if not prompts:

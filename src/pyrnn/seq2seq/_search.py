@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from .._base.checks import Array
-from ._choice import check_logits, without
+from ._choice import check_finite, without
 
 Decoded = tuple[list[list[int]], Array]  # ids of each row, without eos, and scores (B,)
 
@@ -35,7 +35,7 @@ class Frame:
 
 def log_softmax(logits: Array) -> Array:
     """log softmax of (B, V) in float64; FloatingPointError for logits that are not finite."""
-    check_logits(logits)
+    check_finite(logits)
     shifted: Array = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return shifted

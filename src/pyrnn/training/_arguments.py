@@ -86,22 +86,6 @@ def check_parts(model: Any, loss: Any, optimizer: Any) -> None:
             )
 
 
-def check_logits(model: Module, loss: Loss) -> None:
-    """ValueError for a model that makes probabilities with a loss that takes logits."""
-    if not loss.takes_logits:
-        return
-    for part in reversed(list(model.forward_path())):
-        if part.makes_probabilities:
-            end, owner = type(part).__name__, type(loss).__name__
-            raise ValueError(
-                f"Trainer: the model ends in {end}, and {owner} takes logits, of which it makes "
-                f"the probabilities itself: leave the {end} out of the model, and apply it to what "
-                "predict gives"
-            )
-        if not (part.drops_time or (part.random and part.keeps_features)):
-            return
-
-
 def check_belonging(
     model: Module, optimizer: Optimizer, schedules: Sequence[Any], ema: Any
 ) -> None:

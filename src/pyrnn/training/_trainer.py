@@ -7,6 +7,7 @@ from typing import Any
 from .._base.checks import check_flag, check_path, check_size, generator
 from .._base.columns import as_dataset
 from .._base.module import Module
+from .._base.prediction import check_logits
 from .._base.samples import Samples
 from .._base.settings import Settings
 from ..losses import Loss
@@ -16,7 +17,6 @@ from ._arguments import (
     SCHEDULE,
     check_belonging,
     check_clipping,
-    check_logits,
     check_parts,
     checked,
     checked_callbacks,
@@ -92,7 +92,8 @@ class Trainer(Settings):
     ) -> None:
         check_parts(model, loss, optimizer)
         check_clipping(clip_norm, clip_value)
-        check_logits(model, loss)
+        if loss.takes_logits:
+            check_logits("Trainer", model, type(loss).__name__)
         schedules = list(schedule) if isinstance(schedule, list | tuple) else [schedule]
         schedules = checked("schedule", [s for s in schedules if s is not None], SCHEDULE)
         ema = None if ema is None else checked("ema", [ema], EMA)[0]
