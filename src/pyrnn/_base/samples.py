@@ -1,8 +1,7 @@
 """Samples of a dataset, cut into batches in the layout that a module takes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,8 +12,7 @@ from .layout import is_ids, time_major, turned
 Target = Array | list[Array]  # ragged targets, with lengths of their own, are a list
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """What the model and the loss take."""
 
     dtype: np.dtype[Any] | None  # None: any of floats
@@ -25,8 +23,7 @@ class Layout:
     own_targets: bool = False  # targets are sequences of their own lengths, not x's
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """Samples, or some of their steps; zeros after the lengths, which are None where all rows are
     equally long. x is in the model's layout, its memory time-major; the target has the sample
     first. `steps` counts real time steps. Targets of their own lengths have `target_lengths`."""

@@ -2,7 +2,6 @@
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import reduce
 from inspect import signature
 from itertools import accumulate
@@ -61,29 +60,25 @@ def load(path: Any) -> Module:
     return module
 
 
-@dataclass
 class Rebuild:
     """Makes the described modules one by one, each no larger than what is stored for it."""
 
-    tensors: dict[str, Array]
-    ties: dict[str, Any]  # name of a shared parameter -> the name it is stored under
-    parameters: dict[str, Parameter] = field(default_factory=dict)
-    modules: dict[str, Module] = field(default_factory=dict)
-    names: list[str] = field(default_factory=list)  # of all weights, in order, what is tied too
-    sizes: list[int] = field(default_factory=list)  # the stored elements before each, and of all
-    largest: int = 0  # elements of a tensor
-
-    def __post_init__(self) -> None:
+    def __init__(self, tensors: dict[str, Array], ties: dict[str, Any]) -> None:
+        self.tensors = tensors
+        self.ties = ties  # name of a shared parameter -> the name it is stored under
+        self.parameters: dict[str, Parameter] = {}
+        self.modules: dict[str, Module] = {}
         for name, stored in self.ties.items():
             if not isinstance(stored, str) or stored not in self.tensors or name in self.tensors:
                 raise ValueError(
                     f"ties {describe(name)} to {describe(stored)}, expected the name of a tensor"
                 )
+        # The elements of the largest tensor.
         self.largest = max((tensor.size for tensor in self.tensors.values()), default=0)
         stored_as = {name: name for name in self.tensors} | self.ties
-        self.names = sorted(stored_as)
+        self.names = sorted(stored_as)  # of all weights, what is tied too
         sizes = (self.tensors[stored_as[name]].size for name in self.names)
-        self.sizes = list(accumulate(sizes, initial=0))
+        self.sizes = list(accumulate(sizes, initial=0))  # the stored elements before each, of all
 
     def module(self, tree: Any, name: str) -> Module:
         """The module of that name, with its weights."""

@@ -1,8 +1,7 @@
 """Attention: for each query, a weighted mean of the steps of a memory."""
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -32,8 +31,7 @@ from ..layers._linear import Linear
 SCORES = ("additive", "multiplicative", "dot")
 
 
-@dataclass(frozen=True)
-class Attended:
+class Attended(NamedTuple):
     """A memory, checked, with its keys; `core` is what the core takes of it."""
 
     core: _core.Memory

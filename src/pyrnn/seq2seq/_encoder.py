@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,8 +28,7 @@ from ..layers._linear import Linear
 from ..layers._recurrent import Recurrent, cells
 
 
-@dataclass(frozen=True)
-class Encoded:
+class Encoded(NamedTuple):
     """An encoded source: a memory, in the model's layout, or None, with its lengths, and a
     state."""
 

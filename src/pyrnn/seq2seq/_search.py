@@ -1,8 +1,7 @@
 """Decoding: sequences of ids from a model that gives the next one's logits, step by step."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -22,8 +21,7 @@ class Steps(Protocol):
         """Continues with copies of these rows' states."""
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """How many rows there are, where they begin and end, and which ids they never hold."""
 
     rows: int

@@ -1,7 +1,6 @@
 """TargetIds: what a decoder of ids reads and has to write, of targets of their own lengths."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,8 +10,7 @@ from .._base.mask import mask_of_lengths
 from .._base.targets import first_wrong
 
 
-@dataclass(frozen=True)
-class TargetIds:
+class TargetIds(NamedTuple):
     """Targets (N, U), or (U, N) without batch_first: ids below `vocabulary`, no bos, no eos."""
 
     vocabulary: int

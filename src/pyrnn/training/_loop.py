@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .._base.checks import Array
 from .._base.samples import Samples
@@ -19,8 +19,7 @@ from ._progress import Progress
 from ._updates import Updates
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """What a fit does; all checked."""
 
     train: Samples

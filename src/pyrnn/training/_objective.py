@@ -2,8 +2,8 @@
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,8 +39,7 @@ class Mean:
         return self.total / self.weight if self.weight else 0.0
 
 
-@dataclass(frozen=True)
-class ForwardPass:
+class ForwardPass(NamedTuple):
     """The loss of one batch, its weight in a mean over batches, the state after it; `backward`
     adds `share` times the gradient of the loss into every .grad."""
 
@@ -56,8 +55,7 @@ class Objective:
     def __init__(self, model: Module, loss: Loss, metrics: Sequence[Any]) -> None:
         self.model = model
         layout = layout_of(model)
-        self.layout = replace(
-            layout,
+        self.layout = layout._replace(
             dtype=layout.dtype or np.dtype(np.float32),
             integer_target=loss.integer_target,
             ragged_target=loss.ragged_target,
