@@ -64,6 +64,8 @@ class Module(Settings, Part, Summarised):
     Examples
     --------
     >>> class Residual(pyrnn.Module):  # y = x + W x + b
+    ...     stepwise = True
+    ...
     ...     def __init__(self, size):
     ...         self.linear = pyrnn.Linear(size, size, seed=0)
     ...
