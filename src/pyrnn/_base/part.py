@@ -4,6 +4,7 @@ One that takes no lengths gets the rows of one length at a time: it meets no pad
 makes of the time axis, and a row gives what it gives alone.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -27,7 +28,8 @@ class Part:
         if lengths is None or self.stepwise:
             return self(x), None
         by_length = ByLength(self, x, lengths)
-        return by_length.outputs([self(rows) for rows in by_length.split(x)]), None
+        results = by_length.run(lambda rows: (self(rows), None), x)
+        return by_length.outputs([y for y, _ in results]), None
 
     def vjp_part(
         self: Any,
@@ -49,9 +51,9 @@ class Part:
             y, pullback = self.vjp(x, **options)
         else:
             by_length = ByLength(self, x, lengths)
-            pairs = [self.vjp(rows, **options) for rows in by_length.split(x)]
-            y = by_length.outputs([y for y, _ in pairs])
-            backward = partial(by_length.backward, [back for _, back in pairs])
+            results = by_length.run(partial(self.vjp, **options), x)
+            y = by_length.outputs([y for y, _ in results])
+            backward = partial(by_length.backward, [back for _, back in results])
             pullback = Pullback(self, backward, self.parameters())
         return (y, None), pullback
 
@@ -67,9 +69,23 @@ class ByLength:
         self._one = x.ndim == (1 if is_ids(x) else 2)
         self._swapped = module.batch_first and not self._one
         self._rows, self._steps = len(lengths), x.shape[1 if self._swapped else 0]
-        several = np.unique(lengths).tolist() or [self._steps]
+        several = np.unique(lengths)[::-1].tolist() or [self._steps]
         self._groups = [(steps, np.flatnonzero(lengths == steps)) for steps in several]
         self._has_steps = True  # of the outputs
+
+    def run(self, function: Callable[[Array], tuple[Array, Any]], x: Array) -> list[Any]:
+        """(y, pullback) of the rows of each length, the longest first.
+
+        Rows without steps are left out where outputs have steps: they have none, and a module need
+        not take an empty time axis.
+        """
+        results: list[tuple[Array, Any]] = []
+        for rows, (steps, _) in zip(self.split(x), self._groups, strict=True):
+            if results and not steps and self._have_steps([y for y, _ in results]):
+                self._groups = self._groups[:-1]
+                break
+            results.append(function(rows))
+        return results
 
     def split(self, array: Array, *, has_steps: bool = True) -> list[Array]:
         """For each length the rows of an array that has steps, less their padding, or has none."""
@@ -96,11 +112,7 @@ class ByLength:
     def outputs(self, outputs: list[Array]) -> Array:
         """The module's outputs for what was split, joined; ValueError if they do not belong
         together."""
-        least, time = (2, 0) if self._one else (3, 1 if self._swapped else 0)
-        self._has_steps = not self._module.drops_time and all(
-            y.ndim >= least and y.shape[time] == steps
-            for y, (steps, _) in zip(outputs, self._groups, strict=True)
-        )
+        self._has_steps = self._have_steps(outputs)
         features = {y.shape[1 + (self._has_steps and not self._one) :] for y in outputs}
         if len(features) > 1:
             shapes = {n: y.shape for y, (n, _) in zip(outputs, self._groups, strict=True)}
@@ -121,6 +133,14 @@ class ByLength:
             dxs.append(dx)
             additions += more
         return (None if any(dx is None for dx in dxs) else self.join(dxs)), additions
+
+    def _have_steps(self, outputs: list[Array]) -> bool:
+        """Whether outputs, those of the first groups, have a time axis."""
+        least, time = (2, 0) if self._one else (3, 1 if self._swapped else 0)
+        return not self._module.drops_time and all(
+            y.ndim >= least and y.shape[time] == steps
+            for y, (steps, _) in zip(outputs, self._groups, strict=False)
+        )
 
     def _by_time(self, array: Array) -> Array:
         """A view (T, N, ...)."""
