@@ -27,6 +27,8 @@ class Spelled(pyrnn.Module):
     vector: all that words from elsewhere bring along.
     """
 
+    stepwise = True  # a word's vector depends on no other word
+
     def __init__(self, known, dim, features=spelling, seed=None):
         counts = Counter(name for text in known for word in text for name in features(word))
         self._numbers = {name: i for i, (name, n) in enumerate(counts.most_common(), 1) if n > 1}

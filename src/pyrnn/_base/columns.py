@@ -26,8 +26,10 @@ class Columns(Settings):
     """
 
     _lengths: Array | None = None  # a subclass need not call __init__
+    is_list = False  # whether x came as a list of samples: it is ragged, whatever their lengths are
 
     def __init__(self, x: Any, target: Any = None, lengths: Any = None, *, name: str) -> None:
+        self.is_list = isinstance(x, SEQUENCES) and lengths is None
         self.x = read_column(f"{name} x", x)
         self.target = None if target is None else read_column(f"{name} target", target)
         if self.target is not None and len(self.target) != len(self.x):
@@ -108,8 +110,11 @@ def read_column(name: str, value: Any) -> Column:
     is_arrays = bool(lengths) and all(isinstance(entry, np.ndarray) for entry in value)
     if len(lengths) > 1 or is_arrays:
         arrays = [read_numbers(f"{name}[{i}]", entry) for i, entry in enumerate(value)]
+        like = next((array for array in arrays if array.size), arrays[0])
+        if like.ndim:  # an empty list has neither a dtype nor further axes of its own
+            arrays = [like[:0] if array.shape == (0,) else array for array in arrays]
         for i, array in enumerate(arrays):
-            check_alike(f"{name}[{i}]", array, arrays[0])
+            check_alike(f"{name}[{i}]", array, like)
         if len(lengths) > 1:
             return arrays
     array = read_numbers(name, value)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from .checks import Array, as_lengths, as_plain_array, check_shape
+from .layout import is_ids
 
 
 class Mask:
@@ -32,6 +33,10 @@ class Mask:
         self._swapped = swapped
         self._given = (t,) if single else (t, b)
         self._front = (k,) if single else (k, b)
+
+    def spans(self, array: Array) -> bool:
+        """Whether an array of features, or of ids, has the time axis; else it is one of vectors."""
+        return array.ndim > len(self._given) or is_ids(array)
 
     def gather(self, sequence: Array) -> Array:
         """Real steps to the front of each row, zeros after them: what `lengths` describes."""

@@ -17,6 +17,7 @@ from .checks import (
     join_some,
 )
 from .parameter import Parameter
+from .part import Part
 from .prediction import predict
 from .settings import Settings, options
 from .summary import Summarised
@@ -33,7 +34,7 @@ def storable(cls: Class) -> Class:
     return cls
 
 
-class Module(Settings, Summarised):
+class Module(Settings, Part, Summarised):
     """A part of a network: holds Parameters and Modules as attributes, in the order of assignment.
 
     A subclass assigns its parts in `__init__` and defines `__call__` (inference) and `vjp`
@@ -42,9 +43,14 @@ class Module(Settings, Summarised):
 
     - `stateful`: take `state, lengths, mask`, return `(y, state)`.
     - `time_aware`: take `lengths`.
+    - `stepwise`: the output at a step depends on x at this step alone, and is finite for zeros.
     - `random`: vjp takes `rng`.
     - `drops_time`: the output has no time axis. `makes_time`: it has one that x has not.
     - `keeps_features`: the output has the features of x, each at its place.
+
+    A module that is none of the first three may make of the time axis what it likes: of a batch of
+    different lengths it gets the rows of one length at a time, so that it never meets padding.
+    `stepwise` spares that, `time_aware` leaves the lengths to it.
 
     x comes sample first, (N, T, F), or (T, N, F) where `batch_first` is False, which a Sequential
     says for all its parts; its memory is time-major either way.
@@ -58,6 +64,8 @@ class Module(Settings, Summarised):
     Examples
     --------
     >>> class Residual(pyrnn.Module):  # y = x + W x + b
+    ...     stepwise = True
+    ...
     ...     def __init__(self, size):
     ...         self.linear = pyrnn.Linear(size, size, seed=0)
     ...
@@ -74,6 +82,7 @@ class Module(Settings, Summarised):
 
     stateful: ClassVar[bool] = False
     time_aware: ClassVar[bool] = False
+    stepwise: bool = False
     random: ClassVar[bool] = False
     takes_target: ClassVar[bool] = False
     takes_ids: ClassVar[bool] = False
@@ -127,17 +136,11 @@ class Module(Settings, Summarised):
         x is all that a Trainer takes, whatever `batch_first` is: an array (N, T, F) or (N, T) of
         ids, with `lengths` (N,) for padded ones, (N, F) or (N,) without time; a list of N arrays
         (T_i, F) or (T_i,); a dataset. Floats are cast to the module's dtype. The result is
-        (N, T, F), 0 after a sample's length, or (N, F) for one output per sequence; of ragged
-        samples a list of arrays (T_i, F). TypeError or ValueError for what does not fit.
+        (N, T, F), 0 after a sample's length, or (N, F) for one output per sequence; of a list or
+        another ragged dataset a list of arrays (T_i, F), also where all are equally long. TypeError
+        or ValueError for what does not fit.
         """
         return predict(self, x, lengths, batch_size)
-
-    def run_part(self, x: Any, state: Any = None, lengths: Any = None) -> tuple[Any, Any]:
-        """(y, state): a call as a part of something larger; state is None where there is none."""
-        if self.stateful:
-            y, state = self(x, state, lengths)
-            return y, state
-        return (self(x, lengths=lengths) if self.time_aware else self(x)), None
 
     def named_modules(self) -> Iterator[tuple[str, "Module"]]:
         """(dotted name, module) of self ("") and all parts, depth first, each once."""

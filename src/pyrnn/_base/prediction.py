@@ -37,7 +37,7 @@ def predict(module: Any, x: Any, lengths: Any = None, batch_size: int | None = N
             outputs[row] = output[:length] if has_steps else output
     if not has_steps:
         return np.stack(outputs)
-    if samples.arrays is None:
+    if samples.arrays is None or getattr(samples.dataset, "is_list", False):
         return outputs
     return pad(outputs, samples.arrays[0].shape[1], y.dtype)
 

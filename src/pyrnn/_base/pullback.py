@@ -8,7 +8,6 @@ import numpy as np
 
 from .. import _core
 from .checks import Array
-from .module import Module
 from .parameter import Parameter
 
 Additions = list[Callable[[], object]]
@@ -37,7 +36,7 @@ class Pullback:
 
     def __init__(
         self,
-        module: Module,
+        module: Any,
         backward: Callable[..., tuple[Any, Additions]],
         parameters: Sequence[Parameter] = (),
     ) -> None:
@@ -47,7 +46,7 @@ class Pullback:
         self._backward: Callable[..., tuple[Any, Additions]] | None = backward
 
     @property
-    def module(self) -> Module:
+    def module(self) -> Any:
         """Whose backward pass it is."""
         return self._module
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .checks import FLOATS, Array, as_integers, check_shape
-from .columns import Dataset, check_alike, pad, read_numbers
+from .columns import Columns, Dataset, check_alike, pad, read_numbers
 from .layout import is_ids, time_major, turned
 
 Target = Array | list[Array]  # ragged targets, with lengths of their own, are a list
@@ -54,9 +54,9 @@ class Samples:
         self._padded_steps: int | None = getattr(dataset, "padded_steps", None)
         if layout.own_targets and getattr(dataset, "x_array", None) is not None:
             self.arrays = columns.x_array, None, columns.given_lengths  # targets are read apart
-        x = self.arrays[0][0] if self.arrays else dataset[0][0]
-        self._first = read_numbers(f"{name} x[0]", x)
-        ids = layout.integer_x and is_ids(self._first)
+        self.example, self._first = self._find_example()
+        empty = self._first.size == 0 and self._first.ndim == 1
+        ids = layout.integer_x and (is_ids(self._first) or empty)
         self._x_dtype = np.dtype(np.int64) if ids else self._floats()
         self.has_time = self._first.ndim >= (1 if ids else 2)
         self.lengths = self._read_lengths()
@@ -76,7 +76,7 @@ class Samples:
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
-        """The shape of the first sample of x."""
+        """The shape of the example."""
         return self._first.shape
 
     @property
@@ -114,17 +114,36 @@ class Samples:
         """(B, T, ...) as the model's layout has it, or back: a view; the same without time."""
         return turned(array, self.has_time and not self.layout.batch_first, 2)
 
+    def _find_example(self) -> tuple[int, Array]:
+        """The first sample of x that has any numbers, which say what the others are: its place, and
+        it. An empty list has no dtype, and a model need not take what has no steps."""
+        if self.arrays:
+            x, _, lengths = self.arrays
+            i = 0 if lengths is None else int((lengths > 0).argmax())
+            return i, read_numbers(f"{self.name} x[{i}]", x[i])
+        for i in range(len(self)):
+            x = read_numbers(f"{self.name} x[{i}]", self.dataset[i][0])
+            if x.size:
+                return i, x
+        return 0, read_numbers(f"{self.name} x[0]", self.dataset[0][0])
+
     def _floats(self) -> np.dtype[Any]:
-        """The dtype of floats in x: the model's, or x's own if the model takes any."""
-        given = self._first.dtype
-        return self.layout.dtype or (given if given in FLOATS else np.dtype(np.float32))
+        """The dtype of floats in x: the model's, or if it takes any the widest that came."""
+        if self.layout.dtype is not None:
+            return self.layout.dtype
+        x = getattr(self.dataset, "x", None) if isinstance(self.dataset, Columns) else None
+        arrays = [self._first, *(x if isinstance(x, list) else [])]
+        floats = [np.asarray(array).dtype for array in arrays]
+        widest = np.result_type(np.float32, *(dtype for dtype in floats if dtype.kind == "f"))
+        return widest if widest in FLOATS else np.dtype(np.float32)
 
     def _read_lengths(self) -> Array | None:
         """The lengths, checked; None if padded arrays came without."""
         if self.arrays is None:
             if not self.has_time:
                 raise ValueError(
-                    f"{self.name} x[0] has shape {self._first.shape}, expected (steps, features)"
+                    f"{self.name} x[{self.example}] has shape {self._first.shape}, expected "
+                    "(steps, features)"
                 )
             lengths = as_integers(self.name, "lengths", self.dataset.lengths)
             check_shape(self.name, "lengths", lengths, (len(self),), "(samples,)")
@@ -162,7 +181,9 @@ class Samples:
             x = read_numbers(f"{self.name} x[{i}]", x)
             check_alike(f"{self.name} x[{i}]", x, self._first)
             if self._x_dtype == np.int64 and x.size and not is_ids(x):
-                raise TypeError(f"{self.name} x[{i}] is {x.dtype}, expected integers like x[0]")
+                raise TypeError(
+                    f"{self.name} x[{i}] is {x.dtype}, expected integers like x[{self.example}]"
+                )
             if len(x) != self.lengths[i]:
                 raise ValueError(
                     f"{self.name} x[{i}] has {len(x)} steps, expected {self.lengths[i]}, its length"
@@ -175,16 +196,15 @@ class Samples:
         if not targets:
             return padded, None
         if self.layout.ragged_target:
-            return padded, [self._as_target(labels) for labels in targets]
+            return padded, targets
         shapes = {target.shape[1 if self.per_step else 0 :] for target in targets}
         if len(shapes) > 1:
             raise ValueError(
                 f"{self.name} targets have the shapes {sorted(shapes)}, expected equal ones"
                 + ("" if self.per_step else ": the model's output is one per sequence")
             )
-        dtype = np.result_type(*targets)
-        rows_of = pad(targets, width, dtype) if self.per_step else np.stack(targets)
-        return padded, self._as_target(rows_of)
+        together = pad(targets, width, targets[0].dtype) if self.per_step else np.stack(targets)
+        return padded, together
 
     def _own_targets(self, rows: Array) -> tuple[Array | None, Array | None]:
         """Targets (B, U) of their own lengths, and these; None if the dataset has none."""
@@ -198,16 +218,13 @@ class Samples:
                 raise ValueError(
                     f"{self.name} target[{i}] has shape {array.shape}, expected (steps,)"
                 )
-            targets.append(array if array.size else array.astype(np.int64))
+            targets.append(self._as_target(array, i))
         lengths = np.array([len(target) for target in targets], np.int64)
-        padded = pad(targets, int(lengths.max(initial=0)), np.result_type(*targets))
-        return self._as_target(padded), lengths
+        return pad(targets, int(lengths.max(initial=0)), targets[0].dtype), lengths
 
     def _sample_target(self, i: int, target: Any, length: int, steps: slice) -> Array:
         """One sample's target, or those of some of its steps."""
-        array = read_numbers(f"{self.name} target[{i}]", target)
-        if self.layout.ragged_target and array.size == 0:  # an empty list has no dtype of its own
-            return array.astype(np.int64)
+        array = self._as_target(read_numbers(f"{self.name} target[{i}]", target), i)
         if self.layout.ragged_target or not self.per_step:
             return array
         if array.ndim and len(array) == self._padded_steps:
@@ -219,10 +236,15 @@ class Samples:
             )
         return array[steps]
 
-    def _as_target(self, target: Array) -> Array:
-        """Class numbers as int64, everything else in the model's dtype."""
+    def _as_target(self, target: Array, i: int | None = None) -> Array:
+        """Class numbers as int64, everything else in the model's dtype; of all samples, or of one
+        alone, whose dtype must not depend on others'."""
+        if self.layout.integer_target and target.dtype != np.int64:
+            name = "target" if i is None else f"target[{i}]"
+            given = target if target.size else target.astype(np.int64)  # an empty list has no dtype
+            return as_integers(self.name, name, given)
         if self.layout.integer_target:
-            return as_integers(self.name, "target", target)
+            return target
         values: Array = target.astype(self._floats(), copy=False)
         return values
 

@@ -1,6 +1,6 @@
 """Targets of losses and metrics: which elements are real, and the checks of their values.
 
-A target holds class numbers or floats. What `lengths` calls padding is never read.
+A target holds class numbers or floats. What does not count is never read.
 """
 
 import math
@@ -9,22 +9,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .checks import Array, as_floats, as_integers, as_lengths
+from .checks import Array, as_floats, as_integers, as_lengths, as_plain_array
 
 Bools = NDArray[np.bool_]
 
 
-def real_elements(owner: str, shape: tuple[int, ...], lengths: Any) -> Bools:
-    """True where a target (N, T, ...) has a real time step; all of them without lengths."""
+def real_elements(
+    owner: str, shape: tuple[int, ...], lengths: Any = None, mask: Any = None
+) -> Bools:
+    """True where an element of a target (N, T, ...) counts: neither `lengths` (N,) leaves it out
+    nor `mask`, bools of the target's shape or of its first axes."""
     real = np.ones(shape, bool)
-    if lengths is None:
-        return real
-    if len(shape) < 2:
-        raise ValueError(f"{owner}: lengths need a target of (batch, time, ...), got {shape}")
-    B, T = shape[:2]
-    steps: Bools = np.arange(T) < as_lengths(owner, lengths, B, T)[:, None]
-    real &= steps.reshape(steps.shape + (1,) * (len(shape) - 2))
+    if lengths is not None:
+        if len(shape) < 2:
+            raise ValueError(f"{owner}: lengths need a target of (batch, time, ...), got {shape}")
+        B, T = shape[:2]
+        real &= _over_rest(np.arange(T) < as_lengths(owner, lengths, B, T)[:, None], shape)
+    if mask is not None:
+        counted = as_plain_array(owner, "mask", mask, "of bools")
+        if counted.dtype != np.bool_:
+            raise TypeError(f"{owner}: mask has dtype {counted.dtype}, expected bool")
+        if counted.shape != shape[: counted.ndim]:
+            raise ValueError(
+                f"{owner}: mask has shape {counted.shape}, expected {shape} as the target, or its "
+                "first axes"
+            )
+        real &= _over_rest(counted, shape)
     return real
+
+
+def _over_rest(mask: Bools, shape: tuple[int, ...]) -> Bools:
+    """A mask of the first axes of a shape, which broadcasts over the others."""
+    return mask.reshape(mask.shape + (1,) * (len(shape) - mask.ndim))
 
 
 def class_target(owner: str, y_shape: tuple[int, ...], target: Any) -> Array:

@@ -137,7 +137,7 @@ class SequenceTagger(ClassEstimator):
     def _per_sample(self, function: Any, scores: Any, X: Any) -> Any:
         """A function of each sequence's scores; an array if X is one."""
         results = [function(sample) for sample in scores]
-        is_array = hasattr(X, "ndim") and not isinstance(scores, list)
+        is_array = getattr(X, "ndim", 0) >= 2  # with one axis it holds sequences
         return np.stack(results) if is_array else results
 
     def _pooling(self) -> str | None:

@@ -17,6 +17,7 @@ class _Activation(Module):
     pullback has run and must not be written before.
     """
 
+    stepwise = True
     keeps_features = True
 
     def __call__(self, x: Any) -> Array:

@@ -42,6 +42,7 @@ class Dropout(Module):
            [0., 2., 2., 0.]], dtype=float32)
     """
 
+    stepwise = True
     random = True
     keeps_features = True
 

@@ -45,6 +45,7 @@ class Embedding(Module):
     """
 
     takes_ids = True
+    stepwise = True
 
     def __init__(
         self,

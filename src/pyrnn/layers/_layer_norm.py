@@ -104,6 +104,12 @@ class LayerNorm(Module):
         y_shape = y.shape
         return y, Pullback(self, backward, parameters)
 
+    @property
+    def stepwise(self) -> bool:  # type: ignore[override]
+        """Whether a step is normalised by itself, padding too: the time axis may not be among the
+        last ones, and zeros, which have no deviation, need eps."""
+        return len(self.normalized_shape) == 1 and self.eps >= np.finfo(self.dtype).tiny
+
     def config(self) -> dict[str, Any]:
         """The constructor's keywords; `weight` and `bias` name parameters here."""
         return {

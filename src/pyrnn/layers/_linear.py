@@ -45,6 +45,8 @@ class Linear(Module):
     array([11., 25.], dtype=float32)
     """
 
+    stepwise = True
+
     def __init__(
         self,
         in_features: int,

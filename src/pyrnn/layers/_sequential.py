@@ -1,7 +1,7 @@
 """Sequential: modules one after the other."""
 
 from collections.abc import Iterator
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any, ClassVar, NamedTuple, overload
 
@@ -55,10 +55,11 @@ class Sequential(Module):
     x (T, N, F). Parts that say nothing follow, inner Sequentials too. Inside, arrays
     are time-major in memory either way, so no bit depends on it.
 
-    Recurrent and time-aware modules get `lengths`; a mask moves each row's real steps to its front
-    before the first module and back after the last. `model[i]`, `len(model)` and iteration give the
-    modules, a slice such as `model[:-1]` a Sequential that shares them; parameters are named
-    "0.weight_ih_l0" as torch's.
+    Recurrent and time-aware modules get `lengths`; a module of your own that takes none gets each
+    row's own steps alone (see Module). A mask moves each row's real steps to its front before the
+    first module and back after the last. `model[i]`, `len(model)` and iteration give the modules, a
+    slice such as `model[:-1]` a Sequential that shares them; parameters are named "0.weight_ih_l0"
+    as torch's.
 
     TypeError for what is no Module. ValueError for no modules, for modules that disagree in
     batch_first or dtype, also with a Sequential that they are already part of, for a time axis
@@ -133,7 +134,9 @@ class Sequential(Module):
         for part, entry in zip(self, self._split("state", state), strict=True):
             x, new = part.run_part(x, entry, lengths)
             states += _entries(part, new) if part.stateful else []
-        return Output(moved.scatter(x) if moved and not self.drops_time else x, tuple(states))
+            if moved and (part.drops_time or not moved.spans(x)):
+                moved = lengths = None
+        return Output(moved.scatter(x) if moved else x, tuple(states))
 
     def run_part(self, x: Any, state: Any = None, lengths: Any = None) -> tuple[Any, Any]:
         return self.run(x, state, lengths)
@@ -157,18 +160,14 @@ class Sequential(Module):
         need_dx = check_flag("Sequential", "need_dx", need_dx)
         states: list[Any] = []
         pullbacks: list[tuple[Module, Any]] = []
+        moved_y = moved
         for part, entry in zip(self, self._split("state", state), strict=True):
-            options: dict[str, Any] = {"need_dx": need_dx}
-            options |= {"rng": rng} if part.random else {}
-            options |= {"lengths": lengths} if part.stateful or part.time_aware else {}
-            if part.stateful:
-                (x, new), pullback = part.vjp(x, entry, **options)
-                states += _entries(part, new)
-            else:
-                x, pullback = part.vjp(x, **options)
+            (x, new), pullback = part.vjp_part(x, entry, lengths, need_dx=need_dx, rng=rng)
+            states += _entries(part, new) if part.stateful else []
             pullbacks.append((part, pullback))
             need_dx = need_dx or bool(part.parameters())
-        moved_y = None if self.drops_time else moved
+            if moved_y and (part.drops_time or not moved_y.spans(x)):
+                moved_y = lengths = None
         y = moved_y.scatter(x) if moved_y else x
 
         def backward(dy: Any = None, dstate: Any = None) -> tuple[Any, Additions]:
@@ -232,16 +231,22 @@ class Sequential(Module):
         if mask is None and lengths is None:
             return self._in_time_order(x), None, None
         ids = is_ids(as_plain_array("Sequential", "x", x, "of numbers"))
-        read = read_integers if ids else partial(read_floats, dtype=self.dtype)
+        read = read_integers if ids else partial(read_floats, dtype=self._dtype_of_x)
         x = read("Sequential", "x", x)
-        shape = x.shape if ids else x.shape[:-1]
-        if len(shape) not in (1, 2):
+        shape = x.shape[: min(2, x.ndim if ids else x.ndim - 1)]  # what follows is a step's
+        if x.ndim < (1 if ids else 2):
             raise ValueError(f"Sequential: x has shape {x.shape}, expected a batch or one sequence")
         if mask is None:
             mask, lengths = mask_of_lengths("Sequential", lengths, shape, self.batch_first), None
         moved = read_mask("Sequential", mask, lengths, shape, self.batch_first)
         assert moved is not None
         return moved.gather(x), moved.lengths, moved
+
+    @cached_property
+    def _dtype_of_x(self) -> np.dtype[Any] | None:
+        """The dtype that floats must have; None if no part has one, and all of them are taken."""
+        dtype: np.dtype[Any] | None = self._agreed("dtype", None)
+        return dtype
 
     def _in_time_order(self, x: Any) -> Any:
         """x with time-major memory for parts that work row by row, in the order of memory.
@@ -253,7 +258,7 @@ class Sequential(Module):
         if isinstance(x, SEQUENCES):
             array = as_plain_array("Sequential", "x", x, "of numbers")
             is_float = array.dtype.kind == "f"
-            x = read_floats("Sequential", "x", x, self.dtype) if is_float else array
+            x = read_floats("Sequential", "x", x, self._dtype_of_x) if is_float else array
         plain = type(x) is np.ndarray
         return time_major(x, self.batch_first, 2 if is_ids(x) else 3) if plain else x
 

@@ -18,7 +18,7 @@ from .._base.checks import (
 )
 from .._base.layout import stored
 from .._base.runtime import num_threads
-from .._base.targets import sum_in_order
+from .._base.targets import Bools, sum_in_order
 from ._loss import Loss, LossPullback
 
 Labels = tuple[Array, float]  # a labelling and its log-probability
@@ -85,11 +85,15 @@ class CTC(Loss):
         assert dy is not None
         return value, LossPullback("CTC", dy, by_time)
 
-    def count(self, y_shape: tuple[int, ...], target: Any, lengths: Any = None) -> int:
-        """The number of sequences; checks as a call."""
+    def counted(self, y_shape: tuple[int, ...], target: Any, lengths: Any = None) -> Bools:
+        """True for every sequence (N,); checks as a call."""
         lengths = _read_lengths("CTC", y_shape, lengths, batch_first=True)
         self._read_target(y_shape, target, lengths, None)
-        return len(lengths)
+        return np.ones(len(lengths), bool)
+
+    def count(self, y_shape: tuple[int, ...], target: Any, lengths: Any = None) -> int:
+        """The number of sequences; checks as a call."""
+        return len(self.counted(y_shape, target, lengths))
 
     def batch_weight(self, y_shape: tuple[int, ...], target: Any, lengths: Any = None) -> float:
         return float(self.count(y_shape, target, lengths))

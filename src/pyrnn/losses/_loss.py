@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import _core
 from .._base.checks import Array, as_contiguous, as_plain_array, describe, read_floats
-from .._base.layout import turned
+from .._base.layout import BATCHED, turned
 from .._base.runtime import num_threads
 from .._base.settings import Settings
 from .._base.targets import Bools, check_finite, float_target, real_elements, sum_in_order
@@ -71,17 +71,24 @@ class Loss(Settings):
         value, dy = self._evaluate(y, target, lengths)
         return value, LossPullback(type(self).__name__, dy, swapped=True)
 
-    def count(self, y_shape: tuple[int, ...], target: Any, lengths: Any = None) -> int:
-        """The number of real elements.
+    def counted(self, y_shape: tuple[int, ...], target: Any, lengths: Any = None) -> Bools:
+        """True where an element of the target is real, in the target's own shape: metrics count
+        the same.
 
         Checks `target` and `lengths` against the shape of y, with the errors of a call.
         """
+        real = turned(self._check_alone(y_shape, target, lengths)[1], len(y_shape) >= BATCHED, 2)
+        return np.asarray(real.any(axis=tuple(range(np.ndim(target), real.ndim))))
+
+    def count(self, y_shape: tuple[int, ...], target: Any, lengths: Any = None) -> int:
+        """The number of real elements. Checks as `counted`."""
         return int(np.count_nonzero(self._check_alone(y_shape, target, lengths)[1]))
 
     def batch_weight(self, y_shape: tuple[int, ...], target: Any, lengths: Any = None) -> float:
         """What the loss is divided by: this batch's weight in a mean over batches.
 
-        The number of real elements, or with class weights the sum of theirs. Checks as `count`.
+        The number of real elements, or with class weights the sum of theirs. Checks as
+        `counted`.
         """
         return float(self.total_weight(*self._check_alone(y_shape, target, lengths)))
 
@@ -136,7 +143,7 @@ class Loss(Settings):
         target = self.check_target(y_shape, dtype, target)
         real = real_elements(type(self).__name__, target.shape, lengths)
         real = self.check_values(y_shape, target, real)
-        swapped = len(y_shape) >= 3
+        swapped = len(y_shape) >= BATCHED
         return (
             as_contiguous(turned(target, swapped, 2)),
             np.ascontiguousarray(turned(real, swapped, 2)),

@@ -1,7 +1,7 @@
-"""Metrics: accumulated over batches, exact, padding never counts.
+"""Metrics: accumulated over batches, exact; what the loss leaves out never counts.
 
 metric = pyrnn.metrics.F1("macro")
-for ...: metric.update(y, target, lengths)
+for ...: metric.update(y, target, lengths)      # mask=: what else does not count
 metric.name, metric.value           # "f1_macro", a float; NaN before the first batch
 metric.reset()
 """

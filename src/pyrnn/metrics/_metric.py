@@ -12,13 +12,16 @@ from .._base.targets import Bools, check_finite, float_target, real_elements
 class Metric(Settings):
     """Base of the metrics: takes batches, knows the value over all of them.
 
-    `update(y, target, lengths=None)` adds a batch, `value` is the metric over all batches since the
-    start or `reset()`, NaN before the first; `name` is a word for tables. y and target are as a
-    loss takes them: (N, T, ...) when `lengths` (N,) is given. Padding is never read and never
-    counts. Counts are integers and sums float64, added one sample after the other, so that a
-    cut into other batches of the same order changes no bit.
+    `update(y, target, lengths=None, mask=None)` adds a batch, `value` is the metric over all
+    batches since the start or `reset()`, NaN before the first; `name` is a word for tables. y and
+    target are as a loss takes them: (N, T, ...) when `lengths` (N,) is given. `mask` has bools of
+    the target's shape, or of its first axes, True where an element counts: a Trainer gives what its
+    loss counts, without targets that are `ignore_index`. What is left out by one of the two is
+    never read and never counts. Counts are integers and sums float64, added one sample after the
+    other, so that a cut into other batches of the same order changes no bit.
 
-    A subclass writes `name`, `reset`, `value` and `add`.
+    A subclass writes `name`, `reset`, `value` and `add`, which asks `read_floats` or `real` what
+    counts.
 
     Examples
     --------
@@ -41,6 +44,7 @@ class Metric(Settings):
     name = ""
     _changeable: ClassVar[frozenset[str]] = frozenset({"name", "total", "count"})
     ragged_target: ClassVar[bool] = False  # whether it takes targets of lengths of their own
+    _mask: Any = None  # that of the update under way
 
     def __init__(self) -> None:
         self.reset()
@@ -54,20 +58,24 @@ class Metric(Settings):
         """Forgets all batches."""
         raise NotImplementedError
 
-    def update(self, y: Any, target: Any, lengths: Any = None) -> None:
+    def update(self, y: Any, target: Any, lengths: Any = None, mask: Any = None) -> None:
         """Adds a batch; TypeError or ValueError, with nothing added, for what does not fit."""
-        self.add(read_floats(type(self).__name__, "y", y, None), target, lengths)
+        self._mask = mask
+        try:
+            self.add(read_floats(type(self).__name__, "y", y, None), target, lengths)
+        finally:
+            self._mask = None
 
     def add(self, y: Array, target: Any, lengths: Any) -> None:
         """Adds a batch whose y is an array of floats."""
         raise NotImplementedError
 
     def real(self, target: Array, lengths: Any) -> Bools:
-        """True where the target is no padding."""
-        return real_elements(type(self).__name__, target.shape, lengths)
+        """True where an element of the target counts."""
+        return real_elements(type(self).__name__, target.shape, lengths, self._mask)
 
     def read_floats(self, y: Array, target: Any, lengths: Any) -> tuple[Array, Bools]:
-        """A checked target of y's shape, and which of its elements are real."""
+        """A checked target of y's shape, and which of its elements count."""
         target = float_target(type(self).__name__, y.shape, y.dtype, target)
         real = self.real(target, lengths)
         check_finite(type(self).__name__, target, real)

@@ -127,8 +127,9 @@ class MASE(_ErrorMetric):
         super().add_errors(y, target, real)
 
     def _add_naive(self, series: Array, real: Bools) -> None:
-        """Adds the differences over a season of series (N, T, ...); padding is last."""
-        m, pairs = self.seasonality, real[:, self.seasonality :]
+        """Adds the differences over a season of series (N, T, ...), of two steps that count."""
+        m = self.seasonality
+        pairs = real[:, m:] & real[:, :-m]
         terms = np.subtract(series[:, m:][pairs], series[:, :-m][pairs], dtype=np.float64)
         self.naive_total = sum_in_order(np.abs(terms), self.naive_total)
         self.naive_count += terms.size

@@ -1,6 +1,5 @@
 """The arguments of a Trainer, checked."""
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,23 +44,6 @@ def checked_metrics(metrics: Any) -> list[Any]:
     if len({"loss", "val_loss", *names}) < len(names) + 2:
         raise ValueError(f"Trainer: metrics are named {names}, expected names of their own")
     return checked_ones
-
-
-def try_metrics(
-    name: str, metrics: Sequence[Any], loss: Loss, y: Any, wanted: tuple[Any, Any]
-) -> None:
-    """TypeError or ValueError for a metric that does not take a first batch; it stays as it is."""
-    for metric in map(copy.deepcopy, metrics):
-        if loss.ragged_target and not getattr(metric, "ragged_target", True):
-            raise ValueError(
-                f"{name}: {type(metric).__name__} compares step by step, and the targets of "
-                f"{type(loss).__name__} have lengths of their own"
-            )
-        metric.reset()
-        try:
-            metric.update(y, *wanted)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{name}: {error}") from None
 
 
 def _as_list(name: str, values: Any) -> list[Any]:

@@ -13,9 +13,9 @@ from .._base.layout import time_major, turned
 from .._base.module import Module
 from .._base.prediction import first_embedding, layout_of, per_step, read_samples
 from .._base.samples import Batch, Samples, Target, by_length, cut
-from .._base.targets import first_wrong
+from .._base.targets import first_wrong, real_elements
 from ..losses import Loss
-from ._arguments import try_metrics
+from ._measures import check_masks, try_metrics, update_metrics
 
 PROBED_STEPS = 16  # of the first sample, to see the shape of the model's output
 CHECKED_STEPS, CHECKED_ELEMENTS = 4096, 2**18  # looked at together before training
@@ -65,10 +65,13 @@ class Objective:
         # What the loss is divided by, which with class weights is not the number of elements.
         self._weight = self.loss.batch_weight
 
-    def samples(self, name: str, dataset: Dataset, tbptt: int | None = None) -> Samples:
-        """A dataset whose every sample fits model and loss; a piece of the first one is run."""
+    def samples(
+        self, name: str, dataset: Dataset, tbptt: int | None = None, *, measured: bool = True
+    ) -> Samples:
+        """A dataset whose every sample fits model and loss, and the metrics if they are measured on
+        it; a piece of one sample is run."""
         samples = read_samples(name, self.model, dataset, self.layout)
-        first = samples.batch(np.arange(1), 0, PROBED_STEPS)
+        first = samples.batch(np.array([samples.example]), 0, PROBED_STEPS)
         y, _ = self.infer(first)
         if not self.layout.own_targets:
             samples.per_step = per_step(samples, y)
@@ -82,22 +85,23 @@ class Objective:
         if tbptt is not None:
             self._check_chunks(samples)
         features = y.shape[2:] if has_steps else y.shape[1:]
-        whole = self.loss.whole_sequences
+        whole, counts_all = self.loss.whole_sequences, True
         for rows, start, batch in _blocks(samples, None if whole else CHECKED_STEPS):
             try:
-                self._check(samples, batch, features, start)
+                counts_all &= self._check(samples, batch, features, start)
             except (TypeError, ValueError) as error:
                 where = f" (samples {rows[0]} to {rows[-1]}, from step {start})"
                 where = where if len(rows) < len(samples) or start else ""
                 raise type(error)(f"{name}{where}: {error}") from None
         if self.metrics:
             self._try_metrics(samples)
+        if measured and not counts_all:
+            check_masks(name, self.metrics, self.loss)
         return samples
 
     def forward(self, samples: Samples, batch: Batch, state: Any = None) -> ForwardPass:
         """The forward pass of training on one batch."""
-        output, pullback = self.model.vjp(batch.x, need_dx=False, **self._options(batch, state))
-        y, state = output if self.model.stateful else (output, None)
+        (y, state), pullback = self._vjp(batch, state)
         y = self._turned(samples, y)
         wanted = self._wanted(samples, batch)
         value, loss_pullback = self.loss.vjp(y, *wanted)
@@ -122,16 +126,21 @@ class Objective:
                 y = self._turned(samples, y)
                 wanted = self._wanted(samples, batch)
                 mean.add(self.loss(y, *wanted), self._weight(y.shape, *wanted))
-                seen = self.loss.metric_input(y, wanted[1]) if self.metrics else y
-                for metric in self.metrics:
-                    metric.update(seen, *wanted)
+                update_metrics(self.metrics, self.loss, y, wanted)
         return {"loss": mean.value} | {metric.name: metric.value for metric in self.metrics}
 
     def infer(self, batch: Batch, state: Any = None) -> tuple[Array, Any]:
         """The model's output for one batch, in the model's layout, and the state after it."""
         if self.layout.own_targets:
-            return self.model(batch.x, **self._options(batch, state)), None
+            return self.model(batch.x, **self._given(batch)), None
         return self.model.run_part(batch.x, state, batch.lengths)
+
+    def _vjp(self, batch: Batch, state: Any) -> tuple[tuple[Array, Any], Any]:
+        """The same in training, and the pullback."""
+        if self.layout.own_targets:
+            y, pullback = self.model.vjp(batch.x, need_dx=False, **self._given(batch))
+            return (y, None), pullback
+        return self.model.vjp_part(batch.x, state, batch.lengths, need_dx=False)
 
     def _turned(self, samples: Samples, y: Array) -> Array:
         """An output with steps, or its gradient, from the model's layout to sample first; and back:
@@ -139,15 +148,11 @@ class Objective:
         has_steps = samples.per_step or self.layout.own_targets
         return turned(y, bool(has_steps) and not self.layout.batch_first, 2)
 
-    def _options(self, batch: Batch, state: Any) -> dict[str, Any]:
-        """Lengths and state as keywords, for a model that takes them."""
-        takes_lengths = self.model.stateful or self.model.time_aware
-        lengths = {"lengths": batch.lengths} if takes_lengths and batch.lengths is not None else {}
-        options = lengths if state is None else {**lengths, "state": state}
-        if self.layout.own_targets:
-            target, target_lengths = self._own_target(batch)
-            options |= {"target": target, "target_lengths": target_lengths}
-        return options
+    def _given(self, batch: Batch) -> dict[str, Any]:
+        """What a model that takes targets is given besides x."""
+        target, target_lengths = self._own_target(batch)
+        lengths = {} if batch.lengths is None else {"lengths": batch.lengths}
+        return {**lengths, "target": target, "target_lengths": target_lengths}
 
     def _wanted(self, samples: Samples, batch: Batch) -> tuple[Target, Array | None]:
         """The target, and the lengths where y has steps."""
@@ -170,8 +175,9 @@ class Objective:
             target = turned(time_major(target, True, 2), not self.layout.batch_first, 2)
         return target, batch.target_lengths
 
-    def _check(self, samples: Samples, batch: Batch, features: Any, start: int) -> None:
-        """Ids and targets of a batch against the model's and the loss's range."""
+    def _check(self, samples: Samples, batch: Batch, features: Any, start: int) -> bool:
+        """Ids and targets of a batch against the model's and the loss's range; whether the loss
+        counts all that the lengths leave."""
         if (embedding := first_embedding(self.model)) is not None:
             embedding.check_ids(batch.x)
         if batch.x.dtype.kind == "f" and not np.isfinite(batch.x).all():
@@ -179,24 +185,26 @@ class Objective:
             raise ValueError(f"{first_wrong(x, ~np.isfinite(x), 'x')}, expected a finite number")
         if batch.target is None:
             raise TypeError("target is None, expected an array")
+        target, lengths = self._wanted(samples, batch)
         if self.layout.own_targets:
-            wanted, lengths = self._wanted_own(batch)
-            self.loss.count((*wanted.shape, *features), wanted, lengths)
-            return
-        shape = samples.to_layout(batch.x).shape
-        if samples.per_step:
-            self.loss.count((*shape[:2], *features), batch.target, batch.lengths)
-        elif start == 0:
-            self.loss.count((shape[0], *features), batch.target)
+            shape = np.shape(target)
+        else:
+            shape = samples.to_layout(batch.x).shape[: 2 if samples.per_step else 1]
+            if start and not samples.per_step:
+                return True  # its one target was looked at with its first steps
+        counted = self.loss.counted((*shape, *features), target, lengths)
+        if self.loss.ragged_target:
+            return True
+        real = real_elements(type(self.loss).__name__, counted.shape, lengths)
+        return bool((counted == real).all())
 
     def _try_metrics(self, samples: Samples) -> None:
         """TypeError or ValueError for a metric that does not take the model's output."""
-        batch = samples.batch(np.arange(1), 0, None if self.loss.whole_sequences else PROBED_STEPS)
+        steps = None if self.loss.whole_sequences else PROBED_STEPS
+        batch = samples.batch(np.array([samples.example]), 0, steps)
         y, _ = self.infer(batch)
         y = self._turned(samples, y)
-        wanted = self._wanted(samples, batch)
-        seen = self.loss.metric_input(y, wanted[1])
-        try_metrics(samples.name, self.metrics, self.loss, seen, wanted)
+        try_metrics(samples.name, self.metrics, self.loss, y, self._wanted(samples, batch))
 
     def _check_chunks(self, samples: Samples) -> None:
         """ValueError if model or loss cannot go through a sequence piece by piece."""

@@ -47,7 +47,9 @@ class Trainer(Settings):
     - `accumulate` batches make one step: their gradients' mean over all real elements.
     - `schedule` is a schedule of `pyrnn.optim`, or a list of them, whose factors are multiplied.
       One that watches a measure gets the validation loss, or the training loss without validation.
-    - `metrics`, of `pyrnn.metrics`, are measured on the validation data and by `evaluate`.
+    - `metrics`, of `pyrnn.metrics`, are measured on the validation data and by `evaluate`; they
+      count the targets that the loss counts. One of your own that is no `Metric` has `update(y,
+      target, lengths=None, mask=None)`, `reset`, `name` and `value`; see `Metric` for the mask.
     - `ema`, averaged weights of `pyrnn.optim`, follow every step and are what the validation
       measures; `with ema.applied():` puts them into the model after the fit.
     - `seed` fixes the order of the batches.
@@ -165,7 +167,7 @@ class Trainer(Settings):
         elif resume or checkpoint_every is not None:
             raise ValueError("Trainer: checkpoint is None, expected the path of a file")
         plan = Plan(
-            train=self._samples("train", train, tbptt),
+            train=self._samples("train", train, tbptt, measured=False),
             held_out=None if validation is None else self._samples("validation", validation, tbptt),
             epochs=check_size("Trainer", "epochs", epochs, minimum=0),
             batch_size=check_size("Trainer", "batch_size", batch_size),
@@ -237,7 +239,9 @@ class Trainer(Settings):
                 parts[f"callback {i}"] = callback
         return parts
 
-    def _samples(self, name: str, data: Any, tbptt: int | None = None) -> Samples:
+    def _samples(
+        self, name: str, data: Any, tbptt: int | None = None, *, measured: bool = True
+    ) -> Samples:
         """Data that fit model and loss."""
         name = f"Trainer: {name}"
-        return self._objective.samples(name, as_dataset(name, data), tbptt)
+        return self._objective.samples(name, as_dataset(name, data), tbptt, measured=measured)

@@ -1,0 +1,151 @@
+"""A module as a part of something larger, on rows of different lengths.
+
+One that takes no lengths gets the rows of one length at a time: it meets no padding, whatever it
+makes of the time axis, and a row gives what it gives alone.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from .checks import Array
+from .layout import is_ids, turned
+from .pullback import Additions, Pullback, compute
+
+
+class Part:
+    """What can be run as a part, whatever it takes: the base of Module."""
+
+    def run_part(self: Any, x: Any, state: Any = None, lengths: Any = None) -> tuple[Any, Any]:
+        """(y, state): a call; state is None where there is none."""
+        if self.stateful:
+            y, state = self(x, state, lengths)
+            return y, state
+        if self.time_aware:
+            return self(x, lengths=lengths), None
+        if lengths is None or self.stepwise:
+            return self(x), None
+        by_length = ByLength(self, x, lengths)
+        results = by_length.run(lambda rows: (self(rows), None), x)
+        return by_length.outputs([y for y, _ in results]), None
+
+    def vjp_part(
+        self: Any,
+        x: Any,
+        state: Any = None,
+        lengths: Any = None,
+        *,
+        need_dx: bool = True,
+        rng: int | None = None,
+    ) -> tuple[tuple[Any, Any], Any]:
+        """((y, state), pullback): a vjp."""
+        options: dict[str, Any] = {"need_dx": need_dx} | ({"rng": rng} if self.random else {})
+        if self.stateful:
+            output, pullback = self.vjp(x, state, lengths=lengths, **options)
+            return output, pullback
+        if self.time_aware:
+            y, pullback = self.vjp(x, lengths=lengths, **options)
+        elif lengths is None or self.stepwise:
+            y, pullback = self.vjp(x, **options)
+        else:
+            by_length = ByLength(self, x, lengths)
+            results = by_length.run(partial(self.vjp, **options), x)
+            y = by_length.outputs([y for y, _ in results])
+            backward = partial(by_length.backward, [back for _, back in results])
+            pullback = Pullback(self, backward, self.parameters())
+        return (y, None), pullback
+
+
+class ByLength:
+    """The rows of a batch x by their `lengths` (N,), or one sequence by its length (1,).
+
+    Arrays are in the layout of `module`; what is split is copied, its memory time-major.
+    """
+
+    def __init__(self, module: Any, x: Array, lengths: Array) -> None:
+        self._module = module
+        self._one = x.ndim == (1 if is_ids(x) else 2)
+        self._swapped = module.batch_first and not self._one
+        self._rows, self._steps = len(lengths), x.shape[1 if self._swapped else 0]
+        several = np.unique(lengths)[::-1].tolist() or [self._steps]
+        self._groups = [(steps, np.flatnonzero(lengths == steps)) for steps in several]
+        self._has_steps = True  # of the outputs
+
+    def run(self, function: Callable[[Array], tuple[Array, Any]], x: Array) -> list[Any]:
+        """(y, pullback) of the rows of each length, the longest first.
+
+        Rows without steps are left out where outputs have steps: they have none, and a module need
+        not take an empty time axis.
+        """
+        results: list[tuple[Array, Any]] = []
+        for rows, (steps, _) in zip(self.split(x), self._groups, strict=True):
+            if results and not steps and self._have_steps([y for y, _ in results]):
+                self._groups = self._groups[:-1]
+                break
+            results.append(function(rows))
+        return results
+
+    def split(self, array: Array, *, has_steps: bool = True) -> list[Array]:
+        """For each length the rows of an array that has steps, less their padding, or has none."""
+        if not has_steps:
+            return [array] if self._one else [array[rows] for _, rows in self._groups]
+        by_time = self._by_time(array)
+        return [self._to_layout(by_time[:steps, rows]) for steps, rows in self._groups]
+
+    def join(self, arrays: list[Array], *, has_steps: bool = True) -> Array:
+        """The inverse, zeros after the lengths."""
+        first, dtype = arrays[0], np.result_type(*arrays)
+        if not has_steps and self._one:
+            return first
+        if not has_steps:
+            joined = np.zeros((self._rows, *first.shape[1:]), dtype)
+            for array, (_, rows) in zip(arrays, self._groups, strict=True):
+                joined[rows] = array
+            return joined
+        joined = np.zeros((self._steps, self._rows, *first.shape[1 if self._one else 2 :]), dtype)
+        for array, (steps, rows) in zip(arrays, self._groups, strict=True):
+            joined[:steps, rows] = self._by_time(array)
+        return self._to_layout(joined)
+
+    def outputs(self, outputs: list[Array]) -> Array:
+        """The module's outputs for what was split, joined; ValueError if they do not belong
+        together."""
+        self._has_steps = self._have_steps(outputs)
+        features = {y.shape[1 + (self._has_steps and not self._one) :] for y in outputs}
+        if len(features) > 1:
+            shapes = {n: y.shape for y, (n, _) in zip(outputs, self._groups, strict=True)}
+            raise ValueError(
+                f"{type(self._module).__name__}: the outputs have the shapes {shapes} by the rows' "
+                "number of steps, expected one entry for each step, or no time axis"
+            )
+        return self.join(outputs, has_steps=self._has_steps)
+
+    def backward(self, pullbacks: list[Any], dy: Array) -> tuple[Array | None, Additions]:
+        """dx, joined from what the pullbacks of what was split make of dy, and their additions."""
+        dxs: list[Any] = []
+        additions: Additions = []
+        for pullback, rows in zip(
+            pullbacks, self.split(dy, has_steps=self._has_steps), strict=True
+        ):
+            dx, more = compute(pullback, rows)
+            dxs.append(dx)
+            additions += more
+        return (None if any(dx is None for dx in dxs) else self.join(dxs)), additions
+
+    def _have_steps(self, outputs: list[Array]) -> bool:
+        """Whether outputs, those of the first groups, have a time axis."""
+        least, time = (2, 0) if self._one else (3, 1 if self._swapped else 0)
+        return not self._module.drops_time and all(
+            y.ndim >= least and y.shape[time] == steps
+            for y, (steps, _) in zip(outputs, self._groups, strict=False)
+        )
+
+    def _by_time(self, array: Array) -> Array:
+        """A view (T, N, ...)."""
+        return array[:, None] if self._one else turned(array, self._swapped, 2)
+
+    def _to_layout(self, by_time: Array) -> Array:
+        """The way back."""
+        return by_time[:, 0] if self._one else turned(by_time, self._swapped, 2)
