@@ -108,6 +108,8 @@ def test_every_bit_counts():
     others += [{"a": a}, {"b": a}, 0.0, -0.0, 0, "0", None, a.view(np.int32)]
     assert len({hashed(value) for value in [a, *others]}) == len(others) + 1
     assert hashed(np.stack([a, a])) == hashed(np.stack([a, a]).T.copy().T)
+    ragged = [np.array([np.arange(n) for n in (2, 3)], object) for _ in range(2)]  # at two places
+    assert hashed(ragged[0]) == hashed(ragged[1]) != hashed(ragged[0][::-1])
     with pytest.raises(TypeError, match="value is of type object"):
         hashed(object())
 

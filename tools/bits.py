@@ -65,6 +65,8 @@ def feed(sha, value):
     """Puts every bit of a nest of arrays and numbers into a hash."""
     if isinstance(value, dict):
         value = [entry for pair in sorted(value.items()) for entry in pair]
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        value = value.tolist()  # its own bytes are addresses
     if isinstance(value, list | tuple):
         sha.update(f"[{len(value)}".encode())
         for entry in value:
