@@ -274,6 +274,27 @@ def test_a_cell_is_one_class(monkeypatch, tmp_path):
     assert isinstance(model.network_[0], Rectified)
 
 
+def test_an_option_of_all_cells_is_in_four_files():
+    """Its name and its check, where it acts, what it is called by users: CONTRIBUTING.md."""
+    for option in ("zoneout", "recurrent_dropout"):
+        found = {str(p.relative_to(ROOT / "src")) for p in CPP_FILES + PYTHON_FILES if names(p, option)}
+        assert found == {
+            "cpp/core/recurrent/shape.h",
+            "cpp/core/recurrent/state_options.h",
+            "pyrnn/layers/_options.py",
+            "pyrnn/layers/_cells.py",
+        }
+
+
+def names(path, option):
+    """Whether the code, its strings included, has a word for an option; prose does not count."""
+    if path.suffix != ".py":
+        return re.search(rf"\b{option}\b", code(path))
+    tree = ast.walk(ast.parse(path.read_text()))
+    words = {getattr(n, k, None) for n in tree for k in ("id", "attr", "arg", "value")}
+    return option in words
+
+
 def top_level_imports(path):
     """What a module imports when it is imported."""
     names = set()

@@ -158,7 +158,7 @@ void gru_before_backward_reset(const StepBackward<T, W>& s) noexcept {
     const Index at = row * s.state_row + unit;
     const Vec<T> r = load(gate + GruSlot::r * L), through_r = load(s.d_rh + at) * r;
     store(gate + GruSlot::r * L, through_r * load(s.h_in + at) * (one - r));
-    store(s.d_h + at, load(s.d_h + at) + (s.h_mask ? through_r * load(s.h_mask + at) : through_r));
+    store(s.d_h + at, load(s.d_h + at) + (s.h_in_scale ? through_r * load(s.h_in_scale + at) : through_r));
   });
 }
 

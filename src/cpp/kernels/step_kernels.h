@@ -60,7 +60,7 @@ struct StepForward {
   bool descending;  // the last panel first
   PanelMap map;  // of W_hh
   const T* h_prev;  // [rows][P], stride h_prev_row
-  const T* h_in;  // what W_hh multiplies: h_prev, or what recurrent dropout leaves of it
+  const T* h_in;  // what W_hh multiplies: h_prev, or what an option makes of it
   Index h_prev_row;
   Index h_prev_columns;  // P
   const W* w_hh;  // PackForward
@@ -95,7 +95,7 @@ struct StepBackward {
   T* d_h;  // [rows][H] in: d of the final state for rows without a next step, GRU's dh*z for the others
   const T* h_prev;  // GRU [rows][H]
   const T* h_in;  // GRU with reset before: what W_hh multiplied [rows][H]
-  const T* h_mask = nullptr;  // the factors of recurrent dropout that made it of h_prev [rows][H]; null: none
+  const T* h_in_scale = nullptr;  // h_in / h_prev [rows][H]; null: 1
   const T* h;  // RNN [rows][H]
   const T* c_prev;  // LSTM [rows][H]
   const T* c;  // LSTM [rows][H]

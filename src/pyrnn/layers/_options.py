@@ -1,9 +1,19 @@
-"""The options that all recurrent layers share."""
+"""The options that all recurrent layers share: what they mean, and how they are checked."""
 
 import math
-from typing import Any
+import warnings
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from .._base.checks import check_choice, check_size, describe
+from .._base.checks import (
+    check_choice,
+    check_dtype,
+    check_flag,
+    check_probability,
+    check_size,
+    describe,
+)
+from .._base.module import Module
 
 MERGES = ("concat", "sum", "mul", "average")
 MAX_LAYERS = 10_000
@@ -70,6 +80,57 @@ ARGUMENTS = """`y, {state} = {layer}(x, state=None, lengths=None, mask=None)` is
 
     Each parameter of layer 0 is followed by its _reverse, if bidirectional; then come those of _l1
     and so on. TypeError or ValueError names the argument that does not fit."""
+
+
+class RecurrentOptions(Module):
+    """What a recurrent layer is made with, checked, and the sizes that follow."""
+
+    cell: str  # the core's name of the equations; of a class, with the defaults of its options
+    gates: int  # how many blocks of hidden_size rows W_ih and W_hh have
+    state_names: ClassVar[tuple[str, ...]] = ("h0",)
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        owner = type(self).__name__
+        self.input_size = check_size(owner, "input_size", given["input_size"], minimum=0)
+        self.hidden_size = check_size(owner, "hidden_size", given["hidden_size"])
+        layers = given["num_layers"]
+        self.num_layers = check_size(owner, "num_layers", layers, maximum=MAX_LAYERS)
+        self.bias = check_flag(owner, "bias", given["bias"])
+        self.batch_first = given["batch_first"]
+        self.dropout = check_probability(owner, "dropout", given["dropout"])
+        self.bidirectional = check_flag(owner, "bidirectional", given["bidirectional"])
+        self.merge = check_merge(owner, given["merge"], self.bidirectional)
+        self.recompute_every: Every = check_every(owner, given["recompute_every"])
+        self.zoneout = check_probability(owner, "zoneout", given["zoneout"])
+        rate = given["recurrent_dropout"]
+        self.recurrent_dropout = check_probability(owner, "recurrent_dropout", rate)
+        self.layer_norm = check_flag(owner, "layer_norm", given.get("layer_norm", False))
+        self.dtype = check_dtype(owner, given["dtype"])
+        size = given.get("proj_size", 0)
+        self.proj_size = check_projection(owner, size, self.hidden_size)
+        if self.dropout and self.num_layers == 1:
+            message = f"{owner}: dropout={self.dropout} acts between layers, and there is only one"
+            warnings.warn(message, stacklevel=7)
+
+    def _cell_options(self) -> dict[str, Any]:
+        """What the core has to know of the options of the cell."""
+        names = "zoneout", "recurrent_dropout", "layer_norm"
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def num_directions(self) -> int:
+        """2 if bidirectional, else 1."""
+        return 1 + self.bidirectional
+
+    @property
+    def output_size(self) -> int:
+        """The width of h in one direction: proj_size, or hidden_size without a projection."""
+        return self.proj_size or self.hidden_size
+
+    @property
+    def num_features(self) -> int:
+        """The width of y: that of h, times the directions if they are not merged."""
+        return self.output_size * (self.num_directions if self.merge == "concat" else 1)
 
 
 def check_every(owner: str, value: Any) -> Every:

@@ -1,7 +1,6 @@
-"""Recurrent: what RNN, LSTM and GRU share; a subclass adds its equation and its own options."""
+"""Recurrent: how RNN, LSTM and GRU are called; what they are made with is in `_options.py`."""
 
 import math
-import warnings
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, overload
@@ -9,15 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, over
 import numpy as np
 
 from .. import _core, init
-from .._base.checks import (
-    Array,
-    check_dtype,
-    check_flag,
-    check_memory,
-    check_probability,
-    check_size,
-    generator,
-)
+from .._base.checks import Array, check_flag, check_memory, generator
 from .._base.computed_once import ComputedOnce
 from .._base.draws import Draws
 from .._base.inputs import has_c, read_gradient, read_inputs, read_state
@@ -26,13 +17,13 @@ from .._base.packing import PackedWeights
 from .._base.parameter import Parameter
 from .._base.pullback import Additions, Pullback
 from .._base.runtime import num_threads
-from . import _options as _options
+from ._options import RecurrentOptions, check_every, steps_between
 from ._stream import Stream
 
 State = TypeVar("State")
 
 
-class Recurrent(Module, Generic[State]):
+class Recurrent(RecurrentOptions, Generic[State]):
     """A stack of recurrent layers in one or both directions; use RNN, LSTM or GRU.
 
     State is what a call returns besides y: h, or (h, c).
@@ -46,37 +37,14 @@ class Recurrent(Module, Generic[State]):
 
         def __getattr__(self, name: str) -> Parameter: ...
 
-    cell: str  # the core's name of the equations; of a class, with the defaults of its options
-    gates: int  # how many blocks of hidden_size rows W_ih and W_hh have
     stateful: ClassVar[bool] = True
     random: ClassVar[bool] = True
-    state_names: ClassVar[tuple[str, ...]] = ("h0",)
     _not_pickled: ClassVar[frozenset[str]] = Module._not_pickled | {"_stack"}
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         """`given` has the subclass's arguments by name: its `locals()`."""
-        owner = type(self).__name__
-        self.input_size = check_size(owner, "input_size", given["input_size"], minimum=0)
-        self.hidden_size = check_size(owner, "hidden_size", given["hidden_size"])
-        layers, most = given["num_layers"], _options.MAX_LAYERS
-        self.num_layers = check_size(owner, "num_layers", layers, maximum=most)
-        self.bias = check_flag(owner, "bias", given["bias"])
-        self.batch_first = given["batch_first"]
-        self.dropout = check_probability(owner, "dropout", given["dropout"])
-        self.bidirectional = check_flag(owner, "bidirectional", given["bidirectional"])
-        self.merge = _options.check_merge(owner, given["merge"], self.bidirectional)
-        self.recompute_every: _options.Every = _options.check_every(owner, given["recompute_every"])
-        self.zoneout = check_probability(owner, "zoneout", given["zoneout"])
-        rate = given["recurrent_dropout"]
-        self.recurrent_dropout = check_probability(owner, "recurrent_dropout", rate)
-        self.layer_norm = check_flag(owner, "layer_norm", given.get("layer_norm", False))
-        self.dtype = check_dtype(owner, given["dtype"])
-        size = given.get("proj_size", 0)
-        self.proj_size = _options.check_projection(owner, size, self.hidden_size)
-        if self.dropout and self.num_layers == 1:
-            message = f"{owner}: dropout={self.dropout} acts between layers, and there is only one"
-            warnings.warn(message, stacklevel=5)
-        self._make_parameters(generator(owner, given["seed"]))
+        super().__init__(given)
+        self._make_parameters(generator(type(self).__name__, given["seed"]))
 
     def _make_parameters(self, rng: "np.random.Generator") -> None:
         """Weights and biases from U(-1/sqrt(H), 1/sqrt(H)), as torch's."""
@@ -93,26 +61,6 @@ class Recurrent(Module, Generic[State]):
             vars(self)[name] = parameter
         self._names = [name for name, *_ in described]
         self._packing: PackedWeights[_core.Packed] = PackedWeights()
-
-    def _cell_options(self) -> dict[str, Any]:
-        """What the core has to know of the options of the cell."""
-        names = "zoneout", "recurrent_dropout", "layer_norm"
-        return {name: getattr(self, name) for name in names}
-
-    @property
-    def num_directions(self) -> int:
-        """2 if bidirectional, else 1."""
-        return 1 + self.bidirectional
-
-    @property
-    def output_size(self) -> int:
-        """The width of h in one direction: proj_size, or hidden_size without a projection."""
-        return self.proj_size or self.hidden_size
-
-    @property
-    def num_features(self) -> int:
-        """The width of y: that of h, times the directions if they are not merged."""
-        return self.output_size * (self.num_directions if self.merge == "concat" else 1)
 
     @overload
     def __call__(
@@ -204,10 +152,10 @@ class Recurrent(Module, Generic[State]):
         inputs = read_inputs(self, x, state, lengths, mask)
         need_dx = check_flag(type(self).__name__, "need_dx", need_dx)
         return_cells = self._check_return_cells(return_cells)
-        every = _options.check_every(type(self).__name__, recompute_every) or self.recompute_every
+        every = check_every(type(self).__name__, recompute_every) or self.recompute_every
         draw = self._draws.next(self, rng)
         given = (inputs.x, inputs.h0, inputs.c0, inputs.lengths, return_cells)
-        steps = _options.steps_between(every, inputs.steps)
+        steps = steps_between(every, inputs.steps)
         training = (self._draws.seed, draw, steps, num_threads())
         weights = self.weights()
         y, hn, cn, cells, saved = self._stack.forward_train(self._packed(), *given, *training)

@@ -208,7 +208,7 @@ class BackwardPass {
     steps_.run_backward(me, of.stopped, s);
   }
 
-  // Projection, zoneout and recurrent dropout make of dh what reaches the cell's own h~, and for these need all of it.
+  // Projection and options of states make of dh what reaches the cell's own h~, and for these need all of it.
   void run_changed_step(const Member& me, const BackwardPlace& p, Index step, const StepGradient& of,
                         kernels::StepBackward<T>& s) {
     T* projected = p.buffers.d_gates.projected;
@@ -216,7 +216,7 @@ class BackwardPass {
     me.phase(of.stopped, [&] { states_.enter(me, p.at, step, of.next.end, of.d_y, projected); });
     if (shape_.proj && !of.stopped) project_back(me, p, step, of.rows);
     s.d_h = shape_.proj ? d_m_ + of.rows.begin * width_.state : states_.d_new(of.rows.begin);
-    s.h_mask = states_.h_mask(of.rows.begin);
+    s.h_in_scale = states_.h_in_scale(of.rows.begin);
     steps_.run_backward(me, of.stopped, s);
     me.phase(of.stopped, [&] { states_.leave(me, step); });
   }

@@ -27,8 +27,8 @@ struct StepBuffers {
   T* c;      // cells with c [B + R][H]
   T* m;      // with projection [R][H]: o*tanh(c)
   T* rh;     // Candidate::gated_state [R][H]: r*h_in
-  T* h_in;   // what W_hh multiplies: h, or with recurrent dropout [B + R][P] what is left of it
-  T* h_new;  // what the cell made: h, or with zoneout [R][P]
+  T* h_in;   // what W_hh multiplies: h, or if that is changed [B + R][P]
+  T* h_new;  // what the cell made: h, or if that is changed [R][P]
   T* c_new;  // cells with c, likewise: c, or [R][H]
   NormBuffers<T> norm;
 };
@@ -41,14 +41,20 @@ struct GateGradients {
   T* projected;  // of h with projection, as panels of P
 };
 
-// How many rows the buffers of one layer and direction hold.
-struct BufferRows {
+// What options change between two steps (state_options.h), so that before and after have buffers of their own.
+struct ChangedStates {
+  bool h_in;  // the h that W_hh multiplies is not h itself,
+  bool h, c;  // and these are not what the cell made
+};
+
+// How much the buffers of one layer and direction hold.
+struct BufferSizes {
   Index rows;        // of all their steps
   Index batch_rows;  // of the initial state
-  bool drops;        // the h that enters W_hh is not h itself
+  ChangedStates changed;
 };
 template <class T>
-void want_buffers(Arena& arena, const StackShape& shape, const CellMaps& maps, Index lanes, const BufferRows& of,
+void want_buffers(Arena& arena, const StackShape& shape, const CellMaps& maps, Index lanes, const BufferSizes& of,
                   StepBuffers<T>& buffers) {
   const Index rows = of.rows, with_initial = of.rows + of.batch_rows;
   const RowWidths<T> width(shape, lanes);
@@ -58,10 +64,10 @@ void want_buffers(Arena& arena, const StackShape& shape, const CellMaps& maps, I
   if (shape.has_c()) arena.want(buffers.c, with_initial, width.state);
   if (shape.proj) arena.want(buffers.m, rows, width.state);
   if (shape.gates_state()) arena.want(buffers.rh, rows, width.state);
-  if (of.drops) arena.want(buffers.h_in, with_initial, width.output);
+  if (of.changed.h_in) arena.want(buffers.h_in, with_initial, width.output);
   want_norm(arena, shape, rows, maps.x.panels() * gates_panel_stride(rows, lanes), width.state, buffers.norm);
-  if (shape.options.zoneout > 0) arena.want(buffers.h_new, rows, width.output);
-  if (shape.options.zoneout_cell > 0) arena.want(buffers.c_new, rows, width.state);
+  if (of.changed.h) arena.want(buffers.h_new, rows, width.output);
+  if (of.changed.c) arena.want(buffers.c_new, rows, width.state);
 }
 
 // After allocation: h and c begin at row 0, after the initial state (or before it, where time runs backwards).

@@ -4,7 +4,7 @@
 #include "core/recurrent/attending.h"
 #include "core/recurrent/input_products.h"
 #include "core/recurrent/outputs.h"
-#include "core/recurrent/state_masks.h"
+#include "core/recurrent/state_options.h"
 
 namespace pyrnn {
 namespace {
@@ -39,11 +39,11 @@ class ForwardPass {
         attending_(job_),
         work_of_row_(static_cast<double>(shape_.output() * shape_.hidden * shape_.gates()) + seq_.attended.work()),
         outputs_(job_, k_, layers_),
-        masks_(shape_, batch_, k_, job.key) {
+        state_options_(shape_, batch_, k_, job.key) {
     // Of one width for all layers: members are not always in the same layer, and must stay in rows of their own.
     inference_x_row_ = larger(shape_.layer_input(0), shape_.layer_input(1));
     if (!saved_) want_chunk_buffers();
-    masks_.want(arena_);
+    state_options_.want(arena_);
     arena_.allocate();
     if (!saved_) shift_past_initial_state<T>(inference_, shape_, k_.lanes, -batch_.rows());
     for (Index layer = 0; own_layers() && layer < shape_.layers; ++layer) layers_.input.push_back(by_turns_[layer % 2]);
@@ -69,7 +69,7 @@ class ForwardPass {
   bool own_layers() const { return !saved_ && !job_.layers && shape_.layers > 1; }
   void want_chunk_buffers() {
     const Index rows = chunk_ * batch_.rows();
-    want_buffers<T>(arena_, shape_, maps_, k_.lanes, {rows, batch_.rows(), masks_.drops()}, inference_);
+    want_buffers<T>(arena_, shape_, maps_, k_.lanes, {rows, batch_.rows(), state_options_.changed()}, inference_);
     arena_.want(inference_x_, rows, inference_x_row_);
     for (T*& input : by_turns_) arena_.want(input, own_layers() ? scope_.steps.rows(batch_) : 0, shape_.layer_input(1));
   }
@@ -123,8 +123,8 @@ class ForwardPass {
       if (shape_.has_c()) copy_padded(seq_.c0 ? seq_.c0 + from * H : nullptr, H, c, width_.state);
       if (batch_.length(j) <= first) outputs_.store_state(p.at, j, h, c);
     }
-    masks_.begin(me, p.at);
-    masks_.drop(mine, p.buffers, initial);
+    state_options_.begin(me, p.at);
+    state_options_.make_h_in(mine, p.buffers, initial);
   }
 
   // Inference: the last state of a chunk becomes the initial one of the next.
@@ -135,7 +135,7 @@ class ForwardPass {
       std::copy_n(state + (last + mine.begin) * row, mine.size() * row, state + (initial + mine.begin) * row);
     };
     carry(p.buffers.h, width_.output);
-    if (masks_.drops()) carry(p.buffers.h_in, width_.output);
+    if (state_options_.changed().h_in) carry(p.buffers.h_in, width_.output);
     if (shape_.has_c()) carry(p.buffers.c, width_.state);
   }
 
@@ -174,8 +174,9 @@ class ForwardPass {
     if (!stopped) attend(p, step, rows, at);
     steps_.run_forward(me, stopped, p.weights, p.buffers, at);
     const Index row = p.row(step, first);  // of the step's first, which another member may hold
-    if (masks_.any())
-      me.phase(stopped, [&] { masks_.finish_step(me, p.at, step, p.buffers, row, p.previous_row(step, first)); });
+    if (state_options_.any())
+      me.phase(stopped,
+               [&] { state_options_.finish_step(me, p.at, step, p.buffers, row, p.previous_row(step, first)); });
     if (stopped) return;
     interrupt_.poll(me.rank, static_cast<double>(rows.size()) * work_of_row_);
     outputs_.emit(me, p.at, step, p.buffers.h + row * width_.output, p.buffers.c + row * width_.state);
@@ -205,7 +206,7 @@ class ForwardPass {
   const AttendingForward<T> attending_;
   const double work_of_row_;  // and step
   const Outputs<T> outputs_;
-  StateMasks<T> masks_;
+  StateOptions<T> state_options_;
 };
 
 }  // namespace

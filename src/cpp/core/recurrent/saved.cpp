@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/recurrent/saved.h"
 
+#include "core/recurrent/state_options.h"
+
 namespace pyrnn {
 
 template <class T>
@@ -20,7 +22,7 @@ Saved<T>::Saved(const Tape<T>& t, const Scope& s, const LayerBuffers<T>* kept)
   };
   std::vector<T*> copies(directions.size());
   each_direction([&](Index layer, Index direction, std::size_t i) {
-    want_buffers<T>(arena, shape, maps, lanes, {rows, batch.rows(), shape.options.recurrent_dropout > 0},
+    want_buffers<T>(arena, shape, maps, lanes, {rows, batch.rows(), changed_states(shape.options, true)},
                     directions[i]);
     const bool joined = layer == 0 && shape.context > 0;  // with the contexts
     if (joined || (!batch.uniform() && (direction == 1 || layer == 0)))

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The gradients of the states of one layer and direction on their way back from step to step: what enters at the
-// sequence's end, what leaves at its beginning, and what goes through projection, zoneout and recurrent dropout.
+// sequence's end, what leaves at its beginning, and what goes through projection and the options of states.
 #pragma once
 
 #include "core/recurrent/output_gradients.h"
-#include "core/recurrent/state_masks.h"
+#include "core/recurrent/state_options.h"
 
 namespace pyrnn {
 
@@ -17,13 +17,13 @@ class StateGradients {
         batch_(saved.tape.batch),
         grad_(gradients),
         maps_(maps),
-        masks_(shape_, batch_, kernels::of_type<T>(saved.tape.weights->table()), &saved.tape.key),
+        options_(shape_, batch_, kernels::of_type<T>(saved.tape.weights->table()), &saved.tape.key),
         lanes_(kernels::of_type<T>(saved.tape.weights->table()).lanes),
         width_(shape_, lanes_) {}
 
   // Something stands between h and what the cell made: dh of a step is made before its kernel, which otherwise adds up
   // what comes from the next step and from y.
-  bool changed() const { return shape_.proj > 0 || masks_.any(); }
+  bool changed() const { return shape_.proj > 0 || options_.any(); }
 
   void want(Arena& arena) {
     const Index B = batch_.rows();
@@ -31,15 +31,15 @@ class StateGradients {
     arena.want(d_c_, B, width_.state);
     arena.want(from_next_, changed() ? B : 0, width_.output);
     arena.want(d_new_, changed() ? B : 0, width_.output);
-    arena.want(d_c_kept_, masks_.zones_c() ? B : 0, width_.state);
-    masks_.want(arena);
+    arena.want(d_c_past_, options_.changed().c ? B : 0, width_.state);
+    options_.want(arena);
   }
 
   T* d_h(Index row) const { return d_h_ + row * width_.output; }  // of h; changed(): without what W_hh sends back
   T* from_next() const { return from_next_; }                     // changed(): what W_hh sends back
   T* d_new(Index row) const { return d_new_ + row * width_.output; }  // changed(): of what the cell made
   T* d_c(Index row) const { return d_c_ + row * width_.state; }
-  const T* h_mask(Index row) const { return masks_.dropped(row); }
+  const T* h_in_scale(Index row) const { return options_.h_in_scale(row); }
 
   // Members that share units have to meet after it.
   void load(const Member& me, const Place& at) const {
@@ -53,7 +53,7 @@ class StateGradients {
       copy(last ? grad_.dhn : grad_.dh0, state_row(at, j), shape_.output(), d_h(j), width_.output);
       copy(shape_.has_c() ? d_c_last : nullptr, state_row(at, j), shape_.hidden, d_c(j), width_.state);
     }
-    masks_.begin(me, at);
+    options_.begin(me, at);
   }
 
   // Of the initial state; after a meeting.
@@ -69,23 +69,14 @@ class StateGradients {
   // changed(): dh and dc of what the cell made at a step, of which `going_on` rows have a next one; what goes past the
   // cell to the state before stays in d_h. d_projected: dh once more, as panels.
   void enter(const Member& me, const Place& at, Index step, Index going_on, OutputGradient<T> d_y, T* d_projected) {
-    masks_.draw_step(me, at, step);
+    options_.draw_step(me, at, step);
     const Range rows = me.copied_rows(batch_.active(step));
     add_from_next({rows.begin, smaller(rows.end, going_on)});
     for (Index j = rows.begin; j < rows.end; ++j) {
       const T* d_out = d_y.data ? d_y.data + (j - me.rows.begin) * d_y.row_stride : nullptr;
-      const T* keep = masks_.keep_h(j);
-      for (Index i = 0; i < shape_.output(); ++i) {
-        const T whole = d_out ? d_h(j)[i] + d_out[i] : d_h(j)[i];
-        d_new(j)[i] = keep ? keep[i] * whole : whole;
-        d_h(j)[i] = keep ? (T(1) - keep[i]) * whole : T(0);
-      }
+      for (Index i = 0; d_out && i < shape_.output(); ++i) d_h(j)[i] += d_out[i];
+      options_.finish_step_backward(j, d_h(j), d_new(j), d_c(j), d_c_past_ + j * width_.state);
       if (shape_.proj) spread(d_new(j), d_projected + (at.walk.row(step) + j) * 4 * lanes_);
-      if (const T* keep_c = masks_.keep_c(j))
-        for (Index i = 0; i < shape_.hidden; ++i) {
-          d_c_kept_[j * width_.state + i] = (T(1) - keep_c[i]) * d_c(j)[i];
-          d_c(j)[i] *= keep_c[i];
-        }
     }
   }
 
@@ -94,7 +85,7 @@ class StateGradients {
     const Range rows = me.copied_rows(batch_.active(step));
     for (Index j = rows.begin; j < rows.end; ++j) {
       for (Index i = 0; shape_.cell->h_passes_gates && i < shape_.hidden; ++i) d_h(j)[i] += d_new(j)[i];
-      for (Index i = 0; masks_.zones_c() && i < shape_.hidden; ++i) d_c(j)[i] += d_c_kept_[j * width_.state + i];
+      for (Index i = 0; options_.changed().c && i < shape_.hidden; ++i) d_c(j)[i] += d_c_past_[j * width_.state + i];
     }
   }
 
@@ -103,10 +94,8 @@ class StateGradients {
     return (at.layer * shape_.directions + at.direction) * batch_.rows() + batch_.original(row);
   }
   void add_from_next(Range rows) const {
-    for (Index j = rows.begin; j < rows.end; ++j) {
-      const T *from = from_next_ + j * width_.output, *drop = masks_.dropped(j);
-      for (Index i = 0; i < shape_.output(); ++i) d_h(j)[i] += drop ? drop[i] * from[i] : from[i];
-    }
+    for (Index j = rows.begin; j < rows.end; ++j)
+      options_.make_h_in_backward(j, from_next_ + j * width_.output, d_h(j));
   }
   void spread(const T* d, T* panels) const {
     const Index stride = gates_panel_stride(saved_.rows, lanes_), block = maps_.proj.block;
@@ -119,14 +108,14 @@ class StateGradients {
   const Batch& batch_;
   const SequenceGradients<T>& grad_;
   const CellMaps& maps_;
-  StateMasks<T> masks_;
+  StateOptions<T> options_;
   const Index lanes_;
   const RowWidths<T> width_;
   T* d_h_ = nullptr;  // [B][P]
   T* d_c_ = nullptr;  // [B][H]
   T* from_next_ = nullptr;  // [B][P]
   T* d_new_ = nullptr;  // [B][P]
-  T* d_c_kept_ = nullptr;  // [B][H]
+  T* d_c_past_ = nullptr;  // [B][H]
 };
 
 }  // namespace pyrnn

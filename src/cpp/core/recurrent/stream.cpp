@@ -21,10 +21,11 @@ Stream<T>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T
       steps_(shape_, maps_, *weights_, rows),
       work_(work_of_rows(shape, static_cast<double>(rows))),
       threads_(shape.options.layer_norm ? 1 : threads_worth(work_, threads)),
-      masks_(shape_, batch_, k_, nullptr),
+      state_options_(shape_, batch_, k_, nullptr),
       layers_(static_cast<std::size_t>(shape.layers)) {
-  for (Layer& layer : layers_) want_buffers<T>(arena_, shape_, maps_, k_.lanes, {rows, rows, false}, layer.turn[0]);
-  masks_.want(arena_);
+  for (Layer& layer : layers_)
+    want_buffers<T>(arena_, shape_, maps_, k_.lanes, {rows, rows, state_options_.changed()}, layer.turn[0]);
+  state_options_.want(arena_);
   arena_.allocate();
   for (Layer& layer : layers_) {
     layer.turn[1] = layer.turn[0];
@@ -32,7 +33,7 @@ Stream<T>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T
     shift_past_initial_state(layer.turn[1], shape_, k_.lanes, 0);
   }
   Team alone(1, nullptr, nullptr);
-  masks_.begin(Member::of({1, false}, {shape_, batch_, {0, 1}, maps_, k_.lanes}, 0, alone), place_);
+  state_options_.begin(Member::of({1, false}, {shape_, batch_, {0, 1}, maps_, k_.lanes}, 0, alone), place_);
   store_state(nullptr, nullptr);
 }
 
@@ -83,7 +84,8 @@ void Stream<T>::step_layer(const Member& me, Index index, const T* x, Index x_ro
     }
     me.meet();
   }
-  if (masks_.any()) me.phase(false, [&] { masks_.finish_step(me, place_, 0, buffers, at.row, at.previous); });
+  if (state_options_.any())
+    me.phase(false, [&] { state_options_.finish_step(me, place_, 0, buffers, at.row, at.previous); });
 }
 
 template <class T>
@@ -101,11 +103,13 @@ void Stream<T>::store_state(const T* h, const T* c) {
     copy_padded(from, columns, to, to_columns);
     if (from) from += columns;
   };
-  for (const Layer& layer : layers_)
+  for (const Layer& layer : layers_) {
     for (Index row = 0; row < rows(); ++row) {
       store(h, shape_.output(), now(layer).h + row * width_.output, width_.output);
       if (shape_.has_c()) store(c, shape_.hidden, now(layer).c + row * width_.state, width_.state);
     }
+    state_options_.make_h_in({0, rows()}, now(layer), 0);
+  }
 }
 
 template class Stream<float>;

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "core/recurrent/state_masks.h"
+#include "core/recurrent/state_options.h"
 #include "core/recurrent/step.h"
 
 namespace pyrnn {
@@ -48,7 +48,7 @@ class Stream {
   const CellSteps<T> steps_;
   const double work_;  // multiply-adds of a step, or as many as take as long
   const int threads_;
-  StateMasks<T> masks_;
+  StateOptions<T> state_options_;
   int turn_ = 0;
   Arena arena_;
   std::vector<Layer> layers_;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Zoneout and recurrent dropout: what becomes of the states between two steps. With h~ and c~ what the cell made,
+// Options of all cells: what they make of the states between two steps, each with its way back. With h~ and c~ what the
+// cell made,
 //
 //   h_t = k*h~ + (1-k)*h_{t-1}      c_t = k*c~ + (1-k)*c_{t-1}      (zoneout, Krueger et al. 2016)
 //   W_hh multiplies h_in = d*h_t                                    (recurrent dropout, Gal and Ghahramani 2016)
@@ -21,37 +22,46 @@ T zoned(T k, T fresh, T previous) {
   return k * fresh + (T(1) - k) * previous;
 }
 
+// Which states the options change; `training`: with everything that is drawn.
+inline ChangedStates changed_states(const CellOptions& options, bool training) {
+  return {.h_in = training && options.recurrent_dropout > 0, .h = options.zoneout > 0, .c = options.zoneout_cell > 0};
+}
+
 template <class T>
-class StateMasks {
+class StateOptions {
  public:
   // key: null in inference.
-  StateMasks(const StackShape& shape, const Batch& batch, const kernels::Kernels<T>& k, const DropoutKey* key)
-      : shape_(shape), batch_(batch), k_(k), key_(key), width_(shape, k.lanes) {}
-  bool zones_h() const { return shape_.options.zoneout > 0; }
-  bool zones_c() const { return shape_.options.zoneout_cell > 0; }
-  bool drops() const { return key_ && shape_.options.recurrent_dropout > 0; }
-  bool any() const { return zones_h() || zones_c() || drops(); }
+  StateOptions(const StackShape& shape, const Batch& batch, const kernels::Kernels<T>& k, const DropoutKey* key)
+      : shape_(shape),
+        batch_(batch),
+        k_(k),
+        key_(key),
+        width_(shape, k.lanes),
+        changed_(changed_states(shape.options, key != nullptr)) {}
+
+  const ChangedStates& changed() const { return changed_; }
+  bool any() const { return changed_.h_in || changed_.h || changed_.c; }
 
   void want(Arena& arena) {
-    arena.want(keep_h_, zones_h() ? batch_.rows() : 0, width_.output);
-    arena.want(keep_c_, zones_c() ? batch_.rows() : 0, width_.state);
-    arena.want(drop_, drops() ? batch_.rows() : 0, width_.output);
+    arena.want(keep_h_, changed_.h ? batch_.rows() : 0, width_.output);
+    arena.want(keep_c_, changed_.c ? batch_.rows() : 0, width_.state);
+    arena.want(drop_, changed_.h_in ? batch_.rows() : 0, width_.output);
   }
 
   // Before the first step of a direction. Members that share units have to meet after it.
   void begin(const Member& me, const Place& at) const {
     const Range rows = me.copied_rows(batch_.rows());
-    if (drops()) draw(rows, at, kDrop, shape_.options.recurrent_dropout, shape_.output(), nullptr);
+    if (changed_.h_in) draw(rows, at, kDrop, shape_.options.recurrent_dropout, shape_.output(), nullptr);
     if (key_) return;
-    if (zones_h()) expect(rows, shape_.options.zoneout, width_.output, keep_h_);
-    if (zones_c()) expect(rows, shape_.options.zoneout_cell, width_.state, keep_c_);
+    if (changed_.h) expect(rows, shape_.options.zoneout, width_.output, keep_h_);
+    if (changed_.c) expect(rows, shape_.options.zoneout_cell, width_.state, keep_c_);
   }
   // Before one of its steps is worked on, in either pass.
   void draw_step(const Member& me, const Place& at, Index step) const {
     if (!key_) return;
     const Range rows = me.copied_rows(at.walk.active(step));
-    if (zones_h()) draw(rows, at, kZoneH, shape_.options.zoneout, shape_.output(), &step);
-    if (zones_c()) draw(rows, at, kZoneC, shape_.options.zoneout_cell, shape_.hidden, &step);
+    if (changed_.h) draw(rows, at, kZoneH, shape_.options.zoneout, shape_.output(), &step);
+    if (changed_.c) draw(rows, at, kZoneC, shape_.options.zoneout_cell, shape_.hidden, &step);
   }
 
   // What a step's cell made becomes the states. The step's rows begin at `row` of the buffers, those before at
@@ -66,22 +76,37 @@ class StateMasks {
           state[(row + j) * width + i] =
               zoned(keep[j * width + i], fresh[(row + j) * width + i], state[(previous + j) * width + i]);
     };
-    if (zones_h()) zone(keep_h_, shape_.output(), width_.output, to.h_new, to.h);
-    if (zones_c()) zone(keep_c_, shape_.hidden, width_.state, to.c_new, to.c);
-    if (drops()) drop(rows, to, row);
+    if (changed_.h) zone(keep_h_, shape_.output(), width_.output, to.h_new, to.h);
+    if (changed_.c) zone(keep_c_, shape_.hidden, width_.state, to.c_new, to.c);
+    make_h_in(rows, to, row);
   }
-  // h_in of some rows of a step.
-  void drop(Range rows, const StepBuffers<T>& to, Index row) const {
-    if (!drops()) return;
-    for (Index j = rows.begin; j < rows.end; ++j)
+  // Of a batch row: the gradients of h_t and c_t become those of h~, in d_h_new, and of c~, in place. What goes past
+  // the cell to the states before is left in d_h and d_c_past.
+  void finish_step_backward(Index row, T* d_h, T* d_h_new, T* d_c, T* d_c_past) const {
+    const auto zone = [](const T* keep, Index columns, const T* d_state, T* d_fresh, T* d_previous) {
+      for (Index i = 0; i < columns; ++i) {
+        const T whole = d_state[i];
+        d_fresh[i] = keep ? keep[i] * whole : whole;
+        d_previous[i] = keep ? (T(1) - keep[i]) * whole : T(0);
+      }
+    };
+    zone(changed_.h ? keep_h_ + row * width_.output : nullptr, shape_.output(), d_h, d_h_new, d_h);
+    if (changed_.c) zone(keep_c_ + row * width_.state, shape_.hidden, d_c, d_c, d_c_past);
+  }
+
+  // h_in of some rows of a step, also of the states in which a sequence begins.
+  void make_h_in(Range rows, const StepBuffers<T>& to, Index row) const {
+    for (Index j = rows.begin; changed_.h_in && j < rows.end; ++j)
       for (Index i = 0; i < shape_.output(); ++i)
         to.h_in[(row + j) * width_.output + i] = to.h[(row + j) * width_.output + i] * drop_[j * width_.output + i];
   }
-
-  // The rows of k and d; null: 1.
-  const T* keep_h(Index row) const { return zones_h() ? keep_h_ + row * width_.output : nullptr; }
-  const T* keep_c(Index row) const { return zones_c() ? keep_c_ + row * width_.state : nullptr; }
-  const T* dropped(Index row) const { return drops() ? drop_ + row * width_.output : nullptr; }
+  // d_h of a batch row += the gradient that comes from its h_in.
+  void make_h_in_backward(Index row, const T* d_h_in, T* d_h) const {
+    const T* scale = h_in_scale(row);
+    for (Index i = 0; i < shape_.output(); ++i) d_h[i] += scale ? scale[i] * d_h_in[i] : d_h_in[i];
+  }
+  // h_in / h of a batch row; null: 1.
+  const T* h_in_scale(Index row) const { return changed_.h_in ? drop_ + row * width_.output : nullptr; }
 
  private:
   enum Kind { kZoneH = 1, kZoneC, kDrop };
@@ -111,9 +136,10 @@ class StateMasks {
   const kernels::Kernels<T>& k_;
   const DropoutKey* const key_;
   const RowWidths<T> width_;
+  const ChangedStates changed_;
   T* keep_h_ = nullptr;  // [B][P]
   T* keep_c_ = nullptr;  // [B][H]
-  T* drop_ = nullptr;    // [B][P]
+  T* drop_ = nullptr;  // [B][P]
 };
 
 }  // namespace pyrnn

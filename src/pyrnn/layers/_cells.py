@@ -1,4 +1,7 @@
-"""Long short-term memory (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000)."""
+"""RNN, LSTM and GRU: their equations, their constructors and the options that only one of them has.
+
+`_options.py` describes and checks the options that all have, and `_recurrent.py` runs the layers.
+"""
 
 import math
 from typing import Any, ClassVar
@@ -6,10 +9,66 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .._base.checks import Array, check_flag, check_number, check_probability
+from .._base.checks import Array, check_choice, check_flag, check_number, check_probability
 from .._base.module import storable
 from ._options import ARGUMENTS
 from ._recurrent import Recurrent
+
+NONLINEARITIES = ("tanh", "relu")
+
+
+@storable
+class RNN(Recurrent[Array]):
+    __doc__ = f"""h_t = tanh(W_ih x_t + b_ih + W_hh h_{{t-1}} + b_hh), or max(0, .) with "relu".
+
+    Elman 1990, as torch.nn.RNN. Parameters have torch's names and shapes: weight_ih_l0 (H, F),
+    weight_hh_l0 (H, H), bias_ih_l0 (H), bias_hh_l0 (H).
+
+    {
+        ARGUMENTS.format(
+            layer="rnn",
+            state="h",
+            state_shape="(L*D, N, H)",
+            single_state="(L*D, H)",
+            own='''    nonlinearity : "tanh" or "relu"
+        The function of the sum.
+''',
+        )
+    }
+
+    Examples
+    --------
+    >>> rnn = pyrnn.RNN(3, 8, seed=0)
+    >>> x = np.ones((2, 5, 3), np.float32)  # two sequences of five steps
+    >>> y, h = rnn(x, lengths=[5, 3])
+    >>> y.shape, h.shape, bool((y[1, 3:] == 0).all())
+    ((2, 5, 8), (1, 2, 8), True)
+    """
+
+    cell = "rnn_tanh"
+    gates = 1
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool | None = None,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        merge: str = "concat",
+        zoneout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        recompute_every: int | str | None = None,
+        dtype: DTypeLike = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        self.nonlinearity = check_choice("RNN", "nonlinearity", nonlinearity, NONLINEARITIES)
+        self.cell = f"rnn_{nonlinearity}"
+        super().__init__(locals())
 
 
 @storable
@@ -117,3 +176,74 @@ class LSTM(Recurrent[tuple[Array, Array]]):
             "cell_clip": self.cell_clip or 0.0,
             "zoneout_cell": self.zoneout_cell,
         }
+
+
+@storable
+class GRU(Recurrent[Array]):
+    __doc__ = f"""Gated recurrent unit.
+
+        r, z = sigmoid(W_i* x_t + b_i* + W_h* h_{{t-1}} + b_h*)   (each with its own rows)
+        n    = tanh(W_in x_t + b_in + r * (W_hn h_{{t-1}} + b_hn))      reset_after=True
+        n    = tanh(W_in x_t + b_in + W_hn (r * h_{{t-1}}) + b_hn)      reset_after=False
+        h_t  = (1 - z) * n + z * h_{{t-1}}
+
+    Cho et al. 2014, as torch.nn.GRU. Parameters have torch's names and shapes, gates in the order
+    r, z, n: weight_ih_l0 (3H, F), weight_hh_l0 (3H, H), bias_ih_l0 (3H), bias_hh_l0 (3H).
+
+    {
+        ARGUMENTS.format(
+            layer="gru",
+            state="h",
+            state_shape="(L*D, N, H)",
+            single_state="(L*D, H)",
+            own='''    reset_after : bool
+        True is the form of torch.nn.GRU and cuDNN; False that of the paper, of Keras' option of
+        that name, and of ONNX' linear_before_reset=0.
+    layer_norm : bool
+        With reset_after=True alone: W_ih x and W_hh h become LN(.) * weight_ln_ih and
+        LN(.) * weight_ln_hh (3H each, from 1), and the biases are added after that; mean and
+        variance are over the three gates of a row, LN(a) = (a - mean) / sqrt(variance + 1e-5).
+        Ba et al. 2016 normalise the candidate's part by itself.
+''',
+        )
+    }
+
+    Examples
+    --------
+    >>> gru = pyrnn.GRU(3, 8, seed=0)
+    >>> x = np.ones((2, 5, 3), np.float32)  # two sequences of five steps
+    >>> y, h = gru(x)
+    >>> y.shape, h.shape, np.array_equal(y[:, -1], h[0])
+    ((2, 5, 8), (1, 2, 8), True)
+    """
+
+    cell = "gru"
+    gates = 3
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool | None = None,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        merge: str = "concat",
+        reset_after: bool = True,
+        zoneout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        layer_norm: bool = False,
+        recompute_every: int | str | None = None,
+        dtype: DTypeLike = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        self.reset_after = check_flag("GRU", "reset_after", reset_after)
+        if check_flag("GRU", "layer_norm", layer_norm) and not reset_after:
+            raise ValueError(
+                "GRU: layer_norm is True, expected False with reset_after=False: "
+                "only the form with reset_after=True is normalised"
+            )
+        self.cell = "gru" if reset_after else "gru_reset_before"
+        super().__init__(locals())
