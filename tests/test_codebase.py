@@ -277,7 +277,9 @@ def test_a_cell_is_one_class(monkeypatch, tmp_path):
 def test_an_option_of_all_cells_is_in_four_files():
     """Its name and its check, where it acts, what it is called by users: CONTRIBUTING.md."""
     for option in ("zoneout", "recurrent_dropout"):
-        found = {str(p.relative_to(ROOT / "src")) for p in CPP_FILES + PYTHON_FILES if names(p, option)}
+        found = {
+            str(p.relative_to(ROOT / "src")) for p in CPP_FILES + PYTHON_FILES if names(p, option)
+        }
         assert found == {
             "cpp/core/recurrent/shape.h",
             "cpp/core/recurrent/state_options.h",

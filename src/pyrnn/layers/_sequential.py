@@ -1,7 +1,7 @@
 """Sequential: modules one after the other."""
 
 from collections.abc import Iterator
-from functools import cached_property, partial
+from functools import partial
 from itertools import islice
 from typing import Any, ClassVar, NamedTuple, overload
 
@@ -242,11 +242,10 @@ class Sequential(Module):
         assert moved is not None
         return moved.gather(x), moved.lengths, moved
 
-    @cached_property
+    @property
     def _dtype_of_x(self) -> np.dtype[Any] | None:
         """The dtype that floats must have; None if no part has one, and all of them are taken."""
-        dtype: np.dtype[Any] | None = self._agreed("dtype", None)
-        return dtype
+        return self.dtype if self._says_dtype else None
 
     def _in_time_order(self, x: Any) -> Any:
         """x with time-major memory for parts that work row by row, in the order of memory.
