@@ -83,15 +83,20 @@ def stub():
 
 
 def arguments_of(function):
-    """The argument names of a definition; **kwargs as pybind11 writes it."""
-    rest = function.args.kwarg
-    return [a.arg for a in function.args.args] + ([f"**{rest.arg}"] if rest else [])
+    """The argument names of a definition; *args and **kwargs as pybind11 writes them."""
+    rest = [("*", function.args.vararg), ("**", function.args.kwarg)]
+    names = [a.arg for a in function.args.args]
+    return names + [stars + argument.arg for stars, argument in rest if argument]
 
 
 def documented_arguments(function):
     """Argument names as pybind11 writes them into the first line of the docstring, or CPython's."""
+    if isinstance(function, property):
+        return ["self"]
     if getattr(function, "__text_signature__", None):
-        return list(inspect.signature(function).parameters)
+        stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+        parameters = inspect.signature(function).parameters.values()
+        return [stars.get(p.kind, "") + p.name for p in parameters]
     signature = function.__doc__.strip().splitlines()[0]
     inside = signature[signature.index("(") + 1 : signature.rindex(") ->")]
     depth, names = 0, [""]

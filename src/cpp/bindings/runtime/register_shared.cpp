@@ -123,7 +123,7 @@ void register_shared(py::module_& m) {
   py::class_<OneAtATime> one_at_a_time(m, "OneAtATime", py::is_final());
   def_init(one_at_a_time, +[](std::string refusal) { return OneAtATime(std::move(refusal)); }, py::arg("refusal"));
   static PyMethodDef run =
-      fast_method("run", &run_alone, "run(work, *args, **kwargs)\n\nwork(*args, **kwargs), alone.");
+      fast_method("run", &run_alone, "run($self, work, *args, **kwargs)\n--\n\nwork(*args, **kwargs), alone.");
   add_method(one_at_a_time, run);
   py::class_<Counter> counter(m, "Counter", py::is_final());
   def_init(counter, +[](std::int64_t first) { return Counter(first); }, py::arg("first"));
