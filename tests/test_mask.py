@@ -1,4 +1,4 @@
-"""Promise: what does not count, counts for nobody; a row alone is a row in any batch."""
+"""Promise: what the loss, the lengths or a mask leave out counts for nobody."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,8 @@ import pyrnn
 from compare import assert_same_bits
 from pyrnn import losses, metrics
 from test_layouts import both_layouts
-from training import Right, make_trainer, padded
+from test_losses import LOSSES, each_loss
+from training import Right, make_trainer
 
 N, T, C = 9, 7, 5
 
@@ -153,6 +154,63 @@ def test_lengths_and_a_mask_with_holes_together(metric, rng):
         assert metric.value == before
 
 
+@both_layouts
+@pytest.mark.parametrize(
+    ("pool", "by_hand"),
+    [
+        (pyrnn.SumPool, lambda steps: steps.sum(axis=0)),
+        (pyrnn.MeanPool, lambda steps: steps.mean(axis=0)),
+        (pyrnn.MaxPool, lambda steps: steps.max(axis=0)),
+        (pyrnn.LastStep, lambda steps: steps[-1]),
+        (lambda **o: pyrnn.LastStep(bidirectional=True, **o), lambda s: [*s[-1, :2], *s[0, 2:]]),
+    ],
+)
+def test_pools_under_a_mask_with_holes(batch_first, pool, by_hand, rng):
+    """They read what is real, and send nothing back to what is not."""
+    x, mask = rng.standard_normal((3, 6, 4)), rng.random((3, 6)) < 0.5
+    mask[0] = False
+    x[~mask] = np.nan
+    pool = pool(batch_first=batch_first)
+    given, where = (x, mask) if batch_first else (x.swapaxes(0, 1), mask.T)
+    y, pullback = pool.vjp(given, mask=where)
+    assert_same_bits(y, pool(given, mask=where))
+    expected = [by_hand(row[real]) for row, real in zip(x[1:], mask[1:], strict=True)]
+    np.testing.assert_allclose(y, [np.zeros(4), *expected], rtol=1e-12)
+    dx = pullback(np.ones_like(y))
+    dx = dx if batch_first else dx.swapaxes(0, 1)
+    assert not dx[~mask].any()
+    each = mask.sum(axis=1, keepdims=True) if type(pool) is pyrnn.SumPool else 1.0
+    np.testing.assert_allclose(dx.sum(axis=1)[1:], (each * np.ones((3, 4)))[1:], rtol=1e-12)
+    one, back = pool.vjp(x[1], mask=mask[1])
+    assert_same_bits(one, y[1])
+    assert_same_bits(back(np.ones(4)), dx[1])
+    with pytest.raises(ValueError, match="lengths and mask are both given"):
+        pool(given, [1, 2, 3], where)
+
+
+@each_loss
+def test_losses_under_a_mask_with_holes(name, rng):
+    """The mean over what is real, as of these elements alone; the rest gets no gradient."""
+    loss, classes = LOSSES[name][0](), name == "CrossEntropy"
+    wide = 2 if name in ("Quantile", "GaussianNLL") else 1
+    y = rng.standard_normal((4, 6, 3 * wide))
+    target = rng.integers(0, 3, (4, 6)) if classes else rng.random((4, 6, 3))
+    mask, lengths = rng.random((4, 6)) < 0.6, [6, 4, 0, 5]
+    real = mask & (np.arange(6) < np.array(lengths)[:, None])
+    expected, pullback = loss.vjp(y[real], target[real])
+    dy = pullback()
+    y[~real] = np.nan
+    target[~real] = 99 if classes else np.nan
+    value, pullback = loss.vjp(y, target, lengths, mask=mask)
+    assert value == pytest.approx(expected, rel=1e-12)
+    assert value == loss(y, target, lengths, mask=mask)
+    found = pullback()
+    assert not found[~real].any()
+    np.testing.assert_allclose(found[real], dy, rtol=1e-12)
+    with pytest.raises(ValueError, match=f"{type(loss).__name__}: mask has shape"):
+        loss(y, target, mask=mask[:3])
+
+
 def test_what_a_loss_counts_has_the_shape_of_its_target(rng):
     lengths, real = [2, 0, 3], np.arange(3) < np.array([[2], [0], [3]])
     for loss, y_shape, target in (
@@ -168,195 +226,3 @@ def test_what_a_loss_counts_has_the_shape_of_its_target(rng):
     counted = losses.CTC().counted((3, 3, 4), [[1, 2], [], [3, 1]], lengths)
     assert counted.tolist() == [True] * 3
     assert losses.CrossEntropy(ignore_index=1).counted((2, 4), [1, 3]).tolist() == [False, True]
-
-
-class Centred(pyrnn.Module):
-    """A part of the user's own that takes no lengths: W (x - the mean over x's steps)."""
-
-    def __init__(self):
-        self.linear = pyrnn.Linear(3, 4, seed=0)
-
-    def _centred(self, x):
-        return x - x.mean(axis=int(self.batch_first and x.ndim == 3), keepdims=True)
-
-    def __call__(self, x):
-        return self.linear(self._centred(x))
-
-    def vjp(self, x, *, need_dx=True):
-        y, pullback = self.linear.vjp(self._centred(x))
-        return y, lambda dy: self._centred(pullback(dy))
-
-
-class BothEnds(pyrnn.Module):
-    """One that takes the time axis away: the final states of both directions."""
-
-    def __init__(self, says_so):
-        self.rnn = pyrnn.GRU(4, 3, bidirectional=True, seed=1)
-        if says_so:
-            self.drops_time = True
-
-    def __call__(self, x):
-        return np.concatenate(list(self.rnn(x)[1]), axis=-1)
-
-    def vjp(self, x, *, need_dx=True):
-        (_, h), pullback = self.rnn.vjp(x, need_dx=need_dx)
-        halves = np.s_[..., :3], np.s_[..., 3:]
-        return np.concatenate(list(h), axis=-1), lambda dy: pullback(
-            None, np.stack([dy[half] for half in halves])
-        )[0]
-
-
-def ragged(rng):
-    return [rng.standard_normal((n, 3)).astype("f4") for n in (5, 2, 7, 2, 6)]
-
-
-@both_layouts
-@pytest.mark.parametrize("says_so", [True, False])
-def test_a_part_that_takes_no_lengths_meets_no_padding(batch_first, says_so, rng):
-    """Whatever it makes of the time axis: forward, backward, under lengths and under a mask."""
-    parts = Centred(), pyrnn.Tanh(), BothEnds(says_so), pyrnn.Linear(6, 2, seed=2)
-    model, rows = pyrnn.Sequential(*parts, batch_first=batch_first), ragged(rng)
-    alone = [model(row) for row in rows]
-    dy = rng.standard_normal((5, 2)).astype("f4")
-    expected = {}
-    dxs = []
-    model.zero_grad()
-    for row, d in zip(rows, dy, strict=True):
-        _, pullback = model.vjp(row)
-        dxs.append(pullback(d)[0])
-    expected = {name: p.grad.copy() for name, p in model.named_parameters()}
-
-    x, lengths = padded(rows)
-    spread = np.full((5, 10, 3), np.nan, "f4")
-    mask = rng.permuted(np.arange(10) < lengths[:, None], axis=1)
-    spread[mask] = np.concatenate(rows)
-    x[np.arange(7) >= lengths[:, None]] = np.nan
-    for given, options in ((x.astype("f4"), {"lengths": lengths}), (spread, {"mask": mask})):
-        real = options.get("mask", np.arange(7) < lengths[:, None])
-        if not batch_first:
-            given, options = given.swapaxes(0, 1), {k: v.T for k, v in options.items()}
-        assert_same_bits(list(model(given, **options)), alone)
-        model.zero_grad()
-        (y, _), pullback = model.vjp(given, **options)
-        assert_same_bits(list(y), alone)
-        dx, _ = pullback(dy)
-        dx = dx if batch_first else dx.swapaxes(0, 1)
-        np.testing.assert_allclose(dx[real], np.concatenate(dxs), atol=1e-6)
-        assert not dx[~real].any()
-        for name, parameter in model.named_parameters():
-            np.testing.assert_allclose(parameter.grad, expected[name], atol=1e-5, err_msg=name)
-
-
-def test_a_module_of_ones_own_is_trained_and_measured_on_real_steps(rng):
-    """Alone, without a Sequential that moves the steps."""
-    model, x = Centred(), ragged(rng)
-    target = [rng.standard_normal((len(row), 4)) for row in x]
-    trainer = make_trainer(model, loss=losses.MSE(), metrics=[metrics.MAE()])
-    trainer.fit((x, target), epochs=2, batch_size=3, progress=False)
-    predicted = model.predict(x, batch_size=3)
-    assert_same_bits(predicted, [model(row) for row in x])
-    array, lengths = padded(x)
-    for row, y, n in zip(trainer.predict(array, lengths), predicted, lengths, strict=True):
-        assert_same_bits(row[:n], y)
-        assert not row[n:].any()
-    errors = np.concatenate(predicted) - np.concatenate(target)
-    expected = np.square(errors).mean(), np.abs(errors).mean()
-    assert list(trainer.evaluate((x, target), 2).values()) == pytest.approx(expected, rel=1e-5)
-
-
-def test_stepwise_parts_run_on_all_steps_at_once():
-    """They say that no step depends on others, and are called once for a ragged batch."""
-
-    class Doubled(pyrnn.Module):
-        def __init__(self):
-            self.calls = 0
-
-        def __call__(self, x):
-            self.calls += 1
-            return 2 * x
-
-    model, x = pyrnn.Sequential(Doubled()), np.ones((3, 4, 2), "f4")
-    expected = 2 * x * (np.arange(4) < np.array([[4], [1], [0]]))[..., None]
-    for stepwise, calls in ((False, 2), (True, 1)):  # a row without steps has no outputs
-        model[0].stepwise = stepwise
-        assert_same_bits(model(x, lengths=[4, 1, 0]), expected.astype("f4"))
-        assert model[0].calls == calls
-        model[0].calls = 0
-
-
-def test_rows_without_steps(rng):
-    """They have no outputs per step; of a part that takes the time axis away they have one."""
-
-    class OverLargest(pyrnn.Module):
-        def __call__(self, x):
-            return x / np.abs(x).max(axis=1, keepdims=True)  # which numpy has not of nothing
-
-        def vjp(self, x, *, need_dx=True):
-            return self(x), lambda dy: dy
-
-    rows = [*ragged(rng), np.zeros((0, 3), "f4")]
-    model = pyrnn.Sequential(OverLargest(), pyrnn.Linear(3, 2, seed=0))
-    assert [len(y) for y in model.predict(rows)] == [5, 2, 7, 2, 6, 0]
-    target = [np.zeros((len(row), 2)) for row in rows]
-    make_trainer(model, loss=losses.MSE()).fit((rows, target), batch_size=6, progress=False)
-    model = pyrnn.Sequential(pyrnn.Linear(3, 4, seed=0), BothEnds(says_so=False))
-    assert_same_bits(list(model.predict(rows)), [model(row) for row in rows])
-
-
-def test_outputs_that_do_not_belong_together_are_refused_by_name(rng):
-    class Halved(pyrnn.Module):
-        def __call__(self, x):
-            return x[:, ::2]
-
-    with pytest.raises(ValueError, match=r"Halved: the outputs have the shapes .* one entry for"):
-        pyrnn.Sequential(Halved()).predict(ragged(rng))
-
-
-@pytest.mark.parametrize("norm", [pyrnn.LayerNorm((7, 3)), pyrnn.LayerNorm(3, eps=0)])
-def test_a_norm_that_padding_would_spoil(norm, rng):
-    """One over steps too, and one of zeros, which have no deviation, without eps."""
-    model, (x, lengths) = pyrnn.Sequential(norm, pyrnn.Linear(3, 2, seed=0)), padded(ragged(rng))
-    if norm.eps:
-        with pytest.raises(ValueError, match=r"LayerNorm: x has shape \(1, 6, 3\), expected"):
-            model(x.astype("f4"), lengths=lengths)
-        return
-    (y, _), pullback = model.vjp(x.astype("f4"), lengths=lengths)
-    pullback(np.ones_like(y))
-    assert all(np.isfinite(parameter.grad).all() for parameter in model.parameters())
-
-
-@pytest.mark.parametrize("dtype", ["f4", "f8"])
-def test_lengths_do_not_change_what_is_taken(dtype, rng):
-    """A Sequential without weights takes both kinds of floats, and features of any shape."""
-    model, x = pyrnn.Sequential(pyrnn.Tanh(), pyrnn.MeanPool()), rng.random((2, 3, 4)).astype(dtype)
-    for options in ({}, {"lengths": [3, 2]}, {"mask": np.ones((2, 3), bool)}):
-        assert model(x, **options).dtype == model(x[0].tolist()).astype(dtype).dtype == x.dtype
-    frames = pyrnn.Sequential(pyrnn.ReLU())
-    x = rng.standard_normal((2, 3, 4, 5)).astype(dtype)
-    y = frames(x, lengths=[3, 1])
-    assert_same_bits(y[0], np.maximum(x[0], 0))
-    assert not y[1, 1:].any()
-    ragged_frames = [x[0], x[1, :2]]
-    assert [row.dtype for row in frames.predict(ragged_frames)] == [x.dtype] * 2
-
-
-def test_neighbours_do_not_decide_what_is_taken():
-    """A list is ragged also where its rows are equally long; empty rows have no dtype."""
-    model = tagger()
-    for rows in ([[1, 2], [3, 4]], [[1, 2], [3]], [[], [2, 3]], [[1]]):
-        for given in (rows, pyrnn.SequenceDataset(rows)):
-            y = model.predict(given)
-            assert isinstance(y, list) and [len(row) for row in y] == [len(row) for row in rows]
-    assert model.predict(np.array([[1, 2], [3, 4]])).shape == (2, 2, C)
-    x = [[], [1, 2, 3], [4], []]
-    trainer = make_trainer(model, loss=losses.CrossEntropy(), metrics=ALL)
-    trainer.fit((x, x), (x, x), batch_size=1, shuffle=False, progress=False)
-    numbers = make_trainer(pyrnn.Sequential(pyrnn.Embedding(5, 2, seed=0)), loss=losses.MSE())
-    numbers.fit((x, [np.ones((len(row), 2)) if row else [] for row in x]), progress=False)
-    for batch_size in (1, 4):
-        with pytest.raises(TypeError, match=r"target\[1\] has dtype bool, expected integers"):
-            flags = [np.ones(len(row), bool if i == 1 else int) for i, row in enumerate(x)]
-            trainer.fit((x, flags), batch_size=batch_size, progress=False)
-    wide = [np.ones((2, 1), "f4"), np.full((1, 1), 1 / 3)]
-    for rows in (wide, wide[::-1]):
-        assert {row.dtype for row in pyrnn.Tanh().predict(rows)} == {np.dtype("f8")}

@@ -8,6 +8,7 @@ import numpy as np
 from .. import _core
 from .._base.checks import Array, as_floats, as_lengths, check_flag, check_shape, read_floats
 from .._base.layout import stored, turned
+from .._base.mask import read_mask
 from .._base.module import Module, storable
 from .._base.pullback import Additions, Pullback
 from .._base.runtime import num_threads
@@ -18,8 +19,9 @@ Back = Callable[[Array], Array]  # dy (B, F) -> dx in x's layout
 class OverTime(Module):
     """y (N, F) of x (N, T, F), or (T, N, F) with batch_first=False; (F,) of x (T, F).
 
-    A row of `lengths` steps is as if it had no others: what comes after them is never read.
-    A row without steps gives zeros. A subclass writes `take`.
+    `lengths` (N,) or `mask`, bools (N, T) in x's layout, True = real, say which steps a row has: it
+    is as if there were no others, which are never read. A row without steps gives zeros. A
+    subclass writes `take`.
     """
 
     time_aware: ClassVar[bool] = True
@@ -28,15 +30,17 @@ class OverTime(Module):
     def __init__(self, *, batch_first: bool | None = None) -> None:
         self.batch_first = batch_first
 
-    def __call__(self, x: Any, lengths: Any = None) -> Array:
+    def __call__(self, x: Any, lengths: Any = None, mask: Any = None) -> Array:
         """One vector for each row."""
-        return self._run(self._check(x), lengths)[0]
+        return self._run(self._check(x), lengths, mask)[0]
 
-    def vjp(self, x: Any, lengths: Any = None, *, need_dx: bool = True) -> tuple[Array, Pullback]:
+    def vjp(
+        self, x: Any, lengths: Any = None, mask: Any = None, *, need_dx: bool = True
+    ) -> tuple[Array, Pullback]:
         """y, and a pullback: `dx = pullback(dy)`, None if not `need_dx`."""
         owner, x = type(self).__name__, self._check(x)
         unbatched, dtype = x.ndim == 2, x.dtype
-        y, back = self._run(x, lengths)
+        y, back = self._run(x, lengths, mask)
         y_shape = y.shape
 
         def backward(dy: Any) -> tuple[Array | None, Additions]:
@@ -62,9 +66,12 @@ class OverTime(Module):
             raise ValueError(f"{owner}: x has shape {array.shape}, expected {layout} or (T, F)")
         return array
 
-    def _run(self, x: Array, lengths: Any) -> tuple[Array, Back]:
+    def _run(self, x: Array, lengths: Any, mask: Any) -> tuple[Array, Back]:
         """y, and the way back to x's layout; both work on memory as it is."""
         unbatched, batch_first = x.ndim == 2, self.batch_first
+        moved = read_mask(type(self).__name__, mask, lengths, x.shape[:-1], batch_first)
+        if moved:
+            x, lengths = moved.gather(x), moved.lengths
         x = x[:, None] if unbatched else turned(x, batch_first)
         T, B = x.shape[:2]
         known = lengths is not None
@@ -74,7 +81,8 @@ class OverTime(Module):
 
         def to_caller(dy: Array) -> Array:
             dx = turned(back(dy), by_row)
-            return dx[:, 0] if unbatched else turned(dx, batch_first)
+            dx = dx[:, 0] if unbatched else turned(dx, batch_first)
+            return moved.scatter(dx) if moved else dx
 
         return (y[0] if unbatched else y), to_caller
 
@@ -84,10 +92,10 @@ class LastStep(OverTime):
     """The final output of each direction: y (N, F) of x (N, T, F), (F,) of x (T, F).
 
     A row's forward direction ends at its step length - 1 (T - 1 without lengths), its reverse
-    direction at step 0. With `bidirectional` the first half of the features is the forward, the
-    second the reverse direction, as RNN, LSTM and GRU lay them out; Sequential checks that this
-    fits the layer in front, whose merge has to be "concat". A row without steps gives zeros.
-    `batch_first=False` takes x (T, N, F).
+    direction at step 0; under `mask`, at its last and its first real step. With `bidirectional` the
+    first half of the features is the forward, the second the reverse direction, as RNN, LSTM and
+    GRU lay them out; Sequential checks that this fits the layer in front, whose merge has to be
+    "concat". A row without steps gives zeros. `batch_first=False` takes x (T, N, F).
 
     `dx = pullback(dy)` puts dy back at those steps, zeros elsewhere. In a stream it passes each
     step on. TypeError or ValueError for what does not fit.
@@ -147,9 +155,10 @@ class LastStep(OverTime):
 class SumPool(OverTime):
     """y = sum over a row's steps, added in their order: (N, F) of x (N, T, F), (F,) of x (T, F).
 
-    `y = pool(x, lengths=None)`, `y, pullback = pool.vjp(x, lengths)`; `dx = pullback(dy)` is dy at
-    every real step. `batch_first=False` takes x (T, N, F). Steps after `lengths` are never
-    read; a row without steps gives zeros. TypeError or ValueError for what does not fit.
+    `y = pool(x, lengths=None, mask=None)`, `y, pullback = pool.vjp(x, lengths, mask)`;
+    `dx = pullback(dy)` is dy at every real step. `batch_first=False` takes x (T, N, F). Steps after
+    `lengths`, or where `mask` (N, T) is False, are never read; a row without steps gives zeros.
+    TypeError or ValueError for what does not fit.
 
     Examples
     --------

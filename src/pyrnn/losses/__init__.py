@@ -1,15 +1,15 @@
 """Losses: the mean over the real elements, and its gradient.
 
-    value = loss(y, target, lengths)
+    value = loss(y, target, lengths)                  # or mask=
     value, pullback = loss.vjp(y, target, lengths)
     dy = pullback()            # d value / d y; pullback(dloss) multiplies it by dloss
 
-Real is what `lengths` does not call padding (and no CrossEntropy target is `ignore_index`). What is
-not real is never read and has gradient 0. With nothing real the loss is 0.0 and the gradient zero,
-where torch has NaN. Targets that are NaN or infinite are refused: what is missing has to be said by
-`lengths` or `ignore_index`. The sample comes first, y (N, T, ...), as in a Trainer; a y of three
-axes or more is added up step by step, the rows of a step one after the other, in float64: neither
-strides nor more or less padding change a bit.
+Real is what neither `lengths` nor `mask` leaves out (and no CrossEntropy target is `ignore_index`).
+What is not real is never read and has gradient 0. With nothing real the loss is 0.0 and the
+gradient zero, where torch has NaN. Targets that are NaN or infinite are refused: what is missing
+has to be said by `lengths`, `mask` or `ignore_index`. The sample comes first, y (N, T, ...), as in
+a Trainer; a y of three axes or more is added up step by step, the rows of a step one after the
+other, in float64: neither strides nor more or less padding change a bit.
 """
 
 from .._base.face import present as _present

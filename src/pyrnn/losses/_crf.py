@@ -88,7 +88,9 @@ class CRF(Module, Loss):
         for parameter in self.parameters():
             init.uniform(parameter, 0.1, generator=rng)
 
-    def __call__(self, emissions: Any, target: Any, lengths: Any = None) -> float:
+    def __call__(  # type: ignore[override]
+        self, emissions: Any, target: Any, lengths: Any = None
+    ) -> float:
         """The mean of -log p(target | emissions)."""
         emissions, lengths = self._read(emissions, lengths)
         target, real = self._check(emissions.shape, None, target, lengths)

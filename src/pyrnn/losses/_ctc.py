@@ -71,13 +71,13 @@ class CTC(Loss):
         self.reduction = check_choice("CTC", "reduction", reduction, ("mean", "sequence_mean"))
         self.zero_infinity = check_flag("CTC", "zero_infinity", zero_infinity)
 
-    def __call__(
+    def __call__(  # type: ignore[override]
         self, y: Any, target: Any, lengths: Any = None, target_lengths: Any = None
     ) -> float:
         """The mean over the sequences."""
         return self._run(y, target, lengths, target_lengths, need_gradient=False)[0]
 
-    def vjp(
+    def vjp(  # type: ignore[override]
         self, y: Any, target: Any, lengths: Any = None, target_lengths: Any = None
     ) -> tuple[float, LossPullback]:
         """The mean, and a pullback: `dy = pullback(dloss=1.0)`."""

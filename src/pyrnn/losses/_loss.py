@@ -42,9 +42,11 @@ class Loss(Settings):
     """Base of the losses: checks, what is real, the mean.
 
     y has dtype float32 or float64; it is (N, T, ...) when `lengths` (N,) is given, and of any shape
-    otherwise. TypeError or ValueError for what does not fit. A subclass writes `check_target`,
-    `check_values` and `terms`, which gets y (N, T, ...) and its target time-major, (T, N, ...):
-    the order in which terms are added, whatever the strides are.
+    otherwise. `mask` has bools of the target's shape, or of its first axes, True where an element
+    is real; losses of whole sequences (CRF, CTC) take lengths alone. TypeError or ValueError for
+    what does not fit. A subclass writes `check_target`, `check_values` and `terms`, which gets y
+    (N, T, ...) and its target time-major, (T, N, ...): the order in which terms are added, whatever
+    the strides are.
 
     Examples
     --------
@@ -62,13 +64,15 @@ class Loss(Settings):
     takes_logits: ClassVar[bool] = False  # whether y, before sigmoid or softmax, is any number
     whole_sequences: ClassVar[bool] = False  # whether no sequence may be cut into pieces
 
-    def __call__(self, y: Any, target: Any, lengths: Any = None) -> float:
+    def __call__(self, y: Any, target: Any, lengths: Any = None, *, mask: Any = None) -> float:
         """The mean over the real elements."""
-        return self._evaluate(y, target, lengths)[0]
+        return self._evaluate(y, target, lengths, mask)[0]
 
-    def vjp(self, y: Any, target: Any, lengths: Any = None) -> tuple[float, LossPullback]:
+    def vjp(
+        self, y: Any, target: Any, lengths: Any = None, *, mask: Any = None
+    ) -> tuple[float, LossPullback]:
         """The mean, and a pullback: `dy = pullback(dloss=1.0)`."""
-        value, dy = self._evaluate(y, target, lengths)
+        value, dy = self._evaluate(y, target, lengths, mask)
         return value, LossPullback(type(self).__name__, dy, swapped=True)
 
     def counted(self, y_shape: tuple[int, ...], target: Any, lengths: Any = None) -> Bools:
@@ -112,10 +116,10 @@ class Loss(Settings):
         """(scale * the loss of each element, scale * its derivative), 0 where not real."""
         raise NotImplementedError
 
-    def _evaluate(self, y: Any, target: Any, lengths: Any) -> tuple[float, Array]:
+    def _evaluate(self, y: Any, target: Any, lengths: Any, mask: Any) -> tuple[float, Array]:
         """The mean and its gradient, time-major."""
         y = read_floats(type(self).__name__, "y", y, None)
-        target, real = self._check(y.shape, y.dtype, target, lengths)
+        target, real = self._check(y.shape, y.dtype, target, lengths, mask)
         y = as_contiguous(turned(y, True))
         total = self.total_weight(target, real)
         with np.errstate(over="ignore", invalid="ignore"):  # infinite y: NaN is the answer
@@ -137,11 +141,11 @@ class Loss(Settings):
         return self._check(y_shape, dtype, target, lengths)
 
     def _check(
-        self, y_shape: tuple[int, ...], dtype: Any, target: Any, lengths: Any
+        self, y_shape: tuple[int, ...], dtype: Any, target: Any, lengths: Any, mask: Any = None
     ) -> tuple[Array, Bools]:
         """The target and which of its elements are real, everything checked; time-major."""
         target = self.check_target(y_shape, dtype, target)
-        real = real_elements(type(self).__name__, target.shape, lengths)
+        real = real_elements(type(self).__name__, target.shape, lengths, mask)
         real = self.check_values(y_shape, target, real)
         swapped = len(y_shape) >= BATCHED
         return (
