@@ -83,7 +83,10 @@ ARGUMENTS = """`y, {state} = {layer}(x, state=None, lengths=None, mask=None)` is
 
 
 class RecurrentOptions(Module):
-    """What a recurrent layer is made with, checked, and the sizes that follow."""
+    """What a recurrent layer is made with, checked, and the sizes that follow.
+
+    The options of the cells are off in a class whose constructor does not have them.
+    """
 
     cell: str  # the core's name of the equations; of a class, with the defaults of its options
     gates: int  # how many blocks of hidden_size rows W_ih and W_hh have
@@ -101,8 +104,8 @@ class RecurrentOptions(Module):
         self.bidirectional = check_flag(owner, "bidirectional", given["bidirectional"])
         self.merge = check_merge(owner, given["merge"], self.bidirectional)
         self.recompute_every: Every = check_every(owner, given["recompute_every"])
-        self.zoneout = check_probability(owner, "zoneout", given["zoneout"])
-        rate = given["recurrent_dropout"]
+        self.zoneout = check_probability(owner, "zoneout", given.get("zoneout", 0.0))
+        rate = given.get("recurrent_dropout", 0.0)
         self.recurrent_dropout = check_probability(owner, "recurrent_dropout", rate)
         self.layer_norm = check_flag(owner, "layer_norm", given.get("layer_norm", False))
         self.dtype = check_dtype(owner, given["dtype"])
