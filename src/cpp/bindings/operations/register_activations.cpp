@@ -98,10 +98,11 @@ py::tuple run_cross_entropy(py::handle logits_in, py::handle targets_in, py::han
     const Pinned logits = require_array<T>(logits_in, "logits", 2);
     const py::ssize_t N = logits.shape(0), C = logits.shape(1);
     require(C > 0, "logits: shape " + shape_text(logits) + ", expected (N, C) with at least 1 class");
-    const py::array targets = require_array<std::int64_t>(targets_in, "targets", {N}, "(N,)");
+    const Pinned targets = require_array<std::int64_t>(targets_in, "targets", {N}, "(N,)");
     const Pinned scale = require_array<T>(scale_in, "scale", {N}, "(N,)");
     const auto classes = checked_indices(targets, "targets", {-1, C});
-    const T* spread = data<T>(optional_array<T>(spread_in, "spread", {C}, "(C,)"));
+    const auto spread_array = optional_array<T>(spread_in, "spread", {C}, "(C,)");
+    const T* spread = data<T>(spread_array);
     const T spread_sum = spread ? std::accumulate(spread, spread + C, T(0)) : T(0);
     NewArray<T> losses({N}), d_logits({N, C});
     const kernels::CrossEntropy<T> call{.rows = N,

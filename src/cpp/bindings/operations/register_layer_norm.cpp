@@ -14,13 +14,15 @@ py::tuple run_layer_norm_forward(py::handle x_in, py::handle weight_in, py::hand
     using T = decltype(type);
     const Pinned x = require_array<T>(x_in, "x", 2);
     const py::ssize_t N = x.shape(0), C = x.shape(1);
+    const auto weight = optional_array<T>(weight_in, "weight", {C}, "(C,)");
+    const auto bias = optional_array<T>(bias_in, "bias", {C}, "(C,)");
     NewArray<T> y({N, C}), mean({N}), scale({N});
     const kernels::LayerNorm<T> call{.rows = N,
                                      .columns = C,
                                      .eps = static_cast<T>(eps),
                                      .x = data<T>(x),
-                                     .weight = data<T>(optional_array<T>(weight_in, "weight", {C}, "(C,)")),
-                                     .bias = data<T>(optional_array<T>(bias_in, "bias", {C}, "(C,)")),
+                                     .weight = data<T>(weight),
+                                     .bias = data<T>(bias),
                                      .y = y.data(),
                                      .mean = mean.data(),
                                      .scale = scale.data()};
@@ -37,21 +39,25 @@ py::tuple run_layer_norm_backward(py::handle x_in, py::handle weight_in, py::han
     using T = decltype(type);
     const Pinned x = require_array<T>(x_in, "x", 2);
     const py::ssize_t N = x.shape(0), C = x.shape(1);
+    const auto weight = optional_array<T>(weight_in, "weight", {C}, "(C,)");
+    const Pinned dy = require_array<T>(dy_in, "dy", {N, C}, "the shape of x");
+    const Pinned mean = require_array<T>(mean_in, "mean", {N}, "(N,)");
+    const Pinned scale = require_array<T>(scale_in, "scale", {N}, "(N,)");
     std::optional<NewArray<T>> dx, d_weight, d_bias;
     if (need_dx) dx.emplace(Shape{N, C});
     if (need_weights) d_weight.emplace(Shape{C}), d_bias.emplace(Shape{C});
     const kernels::LayerNormGradient<T> call{.rows = N,
                                              .columns = C,
                                              .x = data<T>(x),
-                                             .weight = data<T>(optional_array<T>(weight_in, "weight", {C}, "(C,)")),
-                                             .d_y = data<T>(require_array<T>(dy_in, "dy", {N, C}, "the shape of x")),
-                                             .mean = data<T>(require_array<T>(mean_in, "mean", {N}, "(N,)")),
-                                             .scale = data<T>(require_array<T>(scale_in, "scale", {N}, "(N,)")),
+                                             .weight = data<T>(weight),
+                                             .d_y = data<T>(dy),
+                                             .mean = data<T>(mean),
+                                             .scale = data<T>(scale),
                                              .d_x = dx ? dx->data() : nullptr};
-    T *weight = d_weight ? d_weight->data() : nullptr, *bias = d_bias ? d_bias->data() : nullptr;
-    without_gil([&] { layer_norm_backward(call, weight, bias, threads, interrupted); });
-    const auto given = [](auto& array) { return array ? py::object(array->array) : py::object(py::none()); };
-    return py::make_tuple(given(dx), given(d_weight), given(d_bias));
+    without_gil([&, to_weight = d_weight ? d_weight->data() : nullptr, to_bias = d_bias ? d_bias->data() : nullptr] {
+      layer_norm_backward(call, to_weight, to_bias, threads, interrupted);
+    });
+    return py::make_tuple(or_none(dx), or_none(d_weight), or_none(d_bias));
   });
 }
 

@@ -41,11 +41,6 @@ py::array linear_forward(const PackedLinearObject& packed, py::handle x_in, int 
       packed.linear);
 }
 
-template <class T>
-py::object or_none(const std::optional<NewArray<T>>& array) {
-  return array ? py::object(array->array) : py::none();
-}
-
 py::tuple linear_backward(py::handle x_in, py::handle weight_in, py::handle dy_in, bool need_dx, bool need_db,
                           int threads) {
   checked_threads(threads);

@@ -9,16 +9,12 @@ namespace {
 
 // An array that the step reads, or updates, and that has the shape of the parameter p.
 template <class T>
-const T* read_like(const py::array& p, py::handle value, const std::string& name) {
-  return data<T>(require_array<T>(value, name, shape_of(p), "the shape of p"));
+Pinned like(const py::array& p, py::handle value, const std::string& name) {
+  return require_array<T>(value, name, shape_of(p), "the shape of p");
 }
 template <class T>
-T* updated_like(const py::array& p, py::handle value, const std::string& name) {
-  return writeable_data<T>(require_array<T>(value, name, shape_of(p), "the shape of p"), name);
-}
-template <class T>
-T* updated_or_null(const py::array& p, py::handle value, const std::string& name) {
-  return value.is_none() ? nullptr : updated_like<T>(p, value, name);
+std::optional<Pinned> like_or_none(const py::array& p, py::handle value, const std::string& name) {
+  return optional_array<T>(value, name, shape_of(p), "the shape of p");
 }
 
 void run_sgd_step(py::handle p_in, py::handle g_in, py::handle buffer_in, double lr, double momentum, double dampening,
@@ -26,17 +22,16 @@ void run_sgd_step(py::handle p_in, py::handle g_in, py::handle buffer_in, double
   checked_threads(threads);
   with_type_of(p_in, "p", [&](auto type) {
     using T = decltype(type);
-    const Pinned p = require_array<T>(p_in, "p");
-    T* to = writeable_data<T>(p, "p");
-    const T* g = read_like<T>(p, g_in, "g");
-    T* buffer = updated_or_null<T>(p, buffer_in, "momentum_buffer");
+    const Pinned p = require_array<T>(p_in, "p"), g = like<T>(p, g_in, "g");
+    const auto buffer = like_or_none<T>(p, buffer_in, "momentum_buffer");
+    T *to = writeable_data<T>(p, "p"), *to_buffer = writeable_data<T>(buffer, "momentum_buffer");
     const SgdOptions options{.lr = lr,
                              .momentum = momentum,
                              .dampening = dampening,
                              .nesterov = nesterov,
                              .weight_decay = weight_decay,
                              .first = first};
-    without_gil([&, count = p.size()] { sgd_step(count, to, g, buffer, options, threads); });
+    without_gil([&, count = p.size(), from = data<T>(g)] { sgd_step(count, to, from, to_buffer, options, threads); });
   });
 }
 
@@ -47,11 +42,12 @@ void run_adam_step(py::handle p_in, py::handle g_in, py::handle m_in, py::handle
   require(step >= 1, "step: " + std::to_string(step) + ", expected at least 1");
   with_type_of(p_in, "p", [&](auto type) {
     using T = decltype(type);
-    const Pinned p = require_array<T>(p_in, "p");
+    const Pinned p = require_array<T>(p_in, "p"), g = like<T>(p, g_in, "g");
+    const Pinned m = like<T>(p, m_in, "m"), v = like<T>(p, v_in, "v");
     const AdamState<T> state{.p = writeable_data<T>(p, "p"),
-                             .g = read_like<T>(p, g_in, "g"),
-                             .m = updated_like<T>(p, m_in, "m"),
-                             .v = updated_like<T>(p, v_in, "v")};
+                             .g = data<T>(g),
+                             .m = writeable_data<T>(m, "m"),
+                             .v = writeable_data<T>(v, "v")};
     const AdamOptions options{.step_size = step_size,
                               .gradient_size = gradient_size,
                               .beta1 = beta1,
@@ -69,11 +65,13 @@ void run_rmsprop_step(py::handle p_in, py::handle g_in, py::handle square_avg_in
   checked_threads(threads);
   with_type_of(p_in, "p", [&](auto type) {
     using T = decltype(type);
-    const Pinned p = require_array<T>(p_in, "p");
+    const Pinned p = require_array<T>(p_in, "p"), g = like<T>(p, g_in, "g");
+    const Pinned square_avg = like<T>(p, square_avg_in, "square_avg");
+    const auto buffer = like_or_none<T>(p, buffer_in, "momentum_buffer");
     const RmspropState<T> state{.p = writeable_data<T>(p, "p"),
-                                .g = read_like<T>(p, g_in, "g"),
-                                .square_avg = updated_like<T>(p, square_avg_in, "square_avg"),
-                                .momentum_buffer = updated_or_null<T>(p, buffer_in, "momentum_buffer")};
+                                .g = data<T>(g),
+                                .square_avg = writeable_data<T>(square_avg, "square_avg"),
+                                .momentum_buffer = writeable_data<T>(buffer, "momentum_buffer")};
     const RmspropOptions options{.lr = lr,
                                  .alpha = alpha,
                                  .square_rate = square_rate,

@@ -14,7 +14,7 @@ Shape steps_shape(const PooledRows& of) { return of.batch_first ? Shape{of.rows,
 // A copy, so that nothing written to the array afterwards can point outside; what comes after a row's end is 0.
 std::vector<std::int64_t> checked_paths(py::handle paths_in, const PooledRows& of) {
   if (paths_in.is_none()) return {};
-  const py::array array = require_array<std::int64_t>(paths_in, "tags", steps_shape(of), "one for each step");
+  const Pinned array = require_array<std::int64_t>(paths_in, "tags", steps_shape(of), "one for each step");
   const std::int64_t* values = data<std::int64_t>(array);
   std::vector<std::int64_t> paths(values, values + array.size());
   for (py::ssize_t i = 0; i < array.size(); ++i) {
@@ -123,7 +123,7 @@ std::int64_t checked_blank(std::int64_t blank, const PooledRows& of) {
 }
 
 // Copies, checked like the lengths.
-std::vector<std::int64_t> checked_labels(const py::array& array, const std::vector<std::int64_t>& lengths,
+std::vector<std::int64_t> checked_labels(const Pinned& array, const std::vector<std::int64_t>& lengths,
                                          std::int64_t blank, const PooledRows& of) {
   const std::int64_t* values = data<std::int64_t>(array);
   const std::int64_t most = array.shape(1);
@@ -147,21 +147,21 @@ py::tuple run_ctc_loss(py::handle logits_in, py::handle lengths_in, py::handle l
   return with_type_of(logits_in, "logits", [&](auto type) {
     using T = decltype(type);
     const Sequences<T> s(logits_in, "logits", lengths_in, batch_first);
-    const py::array labels = require_array<std::int64_t>(labels_in, "labels", 2);
+    const Pinned labels = require_array<std::int64_t>(labels_in, "labels", 2);
     require_shape(labels, "labels", {s.of.rows, labels.shape(1)}, "(B, S)");
     const auto label_lengths = checked_lengths(
         require_array<std::int64_t>(label_lengths_in, "label_lengths", {s.of.rows}, "(B,)"), labels.shape(1));
     const auto checked = checked_labels(labels, label_lengths, checked_blank(blank, s.of), s.of);
-    const T* scale = data<T>(require_array<T>(scale_in, "scale", {s.of.rows}, "(B,)"));
+    const Pinned scale = require_array<T>(scale_in, "scale", {s.of.rows}, "(B,)");
     NewArray<double> losses({s.of.rows});
     std::optional<NewArray<T>> d_logits;
     if (need_gradient) d_logits.emplace(shape_of(s.array));
     const CtcLogits<T> logits{s.of, data<T>(s.array), blank};
     const CtcTargets targets{checked.data(), label_lengths.data(), labels.shape(1)};
     without_gil([&, to = losses.data(), d = d_logits ? d_logits->data() : nullptr] {
-      ctc_loss<T>(logits, targets, {scale, zero_infinity, to, d}, threads, interrupted);
+      ctc_loss<T>(logits, targets, {data<T>(scale), zero_infinity, to, d}, threads, interrupted);
     });
-    return py::make_tuple(losses.array, d_logits ? py::object(d_logits->array) : py::object(py::none()));
+    return py::make_tuple(losses.array, or_none(d_logits));
   });
 }
 

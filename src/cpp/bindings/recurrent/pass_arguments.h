@@ -32,8 +32,7 @@ struct ForwardCall {
         y(sequence(shape.layer_output())),
         hn(state(shape.output())),
         cn(shape.has_c() ? state(shape.hidden) : Shape{0}),
-        lengths(optional_array<std::int64_t>(given.lengths, "lengths", {rows}, "(batch,)")),
-        batch(steps, rows, lengths ? checked_lengths(*lengths, steps).data() : nullptr) {
+        batch(batch_of(given.lengths)) {
     check_same_stack(stack, packed.stack, "packed");
     weights = std::get<std::shared_ptr<const PackedWeights<T>>>(packed.weights);
     require_shape(x, "x", sequence(shape.input), "(T, batch, input_size)");
@@ -53,6 +52,10 @@ struct ForwardCall {
                  .cn = cn.data(),
                  .cells = cells ? cells->data() : nullptr};
   }
+  Batch batch_of(py::handle lengths_in) const {
+    const auto lengths = optional_array<std::int64_t>(lengths_in, "lengths", {rows}, "(batch,)");
+    return {steps, rows, lengths ? checked_lengths(*lengths, steps).data() : nullptr};
+  }
   Shape sequence(py::ssize_t columns) const { return {steps, rows, columns}; }
   Shape state(py::ssize_t size) const { return {shape.layers * shape.directions, rows, size}; }
   // Steps after a row's end are not visited.
@@ -70,7 +73,6 @@ struct ForwardCall {
   py::ssize_t steps, rows;
   NewArray<T> y, hn, cn;
   std::optional<NewArray<T>> cells;
-  std::optional<py::array> lengths;
   std::optional<Pinned> h0, c0;
   Batch batch;
   Sequences<T> sequences;
@@ -124,14 +126,32 @@ struct BackwardCall {
   SequenceGradients<T> gradients;
 };
 
-// The activations of a pass that was not yet gone back through.
+// The activations of a pass that was not yet gone back through, taken out at once: a second call must find nothing.
+// They are put back unless the pass has begun, which works in place.
 template <class T>
-std::unique_ptr<Tape<T>>& unspent(SavedForward& from) {
-  auto& slot = std::get<std::unique_ptr<Tape<T>>>(from.tape);
-  if (!slot)
-    throw std::runtime_error("saved: its activations are spent, expected those of a forward_train not yet used");
-  return slot;
-}
+class Unspent {
+ public:
+  explicit Unspent(SavedForward& from)
+      : from_(from), tape_(std::move(std::get<std::unique_ptr<Tape<T>>>(from.tape))), kept_(from.kept) {
+    if (!tape_)
+      throw std::runtime_error("saved: its activations are spent, expected those of a forward_train not yet used");
+  }
+  ~Unspent() {
+    if (tape_)
+      from_.tape = std::move(tape_);
+    else
+      from_.kept = py::none();
+  }
+  Unspent(const Unspent&) = delete;
+  Unspent& operator=(const Unspent&) = delete;
+  Tape<T>& tape() { return *tape_; }
+  void spend() noexcept { tape_.reset(); }
+
+ private:
+  SavedForward& from_;
+  std::unique_ptr<Tape<T>> tape_;
+  const py::object kept_;  // what the tape points into
+};
 
 // Keeps what a backward pass reads: arrays stay where they are. (x, its weak reference, and what else is kept.)
 template <class... Others>
@@ -139,28 +159,28 @@ py::object kept_with(const py::array& x, const Others&... others) {
   return py::make_tuple(x, weak_reference(x), others...);
 }
 
-// The backward pass; `prepare` runs first, without the GIL. Returns Gradients.
-template <class T, class Prepare>
-py::object spend(SavedForward& from, std::unique_ptr<Tape<T>>& slot, const std::vector<Weights<const T>>& weights,
-                 BackwardCall<T>& call, int threads, Prepare&& prepare) {
-  py::object gradients = new_object<Gradients>();
-  // Taken out before the GIL goes: the pass works in place, and a second call must find nothing.
-  std::unique_ptr<Tape<T>> tape = std::move(slot);
-  std::unique_ptr<WeightGradients<T>> result;
+// The backward pass, without the GIL, between `prepare` and `finish`. Returns Gradients.
+template <class T, class Prepare, class Finish>
+py::object run_back(const Stack& stack, Unspent<T>& saved, const WeightArrays<const T>& weights, BackwardCall<T>& call,
+                    int threads, Prepare&& prepare, Finish&& finish) {
+  py::object object = new_object<Gradients>();
+  std::unique_ptr<WeightGradients<T>> gradients;
   try {
     without_gil([&] {
       prepare();
-      call.clear_padding(tape->batch);
-      result = backward<T>(*tape, weights, call.gradients, threads, interrupted);
-      tape.reset();
+      call.clear_padding(saved.tape().batch);
+      gradients = backward<T>(saved.tape(), weights.all, call.gradients, threads, interrupted);
+      finish();
+      saved.spend();
     });
   } catch (const std::bad_alloc&) {  // the tape is as it was: it can be tried again
-    slot = std::move(tape);
+    throw;
+  } catch (...) {
+    saved.spend();
     throw;
   }
-  from.kept = py::none();
-  initialised<Gradients>(gradients) = {from.stack, std::move(result)};
-  return gradients;
+  initialised<Gradients>(object) = {stack, std::move(gradients)};
+  return object;
 }
 
 }  // namespace pyrnn::bindings

@@ -96,37 +96,35 @@ py::tuple run_attend_train(const Stack& stack, const Packed& packed, const Memor
 }
 
 // (dx or None, dh0, dc0 or None, dqueries or None, dkeys, dvalues, dv or None, Gradients)
-py::tuple run_attend_backward(const Stack& stack, SavedForward& from, const py::list& list, py::handle w_query_in,
+py::tuple run_attend_backward(const Stack& stack, SavedForward& from, const py::list& arrays, py::handle w_query_in,
                               py::handle dy, py::handle dcontexts_in, py::handle dhn, py::handle dcn, bool need_dx,
                               int threads) {
   checked_threads(threads);
-  const py::tuple arrays(list);
   require(stack.shape.context > 0, "Stack: attends to no memory, expected one made by attending()");
   check_same_stack(stack, from.stack, "saved");
   return with_type(stack.single, [&](auto type) -> py::tuple {
     using T = decltype(type);
-    auto& slot = unspent<T>(from);
-    const SequenceInput<T>& seq = slot->input;
+    Unspent<T> saved(from);
+    const SequenceInput<T>& seq = saved.tape().input;
     const Memory<T>& memory = *seq.attended.memory;
     const Layout layout{from.steps, from.rows};
-    const auto weights = weights_of<const T>(stack.shape, arrays, "weights");
+    const WeightArrays<const T> weights(stack.shape, arrays, "weights");
     const auto dcontexts = optional_array<T>(dcontexts_in, "dcontexts", sequence_shape(layout, memory.value_size),
                                              "the shape of contexts");
     const auto w_query =
         optional_array<T>(w_query_in, "w_query", {memory.key_size, stack.shape.hidden}, "(key_size, hidden_size)");
     const bool projects = seq.attended.query != nullptr;
     require(projects == w_query.has_value(), "w_query: expected an array where there was a query, else None");
-    const py::object kept = from.kept;  // the memory too
     NewMemoryGradient<T> gradient(memory);
     NewArray<T> dqueries(projects ? sequence_shape(layout, memory.key_size) : Shape{0});
     const py::none none;
-    BackwardCall<T> call(from, *slot, {dy, dhn, dcn, none, need_dx});
+    BackwardCall<T> call(from, saved.tape(), {dy, dhn, dcn, none, need_dx});
     call.gradients.attended = {data<T>(w_query), data<T>(dcontexts), dqueries.data(), gradient.pointers};
-    py::object gradients = spend(from, slot, weights, call, threads, [&, to = call.gradients.attended.d_queries] {
+    const auto prepare = [&, to = call.gradients.attended.d_queries] {
       gradient.clear();
       std::memset(to, 0, dqueries.bytes);
-    });
-    gradient.finish();
+    };
+    py::object gradients = run_back(stack, saved, weights, call, threads, prepare, [&] { gradient.finish(); });
     py::object queries_gradient = projects ? py::object(dqueries.array) : py::none();
     return py::make_tuple(call.input_gradient(), call.dh0.array, call.cell_gradient(), queries_gradient,
                           gradient.d_keys.array, gradient.d_values.array, gradient.v_gradient(), gradients);

@@ -7,16 +7,16 @@
 namespace pyrnn::bindings {
 namespace {
 
-py::object pack(const Stack& stack, const py::list& list, int threads) {
+py::object pack(const Stack& stack, const py::list& arrays, int threads) {
   checked_threads(threads);
-  const py::tuple arrays(list);
   py::object object = new_object<Packed>();
   with_type(stack.single, [&](auto type) {
     using T = decltype(type);
-    const auto weights = weights_of<const T>(stack.shape, arrays, "weights");
+    const WeightArrays<const T> weights(stack.shape, arrays, "weights");
     std::shared_ptr<const PackedWeights<T>> packed;
-    without_gil(
-        [&] { packed = std::make_shared<const PackedWeights<T>>(active_kernels(), stack.shape, weights, threads); });
+    without_gil([&] {
+      packed = std::make_shared<const PackedWeights<T>>(active_kernels(), stack.shape, weights.all, threads);
+    });
     initialised<Packed>(object) = {stack, std::move(packed)};
   });
   return object;
@@ -58,31 +58,30 @@ py::tuple run_forward_train(const Stack& stack, const Packed& packed, py::handle
   });
 }
 
-py::tuple run_backward(const Stack& stack, SavedForward& from, const py::list& list, py::handle dy, py::handle dhn,
+py::tuple run_backward(const Stack& stack, SavedForward& from, const py::list& arrays, py::handle dy, py::handle dhn,
                        py::handle dcn, py::handle dcells, bool need_dx, int threads) {
   checked_threads(threads);
-  const py::tuple arrays(list);
   require_plain(stack);
   check_same_stack(stack, from.stack, "saved");
   return with_type(stack.single, [&](auto type) -> py::tuple {
     using T = decltype(type);
-    auto& slot = unspent<T>(from);
-    const auto weights = weights_of<const T>(stack.shape, arrays, "weights");
-    BackwardCall<T> call(from, *slot, {dy, dhn, dcn, dcells, need_dx});
-    py::object gradients = spend(from, slot, weights, call, threads, [] {});
+    Unspent<T> saved(from);
+    const WeightArrays<const T> weights(stack.shape, arrays, "weights");
+    BackwardCall<T> call(from, saved.tape(), {dy, dhn, dcn, dcells, need_dx});
+    const auto nothing = [] {};
+    py::object gradients = run_back(stack, saved, weights, call, threads, nothing, nothing);
     return py::make_tuple(call.input_gradient(), call.dh0.array, call.cell_gradient(), gradients);
   });
 }
 
-void add_into(Gradients& from, const py::list& list) {
-  const py::tuple arrays(list);
+void add_into(Gradients& from, const py::list& arrays) {
   with_type(from.stack.single, [&](auto type) {
     using T = decltype(type);
     auto& slot = std::get<std::unique_ptr<WeightGradients<T>>>(from.gradients);
     if (!slot) throw std::runtime_error("gradients: already added, expected to be added once");
-    const auto gradients = weights_of<T>(from.stack.shape, arrays, "grads");
+    const WeightArrays<T> gradients(from.stack.shape, arrays, "grads");
     const std::unique_ptr<WeightGradients<T>> added = std::move(slot);
-    without_gil([&] { added->add_to(gradients); });
+    without_gil([&] { added->add_to(gradients.all); });
   });
 }
 

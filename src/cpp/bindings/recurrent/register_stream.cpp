@@ -33,10 +33,11 @@ py::array checked_step(StreamObject& self, py::handle x, py::handle out) {
         const bool flat = stream->rows() == 1 && require_ndarray(x, "x").ndim() == 1;
         const auto shape = [&](Index columns) { return flat ? Shape{columns} : Shape{stream->rows(), columns}; };
         const Shape x_shape = shape(stream->shape().input), y_shape = shape(stream->shape().output());
-        const py::array input = require_array<T>(x, "x", x_shape, "(batch, input_size)");
+        const Pinned input = require_array<T>(x, "x", x_shape, "(batch, input_size)");
         const py::array output =
             out.is_none() ? NewArray<T>(y_shape).array : require_array<T>(out, "out", y_shape, "(batch, output size)");
-        take_step(self, *stream, data<T>(input), writeable_data<T>(output, "out"));
+        require_writeable(output, "out");
+        take_step(self, *stream, input, output);
         return output;
       },
       self.stream);
@@ -70,10 +71,11 @@ void set_state(StreamObject& self, py::handle h, py::handle c) {
             require_array<T>(h, "h", {s.layers, stream->rows(), s.output()}, "(num_layers, batch, output size)");
         if (!s.has_c() && !c.is_none())
           throw std::invalid_argument("c: an array, expected None for a cell without cell state");
+        std::optional<Pinned> c_in;
         if (s.has_c())
-          require_array<T>(c, "c", {s.layers, stream->rows(), s.hidden}, "(num_layers, batch, hidden_size)");
+          c_in = require_array<T>(c, "c", {s.layers, stream->rows(), s.hidden}, "(num_layers, batch, hidden_size)");
         const Busy busy(self.busy);
-        stream->store_state(data<T>(h_in), s.has_c() ? data<T>(py::reinterpret_borrow<py::array>(c)) : nullptr);
+        stream->store_state(data<T>(h_in), data<T>(c_in));
       },
       self.stream);
 }

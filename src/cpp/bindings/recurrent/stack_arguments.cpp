@@ -121,22 +121,23 @@ py::list parameters_of(const Stack& stack) {
 }
 
 template <class T>
-std::vector<Weights<T>> weights_of(const StackShape& shape, const py::tuple& arrays, const std::string& list) {
+WeightArrays<T>::WeightArrays(const StackShape& shape, const py::list& arrays, const std::string& list) {
   using Element = std::remove_const_t<T>;
-  std::size_t expected = 0, next = 0;
+  const py::tuple given(arrays);
+  std::size_t expected = 0;
   for_each_array(shape, 0, 0, [&](const auto&, const std::string&) { ++expected; });
   expected *= static_cast<std::size_t>(shape.layers * shape.directions);
-  require(arrays.size() == expected,
-          list + ": " + std::to_string(arrays.size()) + " arrays, expected " + std::to_string(expected));
-  std::vector<Weights<T>> all;
+  require(given.size() == expected,
+          list + ": " + std::to_string(given.size()) + " arrays, expected " + std::to_string(expected));
+  pinned.reserve(expected);
   const auto take = [&](const auto& weight, const std::string& name, T*& pointer) {
-    const std::string item = list + "[" + std::to_string(next) + "]";
-    const py::array array =
-        require_array<Element>(arrays[next++], item, shape_of(weight), ("shape of " + name).c_str());
+    const std::string item = list + "[" + std::to_string(pinned.size()) + "]";
+    pinned.push_back(
+        require_array<Element>(given[pinned.size()], item, shape_of(weight), ("shape of " + name).c_str()));
     if constexpr (std::is_const_v<T>)
-      pointer = data<Element>(array);
+      pointer = data<Element>(pinned.back());
     else
-      pointer = writeable_data<Element>(array, item);
+      pointer = writeable_data<Element>(pinned.back(), item);
   };
   for (Index layer = 0; layer < shape.layers; ++layer)
     for (Index direction = 0; direction < shape.directions; ++direction) {
@@ -144,12 +145,11 @@ std::vector<Weights<T>> weights_of(const StackShape& shape, const py::tuple& arr
       for_each_array(shape, layer, direction, take, w);
       w.w_hn = w.w_hh;
     }
-  return all;
 }
 
-template std::vector<Weights<float>> weights_of(const StackShape&, const py::tuple&, const std::string&);
-template std::vector<Weights<const float>> weights_of(const StackShape&, const py::tuple&, const std::string&);
-template std::vector<Weights<double>> weights_of(const StackShape&, const py::tuple&, const std::string&);
-template std::vector<Weights<const double>> weights_of(const StackShape&, const py::tuple&, const std::string&);
+template struct WeightArrays<float>;
+template struct WeightArrays<const float>;
+template struct WeightArrays<double>;
+template struct WeightArrays<const double>;
 
 }  // namespace pyrnn::bindings

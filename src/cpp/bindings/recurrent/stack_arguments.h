@@ -15,8 +15,8 @@ namespace pyrnn::bindings {
 
 // A sequence array (T, B, columns) whose columns lie side by side, its steps and rows anyhow.
 template <class T>
-py::array require_rows(py::handle value, const std::string& name) {
-  py::array array = require_ndarray(value, name);
+Pinned require_rows(py::handle value, const std::string& name) {
+  Pinned array(require_ndarray(value, name));
   require_dtype<T>(array, name);
   require(array.ndim() == 3, name + ": shape " + shape_text(array) + ", expected 3 axes");
   constexpr py::ssize_t size = sizeof(T);
@@ -29,10 +29,10 @@ py::array require_rows(py::handle value, const std::string& name) {
 }
 
 template <class T>
-std::optional<py::array> optional_rows(py::handle value, const std::string& name, const Shape& shape,
-                                       const char* meaning) {
+std::optional<Pinned> optional_rows(py::handle value, const std::string& name, const Shape& shape,
+                                    const char* meaning) {
   if (value.is_none()) return std::nullopt;
-  py::array array = require_rows<T>(value, name);
+  Pinned array = require_rows<T>(value, name);
   require_shape(array, name, shape, meaning);
   return array;
 }
@@ -50,7 +50,7 @@ Strides strides_of(const py::array& array) {
 }
 
 template <class T>
-Strides strides_of(const std::optional<py::array>& array) {
+Strides strides_of(const std::optional<Pinned>& array) {
   return array ? strides_of<T>(*array) : Strides{0, 0};
 }
 
@@ -90,10 +90,13 @@ struct StreamObject {
 // (name, shape, initial values) of each weight, in the order in which weights_of takes them: that of torch.
 py::list parameters_of(const Stack& stack);
 
-// The caller's arrays of all layers and directions, checked. T const for reading, T for adding gradients. A tuple,
-// which no other thread empties: nothing else refers to the arrays that the result points into.
+// The caller's arrays of all layers and directions, checked. T const for reading, T for adding gradients.
 template <class T>
-std::vector<Weights<T>> weights_of(const StackShape& shape, const py::tuple& arrays, const std::string& list);
+struct WeightArrays {
+  WeightArrays(const StackShape& shape, const py::list& arrays, const std::string& list);
+  std::vector<Pinned> pinned;  // what `all` points into, whatever another thread does with the list
+  std::vector<Weights<T>> all;
+};
 
 Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t input_size, py::ssize_t hidden_size,
                  py::ssize_t num_layers, bool bidirectional, bool bias, py::ssize_t proj_size, double dropout,

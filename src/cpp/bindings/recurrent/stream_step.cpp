@@ -54,7 +54,7 @@ py::object step_as_given(StreamObject& object, Stream<T>& stream, const StepArgu
   if (given.out != Py_None && !fits<T>(given.out, kWriteable, y_shape)) return {};
   py::array y = given.out == Py_None ? new_array<T>(y_shape) : py::reinterpret_borrow<py::array>(given.out);
   const auto x = py::reinterpret_borrow<py::array>(given.x);
-  take_step(object, stream, data<T>(x), static_cast<T*>(y.mutable_data()));
+  take_step(object, stream, x, y);
   return y;
 }
 

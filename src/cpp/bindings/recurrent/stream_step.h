@@ -10,26 +10,29 @@ namespace pyrnn::bindings {
 // A stream has one state: two calls at a time would mix two sequences.
 class Busy {
  public:
-  explicit Busy(InUse& stream) : stream_(stream) {
+  explicit Busy(InUse& stream) : stream_(stream), taken_in_(fork_count()) {
     if (!stream_.take())
       throw std::runtime_error("Stream: another thread is in a call on this stream, expected one call at a time");
   }
-  ~Busy() { stream_.release(); }
+  ~Busy() { stream_.release(taken_in_); }
   Busy(const Busy&) = delete;
   Busy& operator=(const Busy&) = delete;
 
  private:
   InUse& stream_;
+  const int taken_in_;
 };
 
-// A step between arrays that were checked.
+// A step between arrays that were checked. The pins cost as much as a small step, in which nobody else runs.
 template <class T>
-void take_step(StreamObject& object, Stream<T>& stream, const T* x, T* y) {
+void take_step(StreamObject& object, Stream<T>& stream, const py::array& x, const py::array& y) {
   const Busy busy(object.busy);
-  if (stream.long_step())
-    without_gil([&] { stream.step(x, y); });
-  else
-    stream.step(x, y);
+  const auto step = [&, from = static_cast<const T*>(x.data()), to = static_cast<T*>(const_cast<void*>(y.data()))] {
+    stream.step(from, to);
+  };
+  if (!stream.long_step()) return step();
+  const Pinned x_stays(x), y_stays(y);
+  without_gil(step);
 }
 
 // Gives the type its method step. What step cannot take as it is, it hands to self._checked_step(x_t, out).

@@ -19,7 +19,7 @@ inline int checked_threads(int threads) {
 }
 
 // A copy of lengths (B,), so that nothing written to the array afterwards can point outside.
-inline std::vector<std::int64_t> checked_lengths(const py::array& array, py::ssize_t steps) {
+inline std::vector<std::int64_t> checked_lengths(const Pinned& array, py::ssize_t steps) {
   const std::int64_t* values = data<std::int64_t>(array);
   std::vector<std::int64_t> lengths(values, values + array.shape(0));
   for (std::size_t i = 0; i < lengths.size(); ++i)
@@ -30,7 +30,7 @@ inline std::vector<std::int64_t> checked_lengths(const py::array& array, py::ssi
 }
 
 // A copy of indices in a range, so that nothing written to the array afterwards can point outside.
-inline std::vector<std::int64_t> checked_indices(const py::array& array, const char* name, Range range) {
+inline std::vector<std::int64_t> checked_indices(const Pinned& array, const char* name, Range range) {
   const std::int64_t* values = data<std::int64_t>(array);
   std::vector<std::int64_t> checked(values, values + array.shape(0));
   for (std::size_t n = 0; n < checked.size(); ++n) {

@@ -63,12 +63,55 @@ inline void require_layout(const py::array& array, const std::string& name) {
   }
 }
 
+// The elements of an array lie in [begin, end).
+struct Extent {
+  const char *begin, *end;
+};
+inline Extent extent_of(const py::array& array) {
+  const auto* data = static_cast<const char*>(array.data());
+  if (array.size() == 0) return {data, data};
+  Extent extent{data, data + array.itemsize()};
+  for (py::ssize_t axis = 0; axis < array.ndim(); ++axis) {
+    const py::ssize_t reach = (array.shape(axis) - 1) * array.strides(axis);
+    (reach < 0 ? extent.begin : extent.end) += reach;
+  }
+  return extent;
+}
+
+// Of the array that has the memory: a view's is its base's. ValueError if the view's elements are not there any more,
+// since another thread has resized the base between the making of the view and now.
+inline py::weakref weak_reference(const py::array& array) {
+  py::array owner = array;
+  const auto base_of = [](const py::array& of) { return py::handle(py::detail::array_proxy(of.ptr())->base); };
+  while (base_of(owner) && py::isinstance<py::array>(base_of(owner)))
+    owner = py::reinterpret_borrow<py::array>(base_of(owner));
+  py::weakref reference(owner, py::handle());
+  if (owner.ptr() != array.ptr() && owner.owndata()) {
+    const Extent view = extent_of(array), memory = extent_of(owner);
+    if (view.begin < memory.begin || view.end > memory.end)
+      throw std::invalid_argument("an array of shape " + shape_text(array) +
+                                  ": the array that it is a view of was resized meanwhile");
+  }
+  return reference;
+}
+
+// An array that the core points into without the GIL, or beyond a call. numpy resizes in place, whatever references
+// there are (`refcheck=False`), but not an array that has a weak one.
+class Pinned : public py::array {
+ public:
+  explicit Pinned(const py::array& array) : py::array(array), weak_(weak_reference(array)) {}
+
+ private:
+  py::weakref weak_;
+};
+
 constexpr int kAnyNdim = -1;
 
-// `value` as an array that the core can read: ndarray, T in native byte order, `ndim` axes, C-contiguous, aligned.
+// `value` as an array that the core can read: ndarray, T in native byte order, `ndim` axes, C-contiguous, aligned. It
+// is pinned first: what is checked then stays so.
 template <class T>
-py::array require_array(py::handle value, const std::string& name, int ndim = kAnyNdim) {
-  py::array array = require_ndarray(value, name);
+Pinned require_array(py::handle value, const std::string& name, int ndim = kAnyNdim) {
+  Pinned array(require_ndarray(value, name));
   require_dtype<T>(array, name);
   if (ndim != kAnyNdim && array.ndim() != ndim) {
     throw std::invalid_argument(name + ": shape " + shape_text(array) + ", expected " + std::to_string(ndim) +
@@ -87,16 +130,16 @@ inline void require_shape(const py::array& array, const std::string& name, const
 }
 
 template <class T>
-py::array require_array(py::handle value, const std::string& name, const Shape& shape, const char* meaning) {
-  py::array array = require_array<T>(value, name);
+Pinned require_array(py::handle value, const std::string& name, const Shape& shape, const char* meaning) {
+  Pinned array = require_array<T>(value, name);
   require_shape(array, name, shape, meaning);
   return array;
 }
 
 // Empty for None.
 template <class T>
-std::optional<py::array> optional_array(py::handle value, const std::string& name, const Shape& shape,
-                                        const char* meaning) {
+std::optional<Pinned> optional_array(py::handle value, const std::string& name, const Shape& shape,
+                                     const char* meaning) {
   if (value.is_none()) return std::nullopt;
   return require_array<T>(value, name, shape, meaning);
 }
@@ -105,48 +148,6 @@ inline void require_writeable(const py::array& array, const std::string& name) {
   if (!array.writeable()) throw std::invalid_argument(name + ": read-only, expected a writeable array");
 }
 
-// The first and the last byte of an array's elements lie in [begin, end).
-struct Extent {
-  const char *begin, *end;
-};
-inline Extent extent_of(const py::array& array) {
-  const auto* data = static_cast<const char*>(array.data());
-  Extent extent{data, data + array.itemsize()};
-  for (py::ssize_t axis = 0; axis < array.ndim(); ++axis) {
-    const py::ssize_t reach = (array.shape(axis) - 1) * array.strides(axis);
-    (reach < 0 ? extent.begin : extent.end) += reach;
-  }
-  return extent;
-}
-
-// Of the array that has the memory: a view's is its base's. ValueError if the view's elements are not there any more,
-// since another thread has resized the base between the making of the view and now.
-inline py::weakref weak_reference(const py::array& array) {
-  py::array owner = array;
-  const auto base_of = [](const py::array& of) { return py::handle(py::detail::array_proxy(of.ptr())->base); };
-  while (base_of(owner) && py::isinstance<py::array>(base_of(owner)))
-    owner = py::reinterpret_borrow<py::array>(base_of(owner));
-  py::weakref reference(owner, py::handle());
-  if (owner.ptr() != array.ptr() && owner.owndata() && array.size() > 0) {
-    const Extent view = extent_of(array), memory = extent_of(owner);
-    if (view.begin < memory.begin || view.end > memory.end)
-      throw std::invalid_argument("an array of shape " + shape_text(array) +
-                                  ": the array that it is a view of was resized meanwhile");
-  }
-  return reference;
-}
-
-// An array that the core points into without the GIL, or beyond a call. numpy resizes in place, whatever references
-// there are (`refcheck=False`), but not an array that has a weak one.
-class Pinned : public py::array {
- public:
-  Pinned(const py::array& array)
-      : py::array(array), weak_(weak_reference(array)) {}  // NOLINT: implicit, as in const Pinned x = ...
-
- private:
-  py::weakref weak_;
-};
-
 // A Python object with an empty T in it, to be filled. It is made before there is something to hold: what fails while
 // pybind11 makes it would free the T twice.
 template <class T>
@@ -154,27 +155,35 @@ py::object new_object() {
   return py::cast(T{}, py::return_value_policy::move);
 }
 
-// The pointers; null for an array that is absent.
+// The pointers, good for as long as the array is pinned; null for an array that is absent.
 template <class T>
-const T* data(const py::array& array) {
+const T* data(const Pinned& array) {
   return static_cast<const T*>(array.data());
 }
+template <class T>
+const T* data(Pinned&&) = delete;
 
 template <class T>
-const T* data(const std::optional<py::array>& array) {
+const T* data(const std::optional<Pinned>& array) {
   return array ? data<T>(*array) : nullptr;
 }
+template <class T>
+const T* data(std::optional<Pinned>&&) = delete;
 
 template <class T>
-T* writeable_data(const py::array& array, const std::string& name) {
+T* writeable_data(const Pinned& array, const std::string& name) {
   require_writeable(array, name);
   return const_cast<T*>(data<T>(array));
 }
+template <class T>
+T* writeable_data(Pinned&&, const std::string&) = delete;
 
 template <class T>
-T* writeable_data(const std::optional<py::array>& array, const std::string& name) {
+T* writeable_data(const std::optional<Pinned>& array, const std::string& name) {
   return array ? writeable_data<T>(*array, name) : nullptr;
 }
+template <class T>
+T* writeable_data(std::optional<Pinned>&&, const std::string&) = delete;
 
 // A new array in C order, not zeroed, and the pointer to fill it.
 template <class T>
@@ -185,5 +194,10 @@ struct NewArray {
   py::array array;
   std::size_t bytes;  // known here, since array.nbytes() needs the GIL
 };
+
+template <class T>
+py::object or_none(const std::optional<NewArray<T>>& array) {
+  return array ? py::object(array->array) : py::none();
+}
 
 }  // namespace pyrnn::bindings

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Methods as plain C functions, for calls that may not take the half microsecond of pybind11's.
+// Methods as plain C functions: without the cost of pybind11's dispatch, and with arguments as they come.
 #pragma once
 
 #include <cxxabi.h>

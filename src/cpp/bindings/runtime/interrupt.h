@@ -59,6 +59,7 @@ void without_gil(Work&& work) {
     std::forward<Work>(work)();
   } catch (...) {
     take_back();
+    if (PyErr_Occurred() != nullptr) throw py::error_already_set();  // Ctrl-C came first
     throw;
   }
   take_back();

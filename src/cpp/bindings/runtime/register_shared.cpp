@@ -42,7 +42,7 @@ class GradientLock {
   }
   // A child that was forked while the lock was held may have taken it anew meanwhile.
   void give_back() {
-    if (is_mine() && --depth_ == 0) in_use_.release();
+    if (is_mine() && --depth_ == 0) in_use_.release(fork_count());
   }
   // Additions are short, and a condition variable would be copied locked into a forked child.
   static void wait() {
@@ -92,9 +92,10 @@ class OneAtATime {
 
   PyObject* run(PyObject* const* values, Py_ssize_t positional, PyObject* names) {
     if (positional < 1) throw py::type_error("run: no work, expected a callable");
+    const int taken_in = fork_count();
     if (!in_use_.take()) throw std::runtime_error(refusal_);
     PyObject* result = PyObject_Vectorcall(values[0], values + 1, static_cast<std::size_t>(positional - 1), names);
-    in_use_.release();
+    in_use_.release(taken_in);
     if (result == nullptr) throw py::error_already_set();
     return result;
   }

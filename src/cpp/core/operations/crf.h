@@ -17,7 +17,7 @@ struct CrfScores {
   const T* end;          // [tags]
 };
 
-// What crf_likelihood adds or writes; null for what is not asked for. Without the emissions' there are no others.
+// What crf_likelihood writes; null for what is not asked for. Without the emissions' there are no others.
 template <class T>
 struct CrfGradients {
   T scale;           // of all gradients

@@ -19,7 +19,7 @@ struct ForwardPlace {
   T* x;                 // that copy,
   Index x_row;          // and the stride of its rows
   const typename PackedWeights<T>::Direction& weights;
-  Index chunk_step;  // inference: rows of a step in the buffers, which hold one chunk; training: 0
+  Index chunk_step;  // rows of a step in buffers that hold one chunk (nothing is saved); 0: they hold all steps
 
   // Rows of the buffers: all steps of the scope in training, those of the chunk from step `first` on in inference.
   Index row(Index step, Index first) const { return chunk_step ? (step - first) * chunk_step : at.walk.row(step); }

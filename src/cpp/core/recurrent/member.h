@@ -41,8 +41,8 @@ struct Member {
   }
   // One phase of a step, which all members have finished when it returns. A stopped call skips the work but never the
   // meeting: its members see the stop at different times, and none may be left waiting.
-  template <class Work>
-  void phase(bool stopped, Work&& work) const {
+  template <class F>
+  void phase(bool stopped, F&& work) const {
     if (!stopped) work();
     meet();
   }

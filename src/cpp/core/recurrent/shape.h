@@ -30,7 +30,7 @@ struct CellOptions {
     f("layer_norm", layer_norm, &Cell::may_normalise, 1);
     f("cell_clip", cell_clip, &Cell::lstm_options, std::numeric_limits<double>::infinity());
     f("zoneout", zoneout, nullptr, 1);
-    f("zoneout_cell", zoneout_cell, &Cell::lstm_options, 1);
+    f("zoneout_cell", zoneout_cell, &Cell::has_c, 1);
     f("recurrent_dropout", recurrent_dropout, nullptr, 1);
   }
 };

@@ -3,7 +3,7 @@
 //
 // Everything that the caller passes is checked before (bindings/). These functions may throw std::bad_alloc, before a
 // pass begins and so between two segments of a long sequence, never in a parallel region: then outputs are garbage and
-// a tape is as it was. A call that Interrupt::Check stops returns false; what it has written does not count.
+// a tape is as it was. A call that Interrupt::Check stops returns null; what it has written does not count.
 #pragma once
 
 #include <memory>

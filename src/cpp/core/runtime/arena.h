@@ -34,7 +34,6 @@ class Block {
     return *this;
   }
   std::byte* data() const noexcept { return data_; }
-  std::size_t bytes() const noexcept { return bytes_; }
   void release() noexcept;
 
  private:
@@ -43,7 +42,7 @@ class Block {
 };
 
 // want() each piece, then allocate() once: the pointers are set, each to 64-byte aligned memory that
-// is not zeroed. The pieces live until release() or the arena's end.
+// is not zeroed. The pieces live until the arena's end.
 class Arena {
  public:
   // rows*columns elements; std::bad_alloc if no memory can hold them.
@@ -64,8 +63,6 @@ class Arena {
     for (const Piece& piece : pieces_) piece.set(piece.slot, block_.data() + piece.offset);
     pieces_.clear();
   }
-
-  void release() noexcept { block_.release(); }
 
  private:
   static constexpr std::size_t kAlignment = 64;

@@ -17,7 +17,8 @@ class InUse {
     const int now = fork_count();
     return taken_in_.exchange(now, std::memory_order_acquire) != now;
   }
-  void release() noexcept { taken_in_.store(kFree, std::memory_order_release); }
+  // By who took it in the process `taken_in`, as fork_count said then: a child that was forked meanwhile frees nothing.
+  void release(int taken_in) noexcept { taken_in_.compare_exchange_strong(taken_in, kFree, std::memory_order_release); }
   bool taken() const noexcept { return taken_in_.load(std::memory_order_acquire) == fork_count(); }
 
  private:

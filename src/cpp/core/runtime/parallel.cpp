@@ -11,10 +11,8 @@
 #include <mutex>
 #include <new>
 #include <string_view>
-#include <thread>
 #include <vector>
 
-#include "core/runtime/cpu_quota.h"
 #include "core/runtime/forks.h"
 
 namespace pyrnn {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Teams of threads: the only file that knows OpenMP.
+// Teams of threads. OpenMP is known here and in parallel.cpp alone.
 #pragma once
 
 #include <omp.h>
@@ -42,6 +42,11 @@ class Queue {
  private:
   std::atomic<Index> next_{0};
 };
+
+// The most threads that omp_set_num_threads leaves the calling thread, as threadpoolctl uses it; no limit where nobody
+// has called it: set_openmp_default is told OMP_NUM_THREADS, or 0 for the processors.
+int thread_limit() noexcept;
+void set_openmp_default(int threads) noexcept;
 
 // How many threads the caller may really have of the `threads` it asks for: 1 in a forked child,
 // inside another OpenMP region, and where the system refuses to start more.
