@@ -15,6 +15,10 @@ def test_dense_layers():
         calls(_core.linear_backward, dict(x=x, w=w, dy=dy, dx=True, db=True, n=1),
               x=wrong_arrays(5, 4) + not_arrays, w=wrong_arrays(6, 4) + not_arrays,
               dy=wrong_arrays(5, 6) + not_arrays)
+        good = dict(a=zeros(3, 5, 4), b=zeros(3, 4, 6), n=1)
+        calls(_core.batched_product, good, a=wrong_arrays(3, 5, 4)[:-3] + not_arrays,
+              b=wrong_arrays(3, 4, 6)[:8] + not_arrays + [zeros(3, 5, 6), zeros(2, 4, 6)], n=[0])
+        calls(_core.row_sums, dict(x=x, n=1), x=wrong_arrays(5, 4)[1:-5] + not_arrays, n=[0])
         ids = np.array([0, 5, 2])
         bad = [np.array(v) for v in ([6, 0, 0], [-1, 0, 0], [2**62, 0, 0], [0.0, 1.0, 2.0])]
         calls(_core.embedding_forward, dict(w=w, ids=ids, n=1), w=not_arrays,

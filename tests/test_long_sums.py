@@ -5,6 +5,7 @@ import pytest
 
 import pyrnn
 from compare import assert_same_bits
+from pyrnn import _core
 
 STEPS = 1_000_000
 
@@ -67,3 +68,19 @@ def test_layer_norm_beside_a_large_offset(columns, offset, rng, isa):
 def test_layer_norm_of_equal_features_is_finite(isa):
     x = np.full((3, 1000), np.float32(0.1))
     assert np.abs(pyrnn.LayerNorm(1000)(x)).max() < 1e-4
+
+
+@pytest.mark.parametrize("value", [0.1, -1 / 3, 1e-20, 12345.678])
+def test_rows_of_a_million_equal_columns(value, isa):
+    """What `sum` of a value over its last axis is computed with."""
+    x = np.full((2, STEPS), value, np.float32)
+    np.testing.assert_allclose(_core.row_sums(x, 1) / np.float32(STEPS), x[:, 0], rtol=2e-6)
+    assert abs(_core.row_sums(np.full((1, STEPS), 0.1), 1)[0] / STEPS - 0.1) < 1e-15
+
+
+@pytest.mark.parametrize("columns", [1, 255, 256, 257, 1000])
+def test_rows_that_are_not_finite_stay_what_they_are(columns, isa):
+    for i in {0, 255, 256, columns - 1} & set(range(columns)):
+        x = np.ones((3, columns), np.float32)
+        x[:, i] = np.inf, -np.inf, np.nan
+        np.testing.assert_array_equal(_core.row_sums(x, 1), x[:, i])

@@ -194,6 +194,7 @@ MAKERS = {
     "Memory": "core.Memory(x, x, np.full(3, 4), None, 1.0)",
     "OneAtATime": "core.OneAtATime('a message that is longer than a short string')",
     "Counter": "core.Counter(1)",
+    "products": "core.batched_product(x, np.ones((4, 5, 6), 'f4'), 1)",
     "sum of chunks": "core.time_sum(long, np.full(1, 300), False, 1)",
 }
 

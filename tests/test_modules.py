@@ -22,6 +22,23 @@ class TestParameter:
         p[...] = 2
         assert (view == 2).all() and np.asarray(p) is not None and len(p) == 2
 
+    def test_outside_of_a_forward_it_is_an_array_to_numpy(self):
+        p, a = pyrnn.Parameter(np.array([1.0, 2.0])), np.array([1.0, 3.0])
+        for found, wanted in (
+            (a == p, [True, False]),
+            (np.exp(p), np.exp([1.0, 2.0])),
+            (a + p, [2.0, 5.0]),
+            (p * 2.0, [2.0, 4.0]),
+            (p.sum(), 3.0),
+            (np.add.reduce(p), 3.0),
+            (np.concatenate([p, a]), [1.0, 2.0, 1.0, 3.0]),
+        ):
+            np.testing.assert_array_equal(found, wanted)
+        a += p
+        assert a.tolist() == [2.0, 5.0] and p.data.tolist() == [1.0, 2.0]
+        with pytest.raises(TypeError, match="Parameter: numpy does not write it"):
+            np.add(a, a, out=p)
+
     def test_every_write_raises_the_version(self):
         p = pyrnn.Parameter(np.zeros((2, 3)))
         seen = [p.version]

@@ -51,11 +51,27 @@ ARGUMENTS = {  # of the constructors that need some
     "Trainer": (model(), losses.CrossEntropy(), optim.Adam()),
     "Warmup": (optim.Cosine(optim.SGD(0.1), 5), 5),
 }
+
+
+def value():
+    """What a forward is given."""
+    kept = []
+
+    class Net(pyrnn.Module):
+        def forward(self, x):
+            kept.append(x)
+            return x
+
+    Net()(np.ones(3))
+    return kept[0]
+
+
 BASES = {"Module", "Output", "Loss", "Metric", "Optimizer", "Schedule", "Backtest"}
 MADE_BY_CALLS = {
     "Pullback": model().vjp(np.ones((2, 1, 2), np.float32))[1],
     "Stream": model()[0].stream(),
     "SequentialStream": model().stream(),
+    "Value": value(),
     "LossPullback": losses.MSE().vjp(np.ones(2), np.ones(2))[1],
 }
 

@@ -294,6 +294,8 @@ LOOPS = {
     "time_max": "core.time_max, column, ends, False",
     "time_spread": "core.time_spread, column[:1, 0], ends, len(column), False",
     "dropout": "core.dropout, column, 0.5, 0, 0, 0",
+    "row sums": "core.row_sums, rows",
+    "products": "core.batched_product, rows[:, None], rows[..., None]",
     "tanh": "core.activation_forward, 'tanh', column",
     "tanh backward": "core.activation_backward, 'tanh', column, column",
     "softmax": "core.softmax_forward, rows",

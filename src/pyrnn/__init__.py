@@ -24,6 +24,15 @@ from . import losses as losses
 from . import metrics as metrics
 from . import optim as optim
 from ._base.face import present as _present
+from ._base.functions import broadcast_to as broadcast_to
+from ._base.functions import concat as concat
+from ._base.functions import exp as exp
+from ._base.functions import log as log
+from ._base.functions import sigmoid as sigmoid
+from ._base.functions import stack as stack
+from ._base.functions import stop_gradient as stop_gradient
+from ._base.functions import tanh as tanh
+from ._base.functions import where as where
 from ._base.module import Module as Module
 from ._base.parameter import Parameter as Parameter
 from ._base.pullback import Pullback as Pullback
@@ -34,6 +43,7 @@ from ._base.runtime import set_num_threads as set_num_threads
 from ._base.runtime import set_workspace_limit as set_workspace_limit
 from ._base.runtime import show_config as show_config
 from ._base.runtime import threads as threads
+from ._base.value import Value as Value
 from ._files.load import load as load
 from .data import SequenceDataset as SequenceDataset
 from .data import Vocabulary as Vocabulary

@@ -165,6 +165,10 @@ def linear_backward(
     x: _Array, weight: _Array, dy: _Array, need_dx: bool, need_db: bool, threads: int
 ) -> tuple[_Array | None, _Array, _Array | None]: ...
 
+# Arrays of any shape
+def batched_product(a: _Array, b: _Array, threads: int) -> _Array: ...
+def row_sums(x: _Array, threads: int) -> _Array: ...
+
 # Attention
 @final
 class Memory:

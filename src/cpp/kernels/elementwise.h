@@ -44,6 +44,7 @@ constexpr ElementwiseKernels<T> elementwise_kernels() {
       .add_to = add_to<T>,
       .multiply_by = multiply_by<T>,
       .average_with = average_with<T>,
+      .row_sums = row_sums<T>,
       .sum_squares = sum_squares<T>,
       .all_finite = all_finite<T>,
   };

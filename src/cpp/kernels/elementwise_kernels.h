@@ -76,6 +76,15 @@ struct AttentionGradient {
   T* d_scores;           // [length] scratch
 };
 
+// y[r] = the sum of x[r]
+template <class T>
+struct RowSums {
+  Index rows;
+  Index columns;
+  const T* x;  // [rows][columns]
+  T* y;        // [rows]
+};
+
 // losses[r] = scale[r] * n(targets[r]) + sum over c of spread[c] * n(c), n(c) = -log softmax(logits[r])[c], and its
 // gradient. The logits of a row with target -1 are not read: loss and gradient are 0.
 template <class T>
@@ -245,6 +254,7 @@ struct ElementwiseKernels {
   void (*add_to)(T* y, const T* x, Index count) noexcept;        // y += x
   void (*multiply_by)(T* y, const T* x, Index count) noexcept;   // y *= x
   void (*average_with)(T* y, const T* x, Index count) noexcept;  // y = (y + x) / 2
+  void (*row_sums)(const RowSums<T>&) noexcept;
   double (*sum_squares)(const T* a, Index count) noexcept;
   bool (*all_finite)(const T* a, Index count) noexcept;
 };

@@ -2,7 +2,7 @@
 // Sums over whole arrays, in an order fixed by their length.
 #pragma once
 
-#include "core/dims.h"
+#include "kernels/elementwise_kernels.h"
 #include "kernels/parts.h"
 
 namespace pyrnn::kernels {
@@ -21,6 +21,28 @@ PYRNN_INLINE Vec<double> add_squares(Vec<double> sum, Vec<float> a) {
   const auto low = __builtin_convertvector(halves.low, Vec<double>);
   const auto high = __builtin_convertvector(halves.high, Vec<double>);
   return fma(high, high, fma(low, low, sum));
+}
+
+constexpr Index kRowBlock = 256;  // elements of a row summed on their own
+
+// The sums of a row's blocks are added in double, with what each addition rounds off (Knuth, The Art of Computer
+// Programming, volume 2, 4.2.2): the error does not grow with the number of columns.
+template <class T>
+void row_sums(const RowSums<T>& q) noexcept {
+  for (Index row = 0; row < q.rows; ++row) {
+    const T* x = q.x + row * q.columns;
+    double total = 0, lost = 0;
+    for (Index begin = 0; begin < q.columns; begin += kRowBlock) {
+      Vec<T> block{};
+      for_each_part<T>(smaller(kRowBlock, q.columns - begin), [&](Index i, auto part) __attribute__((always_inline)) {
+        block = block + part.load(x + begin + i);
+      });
+      const double b = static_cast<double>(sum_of_lanes<T>(block)), sum = total + b, of_b = sum - total;
+      lost += (total - (sum - of_b)) + (b - of_b);
+      total = sum;
+    }
+    q.y[row] = static_cast<T>(lost - lost == 0 ? total + lost : total);  // not finite: neither is the total
+  }
 }
 
 // In double, where no float32 overflows.

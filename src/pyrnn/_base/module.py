@@ -1,7 +1,6 @@
 """Module, the base of every layer."""
 
 import copy
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar, overload
 
@@ -16,12 +15,14 @@ from .checks import (
     describe_all,
     join_some,
 )
+from .description import as_json, check_describable, constructor, describe_forward, extra_states
 from .parameter import Parameter
 from .part import Part
 from .prediction import predict
 from .settings import Settings, options
 from .summary import Summarised
-from .tensor_file import check_suffix, mapping, write_tensors
+from .tape import infer, record, recorded
+from .tensor_file import check_suffix, write_tensors
 
 Class = TypeVar("Class", bound=type)
 
@@ -37,9 +38,22 @@ def storable(cls: Class) -> Class:
 class Module(Settings, Part, Summarised):
     """A part of a network: holds Parameters and Modules as attributes, in the order of assignment.
 
-    A subclass assigns its parts in `__init__` and defines `__call__` (inference) and `vjp`
-    (training: the output and a pullback). Lists of parts are not searched. What the class
-    attributes say about `__call__` and `vjp`, Sequential relies on:
+    A subclass assigns its parts in `__init__` and defines `forward(self, x, ...)`: what it gives
+    for its arguments, computed with its parts, arithmetic and what else a `Value` takes. A call
+    runs it; `vjp` runs it once more as a recording, and the pullback goes back through that.
+
+    - `y = module(*inputs)`; `y, pullback = module.vjp(*inputs, need_dx=True, rng=None)`;
+      `dx = pullback(dy)`. Inputs and y are arrays, or tuples, named tuples, lists and dicts of
+      them; dy is nested as y is, or one argument for each of several outputs, None for zero. dx is
+      nested as x is; of several arguments with floats a tuple with one for each, in their order.
+    - `state`, `lengths` and `mask` are for a forward that names them: Sequential, predict and
+      Trainer give them to it, a mask where it names no lengths. One that names state returns
+      `(y, state)`: `dx, dstate = pullback(dy, dstate)`.
+    - It depends on its arguments and parameters alone, draws by Dropout, writes nothing.
+
+    TypeError or ValueError for what is not recorded. Or a subclass defines `__call__` (inference)
+    and `vjp` (training: the output and a pullback) itself. Lists of parts are not searched. What
+    the class attributes say about the two, and a forward by its arguments, Sequential relies on:
 
     - `stateful`: take `state, lengths, mask`, return `(y, state)`.
     - `time_aware`: take `lengths`.
@@ -63,21 +77,19 @@ class Module(Settings, Part, Summarised):
 
     Examples
     --------
-    >>> class Residual(pyrnn.Module):  # y = x + W x + b
+    >>> class Residual(pyrnn.Module):  # y = x + tanh(W x + b)
     ...     stepwise = True
     ...
     ...     def __init__(self, size):
     ...         self.linear = pyrnn.Linear(size, size, seed=0)
     ...
-    ...     def __call__(self, x):
-    ...         return x + self.linear(x)
-    ...
-    ...     def vjp(self, x, *, need_dx=True):
-    ...         y, pullback = self.linear.vjp(x)
-    ...         return x + y, lambda dy: dy + pullback(dy)
+    ...     def forward(self, x):
+    ...         return x + pyrnn.tanh(self.linear(x))
     >>> model = pyrnn.Sequential(Residual(3), pyrnn.GRU(3, 4, seed=1))
-    >>> model(np.zeros((2, 5, 3), np.float32)).shape
-    (2, 5, 4)
+    >>> (y, state), pullback = model.vjp(np.zeros((2, 5, 3), np.float32))
+    >>> dx, dstate = pullback(np.ones_like(y))
+    >>> y.shape, dx.shape
+    ((2, 5, 4), (2, 5, 3))
     """
 
     stateful: ClassVar[bool] = False
@@ -94,6 +106,8 @@ class Module(Settings, Part, Summarised):
     parts_from_config: ClassVar[bool] = False
     _not_pickled: ClassVar[frozenset[str]] = frozenset()
 
+    _shown: ClassVar[Any] = None  # what a call returns of what vjp does, a function; None: all
+
     _layout: bool | None = None  # what batch_first comes to; None: what the parts say
     _says_layout: bool = False  # whether batch_first was given: here, or to a Sequential's parts
     _says_dtype: bool = True  # whether `dtype`, where there is one, has to be that of other parts
@@ -101,13 +115,25 @@ class Module(Settings, Part, Summarised):
 
     dtype: np.dtype[Any]
 
-    def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        """Inference: nothing is saved and nothing is dropped."""
-        raise NotImplementedError(f"{type(self).__name__} does not define __call__")
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if "__call__" in vars(cls):
+            cls.__call__ = recorded()(vars(cls)["__call__"])  # type: ignore[method-assign]
+        if "forward" in vars(cls) and cls.vjp is Module.vjp:
+            describe_forward(cls)
 
-    def vjp(self, x: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    @recorded()
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Inference: nothing is saved and nothing is dropped."""
+        if self._forward_names is None:
+            raise NotImplementedError(f"{type(self).__name__} defines neither forward nor __call__")
+        return infer(self, args, kwargs)
+
+    def vjp(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         """Training: the output and a pullback, which sends a gradient back and adds to .grad."""
-        raise NotImplementedError(f"{type(self).__name__} does not define vjp")
+        if self._forward_names is None:
+            raise NotImplementedError(f"{type(self).__name__} defines neither forward nor vjp")
+        return record(self, args, kwargs)
 
     @property
     def batch_first(self) -> bool:
@@ -189,6 +215,11 @@ class Module(Settings, Part, Summarised):
             raise TypeError(
                 f"Sequential: {type(self).__name__} needs whole sequences: it has no stream"
             )
+        if self.has_forward:
+            raise TypeError(
+                f"Sequential: {type(self).__name__} has a forward, which may look at all steps: it "
+                "has no stream, unless it defines step_part"
+            )
         return StepByStep(copy.deepcopy(self))
 
     def parameters(self) -> list[Parameter]:
@@ -261,8 +292,10 @@ class Module(Settings, Part, Summarised):
     def save(self, path: Any) -> None:
         """Writes weights and configuration to one safetensors file, for `pyrnn.load(path)`.
 
-        Atomic: after a crash the path holds the whole old file or the whole new one.
-        OSError with the path if it cannot be written; TypeError if a part is not pyrnn's own;
+        Atomic: after a crash the path holds the whole old file or the whole new one. A class of
+        your own is stored by its name and its constructor's arguments, which have to be attributes
+        of the same names; `pyrnn.load(path, classes=[Net])` makes it again.
+        OSError with the path if it cannot be written; TypeError if a part cannot be described;
         ValueError for the suffix of another format, such as ".pt".
         """
         check_suffix(f"{type(self).__name__}.save", path)
@@ -300,15 +333,8 @@ class Module(Settings, Part, Summarised):
         if id(self) in seen:
             return {"shared": seen[id(self)]}
         seen[id(self)] = name
-        cls = type(self)
         has_parts = any(isinstance(value, Module) for value in vars(self).values())
-        if STORABLE.get(cls.__name__) is not cls or (
-            has_parts and not (cls.parts_from_config or cls.made_of_parts)
-        ):
-            raise TypeError(
-                f"save: {cls.__name__} is not a module of pyrnn alone, which is all that a file "
-                "can describe; write state_dict() with safetensors.numpy.save_file instead"
-            )
+        check_describable(self, STORABLE, has_parts)
         return self._description(name, seen)
 
     def _description(self, name: str, seen: dict[int, str]) -> dict[str, Any]:
@@ -339,20 +365,6 @@ class StepByStep:
         self.step = self.run = module
 
 
-def extra_states(module: Module) -> dict[str, Any]:
-    """What the modules keep beside their parameters, such as dropout counters, by module name."""
-    return {name: m.extra_state() for name, m in module.named_modules() if m.extra_state()}
-
-
-def load_extra_states(module: Module, states: Mapping[str, Any]) -> None:
-    """Gives every module what it kept beside its parameters."""
-    modules = {name: m for name, m in module.named_modules() if m.extra_state()}
-    if set(states) != set(modules):
-        raise ValueError(f"extra_state is of {sorted(states)}, expected {sorted(modules)}")
-    for name, part in modules.items():
-        part.load_extra_state(mapping(states, name))
-
-
 def _walk(
     top: Module, enters: Callable[[Module], bool] = lambda module: True
 ) -> list[tuple[str, Module, list[tuple[str, Parameter]]]]:
@@ -375,17 +387,3 @@ def _walk(
         found.append((prefix, module, own))
         waiting += reversed(parts) if enters(module) else ()
     return found
-
-
-def constructor(cls: Any) -> dict[str, Any]:
-    """The constructor's keywords with their defaults as JSON values, without `seed`."""
-    keywords = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    named = list(inspect.signature(cls.__init__).parameters.values())[1:]
-    return {p.name: as_json(p.default) for p in named if p.kind in keywords and p.name != "seed"}
-
-
-def as_json(value: Any) -> Any:
-    """A constructor's argument as JSON holds it: dtypes by name."""
-    if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
-        return np.dtype(value).name
-    return value

@@ -10,16 +10,19 @@ from typing import Any
 import numpy as np
 
 from .checks import Array, as_contiguous, as_floats, check_dtype, describe, is_filled_from_file
+from .operations import index
+from .value import Operand, active, apply
 
 _versions = itertools.count(1)  # one count for all: no two contents share a version
 
 
-class Parameter:
+class Parameter(Operand):
     """A trained array of float32 or float64, and the gradient that pullbacks add into.
 
     `array` is copied. `p[...] = value` is how to write it: `data` is read-only. Every write
     raises `version` (for reading only), on which packed weights are cached and by which a pullback
-    notices that its weights have changed. pickle and deepcopy keep the values, not the gradient.
+    notices that its weights have changed. In a module's `forward` it is computed with as Values
+    are. pickle and deepcopy keep the values, not the gradient.
 
     Examples
     --------
@@ -132,6 +135,8 @@ class Parameter:
     @contextmanager
     def writing(self) -> Iterator[Array]:
         """`with p.writing() as array:` gives the array itself to write in place."""
+        if active.get() is not None:
+            raise RuntimeError("Parameter: written in forward, expected a write between calls")
         try:
             yield self._array
         finally:
@@ -142,8 +147,8 @@ class Parameter:
         self._grad[...] = 0
 
     def __getitem__(self, key: Any) -> Any:
-        """A copy of some of the values, as numpy's indexing selects them."""
-        return self._array[key].copy()
+        """A copy of some of the values, as numpy's indexing selects them; a Value in `forward`."""
+        return self._array[key].copy() if active.get() is None else apply(index, self, key=key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         """Writes all or some values: `p[...] = value`, `p[H:2 * H] = 1.0`.
@@ -166,7 +171,20 @@ class Parameter:
             except ValueError as error:
                 raise ValueError(f"Parameter of shape {self.shape}: {error}") from None
 
+    def _on(self, tape: Any) -> tuple[Array, int]:
+        return self._view, tape.place_of(self)
+
+    def _outside(self) -> Array:
+        return self._view
+
+    _numbers = _outside
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if active.get() is not None:
+            raise TypeError(
+                "Parameter: numpy would lose its gradient in forward, expected operators, "
+                "pyrnn.exp and so on; pyrnn.stop_gradient(parameter) gives the numbers"
+            )
         if copy:
             return np.array(self._view, dtype=dtype, copy=True)
         return np.asarray(self._view, dtype=dtype) if copy is None else self._without_copy(dtype)

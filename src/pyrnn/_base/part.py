@@ -6,25 +6,48 @@ makes of the time axis, and a row gives what it gives alone.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from .checks import Array
 from .layout import is_ids, turned
+from .mask import mask_of_lengths
 from .pullback import Additions, Pullback, compute
 
 
 class Part:
     """What can be run as a part, whatever it takes: the base of Module."""
 
+    _forward_names: ClassVar[tuple[str, ...] | None] = None  # the arguments of a class's forward
+
+    @property
+    def has_forward(self) -> bool:
+        """Whether calls and vjp run a `forward` of the class."""
+        return self._forward_names is not None
+
+    def told(self: Any, x: Array, lengths: Any) -> dict[str, Any]:
+        """The keywords of a call that tell the lengths of x, as what takes some has them."""
+        if self._forward_names is None or "lengths" in self._forward_names:
+            return {"lengths": lengths}
+        if lengths is None:
+            return {}
+        owner = type(self).__name__
+        if "mask" not in self._forward_names:
+            raise ValueError(
+                f"{owner}: x has rows of different lengths, which its forward does not take, "
+                "expected forward(self, x, state=None, lengths=None)"
+            )
+        shape = x.shape[: 1 if _is_one(x) else 2]
+        return {"mask": mask_of_lengths(owner, lengths, shape, self.batch_first)}
+
     def run_part(self: Any, x: Any, state: Any = None, lengths: Any = None) -> tuple[Any, Any]:
         """(y, state): a call; state is None where there is none."""
         if self.stateful:
-            y, state = self(x, state, lengths)
+            y, state = self(x, state=state, **self.told(x, lengths))
             return y, state
         if self.time_aware:
-            return self(x, lengths=lengths), None
+            return self(x, **self.told(x, lengths)), None
         if lengths is None or self.stepwise:
             return self(x), None
         by_length = ByLength(self, x, lengths)
@@ -43,10 +66,10 @@ class Part:
         """((y, state), pullback): a vjp."""
         options: dict[str, Any] = {"need_dx": need_dx} | ({"rng": rng} if self.random else {})
         if self.stateful:
-            output, pullback = self.vjp(x, state, lengths=lengths, **options)
+            output, pullback = self.vjp(x, state=state, **self.told(x, lengths), **options)
             return output, pullback
         if self.time_aware:
-            y, pullback = self.vjp(x, lengths=lengths, **options)
+            y, pullback = self.vjp(x, **self.told(x, lengths), **options)
         elif lengths is None or self.stepwise:
             y, pullback = self.vjp(x, **options)
         else:
@@ -66,7 +89,7 @@ class ByLength:
 
     def __init__(self, module: Any, x: Array, lengths: Array) -> None:
         self._module = module
-        self._one = x.ndim == (1 if is_ids(x) else 2)
+        self._one = _is_one(x)
         self._swapped = module.batch_first and not self._one
         self._rows, self._steps = len(lengths), x.shape[1 if self._swapped else 0]
         several = np.unique(lengths)[::-1].tolist() or [self._steps]
@@ -149,3 +172,8 @@ class ByLength:
     def _to_layout(self, by_time: Array) -> Array:
         """The way back."""
         return by_time[:, 0] if self._one else turned(by_time, self._swapped, 2)
+
+
+def _is_one(x: Array) -> bool:
+    """Whether x is one sequence, (T,) of ids or (T, F), and no batch."""
+    return x.ndim == (1 if is_ids(x) else 2)

@@ -101,5 +101,6 @@ def works_along_time(module: Any) -> bool:
 
 def required_arguments(module: Any) -> int:
     """The number of arguments that a call cannot do without."""
-    parameters = signature(module.__call__).parameters.values()
+    call = module.forward if module.has_forward else module.__call__
+    parameters = signature(call).parameters.values()
     return sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)

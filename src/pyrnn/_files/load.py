@@ -1,7 +1,7 @@
 """Models in files: one safetensors file with the weights, and the configuration in its metadata."""
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from inspect import signature
 from itertools import accumulate
@@ -16,16 +16,18 @@ from .._base.checks import (
     filled_from_file,
     printable,
 )
-from .._base.module import STORABLE, Module, load_extra_states
+from .._base.description import load_extra_states
+from .._base.module import STORABLE, Module
 from .._base.parameter import Parameter
 from .._base.tensor_file import mapping, read_tensors
 
 
-def load(path: Any) -> Module:
+def load(path: Any, *, classes: Iterable[type[Module]] = ()) -> Module:
     """The module that `module.save(path)` wrote, with its weights and dropout counters.
 
-    Only pyrnn's own classes are made, from plain numbers; nothing in a file is executed, and
-    memory is bounded by the file's size. OSError if the file cannot be read; ValueError that says
+    Only pyrnn's own classes are made, and those of yours that are in `classes`, from plain numbers;
+    nothing in a file is executed, and memory is bounded by the file's size, as far as your
+    constructors keep to it. OSError if the file cannot be read; ValueError that says
     what is wrong if it is no such file, damaged, or from a newer pyrnn. A safetensors file of
     weights alone is for `module.load_state_dict(safetensors.numpy.load_file(path))`.
 
@@ -41,7 +43,7 @@ def load(path: Any) -> Module:
     (GRU(input_size=3, hidden_size=4), True)
     >>> folder.cleanup()
     """
-    path = check_path("load", path)
+    path, own = check_path("load", path), _by_name(classes)
     try:
         tensors, description = read_tensors(path)
         if "training" in description:
@@ -49,7 +51,7 @@ def load(path: Any) -> Module:
                 "is a checkpoint of training, which Trainer.fit(..., checkpoint=path, "
                 "resume=True) carries on from; expected a file that module.save(path) wrote"
             )
-        rebuild = Rebuild(tensors, mapping(description, "ties"))
+        rebuild = Rebuild(tensors, mapping(description, "ties"), own)
         module = rebuild.module(description.get("model"), "")
         rebuild.check_complete()
         load_extra_states(module, mapping(description, "extra_state"))
@@ -63,8 +65,14 @@ def load(path: Any) -> Module:
 class Rebuild:
     """Makes the described modules one by one, each no larger than what is stored for it."""
 
-    def __init__(self, tensors: dict[str, Array], ties: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        tensors: dict[str, Array],
+        ties: dict[str, Any],
+        classes: Mapping[str, type[Module]],
+    ) -> None:
         self.tensors = tensors
+        self.classes = classes  # those that a file may name
         self.ties = ties  # name of a shared parameter -> the name it is stored under
         self.parameters: dict[str, Parameter] = {}
         self.modules: dict[str, Module] = {}
@@ -88,12 +96,12 @@ class Rebuild:
             )
         if "shared" in tree and tree["shared"] in self.modules:
             return self.modules[tree["shared"]]
-        cls = STORABLE.get(str(tree.get("class")))
+        cls = self.classes.get(str(tree.get("class")))
         if cls is None:
-            known = ", ".join(sorted(STORABLE))
+            known = ", ".join(sorted(self.classes))
             raise ValueError(
                 f"module {describe(name)} is a {describe(tree.get('class'))}, "
-                f"expected one of {known}"
+                f"expected one of {known}, or of load(path, classes=[...])"
             )
         module = self._sequential(tree, name) if cls.made_of_parts else self._leaf(cls, tree, name)
         self.modules[name] = module
@@ -112,7 +120,7 @@ class Rebuild:
             raise ValueError(
                 f"module {describe(name)} has parts {describe(parts)}, expected a list"
             )
-        cls: Any = STORABLE[str(tree["class"])]
+        cls: Any = self.classes[str(tree["class"])]
         modules = [self.module(part, join(name, str(i))) for i, part in enumerate(parts)]
         says = any(m._says_layout for module in modules for m in module.speakers())
         # Files from when time came first by default have no entry: False unless a part says more.
@@ -150,6 +158,19 @@ class Rebuild:
             return self.sizes[-1]
         first = bisect_left(self.names, f"{name}.")
         return self.sizes[bisect_left(self.names, f"{name}/", first)] - self.sizes[first]  # "." + 1
+
+
+def _by_name(classes: Any) -> dict[str, type[Module]]:
+    """pyrnn's own classes and a user's, by name."""
+    if not isinstance(classes, Iterable):
+        raise TypeError(f"load: classes is {describe(classes)}, expected a list of Module classes")
+    known = dict(STORABLE)
+    for cls in classes:
+        if not (isinstance(cls, type) and issubclass(cls, Module)):
+            raise TypeError(f"load: classes holds {describe(cls)}, expected Module classes")
+        if known.setdefault(cls.__name__, cls) is not cls:
+            raise ValueError(f"load: classes holds a second {cls.__name__}, expected one")
+    return known
 
 
 def _config_of(cls: type[Module], tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
+from operator import itemgetter
 from typing import Any, ClassVar, NamedTuple, overload
 
 import numpy as np
@@ -22,6 +23,7 @@ from .._base.layout import is_ids, time_major
 from .._base.mask import Mask, mask_of_lengths, read_mask
 from .._base.module import Module, storable
 from .._base.pullback import Additions, Pullback, compute
+from .._base.tape import recorded
 from ._stream import SequentialStream
 
 
@@ -82,6 +84,7 @@ class Sequential(Module):
     stateful: ClassVar[bool] = True
     random: ClassVar[bool] = True
     made_of_parts: ClassVar[bool] = True
+    _shown: ClassVar[Any] = staticmethod(itemgetter(0))  # y alone
 
     def __init__(self, *modules: Module, batch_first: bool | None = None) -> None:
         if not modules:
@@ -127,6 +130,7 @@ class Sequential(Module):
         """y: inference."""
         return self.run(x, None, lengths, mask).y
 
+    @recorded(shown=lambda outputs: Output(*outputs))
     def run(self, x: Any, state: Any = None, lengths: Any = None, mask: Any = None) -> Output:
         """Output(y, state): inference from a state, and the state at the end."""
         x, lengths, moved = self._move(x, lengths, mask)

@@ -1,7 +1,9 @@
 """The arguments of a Trainer, checked."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from .._base.checks import check_number, describe
 from .._base.module import Module
@@ -66,6 +68,23 @@ def check_parts(model: Any, loss: Any, optimizer: Any) -> None:
                 f"Trainer: {name} is of type {type(value).__name__}, "
                 f"expected a pyrnn {kind.__name__}"
             )
+
+
+def check_output(name: str, model: Module, y: Any, again: Callable[[], Any]) -> None:
+    """TypeError for outputs that are no array; ValueError for those that are others each time."""
+    owner = type(model).__name__
+    if not isinstance(y, np.ndarray):
+        raise TypeError(
+            f"{name}: {owner} gives {describe(y)}, expected one array; several outputs are trained "
+            "with the losses' vjp, the model's pullback and optimizer.step(model)"
+        )
+    own = [type(part).__name__ for part in model.modules() if part.has_forward]
+    if own and y.tobytes() != again().tobytes():
+        raise ValueError(
+            f"{name}: {owner} gives other numbers for the same samples: the forward of {own[0]} "
+            "depends on random numbers or on what it computed before, expected on its arguments "
+            "alone; pyrnn.Dropout draws what a checkpoint keeps"
+        )
 
 
 def check_belonging(

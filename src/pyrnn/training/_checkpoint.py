@@ -12,7 +12,8 @@ import numpy as np
 
 from .. import _core
 from .._base.checks import MESSAGE, Array, check_number, describe, printable
-from .._base.module import Module, extra_states, load_extra_states
+from .._base.description import extra_states, load_extra_states
+from .._base.module import Module
 from .._base.parameter import Parameter
 from .._base.tensor_file import check_suffix, mapping, read_tensors, write_tensors
 from ..optim._optimizer import Optimizer

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from .._base.module import Module, as_json, constructor
+from .._base.description import as_json, constructor
+from .._base.module import Module
 from .._base.samples import Samples, cut
 from ..optim._optimizer import Optimizer
 from ..optim._schedule import Schedule

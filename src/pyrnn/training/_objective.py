@@ -15,6 +15,7 @@ from .._base.prediction import first_embedding, layout_of, per_step, read_sample
 from .._base.samples import Batch, Samples, Target, by_length, cut
 from .._base.targets import first_wrong, real_elements
 from ..losses import Loss
+from ._arguments import check_output
 from ._measures import check_masks, try_metrics, update_metrics
 
 PROBED_STEPS = 16  # of the first sample, to see the shape of the model's output
@@ -73,6 +74,7 @@ class Objective:
         samples = read_samples(name, self.model, dataset, self.layout)
         first = samples.batch(np.array([samples.example]), 0, PROBED_STEPS)
         y, _ = self.infer(first)
+        check_output(name, self.model, y, lambda: self.infer(first)[0])
         if not self.layout.own_targets:
             samples.per_step = per_step(samples, y)
         has_steps = samples.per_step or self.layout.own_targets

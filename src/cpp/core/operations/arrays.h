@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// What arrays of any shape are computed with, each result in one order that its own size fixes.
+#pragma once
+
+#include "core/runtime/interrupt.h"
+#include "kernels/kernels.h"
+
+namespace pyrnn {
+
+// c[n] = a[n] b[n], n < count: many small products at once.
+template <class T>
+struct BatchedProduct {
+  Index count, rows, inner, columns;
+  const T* a;  // [count][rows][inner]
+  const T* b;  // [count][inner][columns]
+  T* c;        // [count][rows][columns]
+};
+template <class T>
+void batched_product(const BatchedProduct<T>& q, int threads, Interrupt::Check check);
+
+// y[r] = the sum of x[r]
+template <class T>
+void row_sums(const kernels::RowSums<T>& whole, int threads, Interrupt::Check check);
+
+}  // namespace pyrnn
