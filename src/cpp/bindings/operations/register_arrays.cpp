@@ -11,7 +11,7 @@ py::array run_batched_product(py::handle a_in, py::handle b_in, int threads) {
   checked_threads(threads);
   return with_type_of(a_in, "a", [&](auto type) -> py::array {
     using T = decltype(type);
-    const py::array a = require_array<T>(a_in, "a", 3), b = require_array<T>(b_in, "b", 3);
+    const Pinned a = require_array<T>(a_in, "a", 3), b = require_array<T>(b_in, "b", 3);
     const py::ssize_t N = a.shape(0), R = a.shape(1), K = a.shape(2), C = b.shape(2);
     require_shape(b, "b", {N, K, C}, "(N, K, columns) of a (N, rows, K)");
     NewArray<T> c({N, R, C});
@@ -26,7 +26,7 @@ py::array run_row_sums(py::handle x_in, int threads) {
   checked_threads(threads);
   return with_type_of(x_in, "x", [&](auto type) -> py::array {
     using T = decltype(type);
-    const py::array x = require_array<T>(x_in, "x", 2);
+    const Pinned x = require_array<T>(x_in, "x", 2);
     NewArray<T> y({x.shape(0)});
     const kernels::RowSums<T> call{.rows = x.shape(0), .columns = x.shape(1), .x = data<T>(x), .y = y.data()};
     without_gil([&] { row_sums(call, threads, interrupted); });
