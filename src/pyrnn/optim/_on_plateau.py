@@ -58,6 +58,7 @@ class OnPlateau(Schedule):
         return self.scale
 
     def step(self, metric: float | None = None) -> None:
+        self._refuse_if_inner()
         value = check_number("OnPlateau", "metric", metric)
         better = self._is_better(value)
         waited, cooling, scale = 0 if better else self.waited + 1, self.cooling, self.scale
