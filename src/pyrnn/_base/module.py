@@ -3,6 +3,7 @@
 import copy
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any, ClassVar, TypeVar, overload
 
 import numpy as np
@@ -97,7 +98,7 @@ class Module(Settings, Part, Summarised):
     _layout: bool | None = None  # what batch_first comes to; None: what the parts say
     _says_layout: bool = False  # whether batch_first was given: here, or to a Sequential's parts
     _says_dtype: bool = True  # whether `dtype`, where there is one, has to be that of other parts
-    _is_part: bool = False  # of a Sequential, which has the word on the layout
+    _is_part: bool = False  # of another module, which has the word on the layout
 
     dtype: np.dtype[Any]
 
@@ -276,9 +277,8 @@ class Module(Settings, Part, Summarised):
 
     def _takes(self, name: str, value: Any) -> bool:
         """A parameter may be replaced by another one of its shape, which ties the two."""
-        if name == "batch_first" and self._is_own:  # what has parts has agreed on it with them
-            has_parts = any(isinstance(part, Module) for part in vars(self).values())
-            return not (self._is_part or has_parts) and name in options(self._maker)
+        if name == "batch_first":
+            return self._takes_layout()
         tied = vars(self).get(name)
         if self._maker is None or not isinstance(tied, Parameter):
             return super()._takes(name, value)
@@ -294,6 +294,21 @@ class Module(Settings, Part, Summarised):
                 f"expected {tied.dtype} and {tied.shape}"
             )
         return True
+
+    def _takes_layout(self) -> bool:
+        """Whether batch_first may be set: what is a part or has some has agreed on it with the
+        others. A user's own module may get one while it is made, and nobody knows till when.
+        """
+        if self._maker is None:
+            return not (self._is_own or self._is_part)
+        has_parts = any(isinstance(part, Module) for part in vars(self).values())
+        return not (self._is_part or has_parts) and "batch_first" in options(self._maker)
+
+    def _close(self) -> None:
+        super()._close()
+        if self.parts_from_config:
+            for part in islice(self.modules(), 1, None):
+                part._is_part = True
 
     def _describe(self, name: str, seen: dict[int, str]) -> dict[str, Any]:
         """Class and configuration as JSON values; a module met before by its name."""

@@ -285,8 +285,8 @@ class Sequential(Module):
                 for each in module.modules() if module.made_of_parts else [module]:
                     each._layout = self.batch_first
         self._says_layout = self._says_layout or bool(words)
-        for part in self:
-            part._is_part = True
+        for _, module in parts:
+            module._is_part = True
 
     def _split(self, name: str, value: Any) -> list[Any]:
         """A state, or its gradient, as what each part takes of it."""

@@ -54,6 +54,11 @@ class OnPlateau(Schedule):
         self.scale = 1.0
         self.apply()
 
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments; `factor` is a method here."""
+        names = "optimizer", "mode", "patience", "threshold", "cooldown", "min_factor"
+        return {name: getattr(self, name) for name in names} | {"factor": self.fall}
+
     def factor(self, count: int) -> float:
         return self.scale
 

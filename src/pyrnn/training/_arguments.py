@@ -82,13 +82,7 @@ def check_belonging(
             )
     _check_once(schedules)
     if isinstance(ema, _EMA):
-        own = {id(parameter) for parameter in model.parameters()}
-        foreign = sum(id(parameter) not in own for parameter in ema.parameters)
-        if foreign:
-            raise ValueError(
-                f"Trainer: ema averages {foreign} parameters that are not the model's, "
-                "expected an EMA of the Trainer's model"
-            )
+        ema.check_belonging(model)
 
 
 def _check_once(schedules: Sequence[Any]) -> None:
