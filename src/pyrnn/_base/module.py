@@ -11,7 +11,6 @@ import numpy as np
 from .checks import (
     Array,
     as_plain_array,
-    check_flag,
     check_mapping,
     describe,
     describe_all,
@@ -20,7 +19,7 @@ from .checks import (
 from .parameter import Parameter
 from .part import Part
 from .prediction import predict
-from .settings import Settings, options
+from .settings import Settings
 from .summary import Summarised
 from .tensor_file import check_suffix, mapping, write_tensors
 
@@ -95,10 +94,7 @@ class Module(Settings, Part, Summarised):
     parts_from_config: ClassVar[bool] = False
     _not_pickled: ClassVar[frozenset[str]] = frozenset()
 
-    _layout: bool | None = None  # what batch_first comes to; None: what the parts say
-    _says_layout: bool = False  # whether batch_first was given: here, or to a Sequential's parts
     _says_dtype: bool = True  # whether `dtype`, where there is one, has to be that of other parts
-    _is_part: bool = False  # of another module, which has the word on the layout
 
     dtype: np.dtype[Any]
 
@@ -109,23 +105,6 @@ class Module(Settings, Part, Summarised):
     def vjp(self, x: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         """Training: the output and a pullback, which sends a gradient back and adds to .grad."""
         raise NotImplementedError(f"{type(self).__name__} does not define vjp")
-
-    @property
-    def batch_first(self) -> bool:
-        """Whether x is (N, T, F): as it was given, or as the Sequential around says; else True.
-
-        A module that takes no such argument follows the first of its parts that works along time.
-        """
-        if self._layout is not None:
-            return self._layout
-        parts = (part for part in self.modules() if part is not self)
-        return next((p.batch_first for p in parts if p.stateful or p.time_aware), True)
-
-    @batch_first.setter
-    def batch_first(self, value: bool | None) -> None:
-        owner = type(self).__name__
-        self._layout = True if value is None else check_flag(owner, "batch_first", value)
-        self._says_layout = value is not None
 
     @overload
     def predict(self, x: Array, lengths: Any = None, batch_size: int | None = None) -> Array: ...
@@ -294,15 +273,6 @@ class Module(Settings, Part, Summarised):
                 f"expected {tied.dtype} and {tied.shape}"
             )
         return True
-
-    def _takes_layout(self) -> bool:
-        """Whether batch_first may be set: what is a part or has some has agreed on it with the
-        others. A user's own module may get one while it is made, and nobody knows till when.
-        """
-        if self._maker is None:
-            return not (self._is_own or self._is_part)
-        has_parts = any(isinstance(part, Module) for part in vars(self).values())
-        return not (self._is_part or has_parts) and "batch_first" in options(self._maker)
 
     def _close(self) -> None:
         super()._close()

@@ -115,9 +115,9 @@ class Seq2Seq(Module):
         _check_sides(self.source_vocabulary, self.feature_size, attention, attention_size)
         seeds = [int(s) for s in generator("Seq2Seq", seed).integers(2**63, size=7)]
         options: dict[str, Any] = {"batch_first": batch_first, "dtype": dtype}
+        L, both = self.num_layers, self.bidirectional
         source = self.source_vocabulary, self.feature_size
-        sides = self.cell, self.num_layers, self.bidirectional, self.dropout
-        sizes = EncoderSizes(*source, E, H, *sides)
+        sizes = EncoderSizes(*source, E, H, self.cell, L, both, self.dropout)
         self.batch_first = batch_first
         self.encoder = Encoder(sizes, seed=seeds[0], **options)
         self.dtype = self.encoder.dtype
