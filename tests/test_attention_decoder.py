@@ -251,3 +251,13 @@ def test_bad_input(rng):
         pyrnn.AttentionDecoder(I, H, M, score="dot")
     with pytest.raises(ValueError, match="x_t has shape"):
         decoder.steps(memory).step(x)
+
+
+def test_dropout_without_a_layer_above_is_told(recwarn):
+    for make in (pyrnn.AttentionDecoder, pyrnn.GRU):
+        sizes = (I, H, M) if make is pyrnn.AttentionDecoder else (I, H)
+        with pytest.warns(UserWarning, match=r"dropout=0.5 acts between layers") as seen:
+            make(*sizes, dropout=0.5)
+        assert seen[0].filename == __file__
+        make(*sizes, dropout=0.5, num_layers=2)
+    assert not recwarn.list

@@ -1,6 +1,7 @@
 """Promise: a saved model comes back to the bit, and a file is always one whole version."""
 
 import errno
+import inspect
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 import pyrnn
 from compare import assert_same_bits
+from pyrnn._base.module import STORABLE, constructor
 
 
 def models():
@@ -171,3 +173,47 @@ def test_mode_follows_umask(tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "m").stat().st_mode & 0o777 == 0o640
+
+
+def _numpy_scalars(cls, values):
+    """The constructor's keywords, with numpy's scalars for Python's."""
+    kinds = {int: np.int64, float: np.float64, bool: np.bool_}
+    given = {k: v for k, v in constructor(cls).items() if v is not inspect.Parameter.empty}
+    given = given | values
+    return {k: kinds.get(type(value), lambda v: v)(value) for k, value in given.items()}
+
+
+NUMPY_SCALARS = {
+    "RNN": [{"input_size": 3, "hidden_size": 4, "recompute_every": 2}],
+    "LSTM": [{"input_size": 3, "hidden_size": 4, "proj_size": 2}],
+    "GRU": [{"input_size": 3, "hidden_size": 4}],
+    "Linear": [{"in_features": 3, "out_features": 4}],
+    "Embedding": [{"num_embeddings": 3, "embedding_dim": 4, "padding_idx": 1}],
+    "LayerNorm": [{"normalized_shape": 3}, {"normalized_shape": (3, 2)}],
+    "CRF": [{"num_tags": 3}],
+    "Attention": [
+        {"query_size": 3, "memory_size": 4, "attention_size": 5},
+        {"query_size": 3, "memory_size": 3, "score": "dot", "scale": True},
+    ],
+    "AttentionDecoder": [
+        {"input_size": 3, "hidden_size": 4, "memory_size": 5, "attention_size": 6},
+        {"input_size": 3, "hidden_size": 4, "memory_size": 5, "score": "multiplicative"}
+        | {"scale": True, "num_layers": 2, "dropout": 0.5},
+    ],
+    "Seq2Seq": [
+        {"source_vocabulary": 9, "target_vocabulary": 9, "embedding_size": 3, "hidden_size": 4}
+        | {"attention_size": 5},
+        {"source_vocabulary": None, "feature_size": 3, "attention": None}
+        | {"target_vocabulary": 9, "embedding_size": 3, "hidden_size": 4},
+    ],
+}
+
+
+@pytest.mark.parametrize("name", [name for name in STORABLE if name != "Sequential"])
+def test_options_that_are_numpy_scalars(name, tmp_path):
+    cls = STORABLE[name]
+    for values in NUMPY_SCALARS.get(name, [{}]):
+        module = cls(**_numpy_scalars(cls, values))
+        module.save(tmp_path / "m.safetensors")
+        loaded = pyrnn.load(tmp_path / "m.safetensors")
+        assert loaded.config() == module.config()

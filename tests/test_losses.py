@@ -254,3 +254,24 @@ def test_bad_y_and_lengths(name, rng):
     if name != "CrossEntropy":
         with pytest.raises(TypeError, match="float32"):
             cls()(y, target.astype(np.float32))
+
+
+@pytest.mark.parametrize("bad", ["x", None, [1.0], True, np.ones(2)])
+def test_a_bad_dloss_leaves_the_pullback_as_it_was(bad, rng):
+    y, target = draw("MSE", rng)
+    crf, emissions = pyrnn.CRF(3, seed=0), np.zeros((2, 4, 3), np.float32)
+    for name, make in (
+        ("MSE", lambda: losses.MSE().vjp(y, target)[1]),
+        ("CRF", lambda: crf.vjp(emissions, np.zeros((2, 4), int))[1]),
+    ):
+        expected, pullback = make()(), make()
+        with pytest.raises(TypeError, match=rf"^{name}: dloss is .*, expected a number"):
+            pullback(bad)
+        assert_same_bits(pullback(), expected)
+
+
+def test_what_counts_is_told_of_targets_of_either_width():
+    for dtype in (np.float32, np.float64):
+        assert losses.MSE().counted((3,), np.ones(3, dtype)).all()
+    with pytest.raises(TypeError, match=r"^MSE: target has dtype int64, expected float32 or"):
+        losses.MSE().counted((3,), [1, 2, 3])

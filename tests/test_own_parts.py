@@ -201,3 +201,111 @@ def test_neighbours_do_not_decide_what_is_taken():
     wide = [np.ones((2, 1), "f4"), np.full((1, 1), 1 / 3)]
     for rows in (wide, wide[::-1]):
         assert {row.dtype for row in pyrnn.Tanh().predict(rows)} == {np.dtype("f8")}
+
+
+class Repeat(pyrnn.Module):
+    """A part that makes the time axis: y (N, 4, F) of x (N, F)."""
+
+    makes_time = True
+
+    def __init__(self, steps=4):
+        self.steps = steps
+
+    def _axis(self, x):
+        return x.ndim - 1 if self.batch_first else 0
+
+    def __call__(self, x):
+        return np.repeat(np.expand_dims(x, self._axis(x)), self.steps, self._axis(x))
+
+    def vjp(self, x, *, need_dx=True):
+        return self(x), lambda dy: dy.sum(axis=dy.ndim - 2 if self.batch_first else 0)
+
+
+@both_layouts
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_time_axis_may_be_taken_away_and_made_again(batch_first, nested, rng):
+    """An autoencoder: what it makes has its own steps, which the lengths of x say nothing of."""
+    front, back = (pyrnn.GRU(3, 5, seed=0), pyrnn.LastStep()), (Repeat(), pyrnn.GRU(5, 3, seed=1))
+    parts = (pyrnn.Sequential(*front), pyrnn.Sequential(*back)) if nested else (*front, *back)
+    model, rows = pyrnn.Sequential(*parts, batch_first=batch_first), ragged(rng)
+    assert model.makes_time and not model.drops_time
+    alone = [model(row) for row in rows]
+    assert {y.shape for y in alone} == {(4, 3)}
+    x, lengths = padded(rows)
+    given = x if batch_first else x.swapaxes(0, 1)
+    mask = np.arange(7) < lengths[:, None]
+    for options in ({"lengths": lengths}, {"mask": mask if batch_first else mask.T}):
+        y = model(given, **options)
+        assert_same_bits(list(y if batch_first else y.swapaxes(0, 1)), alone)
+        (y, _), pullback = model.vjp(given, **options)
+        dx = pullback(np.ones_like(y))[0]
+        assert not (dx if batch_first else dx.swapaxes(0, 1))[~mask].any()
+    for data in ((rows,), (x, lengths)):
+        predicted = model.predict(*data, batch_size=3)
+        assert predicted.shape == (5, 4, 3)
+        assert_same_bits(list(predicted), alone)
+    trainer = make_trainer(model, loss=losses.MSE())
+    trainer.fit((rows, np.zeros((5, 4, 3))), epochs=2, batch_size=2, progress=False)
+    y = model.predict(rows)
+    assert trainer.evaluate((rows, np.zeros((5, 4, 3))), 2)["loss"] == pytest.approx(
+        float(np.square(y).mean()), rel=1e-5
+    )
+    dropped = pyrnn.Sequential(model, pyrnn.LastStep(), pyrnn.Linear(3, 2, seed=3))
+    assert dropped.drops_time and not dropped.makes_time
+    assert dropped.predict(rows).shape == (5, 2)
+    with pytest.raises(ValueError, match="a Sequential in front has taken away"):
+        pyrnn.Sequential(dropped, pyrnn.GRU(2, 2))
+
+
+class TwoHalves(pyrnn.Module):
+    """A part that takes the time axis away, and whose output has three axes all the same."""
+
+    drops_time = True
+
+    def __call__(self, x):
+        axis = x.ndim - 2 if self.batch_first else 0
+        total = x.sum(axis=axis)
+        return np.stack([total, 2 * total], axis=x.ndim - 2)
+
+    def vjp(self, x, *, need_dx=True):
+        raise NotImplementedError
+
+
+@both_layouts
+@pytest.mark.parametrize("alone", [False, True])
+def test_three_axes_without_time_are_not_cut_by_lengths(batch_first, alone, rng):
+    part = TwoHalves()
+    if alone and not batch_first:
+        part.batch_first = False
+    model = part if alone else pyrnn.Sequential(pyrnn.Tanh(), part, batch_first=batch_first)
+    rows = [rng.standard_normal((n, 3)).astype("f4") for n in (1, 4, 2)]
+    predicted = model.predict(rows)
+    assert predicted.shape == (3, 2, 3)
+    np.testing.assert_allclose(predicted, np.stack([model(row) for row in rows]), rtol=1e-6)
+
+
+class Shifted(pyrnn.Module):
+    """A part without weights that says a dtype."""
+
+    stepwise = True
+    dtype = np.dtype(np.float64)
+
+    def __call__(self, x):
+        assert x.dtype == np.float64
+        return x + 1
+
+
+def test_one_answer_to_the_dtype_of_x():
+    for model in (
+        Shifted(),
+        pyrnn.Sequential(Shifted()),
+        pyrnn.Sequential(pyrnn.Tanh(), Shifted()),
+    ):
+        assert model.input_dtype == np.float64
+        x = [np.ones((3, 2), np.float32), np.ones((1, 2), np.float32)]
+        assert [y.shape for y in model.predict(x)] == [(3, 2), (1, 2)]
+        assert "Shifted" in model.summary((1, 3, 2))
+    wide = pyrnn.Sequential(pyrnn.GRU(2, 3, dtype=np.float64), Shifted())
+    assert wide.input_dtype == wide.dtype == np.float64
+    assert pyrnn.Sequential(pyrnn.Tanh()).input_dtype is None
+    assert pyrnn.Linear(2, 3).input_dtype == np.float32

@@ -10,6 +10,8 @@ import pytest
 import pyrnn
 from compare import assert_same_bits
 from pyrnn import losses, optim
+from pyrnn._base.module import constructor
+from pyrnn.training._description import FREE, describe
 
 X = np.sin(np.arange(12 * 5 * 2)).reshape(12, 5, 2)
 Y = np.arange(12) % 3
@@ -35,6 +37,14 @@ def fit(trainer, path, data=(X, Y), resume=False, **options):
 def groups(*members, **options):
     """An optimizer with a group of those parts of the model."""
     return lambda model: optim.Adam(groups=[{"params": model[i], "lr": 0.1} for i in members])
+
+
+class Weighted(losses.CrossEntropy):
+    """A loss of the user's own with a function among its options."""
+
+    def __init__(self, weigh):
+        super().__init__()
+        self.weigh = weigh
 
 
 DIFFERENT = {
@@ -64,6 +74,18 @@ DIFFERENT = {
     "warmup": (
         dict(schedule=lambda o: optim.Warmup(optim.Cosine(o, 9), 2)),
         dict(schedule=lambda o: optim.Warmup(optim.Cosine(o, 8), 2)), "steps",
+    ),
+    "plateau": (
+        dict(schedule=lambda o: optim.OnPlateau(o, factor=0.1)),
+        dict(schedule=lambda o: optim.OnPlateau(o, factor=0.5)), "factor",
+    ),
+    "function": (
+        dict(loss=Weighted(np.sqrt)), dict(loss=Weighted(math.sqrt)), "weigh",
+    ),
+    "linear": (
+        dict(head=pyrnn.Sequential(pyrnn.LastStep(), pyrnn.Linear(4, 4, seed=0))),
+        dict(head=pyrnn.Sequential(pyrnn.LastStep(), pyrnn.Linear(4, 4, bias=False, seed=0))),
+        "bias",
     ),
 }  # fmt: skip
 
@@ -247,3 +269,45 @@ def test_a_checkpoint_with_numbers_that_are_not_finite_is_refused(tensor, number
     path.write_bytes(raw)
     with pytest.raises(ValueError, match="not finite"):
         fit(trainer(), path, resume=True)
+
+
+def test_another_crf_is_refused(tmp_path):
+    def crf_trainer(**options):
+        model = pyrnn.Sequential(pyrnn.GRU(2, 4, seed=0), pyrnn.Linear(4, 3, seed=0))
+        crf = pyrnn.CRF(3, seed=0, **options)
+        return pyrnn.Trainer(model, crf, optim.Adam(0.01), seed=0)
+
+    path, data = tmp_path / "checkpoint", (X, np.zeros((12, 5), int))
+    allowed = np.ones((3, 3), bool)
+    other = allowed.copy()
+    other[0, 1] = False
+    fit(crf_trainer(constraints=allowed), path, data)
+    for options, word in (
+        ({"constraints": other}, "constraints"),
+        ({"constraints": None}, "constraints"),
+        ({"constraints": allowed, "reduction": "mean"}, "reduction"),
+    ):
+        with pytest.raises(ValueError, match=rf"was written with .*{word}"):
+            fit(crf_trainer(**options), path, data, resume=True)
+    fit(crf_trainer(constraints=allowed), path, data, resume=True)
+
+
+def test_every_option_is_described_by_its_value():
+    """None by the word for a method or a class, of what pyrnn has itself."""
+    optimizer = optim.SGD(0.1)
+    things = [
+        pyrnn.CRF(3, constraints=np.ones((3, 3), bool)), pyrnn.Linear(2, 3), pyrnn.LayerNorm(3),
+        pyrnn.LSTM(2, 3), pyrnn.Embedding(4, 2), pyrnn.Attention(2, 3), pyrnn.Dropout(0.5),
+        losses.CrossEntropy(), losses.Huber(), losses.Quantile([0.1, 0.9]), losses.CTC(),
+        optim.OnPlateau(optimizer), optim.Step(optimizer, 2), optim.OneCycle(optimizer, 5),
+        optim.Cosine(optimizer, 4), optim.Warmup(optim.OnPlateau(optimizer), 2),
+        optim.EMA(pyrnn.Linear(2, 3)),
+    ]  # fmt: skip
+    for thing in things:
+        described = describe(thing)["options"]
+        free = {"optimizer", "parameters", *FREE}
+        options = set(constructor(type(thing))) - free
+        assert options <= set(described), type(thing)
+        words = {*vars(pyrnn), "method", "function", "Constraints", "ndarray"}
+        for name in options:
+            assert not (isinstance(described[name], str) and described[name] in words), name

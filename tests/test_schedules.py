@@ -157,3 +157,24 @@ def test_a_load_that_fails_changes_nothing(name):
 def test_bad_options(make, error, words):
     with pytest.raises(error, match=words):
         make()
+
+
+def test_an_inner_schedule_is_stepped_by_the_one_around_it_alone():
+    for make in (lambda o: optim.Cosine(o, 5), lambda o: optim.OnPlateau(o, patience=0)):
+        inner = make(optimizer())
+        outer = optim.Warmup(inner, 1)
+        before = inner.state_dict()
+        with pytest.raises(RuntimeError, match="inside another schedule"):
+            inner.step(1.0)
+        assert inner.state_dict() == before
+        outer.step(1.0)
+        outer.step(1.0)
+        assert inner.count == 1
+        with pytest.raises(RuntimeError, match="inside another schedule"):
+            inner.step(1.0)
+        twice = optim.Warmup(outer, 1)
+        with pytest.raises(RuntimeError, match="inside another schedule"):
+            outer.step(1.0)
+        twice.step(1.0)
+        twice.step(1.0)
+        assert (outer.count, inner.count) == (3, 2)

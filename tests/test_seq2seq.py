@@ -213,3 +213,24 @@ def test_bad_input(rng):
     for change, message in options:
         with pytest.raises(ValueError, match=message):
             pyrnn.Seq2Seq(**sizes | change)
+
+
+@pytest.mark.parametrize("method", ["greedy", "beam", "sample"])
+@pytest.mark.parametrize(
+    ("argument", "error"),
+    [
+        ({"top_k": -5}, ValueError),
+        ({"top_p": 2.0}, ValueError),
+        ({"temperature": "x"}, TypeError),
+        ({"temperature": -1.0}, ValueError),
+        ({"seed": "no"}, TypeError),
+        ({"beam_width": 0}, ValueError),
+        ({"length_penalty": 11}, ValueError),
+    ],
+    ids=str,
+)
+def test_every_argument_of_generate_is_checked_whatever_the_method_is(method, argument, error):
+    model = pyrnn.Seq2Seq(9, 9, 3, 4, seed=0)
+    (name,) = argument
+    with pytest.raises(error, match=rf"Seq2Seq: {name} is"):
+        model.generate([[1, 2]], method=method, **argument)

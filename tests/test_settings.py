@@ -177,6 +177,42 @@ def test_the_layout_is_set_where_it_acts():
         assert thing.batch_first
 
 
+class OwnLSTM(pyrnn.LSTM):
+    """A user's subclass."""
+
+
+class OwnSequential(pyrnn.Sequential):
+    """Another one."""
+
+
+class Wrapper(pyrnn.Module):
+    """A user's module, which may choose its layout while it is made."""
+
+    def __init__(self):
+        self.rnn = OwnLSTM(2, 3, seed=0)
+        self.batch_first = True
+
+    def __call__(self, x):
+        return self.rnn(x)[0]
+
+
+def test_no_part_changes_its_layout_whoever_wrote_it():
+    layer = OwnLSTM(2, 3, seed=0)
+    layer.batch_first = False  # alone
+    wrapper, decoder = Wrapper(), pyrnn.AttentionDecoder(2, 3, 4, num_layers=2)
+    net = OwnSequential(OwnLSTM(2, 3), wrapper, pyrnn.Linear(3, 2))
+    nested = pyrnn.Sequential(pyrnn.Sequential(OwnLSTM(2, 3)), pyrnn.Linear(3, 2))
+    translator = pyrnn.Seq2Seq(5, 6, 3, 4)
+    parts = (
+        net, net[0], wrapper, wrapper.rnn, nested, nested[0], nested[0][0], decoder, decoder.above,
+        decoder.bottom, decoder.attention, translator.encoder, translator.encoder.layers,
+    )  # fmt: skip
+    for part in parts:
+        with pytest.raises(AttributeError, match="batch_first cannot be set"):
+            part.batch_first = False
+        assert part.batch_first
+
+
 def test_parameters_are_tied_and_nothing_else():
     embedding, out = pyrnn.Embedding(7, 4, seed=0), pyrnn.Linear(4, 7, seed=1)
     out.weight = embedding.weight

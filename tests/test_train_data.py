@@ -121,12 +121,54 @@ def test_predict_per_step():
 
 def test_samples_without_steps_and_a_single_sample():
     empty, one = np.zeros((0, 2)), np.ones((1, 2))
-    for x in ([empty, one, empty], [empty, empty], [one], [np.ones((3, 2))]):
+    for x in ([empty, one, empty], [one], [np.ones((3, 2))]):
         trainer = make_trainer(regressor(), loss=pyrnn.losses.MSE())
         target = [series[:, :1] for series in x]
         history = trainer.fit((x, target), (x, target), epochs=2, batch_size=1, progress=False)
         assert np.isfinite(history.loss).all() and np.isfinite(history.val_loss).all()
         assert all(np.isfinite(p.data).all() for p in trainer.model.parameters())
+
+
+def test_data_in_which_no_target_counts():
+    """Their loss would be 0, the best there is for early stopping."""
+    x, ignored = np.ones((4, 3, 2)), np.full((4, 3), -100)
+    some = np.where(np.arange(4)[:, None] == 3, 1, ignored)
+    model = pyrnn.Sequential(pyrnn.GRU(2, 4, seed=0), pyrnn.Linear(4, 3, seed=0))
+    trainer = make_trainer(model)
+    before = model.state_dict()
+    for fail in (
+        lambda: trainer.fit((x, some), (x, ignored), progress=False),
+        lambda: trainer.fit((x, ignored), progress=False),
+        lambda: trainer.evaluate((x, ignored)),
+        lambda: make_trainer(model, loss=pyrnn.losses.CrossEntropy(weight=[1, 0, 1])).evaluate(
+            (x, np.ones((4, 3), int))
+        ),
+        lambda: make_trainer(regressor(), loss=pyrnn.losses.MSE()).evaluate(
+            ([np.zeros((0, 2))] * 2, [np.zeros((0, 1))] * 2)
+        ),
+    ):
+        with pytest.raises(ValueError, match=r"no target counts: (CrossEntropy|MSE) leaves out"):
+            fail()
+    assert_same_bits(model.state_dict(), before)
+    assert trainer.evaluate((x, some), batch_size=1)["loss"] > 0
+
+
+def test_a_batch_in_which_no_target_counts_takes_no_step():
+    """Neither momentum nor weight decay moves a weight, and no schedule or average follows."""
+    x, target = np.ones((2, 3, 2)), np.array([[1, 1, 1], [-100, -100, -100]])
+
+    def train(rows, **options):
+        model = pyrnn.Sequential(pyrnn.GRU(2, 4, seed=0), pyrnn.Linear(4, 3, seed=0))
+        optimizer = pyrnn.optim.SGD(0.1, momentum=0.9, weight_decay=0.1)
+        schedule, ema = pyrnn.optim.Cosine(optimizer, 10), pyrnn.optim.EMA(model)
+        trainer = make_trainer(model, optimizer, schedule=schedule, ema=ema, **options)
+        data = x[rows], target[rows]
+        trainer.fit(data, epochs=3, batch_size=1, shuffle=False, progress=False)
+        return model.state_dict(), schedule.count, ema.updates, trainer.history.loss
+
+    assert_same_bits(train([0, 1]), train([0]))
+    assert_same_bits(train([1, 0, 1]), train([0]))
+    assert_same_bits(train([1, 0], accumulate=2), train([0]))
 
 
 RAGGED = ragged_series(N=6)

@@ -98,9 +98,28 @@ def test_a_schedule_and_averages_of_another_training():
     for schedule in (Halving(pyrnn.optim.SGD(0.1)), pyrnn.optim.Step(pyrnn.optim.SGD(0.1), 5)):
         with pytest.raises(ValueError, match=f"schedule {type(schedule).__name__} was made for"):
             make_trainer(model, optimizer, schedule=[Halving(optimizer), schedule], ema=own)
-    with pytest.raises(ValueError, match="ema averages 7 parameters"):
+    with pytest.raises(ValueError, match="EMA: averages 7 parameters"):
         make_trainer(model, optimizer, ema=pyrnn.optim.EMA(classifier()))
     make_trainer(model, optimizer, schedule=Halving(optimizer), ema=own)
+
+
+def test_averages_of_a_parameter_that_was_tied_since():
+    """The fit looks again, as it does at the optimizer; so does an EMA of a module by itself."""
+    ids = np.arange(12).reshape(4, 3) % 5
+    parts = pyrnn.Embedding(5, 4, seed=0), pyrnn.GRU(4, 4, seed=0), pyrnn.Linear(4, 5, seed=0)
+    model = pyrnn.Sequential(*parts)
+    ema, listed = pyrnn.optim.EMA(model), pyrnn.optim.EMA(model.parameters())
+    trainers = [make_trainer(model, ema=averages) for averages in (ema, listed)]
+    ema.update()
+    model[2].weight = model[0].weight
+    for trainer in trainers:
+        with pytest.raises(ValueError, match="EMA: averages 1 parameters that are not the model"):
+            trainer.fit((ids, ids), progress=False)
+    with pytest.raises(ValueError, match=r"not any more \('2.weight'\)"):
+        ema.update()
+    with pytest.raises(ValueError, match=r"2\.weight"), ema.applied():
+        pass
+    make_trainer(model, ema=pyrnn.optim.EMA(model)).fit((ids, ids), progress=False)
 
 
 @pytest.mark.parametrize("batch_first", [False, True])

@@ -241,3 +241,22 @@ def test_memory_of_tbptt_does_not_grow_with_the_sequence():
     assert child.returncode == 0, child.stderr
     truncated, full = map(int, child.stdout.split())
     assert truncated <= 2**20 and full >= 50 * 2**20, (truncated, full)
+
+
+@pytest.mark.parametrize(
+    ("choose", "words"),
+    [
+        (lambda outer, inner, other: [outer, inner], "Cosine that is inside"),
+        (lambda outer, inner, other: inner, "Cosine that is inside"),
+        (lambda outer, inner, other: [outer, outer], "one Warmup twice"),
+        (lambda outer, inner, other: [outer, pyrnn.optim.Warmup(inner, 2)], "one Cosine twice"),
+        (lambda outer, inner, other: [other, outer, other], "one Step twice"),
+    ],
+)
+def test_no_schedule_acts_twice(choose, words):
+    optimizer = pyrnn.optim.SGD(0.1)
+    inner, other = pyrnn.optim.Cosine(optimizer, 9), pyrnn.optim.Step(optimizer, 2)
+    outer = pyrnn.optim.Warmup(inner, 4)
+    with pytest.raises(ValueError, match=words):
+        plain(classifier(), optimizer, schedule=choose(outer, inner, other))
+    plain(classifier(), optimizer, schedule=[outer, other])

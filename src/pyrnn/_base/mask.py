@@ -5,15 +5,14 @@ from typing import Any
 import numpy as np
 
 from .checks import Array, as_lengths, as_plain_array, check_shape
-from .layout import is_ids
 
 
 class Mask:
     """Where the real steps of a batch are.
 
     `mask` is bool, True = real, of `shape`: (T, B), (B, T) with batch_first, or (T,) for one
-    sequence. `lengths` (B,) counts each row's real steps; `is_prefix` says that all are at the
-    front already.
+    sequence, which is `single`. `lengths` (B,) counts each row's real steps of `steps` ones;
+    `is_prefix` says that all are at the front already.
     """
 
     def __init__(self, owner: str, mask: Any, shape: tuple[int, ...], batch_first: bool) -> None:
@@ -30,13 +29,10 @@ class Mask:
         t, b = np.nonzero(real)
         k = np.cumsum(real, axis=0)[t, b] - 1  # the step's place among its row's real steps
         self.is_prefix = bool((k == t).all())
+        self.steps, self.single = len(real), single
         self._swapped = swapped
         self._given = (t,) if single else (t, b)
         self._front = (k,) if single else (k, b)
-
-    def spans(self, array: Array) -> bool:
-        """Whether an array of features, or of ids, has the time axis; else it is one of vectors."""
-        return array.ndim > len(self._given) or is_ids(array)
 
     def gather(self, sequence: Array) -> Array:
         """Real steps to the front of each row, zeros after them: what `lengths` describes."""

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any, ClassVar, TypeVar, overload
 
 import numpy as np
@@ -9,7 +10,6 @@ import numpy as np
 from .checks import (
     Array,
     as_plain_array,
-    check_flag,
     check_mapping,
     describe,
     describe_all,
@@ -19,7 +19,7 @@ from .description import as_json, check_describable, constructor, describe_forwa
 from .parameter import Parameter
 from .part import Part
 from .prediction import predict
-from .settings import Settings, options
+from .settings import Settings
 from .summary import Summarised
 from .tape import infer, record, recorded
 from .tensor_file import check_suffix, write_tensors
@@ -107,11 +107,7 @@ class Module(Settings, Part, Summarised):
     _not_pickled: ClassVar[frozenset[str]] = frozenset()
 
     _shown: ClassVar[Any] = None  # what a call returns of what vjp does, a function; None: all
-
-    _layout: bool | None = None  # what batch_first comes to; None: what the parts say
-    _says_layout: bool = False  # whether batch_first was given: here, or to a Sequential's parts
     _says_dtype: bool = True  # whether `dtype`, where there is one, has to be that of other parts
-    _is_part: bool = False  # of a Sequential, which has the word on the layout
 
     dtype: np.dtype[Any]
 
@@ -134,23 +130,6 @@ class Module(Settings, Part, Summarised):
         if self._forward_names is None:
             raise NotImplementedError(f"{type(self).__name__} defines neither forward nor vjp")
         return record(self, args, kwargs)
-
-    @property
-    def batch_first(self) -> bool:
-        """Whether x is (N, T, F): as it was given, or as the Sequential around says; else True.
-
-        A module that takes no such argument follows the first of its parts that works along time.
-        """
-        if self._layout is not None:
-            return self._layout
-        parts = (part for part in self.modules() if part is not self)
-        return next((p.batch_first for p in parts if p.stateful or p.time_aware), True)
-
-    @batch_first.setter
-    def batch_first(self, value: bool | None) -> None:
-        owner = type(self).__name__
-        self._layout = True if value is None else check_flag(owner, "batch_first", value)
-        self._says_layout = value is not None
 
     @overload
     def predict(self, x: Array, lengths: Any = None, batch_size: int | None = None) -> Array: ...
@@ -309,9 +288,8 @@ class Module(Settings, Part, Summarised):
 
     def _takes(self, name: str, value: Any) -> bool:
         """A parameter may be replaced by another one of its shape, which ties the two."""
-        if name == "batch_first" and self._is_own:  # what has parts has agreed on it with them
-            has_parts = any(isinstance(part, Module) for part in vars(self).values())
-            return not (self._is_part or has_parts) and name in options(self._maker)
+        if name == "batch_first":
+            return self._takes_layout()
         tied = vars(self).get(name)
         if self._maker is None or not isinstance(tied, Parameter):
             return super()._takes(name, value)
@@ -327,6 +305,12 @@ class Module(Settings, Part, Summarised):
                 f"expected {tied.dtype} and {tied.shape}"
             )
         return True
+
+    def _close(self) -> None:
+        super()._close()
+        if self.parts_from_config:
+            for part in islice(self.modules(), 1, None):
+                part._is_part = True
 
     def _describe(self, name: str, seen: dict[int, str]) -> dict[str, Any]:
         """Class and configuration as JSON values; a module met before by its name."""

@@ -6,18 +6,60 @@ makes of the time axis, and a row gives what it gives alone.
 
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
 
-from .checks import Array
+from .checks import Array, check_flag
 from .layout import is_ids, turned
 from .mask import mask_of_lengths
 from .pullback import Additions, Pullback, compute
+from .settings import options
 
 
 class Part:
-    """What can be run as a part, whatever it takes: the base of Module."""
+    """What can be run as a part, whatever it takes, in the layout of all: the base of Module."""
+
+    _layout: bool | None = None  # what batch_first comes to; None: what the parts say
+    _says_layout: bool = False  # whether batch_first was given: here, or to a Sequential's parts
+    _is_part: bool = False  # of another module, which has the word on the layout
+
+    @property
+    def batch_first(self: Any) -> bool:
+        """Whether x is (N, T, F): as it was given, or as the Sequential around says; else True.
+
+        A module that takes no such argument follows the first of its parts that works along time.
+        """
+        layout: bool | None = self._layout
+        if layout is None:
+            parts = (part for part in self.modules() if part is not self)
+            layout = next((p.batch_first for p in parts if p.stateful or p.time_aware), True)
+        return layout
+
+    @batch_first.setter
+    def batch_first(self: Any, value: bool | None) -> None:
+        owner = type(self).__name__
+        self._layout = True if value is None else check_flag(owner, "batch_first", value)
+        self._says_layout = value is not None
+
+    @property
+    def input_dtype(self: Any) -> np.dtype[Any] | None:
+        """The dtype of floats in x: that of this module or of the first part that has one, else
+        that of a parameter. None: float32 or float64."""
+        parts = (part for part in self.modules() if part._says_dtype)
+        of_parts = (getattr(part, "dtype", None) for part in parts)
+        of_weights = (parameter.dtype for parameter in self.parameters())
+        found = next((dtype for dtype in chain(of_parts, of_weights) if dtype is not None), None)
+        return None if found is None else np.dtype(found)
+
+    def keeps_time(self: Any, y: Array, steps: int, *, single: bool = False) -> bool:
+        """Whether y, what this makes of `steps` steps, of one sequence if `single`, has them too:
+        (N, T, ...) or (N, T) of ids in its layout; not one entry per sequence, nor other steps."""
+        time = 0 if single or not self.batch_first else 1
+        axes = (1 if single else 2) + (not is_ids(y))
+        kept = not (self.drops_time or self.makes_time)
+        return bool(kept and y.ndim >= axes and y.shape[time] == steps)
 
     _forward_names: ClassVar[tuple[str, ...] | None] = None  # the arguments of a class's forward
 
@@ -79,6 +121,15 @@ class Part:
             backward = partial(by_length.backward, [back for _, back in results])
             pullback = Pullback(self, backward, self.parameters())
         return (y, None), pullback
+
+    def _takes_layout(self: Any) -> bool:
+        """Whether batch_first may be set: what is a part or has some has agreed on it with the
+        others. A user's own module may get one while it is made, and nobody knows till when.
+        """
+        if self._maker is None:
+            return not (self._is_own or self._is_part)
+        has_parts = any(isinstance(part, Part) for part in vars(self).values())
+        return not (self._is_part or has_parts) and "batch_first" in options(self._maker)
 
 
 class ByLength:
@@ -158,10 +209,9 @@ class ByLength:
         return (None if any(dx is None for dx in dxs) else self.join(dxs)), additions
 
     def _have_steps(self, outputs: list[Array]) -> bool:
-        """Whether outputs, those of the first groups, have a time axis."""
-        least, time = (2, 0) if self._one else (3, 1 if self._swapped else 0)
-        return not self._module.drops_time and all(
-            y.ndim >= least and y.shape[time] == steps
+        """Whether outputs, those of the first groups, have the steps of x."""
+        return all(
+            self._module.keeps_time(y, steps, single=self._one)
             for y, (steps, _) in zip(outputs, self._groups, strict=False)
         )
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from .checks import Array, as_contiguous, check_size
 from .columns import Dataset, as_dataset, pad
+from .layout import is_ids, turned
 from .samples import Layout, Samples, by_length, cut
 
 BATCH_SIZE = 32
@@ -26,17 +27,17 @@ def predict(module: Any, x: Any, lengths: Any = None, batch_size: int | None = N
         raise ValueError(f"{name} lengths are given, expected None with a dataset that has its own")
     samples = read_samples(name, module, as_dataset(name, x if given else (x, None, lengths)))
     outputs: list[Any] = [None] * len(samples)
-    has_steps = False
+    has_steps = False  # those of x
     for rows in cut(by_length(len(samples), samples.lengths), size):
         batch = samples.batch(rows)
         y, _ = module.run_part(batch.x, None, batch.lengths)
-        has_steps = per_step(samples, y)
-        y = as_contiguous(samples.to_layout(y) if has_steps else y)
+        has_steps = per_step(module, samples, batch.x, y)
+        y = as_contiguous(sample_first(module, samples, y))
         for row, output in zip(rows, y, strict=True):
             length = samples.lengths[row] if samples.lengths is not None else None
             outputs[row] = output[:length] if has_steps else output
     if not has_steps:
-        return np.stack(outputs)
+        return np.stack(outputs) if len({output.shape for output in outputs}) == 1 else outputs
     if samples.arrays is None or getattr(samples.dataset, "is_list", False):
         return outputs
     return pad(outputs, samples.arrays[0].shape[1], y.dtype)
@@ -53,16 +54,25 @@ def read_samples(name: str, module: Any, dataset: Dataset, layout: Layout | None
     return samples
 
 
-def per_step(samples: Samples, y: Array) -> bool:
-    """Whether the output y has one entry per time step: (T, B, F) or (B, T, F), not (B, F)."""
-    return samples.has_time and y.ndim >= 3
+def per_step(module: Any, samples: Samples, x: Array, y: Array) -> bool:
+    """Whether the output y of a batch x has one entry per time step: (T, B, F) or (B, T, F), not
+    (B, F)."""
+    return samples.has_time and module.keeps_time(y, x.shape[1 if module.batch_first else 0])
+
+
+def sample_first(module: Any, samples: Samples, y: Array) -> Array:
+    """An output, or its gradient, whose steps may be others than those of x, from the module's
+    layout to sample first; and back: a view."""
+    over_time = samples.has_time or module.makes_time or module.takes_target
+    swapped = over_time and not module.drops_time and not module.batch_first
+    return turned(y, swapped, 2 if is_ids(y) else 3)
 
 
 def layout_of(module: Any) -> Layout:
     """What a module takes, read off its parts."""
     embeds = any(part.takes_ids for part in module.modules())
     return Layout(
-        dtype=next((p.dtype for p in module.parameters()), None),
+        dtype=module.input_dtype,
         batch_first=module.batch_first,
         integer_x=first_embedding(module) is not None if module.takes_target else embeds,
         own_targets=module.takes_target,

@@ -36,6 +36,10 @@ class Settings:
             self._refuse(name, value)
         _set(self, name, value)
 
+    def _close(self) -> None:
+        """Takes no new attributes from here on."""
+        self._closed = True
+
     def _takes(self, name: str, value: Any) -> bool:
         """Whether a public attribute may be set once the object is made."""
         own = getattr(type(self), name, None)
@@ -67,7 +71,7 @@ def _closing(cls: type, init: Callable[..., None]) -> Callable[..., None]:
     def closing(self: Any, *args: Any, **keywords: Any) -> None:
         init(self, *args, **keywords)
         if self._maker is cls:
-            self._closed = True
+            self._close()
 
     return closing
 

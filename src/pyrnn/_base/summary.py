@@ -48,8 +48,7 @@ def _read(module: Any, x: Any) -> Any:
         return as_plain_array(owner, "x", x, "or a tuple with its shape")
     shape = tuple(check_size(owner, f"x[{i}]", size) for i, size in enumerate(x))
     first = next(module.forward_path())
-    dtype = next((p.dtype for p in module.parameters()), np.dtype(np.float32))
-    return np.zeros(shape, np.int64 if first.takes_ids else dtype)
+    return np.zeros(shape, np.int64 if first.takes_ids else module.input_dtype or np.float32)
 
 
 def _run(module: Any, x: Any, name: str, seen: set[int]) -> tuple[Any, list[Row]]:

@@ -100,7 +100,7 @@ class RecurrentOptions(Module):
         self.num_layers = check_size(owner, "num_layers", layers, maximum=MAX_LAYERS)
         self.bias = check_flag(owner, "bias", given["bias"])
         self.batch_first = given["batch_first"]
-        self.dropout = check_probability(owner, "dropout", given["dropout"])
+        self.dropout = check_dropout(owner, given["dropout"], self.num_layers, stacklevel=8)
         self.bidirectional = check_flag(owner, "bidirectional", given["bidirectional"])
         self.merge = check_merge(owner, given["merge"], self.bidirectional)
         self.recompute_every: Every = check_every(owner, given["recompute_every"])
@@ -111,9 +111,6 @@ class RecurrentOptions(Module):
         self.dtype = check_dtype(owner, given["dtype"])
         size = given.get("proj_size", 0)
         self.proj_size = check_projection(owner, size, self.hidden_size)
-        if self.dropout and self.num_layers == 1:
-            message = f"{owner}: dropout={self.dropout} acts between layers, and there is only one"
-            warnings.warn(message, stacklevel=7)
 
     def _cell_options(self) -> dict[str, Any]:
         """What the core has to know of the options of the cell."""
@@ -134,6 +131,15 @@ class RecurrentOptions(Module):
     def num_features(self) -> int:
         """The width of y: that of h, times the directions if they are not merged."""
         return self.output_size * (self.num_directions if self.merge == "concat" else 1)
+
+
+def check_dropout(owner: str, value: Any, num_layers: int, *, stacklevel: int) -> float:
+    """A probability of dropout between layers; a warning if there is only one."""
+    dropout = check_probability(owner, "dropout", value)
+    if dropout and num_layers == 1:
+        message = f"{owner}: dropout={dropout} acts between layers, and there is only one"
+        warnings.warn(message, stacklevel=stacklevel)
+    return dropout
 
 
 def check_every(owner: str, value: Any) -> Every:

@@ -1,7 +1,6 @@
 """Sequential: modules one after the other."""
 
 from collections.abc import Iterator
-from functools import partial
 from itertools import islice
 from operator import itemgetter
 from typing import Any, ClassVar, NamedTuple, overload
@@ -22,6 +21,7 @@ from .._base.checks import (
 from .._base.layout import is_ids, time_major
 from .._base.mask import Mask, mask_of_lengths, read_mask
 from .._base.module import Module, storable
+from .._base.prediction import works_along_time
 from .._base.pullback import Additions, Pullback, compute
 from .._base.tape import recorded
 from ._stream import SequentialStream
@@ -96,7 +96,6 @@ class Sequential(Module):
         self._count = len(modules)
         self.batch_first = batch_first
         self.dtype = self._agreed_dtype()
-        self.drops_time = any(part.drops_time for part in self)
         self._check_time_axis()
         self._give_layout()
 
@@ -138,7 +137,7 @@ class Sequential(Module):
         for part, entry in zip(self, self._split("state", state), strict=True):
             x, new = part.run_part(x, entry, lengths)
             states += _entries(part, new) if part.stateful else []
-            if moved and (part.drops_time or not moved.spans(x)):
+            if moved and not part.keeps_time(x, moved.steps, single=moved.single):
                 moved = lengths = None
         return Output(moved.scatter(x) if moved else x, tuple(states))
 
@@ -170,7 +169,7 @@ class Sequential(Module):
             states += _entries(part, new) if part.stateful else []
             pullbacks.append((part, pullback))
             need_dx = need_dx or bool(part.parameters())
-            if moved_y and (part.drops_time or not moved_y.spans(x)):
+            if moved_y and not part.keeps_time(x, moved_y.steps, single=moved_y.single):
                 moved_y = lengths = None
         y = moved_y.scatter(x) if moved_y else x
 
@@ -235,8 +234,7 @@ class Sequential(Module):
         if mask is None and lengths is None:
             return self._in_time_order(x), None, None
         ids = is_ids(as_plain_array("Sequential", "x", x, "of numbers"))
-        read = read_integers if ids else partial(read_floats, dtype=self._dtype_of_x)
-        x = read("Sequential", "x", x)
+        x = read_integers("Sequential", "x", x) if ids else self._read_floats(x)
         shape = x.shape[: min(2, x.ndim if ids else x.ndim - 1)]  # what follows is a step's
         if x.ndim < (1 if ids else 2):
             raise ValueError(f"Sequential: x has shape {x.shape}, expected a batch or one sequence")
@@ -246,10 +244,10 @@ class Sequential(Module):
         assert moved is not None
         return moved.gather(x), moved.lengths, moved
 
-    @property
-    def _dtype_of_x(self) -> np.dtype[Any] | None:
-        """The dtype that floats must have; None if no part has one, and all of them are taken."""
-        return self.dtype if self._says_dtype else None
+    def _read_floats(self, x: Any) -> Array:
+        """x as floats; a list's have the dtype of the parts, arrays are for them to check."""
+        dtype = self.input_dtype if isinstance(x, SEQUENCES) else None
+        return read_floats("Sequential", "x", x, dtype)
 
     def _in_time_order(self, x: Any) -> Any:
         """x with time-major memory for parts that work row by row, in the order of memory.
@@ -261,7 +259,7 @@ class Sequential(Module):
         if isinstance(x, SEQUENCES):
             array = as_plain_array("Sequential", "x", x, "of numbers")
             is_float = array.dtype.kind == "f"
-            x = read_floats("Sequential", "x", x, self._dtype_of_x) if is_float else array
+            x = self._read_floats(x) if is_float else array
         plain = type(x) is np.ndarray
         return time_major(x, self.batch_first, 2 if is_ids(x) else 3) if plain else x
 
@@ -289,8 +287,8 @@ class Sequential(Module):
                 for each in module.modules() if module.made_of_parts else [module]:
                     each._layout = self.batch_first
         self._says_layout = self._says_layout or bool(words)
-        for part in self:
-            part._is_part = True
+        for _, module in parts:
+            module._is_part = True
 
     def _split(self, name: str, value: Any) -> list[Any]:
         """A state, or its gradient, as what each part takes of it."""
@@ -322,20 +320,24 @@ class Sequential(Module):
         return dtypes.pop() if dtypes else np.dtype(np.float32)
 
     def _check_time_axis(self) -> None:
-        """Refuses what needs a time axis that is gone, or a LastStep with the wrong directions."""
+        """Follows the time axis through the parts: refuses what needs one that is gone, or a
+        LastStep with the wrong directions."""
         front: Module | None = None  # the recurrent layer whose features arrive here
         dropper: Module | None = None  # the part that has taken the time axis away
         for i, part in enumerate(self):
-            if dropper and (part.time_aware or part.num_states):
+            if dropper and works_along_time(part):
                 raise ValueError(
                     f"Sequential: module {i} ({type(part).__name__}) needs the time axis, "
                     f"which a {type(dropper).__name__} in front has taken away"
                 )
             if front:
                 part.check_front(f"Sequential: module {i} ({type(part).__name__})", front)
-            dropper = part if part.drops_time else dropper
+            if part.drops_time or part.makes_time:
+                dropper = part if part.drops_time else None
+                self.makes_time = dropper is None
             if not part.keeps_features:
                 front = part if part.stateful and not part.made_of_parts else None
+        self.drops_time = dropper is not None
 
 
 def _chosen(i: Any, count: int) -> int | range:

@@ -14,6 +14,7 @@ from .._base.checks import (
     check_dtype,
     check_flag,
     check_memory,
+    check_number,
     check_size,
     generator,
     read_floats,
@@ -25,7 +26,7 @@ from .._base.pullback import Additions, Pullback, add_arrays
 from .._base.runtime import num_threads
 from .._base.targets import Bools, class_target, first_wrong, sum_in_order
 from ._constraints import Constraints
-from ._loss import Loss
+from ._loss import Loss, scale_gradients
 
 
 @storable
@@ -113,9 +114,7 @@ class CRF(Module, Loss):
 
         def backward(dloss: float = 1.0) -> tuple[Array, Additions]:
             d_emissions, *d_parameters = gradients
-            if dloss != 1.0:
-                for array in gradients:
-                    _core.scale_in_place(array, float(dloss), num_threads())
+            scale_gradients(gradients, check_number("CRF", "dloss", dloss))
             return turned(d_emissions, by_time), add_arrays(parameters, d_parameters)
 
         parameters = self.parameters()

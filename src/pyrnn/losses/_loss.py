@@ -1,11 +1,12 @@
 """Loss, the base of all losses, and what its vjp returns."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import _core
-from .._base.checks import Array, as_contiguous, as_plain_array, describe, read_floats
+from .._base.checks import Array, as_contiguous, check_number, describe, read_floats
 from .._base.layout import BATCHED, turned
 from .._base.runtime import num_threads
 from .._base.settings import Settings
@@ -29,13 +30,21 @@ class LossPullback:
         self._dy: Array | None = dy
 
     def __call__(self, dloss: float = 1.0) -> Array:
-        """dloss * d loss / d y. RuntimeError the second time."""
+        """dloss * d loss / d y. RuntimeError the second time; TypeError for a dloss that is no
+        number, after which the pullback may be called again."""
+        factor = check_number(self._owner, "dloss", dloss)
         dy, self._dy = self._dy, None
         if dy is None:
             raise RuntimeError(f"{self._owner}: this pullback was called before; call vjp again")
-        if dloss != 1.0:
-            _core.scale_in_place(dy, float(dloss), num_threads())
+        scale_gradients([dy], factor)
         return turned(dy, self._swapped)
+
+
+def scale_gradients(gradients: Sequence[Array], factor: float) -> None:
+    """Multiplies the gradients of a loss by the gradient of its value, in place."""
+    if factor != 1.0:
+        for gradient in gradients:
+            _core.scale_in_place(gradient, factor, num_threads())
 
 
 class Loss(Settings):
@@ -133,12 +142,7 @@ class Loss(Settings):
         if not isinstance(y_shape, tuple):
             owner = type(self).__name__
             raise TypeError(f"{owner}: y_shape is {describe(y_shape)}, expected a tuple")
-        dtype = (
-            None
-            if self.integer_target
-            else as_plain_array(type(self).__name__, "target", target, "of numbers").dtype
-        )
-        return self._check(y_shape, dtype, target, lengths)
+        return self._check(y_shape, None, target, lengths)
 
     def _check(
         self, y_shape: tuple[int, ...], dtype: Any, target: Any, lengths: Any, mask: Any = None

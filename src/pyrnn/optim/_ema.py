@@ -6,7 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from .._base.checks import Array, check_mapping, check_probability, check_size, describe
+from .._base.checks import (
+    Array,
+    check_mapping,
+    check_probability,
+    check_size,
+    describe,
+    describe_all,
+)
+from .._base.module import Module
 from .._base.parameter import Parameter
 from .._base.settings import Settings
 from ._optimizer import Parameters, named_parameters
@@ -17,7 +25,8 @@ class EMA(Settings):
 
     Polyak & Juditsky 1992 for the idea; torch.optim.swa_utils.AveragedModel with
     get_ema_multi_avg_fn: the first update copies the weights. `parameters` is a Module or
-    Parameters, whose number, order and shapes stay.
+    Parameters, whose number, order and shapes stay; ValueError at the next update if a parameter
+    of the Module has been replaced, as tying two of them does.
 
         ema = pyrnn.optim.EMA(model.parameters(), decay=0.999)
         ...; optimizer.step(model); ema.update()
@@ -39,10 +48,13 @@ class EMA(Settings):
     array([2.], dtype=float32)
     """
 
+    _module: Module | None = None
+
     def __init__(self, parameters: Parameters, decay: float = 0.999) -> None:
         self.decay = check_probability("EMA", "decay", decay)
         self.updates = 0
         self._parameters = dict(named_parameters("EMA", parameters))
+        self._module = parameters if isinstance(parameters, Module) else None
         self._averages = {name: p.data.copy() for name, p in self._parameters.items()}
         self._applied = False
 
@@ -54,6 +66,8 @@ class EMA(Settings):
     def update(self) -> None:
         """Takes the weights, as they are now, into the averages; RuntimeError inside `applied`."""
         self._refuse_if_applied("update")
+        if self._module is not None:
+            self.check_belonging(self._module)
         for name, average in self._averages.items():
             weights = self._parameters[name].data
             if self.updates:
@@ -71,6 +85,8 @@ class EMA(Settings):
         What is written to them inside is lost. RuntimeError for one inside another.
         """
         self._refuse_if_applied("applied")
+        if self._module is not None:
+            self.check_belonging(self._module)
         kept = {name: parameter.data.copy() for name, parameter in self._parameters.items()}
         self._applied = True
         try:
@@ -79,6 +95,17 @@ class EMA(Settings):
         finally:
             self._write(kept)
             self._applied = False
+
+    def check_belonging(self, module: Module) -> None:
+        """ValueError unless all that is averaged are parameters of a module."""
+        own = {id(parameter) for parameter in module.parameters()}
+        foreign = [name for name, p in self._parameters.items() if id(p) not in own]
+        if foreign:
+            raise ValueError(
+                f"EMA: averages {len(foreign)} parameters that are not the model's, or not any "
+                f"more ({describe_all(foreign)}): expected an EMA of this model, made after its "
+                "parameters are tied"
+            )
 
     def state_dict(self) -> dict[str, Any]:
         """Copies: {"decay": float, "updates": int, "averages": {name: array}}."""

@@ -54,10 +54,16 @@ class OnPlateau(Schedule):
         self.scale = 1.0
         self.apply()
 
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments; `factor` is a method here."""
+        names = "optimizer", "mode", "patience", "threshold", "cooldown", "min_factor"
+        return {name: getattr(self, name) for name in names} | {"factor": self.fall}
+
     def factor(self, count: int) -> float:
         return self.scale
 
     def step(self, metric: float | None = None) -> None:
+        self._refuse_if_inner()
         value = check_number("OnPlateau", "metric", metric)
         better = self._is_better(value)
         waited, cooling, scale = 0 if better else self.waited + 1, self.cooling, self.scale

@@ -5,7 +5,7 @@ schedule = pyrnn.optim.Cosine(optimizer, steps)     # sets the learning rates of
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .._base.checks import (
@@ -48,7 +48,8 @@ class Schedule(Settings):
     """
 
     needs_metric = False  # whether `step` needs a metric
-    _is_inner = False  # whether another schedule applies this one's factor
+    _is_inner = False  # whether a schedule around it steps it, and applies its factor
+    _is_led = False  # whether that schedule is doing so
     _was_applied = False
 
     def __init__(self, optimizer: Optimizer, *, per: str = "step") -> None:
@@ -69,7 +70,9 @@ class Schedule(Settings):
         raise NotImplementedError
 
     def step(self, metric: float | None = None) -> None:
-        """Counts one and sets the learning rates; `metric` is for schedules that need one."""
+        """Counts one and sets the learning rates; `metric` is for schedules that need one.
+        RuntimeError for the inner schedule of a Warmup, which steps it."""
+        self._refuse_if_inner()
         vars(self)["count"] += 1
         self.apply()
 
@@ -107,6 +110,19 @@ class Schedule(Settings):
         vars(self).update(own)
         if not self._is_inner:
             self.optimizer._own_lrs = tuple(owns)
+
+    def chain(self) -> "Iterator[Schedule]":
+        """This schedule, and those inside it."""
+        yield self
+
+    def _refuse_if_inner(self) -> None:
+        """RuntimeError if a schedule around this one has to step it, and does not."""
+        if self._is_inner and not self._is_led:
+            owner = type(self).__name__
+            raise RuntimeError(
+                f"{owner}: step was called, and this {owner} is inside another schedule, which "
+                "steps it: call step of that one alone"
+            )
 
     def apply(self) -> None:
         """Sets the learning rates."""
@@ -269,9 +285,19 @@ class Warmup(Schedule):
         line = self.start_factor + (1.0 - self.start_factor) * done
         return line * (self.inner.factor(past) if self.inner else 1.0)
 
+    def chain(self) -> Iterator[Schedule]:
+        yield self
+        if self.inner:
+            yield from self.inner.chain()
+
     def step(self, metric: float | None = None) -> None:
+        self._refuse_if_inner()
         if self.inner and self.count >= self.steps:
-            self.inner.step(metric)
+            self.inner._is_led = True
+            try:
+                self.inner.step(metric)
+            finally:
+                self.inner._is_led = False
         super().step()
 
     def state_dict(self) -> dict[str, Any]:

@@ -114,7 +114,11 @@ class Attention(Module):
         self.scale = check_flag("Attention", "scale", scale)
         self.batch_first = batch_first
         self.dtype = check_dtype("Attention", dtype)
-        self.attention_size = attention_size
+        self.attention_size = (
+            None
+            if attention_size is None
+            else check_size("Attention", "attention_size", attention_size)
+        )
         self._check_score()
         rng = generator("Attention", seed)
         seeds = [int(s) for s in rng.integers(2**63, size=3)]
@@ -122,11 +126,7 @@ class Attention(Module):
         self.key: Linear | None = None
         self.v: Parameter | None = None
         if score == "additive":
-            A = (
-                Q
-                if attention_size is None
-                else check_size("Attention", "attention_size", attention_size)
-            )
+            A = Q if self.attention_size is None else self.attention_size
             check_memory("Attention", A * (Q + M), self.dtype)
             self.query = Linear(Q, A, bias=False, dtype=self.dtype, seed=seeds[0])
             self.key = Linear(M, A, dtype=self.dtype, seed=seeds[1])

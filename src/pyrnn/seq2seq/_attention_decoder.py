@@ -13,7 +13,6 @@ from .._base.checks import (
     as_floats,
     check_choice,
     check_flag,
-    check_probability,
     check_shape,
     check_size,
     generator,
@@ -35,7 +34,7 @@ from .._base.packing import PackedWeights
 from .._base.pullback import Additions, Pullback, compute
 from .._base.runtime import num_threads
 from ..layers._dropout import Dropout
-from ..layers._options import MAX_LAYERS
+from ..layers._options import MAX_LAYERS, check_dropout
 from ..layers._recurrent import Recurrent, cells
 from ._attention import Attended, Attention
 from ._decoder_steps import DecoderSteps
@@ -103,7 +102,6 @@ class AttentionDecoder(Module):
         self.memory_size = check_size(owner, "memory_size", memory_size)
         self.cell = check_choice(owner, "cell", cell, tuple(cells()))
         self.num_layers = check_size(owner, "num_layers", num_layers, maximum=MAX_LAYERS)
-        self.score, self.attention_size, self.scale = score, attention_size, scale
         seeds = [int(s) for s in generator(owner, seed).integers(2**63, size=4)]
         options: dict[str, Any] = {"batch_first": batch_first, "dtype": dtype}
         inputs = self.input_size + self.memory_size
@@ -120,10 +118,10 @@ class AttentionDecoder(Module):
             seed=seeds[1],
             **options,
         )
-        self.drop = Dropout(
-            check_probability(owner, "dropout", dropout), batch_first=batch_first, seed=seeds[2]
-        )
-        self.dropout = self.drop.p
+        self.score, self.attention_size = self.attention.score, self.attention.attention_size
+        self.scale = self.attention.scale
+        self.dropout = check_dropout(owner, dropout, self.num_layers, stacklevel=4)
+        self.drop = Dropout(self.dropout, batch_first=batch_first, seed=seeds[2])
         self.above: Recurrent[Any] | None = None
         if self.num_layers > 1:
             options |= {"num_layers": self.num_layers - 1, "seed": seeds[3]}

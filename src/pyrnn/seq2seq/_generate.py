@@ -90,7 +90,7 @@ def _read(model: Sequential, prompts: list[Array]) -> tuple[Array, Any]:
     lengths = np.array([len(ids) for ids in prompts])
     x = pad(prompts, int(lengths.max()), np.int64)
     y, state = model.run(turned(x, not model.batch_first, 2), lengths=lengths)
-    if not model.drops_time and y.ndim == 3:
+    if model.keeps_time(y, x.shape[1]):
         y = turned(y, not model.batch_first)[np.arange(len(prompts)), lengths - 1]
     if y.ndim != 2:
         raise ValueError(f"generate: the model's output has shape {y.shape}, expected logits")

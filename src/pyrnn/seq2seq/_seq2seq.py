@@ -1,6 +1,7 @@
 """Seq2Seq: an encoder and a decoder of ids, with or without attention."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -107,13 +108,16 @@ class Seq2Seq(Module):
         self.bos = check_size("Seq2Seq", "bos", bos, minimum=0, maximum=V - 1)
         self.eos = check_size("Seq2Seq", "eos", eos, minimum=0, maximum=V - 1)
         self.scheduled_sampling = scheduled_sampling
-        self.source_vocabulary, self.feature_size = source_vocabulary, feature_size
-        self.attention, self.attention_size = attention, attention_size
-        _check_sides(source_vocabulary, feature_size, attention, attention_size)
+        self.source_vocabulary = _optional_size("source_vocabulary", source_vocabulary)
+        self.feature_size = _optional_size("feature_size", feature_size)
+        self.attention_size = _optional_size("attention_size", attention_size)
+        self.attention = attention
+        _check_sides(self.source_vocabulary, self.feature_size, attention, attention_size)
         seeds = [int(s) for s in generator("Seq2Seq", seed).integers(2**63, size=7)]
         options: dict[str, Any] = {"batch_first": batch_first, "dtype": dtype}
-        source = source_vocabulary, feature_size
-        sizes = EncoderSizes(*source, E, H, cell, num_layers, bidirectional, self.dropout)
+        L, both = self.num_layers, self.bidirectional
+        source = self.source_vocabulary, self.feature_size
+        sizes = EncoderSizes(*source, E, H, self.cell, L, both, self.dropout)
         self.batch_first = batch_first
         self.encoder = Encoder(sizes, seed=seeds[0], **options)
         self.dtype = self.encoder.dtype
@@ -221,11 +225,13 @@ class Seq2Seq(Module):
         check_suppressed("Seq2Seq", suppressed, self.target_vocabulary)
         encoded = self.encoder(*self.encoder.read_list(source, lengths))
         frame = Frame(encoded.rows, self.bos, self.eos, max_length, suppressed)
+        # The arguments of all methods are checked, whichever is taken.
+        choose = Sampling.of("Seq2Seq", encoded.rows, temperature, top_k, top_p, seed)
         if method == "beam":
             steps = self._steps(encoded.repeated(beam_width, self.batch_first))
             return beam_search(steps, frame, beam_width, length_penalty)
-        temperature = 0.0 if method == "greedy" else temperature
-        choose = Sampling.of("Seq2Seq", encoded.rows, temperature, top_k, top_p, seed)
+        if method == "greedy":
+            choose = replace(choose, temperature=0.0)
         return follow(self._steps(encoded), choose, frame)
 
     @property
@@ -270,11 +276,13 @@ class Seq2Seq(Module):
         return TargetIds(self.target_vocabulary, self.bos, self.eos, self.batch_first)
 
 
+def _optional_size(name: str, value: Any) -> int | None:
+    """A size, or None."""
+    return None if value is None else check_size("Seq2Seq", name, value)
+
+
 def _check_sides(vocabulary: Any, features: Any, attention: Any, attention_size: Any) -> None:
     """ValueError unless the source is ids or features, and attention has steps."""
-    for name, size in (("source_vocabulary", vocabulary), ("feature_size", features)):
-        if size is not None:
-            check_size("Seq2Seq", name, size)
     if (vocabulary is None) == (features is None):
         raise ValueError(
             f"Seq2Seq: source_vocabulary is {vocabulary} and feature_size is {features}, "

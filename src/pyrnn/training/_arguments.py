@@ -10,6 +10,7 @@ from .._base.module import Module
 from ..losses import Loss
 from ..optim import Optimizer
 from ..optim._ema import EMA as _EMA
+from ..optim._schedule import Schedule
 from ._callbacks import Callback
 
 # What the trainer uses of its parts that have no common base.
@@ -98,14 +99,28 @@ def check_belonging(
                 f"Trainer: schedule {type(schedule).__name__} was made for another optimizer, "
                 "expected one for the Trainer's"
             )
+    _check_once(schedules)
     if isinstance(ema, _EMA):
-        own = {id(parameter) for parameter in model.parameters()}
-        foreign = sum(id(parameter) not in own for parameter in ema.parameters)
-        if foreign:
+        ema.check_belonging(model)
+
+
+def _check_once(schedules: Sequence[Any]) -> None:
+    """ValueError for a schedule that would act twice, or that one around it has to apply."""
+    seen: set[int] = set()
+    for schedule in schedules:
+        name = type(schedule).__name__
+        if getattr(schedule, "_is_inner", False):
             raise ValueError(
-                f"Trainer: ema averages {foreign} parameters that are not the model's, "
-                "expected an EMA of the Trainer's model"
+                f"Trainer: schedule holds a {name} that is inside another schedule, which steps "
+                "it: expected that one alone"
             )
+        chain = schedule.chain() if isinstance(schedule, Schedule) else [schedule]
+        for each in chain:
+            if id(each) in seen:
+                raise ValueError(
+                    f"Trainer: schedule holds one {type(each).__name__} twice, expected each once"
+                )
+            seen.add(id(each))
 
 
 def check_clipping(clip_norm: Any, clip_value: Any) -> None:

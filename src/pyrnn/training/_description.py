@@ -1,5 +1,6 @@
 """What a training is made of, as JSON values: what one that resumes is compared with."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from ..optim._schedule import Schedule
 
 # Options that change no number: where results are kept, and how much memory they take.
 FREE = ("batch_first", "recompute_every")
+# What older files hold for an option whose value was not read: it says nothing.
+UNREAD = ("Constraints", "Parameter", "method")
 SEEN_SAMPLES, SEEN_STEPS, SEEN_ELEMENTS = 1000, 4096, 2**24  # of data, at most
 
 
@@ -36,12 +39,18 @@ def describe_optimizer(optimizer: Optimizer, module: Module) -> dict[str, Any]:
 
 def describe(thing: Any) -> dict[str, Any]:
     """The class of an object, and those of its constructor's options that it keeps."""
-    options = {
-        name: _plain(getattr(thing, name))
-        for name in constructor(type(thing))
-        if name not in FREE and hasattr(thing, name)
-    }
-    return {"class": type(thing).__name__, "options": options}
+    cls = type(thing)
+    if getattr(cls, "config", Module.config) is not Module.config:
+        options = thing.config()
+    else:  # a user's module need not keep all
+        options = {name: getattr(thing, name) for name in constructor(cls) if _keeps(thing, name)}
+    plain = {name: _plain(value) for name, value in options.items() if name not in FREE}
+    return {"class": cls.__name__, "options": plain}
+
+
+def _keeps(thing: Any, name: str) -> bool:
+    """Whether an option is an attribute: a method of its name says nothing about it."""
+    return hasattr(thing, name) and not inspect.isroutine(getattr(type(thing), name, None))
 
 
 def describe_samples(samples: Samples | None) -> dict[str, Any] | None:
@@ -80,7 +89,9 @@ def first_difference(stored: Any, own: Any, name: str = "") -> str:
     elif isinstance(stored, list) and isinstance(own, list) and len(stored) == len(own):
         places = ((str(i), a, b) for i, (a, b) in enumerate(zip(stored, own, strict=True)))
     else:
-        same = repr(stored) == repr(own)  # NaN is NaN, and 1 is neither 1.0 nor True
+        same = stored in UNREAD or repr(stored) == repr(
+            own
+        )  # NaN is NaN, and 1 is neither 1.0 nor True
         return "" if same else f"{name} = {_short(stored)}, expected {_short(own)}"
     found = (first_difference(a, b, f"{name} {key}".strip()) for key, a, b in places)
     return next(filter(None, found), "")
@@ -103,6 +114,8 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, Schedule):
         return describe(value)
+    if inspect.isroutine(value):
+        return f"{value.__module__}.{value.__qualname__}"
     if value is None or isinstance(value, bool | int | float | str):
         return value
     return type(value).__name__

@@ -11,7 +11,7 @@ from .._base.checks import Array
 from .._base.columns import Dataset
 from .._base.layout import time_major, turned
 from .._base.module import Module
-from .._base.prediction import first_embedding, layout_of, per_step, read_samples
+from .._base.prediction import first_embedding, layout_of, per_step, read_samples, sample_first
 from .._base.samples import Batch, Samples, Target, by_length, cut
 from .._base.targets import first_wrong, real_elements
 from ..losses import Loss
@@ -76,7 +76,7 @@ class Objective:
         y, _ = self.infer(first)
         check_output(name, self.model, y, lambda: self.infer(first)[0])
         if not self.layout.own_targets:
-            samples.per_step = per_step(samples, y)
+            samples.per_step = per_step(self.model, samples, first.x, y)
         has_steps = samples.per_step or self.layout.own_targets
         for metric in self.metrics:
             if getattr(metric, "needs_time", False) and not has_steps:
@@ -86,15 +86,21 @@ class Objective:
                 )
         if tbptt is not None:
             self._check_chunks(samples)
-        features = y.shape[2:] if has_steps else y.shape[1:]
-        whole, counts_all = self.loss.whole_sequences, True
+        features = self._turned(samples, y).shape[2 if has_steps else 1 :]
+        whole, counts_all, weighs = self.loss.whole_sequences, True, False
         for rows, start, batch in _blocks(samples, None if whole else CHECKED_STEPS):
             try:
                 counts_all &= self._check(samples, batch, features, start)
+                weighs = weighs or self._weighs(samples, batch, features)
             except (TypeError, ValueError) as error:
                 where = f" (samples {rows[0]} to {rows[-1]}, from step {start})"
                 where = where if len(rows) < len(samples) or start else ""
                 raise type(error)(f"{name}{where}: {error}") from None
+        if not weighs:
+            raise ValueError(
+                f"{name}: no target counts: {type(self.loss).__name__} leaves out all of them, "
+                "expected one at least"
+            )
         if self.metrics:
             self._try_metrics(samples)
         if measured and not counts_all:
@@ -147,8 +153,7 @@ class Objective:
     def _turned(self, samples: Samples, y: Array) -> Array:
         """An output with steps, or its gradient, from the model's layout to sample first; and back:
         a view."""
-        has_steps = samples.per_step or self.layout.own_targets
-        return turned(y, bool(has_steps) and not self.layout.batch_first, 2)
+        return sample_first(self.model, samples, y)
 
     def _given(self, batch: Batch) -> dict[str, Any]:
         """What a model that takes targets is given besides x."""
@@ -187,18 +192,25 @@ class Objective:
             raise ValueError(f"{first_wrong(x, ~np.isfinite(x), 'x')}, expected a finite number")
         if batch.target is None:
             raise TypeError("target is None, expected an array")
+        if start and not (samples.per_step or self.layout.own_targets):
+            return True  # its one target was looked at with its first steps
         target, lengths = self._wanted(samples, batch)
-        if self.layout.own_targets:
-            shape = np.shape(target)
-        else:
-            shape = samples.to_layout(batch.x).shape[: 2 if samples.per_step else 1]
-            if start and not samples.per_step:
-                return True  # its one target was looked at with its first steps
-        counted = self.loss.counted((*shape, *features), target, lengths)
+        counted = self.loss.counted(self._shape(samples, batch, features), target, lengths)
         if self.loss.ragged_target:
             return True
         real = real_elements(type(self.loss).__name__, counted.shape, lengths)
         return bool((counted == real).all())
+
+    def _weighs(self, samples: Samples, batch: Batch, features: Any) -> bool:
+        """Whether the loss counts any target of a batch."""
+        shape = self._shape(samples, batch, features)
+        return self._weight(shape, *self._wanted(samples, batch)) > 0
+
+    def _shape(self, samples: Samples, batch: Batch, features: Any) -> tuple[int, ...]:
+        """The shape of the model's output for a batch, sample first."""
+        if self.layout.own_targets:
+            return (*np.shape(self._wanted_own(batch)[0]), *features)
+        return (*samples.to_layout(batch.x).shape[: 2 if samples.per_step else 1], *features)
 
     def _try_metrics(self, samples: Samples) -> None:
         """TypeError or ValueError for a metric that does not take the model's output."""

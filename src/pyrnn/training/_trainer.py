@@ -210,8 +210,9 @@ class Trainer(Settings):
 
     def _run(self, plan: Plan, *, resume: bool) -> None:
         """Trains by a plan, from the beginning or from its checkpoint."""
-        self.optimizer.check_belonging(self.trained.named_parameters())
-        self._updates.forget()
+        updates = self._updates
+        check_belonging(self.trained, self.optimizer, updates.schedules, updates.ema)
+        updates.forget()
         self._validates = plan.held_out is not None
         self._progress = Progress(self._generator, len(self.history))
         call(plan.callbacks, "on_fit_start", self)

@@ -20,7 +20,8 @@ class Updates:
     """Gathers the gradients of `accumulate` backward passes, clips them, and takes a step.
 
     `.grad` holds the mean over the real elements gathered so far, so that several small batches
-    give the step of a large one. Schedules that count steps, and averaged weights, follow.
+    give the step of a large one. Schedules that count steps, and averaged weights, follow. Where no
+    element was real there is no gradient, and no step: momentum and weight decay would make one.
     """
 
     def __init__(
@@ -62,7 +63,8 @@ class Updates:
 
     def step(self) -> None:
         """Takes a step with what was gathered, if anything was."""
-        if self._gathered == 0:
+        if self._weight == 0:
+            self._gathered = 0
             return
         if self.clip_norm is not None:
             clip_grad_norm(self.model, self.clip_norm)
