@@ -7,7 +7,8 @@ import numpy as np
 from .._base.checks import SEQUENCES, Array, as_integers, check_size, describe
 from .._base.columns import pad
 from .._base.layout import turned
-from .._base.prediction import check_logits
+from .._base.prediction import check_logits, first_embedding
+from ..layers._embedding import Embedding
 from ..layers._sequential import Sequential
 from ._choice import Sampling, check_suppressed, read_ids, until, without
 
@@ -50,7 +51,7 @@ def generate(
         raise TypeError(f"generate: model is {describe(model)}, expected a Sequential")
     check_logits("generate", model, "generate")
     length = check_size("generate", "length", length, minimum=0)
-    prompts, single = _read_prompts(prompt)
+    prompts, single = _read_prompts(prompt, first_embedding(model))
     if not prompts:
         return []
     stops = read_ids("generate", "stop", stop)
@@ -71,18 +72,23 @@ def generate(
     return results[0] if single else results
 
 
-def _read_prompts(prompt: Any) -> tuple[list[Array], bool]:
-    """The prompts, and whether there came one alone."""
+def _read_prompts(prompt: Any, embedding: Any) -> tuple[list[Array], bool]:
+    """The prompts, whose ids the embedding has if it is one, and whether there came one alone."""
     if not isinstance(prompt, SEQUENCES):
         prompt = as_integers("generate", "prompt", prompt)
     nested = isinstance(prompt, SEQUENCES) and any(hasattr(entry, "__len__") for entry in prompt)
     listed = list(prompt) if nested or np.ndim(prompt) == 2 else [prompt]
-    prompts = [as_integers("generate", "prompt", entry) for entry in listed]
-    for i, ids in enumerate(prompts):
+    single = not (nested or np.ndim(prompt) == 2)
+    prompts = []
+    for i, entry in enumerate(listed):
+        name = "prompt" if single else f"prompt[{i}]"
+        ids = as_integers("generate", name, entry)
         if ids.ndim != 1 or len(ids) == 0:
-            where = f"prompt[{i}]" if len(listed) > 1 else "prompt"
-            raise ValueError(f"generate: {where} has shape {ids.shape}, expected (T,) with T >= 1")
-    return prompts, not (nested or np.ndim(prompt) == 2)
+            raise ValueError(f"generate: {name} has shape {ids.shape}, expected (T,) with T >= 1")
+        if isinstance(embedding, Embedding):
+            embedding.check_ids(ids, owner="generate", name=name)
+        prompts.append(ids)
+    return prompts, single
 
 
 def _read(model: Sequential, prompts: list[Array]) -> tuple[Array, Any]:
