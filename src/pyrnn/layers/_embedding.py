@@ -24,6 +24,7 @@ from .._base.module import Module, storable
 from .._base.parameter import Parameter
 from .._base.pullback import Additions, Pullback
 from .._base.runtime import num_threads
+from .._base.targets import check_ids
 
 
 @storable
@@ -105,16 +106,7 @@ class Embedding(Module):
             raise
         return rows.reshape(*ids.shape, self.embedding_dim)
 
-    def check_ids(self, ids: Any, *, owner: str = "Embedding", name: str = "x") -> None:
-        """ValueError that names the first id out of range and its position; `owner` and `name` are
-        the callable that was given the ids, and its argument."""
+    def check_ids(self, ids: Any) -> None:
+        """ValueError that names the first id out of range and its position."""
         ids = read_integers("Embedding", "ids", ids)
-        wrong = (ids < 0) | (ids >= self.num_embeddings)
-        if not wrong.any():
-            return
-        where = np.unravel_index(int(np.argmax(wrong)), ids.shape)
-        position = ", ".join(str(int(index)) for index in where)
-        raise ValueError(
-            f"{owner}: {name}[{position}] is {ids[where]}, "
-            f"expected 0 <= id < {self.num_embeddings} = num_embeddings"
-        )
+        check_ids("Embedding", "x", ids, self.num_embeddings, "num_embeddings")

@@ -22,6 +22,7 @@ from .._base.layout import time_major, turned
 from .._base.mask import mask_of_lengths
 from .._base.module import Module
 from .._base.pullback import Additions, Pullback, compute
+from .._base.targets import check_ids
 from ..layers._activations import Tanh
 from ..layers._dropout import Dropout
 from ..layers._embedding import Embedding
@@ -241,7 +242,8 @@ class Encoder(Module):
         if lengths is not None:  # what comes after them is no id
             real = mask_of_lengths("Seq2Seq", lengths, array.shape, self.batch_first)
             array, lengths = np.where(real, array, 0), as_lengths("Seq2Seq", lengths, rows, steps)
-        self.source.check_ids(array, owner="Seq2Seq", name="source")
+        vocabulary = self.source.num_embeddings
+        check_ids("Seq2Seq", "source", array, vocabulary, "source_vocabulary")
         return time_major(array, self.batch_first, 2), lengths, rows
 
     def _joined(self, state: Any) -> tuple[Any, Any]:

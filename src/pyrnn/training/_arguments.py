@@ -41,11 +41,6 @@ def checked_metrics(metrics: Any) -> list[Any]:
     """Metrics, each under a name of its own."""
     checked_ones = checked("metrics", metrics, METRIC)
     names = [metric.name for metric in checked_ones]
-    for position, name in enumerate(names):
-        if not isinstance(name, str):
-            raise TypeError(
-                f"Trainer: metrics[{position}].name is {describe(name)}, expected a text"
-            )
     if len({"loss", "val_loss", *names}) < len(names) + 2:
         raise ValueError(f"Trainer: metrics are named {names}, expected names of their own")
     return checked_ones
