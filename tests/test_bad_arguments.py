@@ -73,6 +73,7 @@ REQUIRED = {  # of constructors and functions
     "zeros": (matrix,),
     "ones": (matrix,),
     "uniform": (matrix, 0.1),
+    "normal": (matrix,),
     "glorot_uniform": (matrix,),
     "glorot_normal": (matrix,),
     "orthogonal": (matrix,),

@@ -181,6 +181,43 @@ def test_early_stopping_resumes(after, tmp_path):
     assert fit(make_trainer(), 6, checkpoint=path, resume=True) == expected
 
 
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_after_an_error_the_best_weights_can_be_had(error):
+    """The model keeps the weights of the last step, as after any error."""
+
+    class Interrupted(pyrnn.Callback):
+        seen: list = []  # noqa: RUF012
+
+        def on_epoch_end(self, trainer):
+            self.seen.append(trainer.model.state_dict())
+            if len(self.seen) == 3:
+                raise error("now")
+
+    watch, stopping, trainer = Interrupted(), pyrnn.EarlyStopping(patience=5), make_trainer()
+    watch.seen = []
+    callbacks = [Scripted([2, 1, 3, 4]), stopping, watch]
+    with pytest.raises(error):
+        trainer.fit(DATA, DATA, epochs=4, progress=False, callbacks=callbacks)
+    assert_same_bits(trainer.model.state_dict(), watch.seen[2])
+    assert_same_bits(stopping.state_dict()["weights"], watch.seen[stopping.best_epoch - 1])
+    assert stopping.best_epoch == 2
+
+
+@pytest.mark.parametrize("make", [pyrnn.EarlyStopping, pyrnn.History])
+def test_states_that_are_none(make):
+    """TypeError or ValueError that names what is wrong."""
+    whole = make().state_dict()
+    for bad in (None, [], {}, *({k: v for k, v in whole.items() if k != key} for key in whole)):
+        lacking = "lacks" if isinstance(bad, dict) else "expected a dict"
+        with pytest.raises((TypeError, ValueError), match=f"{make.__name__}: state .*{lacking}"):
+            make().load_state_dict(bad)
+    for key in whole:
+        with pytest.raises((TypeError, ValueError), match=f"{make.__name__}: {key}"):
+            make().load_state_dict(whole | {key: "x"})
+    with pytest.raises(ValueError, match=f"{make.__name__}: state has 'more'"):
+        make().load_state_dict(whole | {"more": 1})
+
+
 def test_bad_callbacks():
     for callbacks in ([Recorder], ["x"], [print]):
         with pytest.raises(TypeError, match="callbacks"):

@@ -174,7 +174,7 @@ def test_bad_input():
         with pytest.raises(ValueError, match="target_lengths"):
             CTC()(logits, np.ones((2, 1), int), None, counts)
     for y in (np.zeros((4, 3)), np.zeros((4, 2, 0)), np.zeros(3)):
-        with pytest.raises(ValueError, match="logits have shape"):
+        with pytest.raises(ValueError, match=r"CTC: y has shape .*expected \(N, T, C\)"):
             CTC()(y, good)
     with pytest.raises(TypeError, match="y has dtype int64"):
         CTC()(np.zeros((4, 2, 3), int), good)

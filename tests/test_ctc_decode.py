@@ -148,7 +148,7 @@ def test_bad_input():
             with pytest.raises(ValueError, match="blank is"):
                 decode(logits, blank=blank)
         for bad in (np.zeros((3, 2)), np.zeros((3, 2, 0))):
-            with pytest.raises(ValueError, match="logits have shape"):
+            with pytest.raises(ValueError, match="logits has shape"):
                 decode(bad)
         for bad in (np.zeros((3, 2, 4), int), None, "x"):
             with pytest.raises(TypeError, match="logits"):

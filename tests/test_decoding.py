@@ -195,7 +195,7 @@ def test_bad_values():
         ({"method": "sample", "temperature": -1}, ValueError, "temperature is -1"),
         ({"method": "sample", "top_k": 0}, ValueError, "top_k is 0"),
         ({"method": "sample", "top_p": 2.0}, ValueError, "top_p is 2.0"),
-        ({"source": [np.array([V])]}, ValueError, "num_embeddings"),
+        ({"source": [np.array([V])]}, ValueError, "source_vocabulary"),
         ({"source": [np.array([0.5])]}, TypeError, r"source\[0\] has dtype float64"),
         ({"lengths": [1]}, ValueError, "lengths is given"),
     ]

@@ -81,6 +81,58 @@ def test_bad_data(call):
     assert not complaints(CALLS[call][1], CALLS[call][0])
 
 
+def regressor(**options):
+    return SequenceRegressor(embedding=2, **QUICK, **options)
+
+
+IDS = [[1, 2], [2], [1], [2, 1]]
+UNREAD = [
+    (classifier, (X, CLASSES), "vocabulary", "nonsense"),
+    (classifier, (X, CLASSES), "vocabulary", 5),
+    (classifier, (X, CLASSES), "verbose", "no"),
+    (classifier, (X, CLASSES), "warm_start", 1),
+    (classifier, (X, CLASSES), "patience", "long"),
+    (classifier, (X, CLASSES), "validation_fraction", 2.0),
+    (regressor, (IDS, Y[:4]), "scale", "nonsense"),
+    (tagger, (TOKENS, TAGS), "pooling", "nonsense"),
+    (tagger, (TOKENS, TAGS), "pooling", "max"),
+    (tagger, (TOKENS, TAGS), "scale", None),
+    (forecaster, (Y,), "verbose", "no"),
+    (forecaster, (Y,), "patience", 0),
+    (forecaster, (Y,), "validation_fraction", -1),
+    (lambda **o: forecaster(quantiles=[0.5], **o), (Y,), "loss", "nonsense"),
+]
+
+
+@pytest.mark.parametrize(("make", "data", "name", "bad"), UNREAD, ids=range(len(UNREAD)))
+def test_no_parameter_is_taken_unread(make, data, name, bad):
+    """Whether this training needs it or not; other estimators of the class do."""
+    model = make().set_params(**{name: bad})
+    with pytest.raises((TypeError, ValueError), match=f"^{type(model).__name__}: {name} is "):
+        model.fit(*data)
+    assert set(vars(model)) == set(model.get_params())
+
+
+def test_flags_are_checked_by_partial_fit_and_update():
+    for model, call in (
+        (classifier(), lambda m: m.partial_fit(X, CLASSES)),
+        (forecaster().fit(Y), lambda m: m.update(Y)),
+    ):
+        model.set_params(verbose="no")
+        with pytest.raises(TypeError, match=f"^{type(model).__name__}: verbose is 'no'"):
+            call(model)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_learning_rate_is_named_as_the_estimators(first):
+    model = classifier()
+    if not first:
+        model.partial_fit(X, CLASSES)
+    model.set_params(learning_rate=-1.0)
+    with pytest.raises(ValueError, match=r"^SequenceClassifier: learning_rate .*-1\.0"):
+        model.partial_fit(X, CLASSES)
+
+
 @pytest.mark.parametrize(
     ("make", "data", "name"),
     [

@@ -13,6 +13,7 @@ import pytest
 
 import pyrnn
 from compare import assert_same_bits
+from pyrnn._base.checks import filled_from_file
 from pyrnn._base.module import STORABLE, constructor
 
 
@@ -45,6 +46,41 @@ def test_round_trip(model, tmp_path):
     assert os.listdir(tmp_path) == ["model.safetensors"]
     loaded.save(str(path))  # over itself, by str as well as Path
     assert_same_bits(pyrnn.load(str(path)).state_dict(), model.state_dict())
+
+
+def test_loading_draws_nothing(tmp_path, monkeypatch):
+    """What a file holds need not be drawn first: that would take time and memory in vain."""
+    counts = []
+
+    class Counting(np.random.Generator):
+        def standard_normal(self, size=None, *args, **keywords):
+            counts.append(size)
+            return super().standard_normal(size, *args, **keywords)
+
+        def uniform(self, low=0.0, high=1.0, size=None):
+            counts.append(size)
+            return super().uniform(low, high, size)
+
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: Counting(np.random.PCG64(seed)))
+    for model in models():
+        model.save(tmp_path / "model.safetensors")
+        counts.clear()
+        pyrnn.load(tmp_path / "model.safetensors")
+        assert counts == []
+    pyrnn.Embedding(5, 3, seed=0), pyrnn.Linear(2, 3, seed=0)
+    assert counts == [(5, 3), (3, 2), (3,)]
+
+
+def test_what_a_file_fills_is_not_drawn():
+    """By any initialiser, such as those that a module of one's own calls."""
+    with filled_from_file(9, 9):
+        hollow = pyrnn.Parameter.zeros((3, 3), np.float32)
+    rng = np.random.default_rng(0)
+    before = rng.bit_generator.state
+    for name in ("normal", "glorot_uniform", "glorot_normal", "orthogonal"):
+        getattr(pyrnn.init, name)(hollow, generator=rng)
+    pyrnn.init.uniform(hollow, 1.0, generator=rng)
+    assert rng.bit_generator.state == before
 
 
 def test_dropout_goes_on_where_it_was(tmp_path):

@@ -241,6 +241,49 @@ def test_sequential_with_a_mask(rng):
         assert_same_bits(state[0][:, row], s[0][:, 0])
 
 
+WITH_VJP = {
+    "Linear": (pyrnn.Linear(3, 2), (np.ones((2, 4, 3), "f4"),)),
+    "Embedding": (pyrnn.Embedding(3, 2), (np.ones((2, 4), int),)),
+    "Tanh": (pyrnn.Tanh(), (np.ones(3),)),
+    "Softmax": (pyrnn.Softmax(), (np.ones(3),)),
+    "LayerNorm": (pyrnn.LayerNorm(3), (np.ones(3, "f4"),)),
+    "Dropout": (pyrnn.Dropout(), (np.ones(3),)),
+    "MaxPool": (pyrnn.MaxPool(), (np.ones((2, 4, 3)),)),
+    "LastStep": (pyrnn.LastStep(), (np.ones((2, 4, 3)),)),
+    "GRU": (pyrnn.GRU(3, 2), (np.ones((2, 4, 3), "f4"),)),
+    "Sequential": (pyrnn.Sequential(pyrnn.Tanh()), (np.ones(3),)),
+    "Attention": (pyrnn.Attention(3, 3), (np.ones((2, 4, 3), "f4"),) * 2),
+    "Seq2Seq": (pyrnn.Seq2Seq(5, 5, 2, 2), (np.ones((1, 2), int), np.full((1, 2), 3))),
+}
+
+
+@pytest.mark.parametrize("name", WITH_VJP)
+def test_need_dx_is_a_flag(name):
+    module, arguments = WITH_VJP[name]
+    for bad in ("no", 1, None):
+        with pytest.raises(TypeError, match=f"^{name}: need_dx is .*expected True or False"):
+            module.vjp(*arguments, need_dx=bad)
+
+
+@pytest.mark.parametrize("cls", [pyrnn.RNN, pyrnn.LSTM, pyrnn.GRU])
+def test_messages_name_the_users_class(cls):
+    class Mine(cls):
+        pass
+
+    own = {
+        "RNN": {"nonlinearity": "sin"},
+        "LSTM": {"peephole": "no"},
+        "GRU": {"reset_after": "no"},
+    }
+    wrong = [own[cls.__name__], {"merge": "max"}, {"bias": "no"}]
+    wrong += [{"layer_norm": True, "reset_after": False}] * (cls is pyrnn.GRU)
+    for options in wrong:
+        with pytest.raises((TypeError, ValueError), match=r"^Mine: "):
+            Mine(3, 2, **options)
+    with pytest.raises(ValueError, match=r"^Mine: x has shape .*expected \(N, T, 3\)"):
+        Mine(3, 2)(np.ones((2, 4, 5), "f4"))
+
+
 def test_sequential_takes_modules_alone():
     with pytest.raises(TypeError, match=r"Module|module"):
         pyrnn.Sequential(pyrnn.Tanh(), np.tanh)

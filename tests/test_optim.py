@@ -132,6 +132,50 @@ def test_a_state_of_another_class_or_with_missing_arrays():
         optimizer.load_state_dict(before)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "error"),
+    [
+        ("state", {"a": 5}, "state.*is 5, expected a dict"),
+        ("state", 5, "state is 5"),
+        ("steps", [1], "steps is of type list"),
+        ("options", 3, "options is 3"),
+        ("groups", 3, "groups is 3"),
+        ("groups", [3], r"groups\[0\] is 3"),
+        ("own_lrs", 3, "own_lrs is 3"),
+        ("own_lrs", ["a"], "lr is 'a'"),
+        ("options", {"lr": 1.0, "speed": 2}, "options has 'speed'"),
+        ("options", {"lr": -1.0}, "lr is -1.0"),
+    ],
+)
+def test_a_state_that_is_none(key, value, error):
+    optimizer = optim.SGD(0.5)
+    state = optimizer.state_dict() | {"steps": {"a": 1}, "state": {"a": {}}, key: value}
+    with pytest.raises((TypeError, ValueError), match=f"SGD: .*{error}"):
+        optimizer.load_state_dict(state)
+    assert optimizer.lr == 0.5
+
+
+def test_a_state_of_before_an_option_takes_its_default():
+    state = optim.Adam(0.25, weight_decay=0.1, groups=[{"params": []}]).state_dict()
+    for options in (state["options"], *state["groups"]):
+        del options["eps"]
+    now = optim.Adam(0.5, eps=1e-3, groups=[{"params": []}])
+    now.load_state_dict(state)
+    for options in now.groups:
+        assert options["lr"] == 0.25 and options["weight_decay"] == 0.1 and options["eps"] == 1e-8
+
+
+def test_a_state_lacks_what_has_no_default():
+    class Plain(optim.Optimizer):
+        def __init__(self, lr, *, speed, groups=None):
+            super().__init__(lr=lr, speed=speed, groups=groups)
+
+    state = Plain(0.1, speed=2).state_dict()
+    del state["options"]["speed"]
+    with pytest.raises(ValueError, match="Plain: options lacks 'speed'"):
+        Plain(0.1, speed=3).load_state_dict(state)
+
+
 def test_empty_parameters_are_fine():
     p = pyrnn.Parameter(np.zeros((0, 3), np.float32))
     for cls in (optim.SGD, optim.Adam, optim.NAdam, optim.RMSprop, optim.Adagrad):
@@ -210,6 +254,7 @@ def test_sgd_learning_rate_may_change_between_steps():
         (optim.Adam, {"lr": np.inf}, "lr"),
         (optim.SGD, {"lr": 0.1, "momentum": -0.1}, "momentum"),
         (optim.SGD, {"lr": 0.1, "nesterov": True}, "nesterov"),
+        (optim.SGD, {"lr": 0.1, "dampening": 0.5}, "dampening is 0.5, expected 0 without momentum"),
         (optim.SGD, {"lr": 0.1, "weight_decay": -1}, "weight_decay"),
         (optim.Adam, {"betas": (1.0, 0.9)}, "betas"),
         (optim.Adam, {"betas": (0.9, -0.1)}, "betas"),
@@ -223,6 +268,12 @@ def test_sgd_learning_rate_may_change_between_steps():
 def test_bad_options(cls, options, word):
     with pytest.raises(ValueError, match=word):
         cls(**options)
+
+
+def test_nesterov_is_a_flag():
+    for momentum in (0.0, 0.9):
+        with pytest.raises(TypeError, match="nesterov is 'no', expected True or False"):
+            optim.SGD(nesterov="no", momentum=momentum)
 
 
 def test_bad_parameters():

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -56,11 +57,12 @@ def test_state_continues_where_it_stopped(cls):
         net = model()
         optimizer = make(net)
         train(net, optimizer)
-        optimizer.lrs = [0.01, 0.02, 0.03]
+        optimizer.lr = 0.01
+        rates = (0.01, 0.0, OWN[cls].get("lr", 0.1))
         if interrupted:
             state, optimizer = copy.deepcopy(optimizer.state_dict()), make(net)
             optimizer.load_state_dict(state)
-            assert optimizer.lrs == (0.01, 0.02, 0.03)
+        assert optimizer.lrs == rates
         return train(net, optimizer, seed=6)
 
     assert_same_bits(run(interrupted=True), run(interrupted=False))
@@ -92,7 +94,8 @@ def test_a_load_that_fails_changes_nothing():
     before = optimizer.state_dict()
     for change in (
         {"groups": []},
-        {"groups": [{"lr": 0.1}]},
+        {"groups": [{"lr": 0.1, "speed": 1}]},
+        {"more": 1},
         {"groups": [before["options"] | {"lr": -1}]},
         {"options": before["options"] | {"eps": np.nan}},
         {"steps": {}},
@@ -114,7 +117,7 @@ def test_a_load_that_fails_changes_nothing():
         (
             [{"params": [np.zeros(3)]}],
             TypeError,
-            r"groups\[0\]: parameters\[0\] is of type ndarray",
+            r"groups\[0\]\['params'\]\[0\] is of type ndarray",
         ),
     ],
 )
@@ -134,13 +137,26 @@ def test_a_parameter_belongs_to_one_group():
     assert_same_bits(net.state_dict(), before)
 
 
+def test_bad_members_are_named():
+    p = pyrnn.Parameter([1.0])
+    for bad, error in (
+        (3, "groups[0]['params'] is 3"),
+        ([p, 3], "groups[0]['params'][1] is 3"),
+        ([p, p], "groups[0]['params'] holds one Parameter twice"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=f"^SGD: {re.escape(error)}"):
+            optim.SGD(groups=[{"params": bad}])
+
+
 def test_learning_rates_are_checked():
     net = model()
     optimizer = optim.SGD(0.1, groups=[{"params": net[0], "lr": 0.2}])
     assert optimizer.lr == 0.1 and optimizer.lrs == (0.1, 0.2)
-    for bad in ([0.1], [0.1, np.nan], [-1.0, 0.2]):
+    for bad in (np.nan, -1.0, np.inf):
         with pytest.raises(ValueError):
-            optimizer.lrs = bad
+            optimizer.lr = bad
+    with pytest.raises(AttributeError, match="lrs cannot be set"):
+        optimizer.lrs = (0.5, 0.2)
     assert optimizer.lrs == (0.1, 0.2)
     optimizer.lr = 0.0  # a frozen model
     assert optimizer.lrs == (0.0, 0.2)

@@ -10,9 +10,9 @@ import pyrnn
 from pyrnn import optim
 
 
-def optimizer():
+def optimizer(lr=0.5, other=0.25):
     """Two groups, with learning rates 0.5 and 0.25."""
-    return optim.SGD(0.5, groups=[{"params": pyrnn.Linear(2, 2), "lr": 0.25}])
+    return optim.SGD(lr, groups=[{"params": pyrnn.Linear(2, 2), "lr": other}])
 
 
 def curve(schedule, steps, metrics=None):
@@ -110,9 +110,7 @@ def test_state_continues_where_it_stopped(name):
             if k == stop:
                 states = json.dumps([schedule.state_dict(), schedule.optimizer.lrs])
                 state, lrs = json.loads(states)
-                fresh = optimizer()
-                fresh.lrs = lrs
-                schedule = MAKERS[name](fresh)
+                schedule = MAKERS[name](optimizer(*lrs))
                 schedule.load_state_dict(state)
             found.append(schedule.optimizer.lrs)
         return found

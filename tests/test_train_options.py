@@ -205,6 +205,7 @@ def test_tbptt_needs_steps_and_one_direction():
         (classifier(), ragged_task(), "output for each step"),
         (regressor(bidirectional=True), ragged_series(), "bidirectional"),
         (pyrnn.Linear(2, 1), ragged_series(), "recurrent"),
+        (pyrnn.Sequential(pyrnn.Linear(2, 1)), ragged_series(), "recurrent"),
     ):
         loss = pyrnn.losses.CrossEntropy() if word.startswith("output") else MSE()
         with pytest.raises(ValueError, match=word):

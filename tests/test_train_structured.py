@@ -182,7 +182,7 @@ def test_what_does_not_fit():
     with pytest.raises(ValueError, match="Accuracy compares step by step, and the targets of CTC"):
         ctc.fit((x, [[1]] * 6), progress=False)
     last = pyrnn.Sequential(pyrnn.LSTM(K, 5), pyrnn.LastStep(), pyrnn.Linear(5, K))
-    with pytest.raises(ValueError, match="CTC: logits have shape"):
+    with pytest.raises(ValueError, match="CTC: y has shape"):
         pyrnn.Trainer(last, losses.CTC(), optim.SGD(0.1)).fit((x, [[1]] * 6), progress=False)
     mask = np.ones((K, K), bool)
     mask[0, 1] = False

@@ -23,6 +23,7 @@ __all__ = [
     "forget_gate_bias",
     "glorot_normal",
     "glorot_uniform",
+    "normal",
     "ones",
     "orthogonal",
     "uniform",
@@ -34,7 +35,8 @@ Seed: TypeAlias = "np.random.Generator | int | None"  # as text: numpy.random is
 
 
 def _initialiser(function: Initialiser) -> Initialiser:
-    """With a TypeError for what is no Parameter, such as its data, whatever the others are."""
+    """With a TypeError for what is no Parameter, such as its data, whatever the others are; nothing
+    is drawn for one whose weights come from a file."""
 
     @wraps(function)
     def checked(parameter: Parameter, *args: Any, **options: Any) -> None:
@@ -43,7 +45,8 @@ def _initialiser(function: Initialiser) -> Initialiser:
                 f"init.{function.__name__}: parameter is {describe(parameter)}, "
                 "expected a pyrnn.Parameter"
             )
-        function(parameter, *args, **options)
+        if not parameter.hollow:
+            function(parameter, *args, **options)
 
     return cast(Initialiser, checked)
 
@@ -92,9 +95,25 @@ def uniform(parameter: Parameter, bound: float, *, generator: Seed = None) -> No
     bound = check_number("init.uniform", "bound", bound)
     if not (math.isfinite(bound) and bound >= 0):
         raise ValueError(f"init.uniform: bound is {bound}, expected a finite number >= 0")
-    if parameter.hollow:
-        return
     _write(parameter, rng.uniform(-bound, bound, parameter.shape))
+
+
+@_initialiser
+def normal(parameter: Parameter, std: float = 1.0, *, generator: Seed = None) -> None:
+    """p ~ N(0, std^2), as torch.nn.init.normal_. ValueError unless std is finite and >= 0.
+
+    Examples
+    --------
+    >>> layer = pyrnn.Linear(100, 100, seed=0)
+    >>> pyrnn.init.normal(layer.weight, 0.5, generator=0)
+    >>> round(float(layer.weight.data.std()), 1)
+    0.5
+    """
+    rng = _generator("normal", generator)
+    std = check_number("init.normal", "std", std)
+    if not (math.isfinite(std) and std >= 0):
+        raise ValueError(f"init.normal: std is {std}, expected a finite number >= 0")
+    _write(parameter, std * rng.standard_normal(parameter.shape))
 
 
 @_initialiser

@@ -5,7 +5,7 @@
 
 import operator
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -109,11 +109,36 @@ def check_path(owner: str, path: Any, name: str = "path") -> str:
     return text
 
 
-def check_mapping(owner: str, name: str, value: Any) -> Mapping[str, Any]:
-    """A dict, or what has its methods."""
+def check_mapping(
+    owner: str,
+    name: str,
+    value: Any,
+    keys: Collection[str] | None = None,
+    optional: Collection[str] = (),
+) -> Mapping[str, Any]:
+    """A dict, or what has its methods; if `keys` are given, with these, perhaps the optional ones,
+    and no others."""
     if not isinstance(value, Mapping):
         raise TypeError(f"{owner}: {name} is {describe(value)}, expected a dict")
+    missing = [key for key in keys or () if key not in value]
+    if missing:
+        raise ValueError(
+            f"{owner}: {name} lacks {describe_all(missing)}, expected {describe_all(keys or (), 9)}"
+        )
+    known = [*(keys or ()), *optional]
+    unknown = [] if keys is None else [key for key in value if key not in known]
+    if unknown:
+        raise ValueError(
+            f"{owner}: {name} has {describe_all(unknown)}, expected {describe_all(known, 9)}"
+        )
     return value
+
+
+def check_list(owner: str, name: str, value: Any) -> list[Any]:
+    """A list or a tuple, as a list."""
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"{owner}: {name} is {describe(value)}, expected a list")
+    return list(value)
 
 
 def generator(owner: str, seed: Any) -> "np.random.Generator":  # its import takes a while

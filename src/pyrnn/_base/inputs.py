@@ -79,7 +79,7 @@ def read_inputs(layer: Sizes, x: Any, state: Any, lengths: Any, mask: Any) -> In
     if x.ndim not in (2, 3) or x.shape[-1] != layer.input_size:
         size, axes = (
             layer.input_size,
-            ("B, T", "batch, time") if layer.batch_first else ("T, B", "time, batch"),
+            ("N, T", "batch, time") if layer.batch_first else ("T, N", "time, batch"),
         )
         raise ValueError(
             f"{owner}: x has shape {x.shape}, expected ({axes[0]}, {size}) = "

@@ -94,6 +94,15 @@ def first_wrong(array: Array, wrong: Bools, name: str = "target") -> str:
     return f"{name}[{', '.join(str(int(i)) for i in index)}] is {array[index]}"
 
 
+def check_ids(owner: str, name: str, ids: Array, size: int, meaning: str) -> None:
+    """ValueError that names the first id outside 0 <= id < size; `meaning` is what the size is."""
+    wrong = (ids < 0) | (ids >= size)
+    if wrong.any():
+        raise ValueError(
+            f"{owner}: {first_wrong(ids, wrong, name)}, expected 0 <= id < {size} = {meaning}"
+        )
+
+
 def sum_in_order(terms: Array, start: float = 0.0) -> float:
     """start + the terms in float64, one after the other in C order.
 

@@ -84,9 +84,10 @@ def rolling(
     origins = [np.arange(start, end - reach + 1, stride) for end in ends]
     for i, (series, some) in enumerate(zip(many, origins, strict=True)):
         if len(some) == 0 or start <= season:
+            added = "horizon" if reach == horizon else "the fitted horizon"
             raise ValueError(
                 f"{owner}: {form.name('y', i)} has {len(series)} steps, expected at least "
-                f"{start + reach} = start + horizon, and start > {season} = season"
+                f"{start + reach} = start + {added}, and start > {season} = season"
             )
     if refit:
         forecasts, reaches = _refitted(refit, many, origins[0], horizon, level)

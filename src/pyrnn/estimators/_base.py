@@ -6,14 +6,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .._base.checks import Array, check_choice, check_flag, check_number, describe
+from .._base.checks import Array, check_choice, describe
 from ..layers._sequential import Sequential
 from ..losses import Loss
 from ..training._history import History
 from ..training._trainer import Trainer
 from ._estimator import Estimator
 from ._naming import naming
-from ._network import build_network, inner_threads, make_trainer, train
+from ._network import build_network, check_share, inner_threads, make_trainer, train
 from ._reader import SequenceReader, Sequences
 
 POOLINGS = ("last", "mean", "max")
@@ -82,7 +82,7 @@ class SequenceEstimator(Estimator):
 
         TypeError or ValueError for what does not fit; after any error the estimator is as before.
         """
-        fresh = self._begin(keep=check_flag(type(self).__name__, "warm_start", self.warm_start))
+        fresh = self._begin(keep=self.warm_start)
         fresh._learn(X, y, self._seed(), self.epochs, hold_out=self.early_stopping)
         return self._finish(fresh)
 
@@ -138,19 +138,19 @@ class SequenceEstimator(Estimator):
                     f"{describe(before)} as in the fit that this one goes on from: it acts on a "
                     "new network, made by fit with warm_start=False"
                 )
-        self._trainer.optimizer.lr = self.learning_rate
+        with naming(type(self).__name__, "learning_rate"):
+            self._trainer.optimizer.lr = self.learning_rate
 
     def _split(self, x: Any, target: Any, seed: int, hold_out: bool) -> tuple[Any, Any]:
         """(x, target) to train on, and what is held out for early stopping, or None."""
-        owner, N = type(self).__name__, len(target)
-        if not check_flag(owner, "early_stopping", hold_out):
+        N, share = len(target), check_share(self)
+        if not hold_out:
             return (x, target), None
-        share = check_number(owner, "validation_fraction", self.validation_fraction)
         count = round(share * N)
         if not 1 <= count < N:
             raise ValueError(
-                f"{owner}: validation_fraction is {share}, which holds out {count} of {N} samples, "
-                "expected at least one, and one to train on"
+                f"{type(self).__name__}: validation_fraction is {share}, which holds out {count} "
+                f"of {N} samples, expected at least one, and one to train on"
             )
         order = np.random.default_rng(seed).permutation(N)
         held, rest = self._held_out(order, target, count)

@@ -10,7 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from .._base.checks import Array
 from ._base import PARAMETERS
-from ._classes import ClassEstimator
+from ._class_estimator import ClassEstimator
 from ._naming import naming
 from ._network import softmax
 from ._reader import Sequences

@@ -1,11 +1,13 @@
 """Estimator: the base of all estimators, which an error leaves as they were."""
 
 import copy
+import dataclasses
 from typing import Any, Self
 
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
+from .._base.checks import check_flag
 from .._base.settings import Settings
 from ._naming import naming
 
@@ -18,7 +20,12 @@ class Estimator(Settings, BaseEstimator):
         return name.endswith("_") or name in self._get_param_names() or super()._takes(name, value)
 
     def _begin(self, *, keep: bool) -> Self:
-        """A copy to be trained; with what self has learnt, if it is to continue from there."""
+        """A copy to be trained; with what self has learnt, if it is to continue from there.
+
+        TypeError for a flag that is none, whether this training reads it or not."""
+        for field in dataclasses.fields(self):
+            if field.type is bool:
+                check_flag(type(self).__name__, field.name, getattr(self, field.name))
         fresh: Self = clone(self)
         if keep and hasattr(self, "network_"):
             learnt = set(vars(self)) - set(self.get_params(deep=False))

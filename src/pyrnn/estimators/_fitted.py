@@ -8,8 +8,6 @@ import numpy as np
 from .._base.checks import (
     Array,
     check_choice,
-    check_flag,
-    check_number,
     check_probability,
     check_size,
 )
@@ -19,7 +17,7 @@ from ..training._history import History
 from ._conformal import margins
 from ._labels import Rows
 from ._naming import naming
-from ._network import LOSSES, build_network, inner_threads, make_trainer, train
+from ._network import LOSSES, build_network, check_share, inner_threads, make_trainer, train
 from ._rollout import forecast
 from ._scaling import Scaling, identity, robust, standard
 from ._series import Form, Series
@@ -117,9 +115,8 @@ class Fitted:
 
     def _loss(self, spec: Any) -> Loss:
         """What is minimised."""
-        if self.asked:
-            return Quantile(self.levels)
-        return LOSSES[check_choice(self.owner, "loss", spec.loss, tuple(LOSSES))]()
+        loss = LOSSES[check_choice(self.owner, "loss", spec.loss, tuple(LOSSES))]
+        return Quantile(self.levels) if self.asked else loss()
 
 
 def learn(spec: Any, many: list[Series], form: Form, seed: int) -> Fitted:
@@ -133,7 +130,7 @@ def learn(spec: Any, many: list[Series], form: Form, seed: int) -> Fitted:
     many = [scales.apply(i, series) for i, series in enumerate(many)]
     data = cutter.training([s.rows(0, n) for s, n in zip(many, trained, strict=True)])
     held = None
-    if check_flag(owner, "early_stopping", spec.early_stopping):
+    if spec.early_stopping:
         ends = zip(many, trained, held_out, strict=True)
         short = min(cutter.lookback, min(held_out) - cutter.steps)
         held = cutter.training([s.rows(n, n + m) for s, n, m in ends], short)
@@ -176,7 +173,8 @@ def _split(
     """For each series, how many steps to train on, to stop early by, to calibrate on."""
     owner = type(spec).__name__
     calibration = check_probability(owner, "calibration", spec.calibration)
-    held = _validation(spec) if spec.early_stopping else 0.0
+    share = check_share(spec)
+    held = share if spec.early_stopping else 0.0
     parts = []
     for i, series in enumerate(many):
         T = len(series)
@@ -185,7 +183,8 @@ def _split(
         if first < least:
             raise ValueError(
                 f"{owner}: {form.name('y', i)} has {T} steps, of which {first} are "
-                f"left to train on, expected at least {least} = lookback + horizon"
+                f"left to train on, expected at least {least} = lookback + "
+                f"{'horizon' if cutter.direct else '1, the next step'}"
             )
         if held and middle <= cutter.steps:
             raise ValueError(
@@ -197,15 +196,6 @@ def _split(
     return list(trained), list(held_out), list(calibrated)
 
 
-def _validation(spec: Any) -> float:
-    """The share of each series that decides when to stop."""
-    owner = type(spec).__name__
-    share = check_number(owner, "validation_fraction", spec.validation_fraction)
-    if not 0 < share < 1:
-        raise ValueError(f"{owner}: validation_fraction is {share}, expected 0 < share < 1")
-    return share
-
-
 def _cutter(spec: Any) -> Cutter:
     """How windows are cut."""
     owner = type(spec).__name__
@@ -213,14 +203,13 @@ def _cutter(spec: Any) -> Cutter:
     direct = check_choice(owner, "strategy", spec.strategy, ("direct", "recursive")) == "direct"
     lookback = max(8, 3 * horizon) if spec.lookback is None else spec.lookback
     lookback = check_size(owner, "lookback", lookback)
-    relative = check_flag(owner, "relative", spec.relative)
-    if relative and lookback == 1:
+    if spec.relative and lookback == 1:
         raise ValueError(
             f"{owner}: lookback is 1, expected at least 2 with relative=True: changes from the "
             "first value of a window are all that is read, and one step has none; "
             "relative=False reads the values themselves"
         )
-    return Cutter(lookback=lookback, horizon=horizon, direct=direct, relative=relative)
+    return Cutter(lookback=lookback, horizon=horizon, direct=direct, relative=spec.relative)
 
 
 def _quantiles(spec: Any) -> tuple[float, ...]:

@@ -71,7 +71,7 @@ class Forecaster(Estimator):
     network_ : pyrnn.Sequential
         From windows of scaled series and covariates to the scaled steps ahead.
     history_ : pyrnn.History
-        Losses of all epochs.
+        Losses of the last training: of the fit, or of an `update` with epochs.
 
     Examples
     --------
@@ -111,8 +111,8 @@ class Forecaster(Estimator):
     def fit(self, y: Any, past: Any = None, future: Any = None) -> Self:
         """Learns from series and their covariates, each with as many steps as y.
 
-        TypeError or ValueError for what does not fit, such as a series too short for a window of
-        lookback + horizon; after any error the forecaster is as before.
+        TypeError or ValueError for what does not fit, such as a series too short for a window and
+        what is predicted from it; after any error the forecaster is as before.
         """
         fresh = self._begin(keep=False)
         many, form, labels = fresh._read(y, past, future, like_fit=False)

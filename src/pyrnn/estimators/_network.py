@@ -8,7 +8,7 @@ import numpy as np
 from joblib.parallel import get_active_backend
 
 from .. import optim
-from .._base.checks import Array, check_choice, check_flag, check_probability, check_size
+from .._base.checks import Array, check_choice, check_number, check_probability, check_size
 from .._base.module import Module
 from .._base.runtime import num_threads, threads
 from ..layers._dropout import Dropout
@@ -46,15 +46,16 @@ def build_network(spec: Any, inputs: int, outputs: int, *, pooling: str | None, 
     cell = kinds[check_choice(owner, "cell", spec.cell, tuple(kinds))]
     dropout = check_probability(owner, "dropout", spec.dropout)
     layers = check_size(owner, "num_layers", spec.num_layers)
-    bidirectional = check_flag(owner, "bidirectional", getattr(spec, "bidirectional", False))
+    size = check_size(owner, "hidden_size", spec.hidden_size)
+    bidirectional = bool(getattr(spec, "bidirectional", False))
     seeds = iter(rng.integers(2**31, size=4).tolist())
     parts: list[Module] = []
-    if (size := getattr(spec, "embedding", None)) is not None:
-        parts.append(Embedding(inputs, size, seed=next(seeds)))
-        inputs = size
+    if (vector := getattr(spec, "embedding", None)) is not None:
+        parts.append(Embedding(inputs, vector, seed=next(seeds)))
+        inputs = vector
     options = {"num_layers": layers, "bidirectional": bidirectional, "seed": next(seeds)}
     between = {"dropout": dropout} if layers > 1 else {}
-    recurrent = cell(inputs, spec.hidden_size, **options, **between)
+    recurrent = cell(inputs, size, **options, **between)
     parts.append(recurrent)
     if pooling is not None:
         last = LastStep(bidirectional=bidirectional)
@@ -86,16 +87,26 @@ def make_trainer(
 def train(spec: Any, trainer: Trainer, data: Any, held_out: Any, epochs: int) -> None:
     """Trains for some epochs, with held-out data until the loss on them no longer falls."""
     owner = type(spec).__name__
-    stopping = [] if held_out is None else [EarlyStopping(patience=spec.patience)]
+    patience = check_size(owner, "patience", spec.patience)
+    stopping = [] if held_out is None else [EarlyStopping(patience=patience)]
     with inner_threads():
         trainer.fit(
             data,
             held_out,
             epochs=check_size(owner, "epochs", epochs),
             batch_size=check_size(owner, "batch_size", spec.batch_size),
-            progress=bool(spec.verbose),
+            progress=spec.verbose,
             callbacks=stopping,
         )
+
+
+def check_share(spec: Any) -> float:
+    """The share of the data that decides when to stop."""
+    owner = type(spec).__name__
+    share = check_number(owner, "validation_fraction", spec.validation_fraction)
+    if not 0 < share < 1:
+        raise ValueError(f"{owner}: validation_fraction is {share}, expected 0 < share < 1")
+    return share
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from .._base.checks import Array, check_flag, check_size, describe
+from .._base.checks import Array, check_size, describe
 from .._base.columns import read_numbers
 from .._base.layout import is_ids
 from ..data._vocabulary import PADDING, Vocabulary
@@ -67,18 +67,24 @@ class SequenceReader:
         self.takes_ids = estimator.embedding is not None
         if self.takes_ids:
             check_size(self.owner, "embedding", estimator.embedding)
+        elif estimator.vocabulary is not None:
+            raise ValueError(
+                f"{self.owner}: vocabulary is {describe(estimator.vocabulary)}, expected None "
+                "without `embedding`, the size of the vectors that are trained for ids"
+            )
 
     def fit(self, estimator: Any, X: Any) -> Sequences:
         """Notes width, scale or vocabulary of X, and reads it."""
         X = as_samples(X)
         if self.takes_ids:
             return self._fit_ids(estimator, X)
-        scales = check_flag(self.owner, "scale", estimator.scale)
         sequences = self._read_numbers(estimator, X, reset=True)
         arrays = sequences if isinstance(sequences, list) else [sequences]
         self.width = arrays[0].shape[-1]
         rows = np.concatenate([array.reshape(-1, self.width) for array in arrays])
-        self.scaling = standard(f"{self.owner}: X", rows) if scales else identity(self.width)
+        self.scaling = (
+            standard(f"{self.owner}: X", rows) if estimator.scale else identity(self.width)
+        )
         return self._scale(sequences)
 
     def read(self, estimator: Any, X: Any) -> Sequences:

@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from .._base.checks import Array, check_flag, describe
+from .._base.checks import Array, check_choice, describe
 from ..losses import Loss
 from ..losses._crf import CRF
 from ._base import PARAMETERS
-from ._classes import ClassEstimator
+from ._class_estimator import ClassEstimator
 from ._naming import naming
 from ._network import softmax
 from ._reader import Sequences
@@ -32,8 +32,8 @@ class SequenceTagger(ClassEstimator):
     ----------
     {
         PARAMETERS.format(
-            pooling='''pooling
-        Unused: there is an output for every step.
+            pooling='''pooling : "last"
+        The one that is taken, and does nothing: there is an output for every step.
     '''
         )
     }
@@ -105,13 +105,12 @@ class SequenceTagger(ClassEstimator):
         return tags
 
     def _make(self, seed: int) -> None:
-        crf = check_flag(type(self).__name__, "crf", self.crf)
-        if crf and self.class_weight is not None:
+        if self.crf and self.class_weight is not None:
             raise ValueError(
                 f"{type(self).__name__}: class_weight is {describe(self.class_weight)}, expected "
                 "None with crf=True: a CRF weighs whole sequences"
             )
-        self.crf_: CRF | None = CRF(self._outputs(), seed=seed) if crf else None
+        self.crf_: CRF | None = CRF(self._outputs(), seed=seed) if self.crf else None
         super()._make(seed)
 
     def _loss(self) -> Loss:
@@ -141,6 +140,7 @@ class SequenceTagger(ClassEstimator):
         return np.stack(results) if is_array else results
 
     def _pooling(self) -> str | None:
+        check_choice(type(self).__name__, "pooling", self.pooling, ("last",))
         return None
 
     def _read_target(self, x: Sequences, y: Any, *, first: bool) -> list[Array]:

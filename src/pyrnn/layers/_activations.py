@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from .. import _core
-from .._base.checks import Array, as_contiguous, check_shape, read_floats
+from .._base.checks import Array, as_contiguous, check_flag, check_shape, read_floats
 from .._base.layout import stored, turned
 from .._base.module import Module, storable
 from .._base.pullback import Additions, Pullback
@@ -28,6 +28,7 @@ class _Activation(Module):
     def vjp(self, x: Any, *, need_dx: bool = True) -> tuple[Array, Pullback]:
         """f(x), and a pullback: `dx = pullback(dy)`, None if not `need_dx`."""
         owner = type(self).__name__
+        need_dx = check_flag(owner, "need_dx", need_dx)
         x, swapped = stored(read_floats(owner, "x", x, None))
         y = self._forward(x)
         given = turned(y, swapped)

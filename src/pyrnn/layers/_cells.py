@@ -66,7 +66,8 @@ class RNN(Recurrent[Array]):
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
-        self.nonlinearity = check_choice("RNN", "nonlinearity", nonlinearity, NONLINEARITIES)
+        owner = type(self).__name__
+        self.nonlinearity = check_choice(owner, "nonlinearity", nonlinearity, NONLINEARITIES)
         self.cell = f"rnn_{nonlinearity}"
         super().__init__(locals())
 
@@ -239,10 +240,11 @@ class GRU(Recurrent[Array]):
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
-        self.reset_after = check_flag("GRU", "reset_after", reset_after)
-        if check_flag("GRU", "layer_norm", layer_norm) and not reset_after:
+        owner = type(self).__name__
+        self.reset_after = check_flag(owner, "reset_after", reset_after)
+        if check_flag(owner, "layer_norm", layer_norm) and not reset_after:
             raise ValueError(
-                "GRU: layer_norm is True, expected False with reset_after=False: "
+                f"{owner}: layer_norm is True, expected False with reset_after=False: "
                 "only the form with reset_after=True is normalised"
             )
         self.cell = "gru" if reset_after else "gru_reset_before"

@@ -8,6 +8,7 @@ from .. import _core
 from .._base.checks import (
     Array,
     as_contiguous,
+    check_flag,
     check_probability,
     check_shape,
     generator,
@@ -61,6 +62,7 @@ class Dropout(Module):
         self, x: Any, *, need_dx: bool = True, rng: int | None = None
     ) -> tuple[Array, Pullback]:
         """y, and a pullback: `dx = pullback(dy)` has the same mask; None if not `need_dx`."""
+        need_dx = check_flag("Dropout", "need_dx", need_dx)
         x = read_floats("Dropout", "x", x, None)
         shape, dtype = x.shape, x.dtype
         key = self._draws.seed, self._draws.next(self, rng)

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .. import _core
+from .. import _core, init
 from .._base.checks import (
     Array,
     as_contiguous,
     check_dtype,
+    check_flag,
     check_memory,
     check_shape,
     check_size,
@@ -23,6 +24,7 @@ from .._base.module import Module, storable
 from .._base.parameter import Parameter
 from .._base.pullback import Additions, Pullback
 from .._base.runtime import num_threads
+from .._base.targets import check_ids
 
 
 @storable
@@ -66,7 +68,7 @@ class Embedding(Module):
         rng = generator("Embedding", seed)
         check_memory("Embedding", N * self.embedding_dim, self.dtype)
         self.weight = Parameter.zeros((N, self.embedding_dim), self.dtype)
-        self.weight[...] = rng.standard_normal(self.weight.shape)
+        init.normal(self.weight, generator=rng)
         if self.padding_idx is not None:
             self.weight[self.padding_idx] = 0.0
 
@@ -77,6 +79,7 @@ class Embedding(Module):
 
     def vjp(self, x: Any, *, need_dx: bool = True) -> tuple[Array, Pullback]:
         """y, and a pullback of dy; it returns None, whatever `need_dx` says."""
+        check_flag("Embedding", "need_dx", need_dx)
         ids, swapped = stored(read_integers("Embedding", "x", x), 2)
         ids = ids.copy()  # checked once: later writes must not matter
         y = turned(self._forward(ids, swapped), swapped, 2)
@@ -106,12 +109,4 @@ class Embedding(Module):
     def check_ids(self, ids: Any) -> None:
         """ValueError that names the first id out of range and its position."""
         ids = read_integers("Embedding", "ids", ids)
-        wrong = (ids < 0) | (ids >= self.num_embeddings)
-        if not wrong.any():
-            return
-        where = np.unravel_index(int(np.argmax(wrong)), ids.shape)
-        position = ", ".join(str(int(index)) for index in where)
-        raise ValueError(
-            f"Embedding: x[{position}] is {ids[where]}, "
-            f"expected 0 <= id < {self.num_embeddings} = num_embeddings"
-        )
+        check_ids("Embedding", "x", ids, self.num_embeddings, "num_embeddings")

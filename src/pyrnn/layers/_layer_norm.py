@@ -73,12 +73,13 @@ class LayerNorm(Module):
 
     def __call__(self, x: Any) -> Array:
         """The normalised x."""
-        x, swapped = stored(self._check("x", x), self._axes)
+        x, swapped = stored(self._check(x), self._axes)
         return turned(self._forward(x)[0].reshape(x.shape), swapped)
 
     def vjp(self, x: Any, *, need_dx: bool = True) -> tuple[Array, Pullback]:
         """y, and a pullback: `dx = pullback(dy)`, None if not `need_dx`."""
-        x, swapped = stored(self._check("x", x), self._axes)
+        need_dx = check_flag("LayerNorm", "need_dx", need_dx)
+        x, swapped = stored(self._check(x), self._axes)
         y, mean, scale = self._forward(x)
         parameters = self.parameters()
 
@@ -126,13 +127,13 @@ class LayerNorm(Module):
         parameter[...] = value
         return parameter
 
-    def _check(self, name: str, x: Any) -> Array:
+    def _check(self, x: Any) -> Array:
         """x, its last axes checked."""
-        array = read_floats("LayerNorm", name, x, self.dtype)
+        array = read_floats("LayerNorm", "x", x, self.dtype)
         if array.shape[-len(self.normalized_shape) :] != self.normalized_shape:
             sizes = ", ".join(map(str, self.normalized_shape))
             raise ValueError(
-                f"LayerNorm: {name} has shape {array.shape}, expected (..., {sizes}) = "
+                f"LayerNorm: x has shape {array.shape}, expected (..., {sizes}) = "
                 "(..., *normalized_shape)"
             )
         return array

@@ -77,6 +77,7 @@ class Linear(Module):
 
     def vjp(self, x: Any, *, need_dx: bool = True) -> tuple[Array, Pullback]:
         """y, and a pullback: `dx = pullback(dy)`, None if not `need_dx`."""
+        need_dx = check_flag("Linear", "need_dx", need_dx)
         x, swapped = stored(self._check(x))
         y = turned(self._forward(x), swapped)
 

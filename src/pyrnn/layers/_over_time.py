@@ -39,6 +39,7 @@ class OverTime(Module):
     ) -> tuple[Array, Pullback]:
         """y, and a pullback: `dx = pullback(dy)`, None if not `need_dx`."""
         owner, x = type(self).__name__, self._check(x)
+        need_dx = check_flag(owner, "need_dx", need_dx)
         unbatched, dtype = x.ndim == 2, x.dtype
         y, back = self._run(x, lengths, mask)
         y_shape = y.shape
@@ -62,7 +63,7 @@ class OverTime(Module):
         owner = type(self).__name__
         array = read_floats(owner, "x", x, None)
         if array.ndim not in (2, 3):
-            layout = "(B, T, F)" if self.batch_first else "(T, B, F)"
+            layout = "(N, T, F)" if self.batch_first else "(T, N, F)"
             raise ValueError(f"{owner}: x has shape {array.shape}, expected {layout} or (T, F)")
         return array
 

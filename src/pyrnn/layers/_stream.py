@@ -75,7 +75,7 @@ class Stream(_core.Stream, Settings):
 
     @property
     def state(self) -> Any:
-        """The state after the last step: a copy, h (L, B, H), or (h, c) of an LSTM."""
+        """The state after the last step: a copy, h (L, N, H), or (h, c) of an LSTM."""
         h, c = self._get_state()
         return h if c is None else (h, c)
 
@@ -139,7 +139,7 @@ class SequentialStream(Settings):
         self._runs: list[Callable[[Any], Any]] = [part.run for part in parts]
 
     def step(self, x_t: Any, out: Array | None = None) -> Array:
-        """y (B, F) of x_t (B, I), or of integer x_t (B,) in front of an Embedding.
+        """y (N, F) of x_t (N, I), or of integer x_t (N,) in front of an Embedding.
 
         For batch_size 1 the batch axis may be left out; then y has none. `out` as in Stream. After
         an error, in any part, every state is as it was.
@@ -204,15 +204,17 @@ class SequentialStream(Settings):
 
     def _set_states(self, state: Any) -> None:
         count = len(self._get_states())
-        rest = [None] * count if state is None else state
-        if not isinstance(rest, tuple | list) or len(rest) != count:
+        rest = (None,) * count if state is None else state
+        if not isinstance(rest, tuple):
+            raise TypeError(f"Sequential.stream: state is {describe(state)}, expected a tuple")
+        if len(rest) != count:
             raise ValueError(
-                f"Sequential.stream: state is {describe(state)}, expected a tuple of {count}"
+                f"Sequential.stream: state has {len(rest)} entries, expected {count}, one per "
+                "recurrent layer"
             )
-        rest = list(rest)
         for stream in self._streams:
             n = len(stream.states)
-            stream.states, rest = tuple(rest[:n]), rest[n:]
+            stream.states, rest = rest[:n], rest[n:]
 
     def _with_batch(self, x: Any, steps: int, axis: int) -> tuple[Any, bool]:
         """x with its batch axis, and whether it had none; integers have no feature axis."""

@@ -87,7 +87,7 @@ class CTC(Loss):
 
     def counted(self, y_shape: tuple[int, ...], target: Any, lengths: Any = None) -> Bools:
         """True for every sequence (N,); checks as a call."""
-        lengths = _read_lengths("CTC", y_shape, lengths, batch_first=True)
+        lengths = _read_lengths("CTC", "y", y_shape, lengths, batch_first=True)
         self._read_target(y_shape, target, lengths, None)
         return np.ones(len(lengths), bool)
 
@@ -103,7 +103,7 @@ class CTC(Loss):
     ) -> tuple[float, Array | None, bool]:
         """The mean, where it is needed its gradient, and whether that is (T, N, C)."""
         y = read_floats("CTC", "y", y, None)
-        lengths = _read_lengths("CTC", y.shape, lengths, batch_first=True)
+        lengths = _read_lengths("CTC", "y", y.shape, lengths, batch_first=True)
         labels, counts = self._read_target(y.shape, target, lengths, target_lengths)
         weights = np.full(len(lengths), 1.0 / max(1, len(lengths)))
         if self.reduction == "mean":
@@ -199,18 +199,20 @@ def _decode(
     """Checks, and the core's decoder."""
     batch_first = check_flag(owner, "batch_first", batch_first)
     logits = read_floats(owner, "logits", logits, None)
-    lengths = _read_lengths(owner, logits.shape, lengths, batch_first)
+    lengths = _read_lengths(owner, "logits", logits.shape, lengths, batch_first)
     blank = check_size(owner, "blank", blank, minimum=0, maximum=logits.shape[-1] - 1)
     logits, swapped = stored(logits)
     by_row = batch_first is not swapped
     return _core.ctc_decode(logits, lengths, blank, beam_width, by_row, num_threads())
 
 
-def _read_lengths(owner: str, shape: tuple[int, ...], lengths: Any, batch_first: bool) -> Array:
-    """The lengths (B,) of logits of this shape."""
+def _read_lengths(
+    owner: str, name: str, shape: tuple[int, ...], lengths: Any, batch_first: bool
+) -> Array:
+    """The lengths (B,) of logits of this shape, which are the argument `name`."""
     if len(shape) != 3 or shape[-1] == 0:
-        layout = "(B, T, C)" if batch_first else "(T, B, C)"
-        raise ValueError(f"{owner}: logits have shape {shape}, expected {layout} with C >= 1")
+        layout = "(N, T, C)" if batch_first else "(T, N, C)"
+        raise ValueError(f"{owner}: {name} has shape {shape}, expected {layout} with C >= 1")
     B, T = shape[:2] if batch_first else shape[1::-1]
     return np.full(B, T) if lengths is None else as_lengths(owner, lengths, B, T)
 

@@ -70,18 +70,17 @@ class Accuracy(_ClassMetric):
     """
 
     name = "accuracy"
-    _changeable = Metric._changeable | {"right"}
 
     def reset(self) -> None:
-        self.right, self.count = 0, 0
+        self._right, self._count = 0, 0
 
     @property
     def value(self) -> float:
-        return ratio(self.right, self.count)
+        return ratio(self._right, self._count)
 
     def add_classes(self, predicted: Array, classes: Array, C: int) -> None:
-        self.right += int(np.count_nonzero(predicted == classes))
-        self.count += classes.size
+        self._right += int(np.count_nonzero(predicted == classes))
+        self._count += classes.size
 
 
 class F1(_ClassMetric):
@@ -101,19 +100,17 @@ class F1(_ClassMetric):
     0.6667
     """
 
-    _changeable = Metric._changeable | {"true_positives", "predicted", "true"}
-
     def __init__(self, average: str = "binary", *, ignore_index: int = -100) -> None:
         self.average = check_choice("F1", "average", average, ("binary", "macro", "micro"))
         self.name = "f1" if average == "binary" else f"f1_{average}"
         super().__init__(ignore_index=ignore_index)
 
     def reset(self) -> None:
-        self.true_positives = self.predicted = self.true = np.zeros(0, np.int64)
+        self._true_positives = self._predicted = self._true = np.zeros(0, np.int64)
 
     @property
     def value(self) -> float:
-        tp, either = self.true_positives, self.predicted + self.true  # fp + fn + 2 tp
+        tp, either = self._true_positives, self._predicted + self._true  # fp + fn + 2 tp
         if self.average == "micro":
             return ratio(2 * int(tp.sum()), int(either.sum()))
         if self.average == "binary":
@@ -125,17 +122,17 @@ class F1(_ClassMetric):
     def add_classes(self, predicted: Array, classes: Array, C: int) -> None:
         if self.average == "binary" and C != 2:
             raise ValueError(f"F1: y has {C} classes, expected 2 for average 'binary'")
-        if self.true.size not in (0, C):
-            raise ValueError(f"F1: y has {C} classes, those before had {self.true.size}")
+        if self._true.size not in (0, C):
+            raise ValueError(f"F1: y has {C} classes, those before had {self._true.size}")
         some = predicted[predicted >= 0]
         counted = [
             np.bincount(of, minlength=C) for of in (classes[predicted == classes], some, classes)
         ]
-        if self.true.size:
-            counted[0] += self.true_positives
-            counted[1] += self.predicted
-            counted[2] += self.true
-        self.true_positives, self.predicted, self.true = counted
+        if self._true.size:
+            counted[0] += self._true_positives
+            counted[1] += self._predicted
+            counted[2] += self._true
+        self._true_positives, self._predicted, self._true = counted
 
 
 class Perplexity(Metric):
@@ -161,19 +158,19 @@ class Perplexity(Metric):
         super().__init__()
 
     def reset(self) -> None:
-        self.total, self.count = 0.0, 0
+        self._total, self._count = 0.0, 0
 
     @property
     def value(self) -> float:
         with np.errstate(over="ignore"):
-            return float(np.exp(np.float64(ratio(self.total, self.count))))
+            return float(np.exp(np.float64(ratio(self._total, self._count))))
 
     def add(self, y: Array, target: Any, lengths: Any) -> None:
         classes = class_target("Perplexity", y.shape, target)
         real = self.real(classes, lengths)
         real = check_classes("Perplexity", classes, real, y.shape[-1], self.ignore_index)
-        self.total = sum_in_order(_nll(y[real], classes[real]), self.total)
-        self.count += int(np.count_nonzero(real))
+        self._total = sum_in_order(_nll(y[real], classes[real]), self._total)
+        self._count += int(np.count_nonzero(real))
 
 
 def _nll(rows: Array, classes: Array) -> Array:

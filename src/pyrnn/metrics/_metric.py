@@ -42,7 +42,7 @@ class Metric(Settings):
     """
 
     name = ""
-    _changeable: ClassVar[frozenset[str]] = frozenset({"name", "total", "count"})
+    _changeable: ClassVar[frozenset[str]] = frozenset({"name"})  # two of a class need two names
     ragged_target: ClassVar[bool] = False  # whether it takes targets of lengths of their own
     _mask: Any = None  # that of the update under way
 

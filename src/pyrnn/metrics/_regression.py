@@ -17,7 +17,7 @@ class _ErrorMetric(Metric):
     """
 
     def reset(self) -> None:
-        self.total, self.count = 0.0, 0
+        self._total, self._count = 0.0, 0
 
     def add(self, y: Array, target: Any, lengths: Any) -> None:
         target, real = self.read_floats(y, target, lengths)
@@ -27,8 +27,8 @@ class _ErrorMetric(Metric):
         """Adds the real elements."""
         with np.errstate(over="ignore", invalid="ignore"):  # an infinite y: that is the answer
             error = np.subtract(y[real], target[real], dtype=np.float64)
-            self.total = sum_in_order(self.of_error(error), self.total)
-        self.count += error.size
+            self._total = sum_in_order(self.of_error(error), self._total)
+        self._count += error.size
 
     def of_error(self, error: Array) -> Array:
         """What is summed, of errors in float64."""
@@ -51,7 +51,7 @@ class MAE(_ErrorMetric):
 
     @property
     def value(self) -> float:
-        return ratio(self.total, self.count)
+        return ratio(self._total, self._count)
 
 
 class RMSE(_ErrorMetric):
@@ -72,7 +72,7 @@ class RMSE(_ErrorMetric):
 
     @property
     def value(self) -> float:
-        return math.sqrt(ratio(self.total, self.count))
+        return math.sqrt(ratio(self._total, self._count))
 
 
 class MASE(_ErrorMetric):
@@ -95,7 +95,6 @@ class MASE(_ErrorMetric):
     """
 
     name = "mase"
-    _changeable = Metric._changeable | {"naive_total", "naive_count"}
 
     def __init__(self, seasonality: int = 1, *, train: Any = None) -> None:
         self.seasonality = check_size("MASE", "seasonality", seasonality)
@@ -104,7 +103,7 @@ class MASE(_ErrorMetric):
 
     def reset(self) -> None:
         super().reset()
-        self.naive_total, self.naive_count = self._train or (0.0, 0)
+        self._naive_total, self._naive_count = self._train or (0.0, 0)
 
     @property
     def needs_time(self) -> bool:
@@ -113,8 +112,8 @@ class MASE(_ErrorMetric):
 
     @property
     def value(self) -> float:
-        naive = ratio(self.naive_total, self.naive_count)
-        return ratio(ratio(self.total, self.count), naive)
+        naive = ratio(self._naive_total, self._naive_count)
+        return ratio(ratio(self._total, self._count), naive)
 
     def add_errors(self, y: Array, target: Array, real: Bools) -> None:
         if self._train is None:
@@ -131,12 +130,12 @@ class MASE(_ErrorMetric):
         m = self.seasonality
         pairs = real[:, m:] & real[:, :-m]
         terms = np.subtract(series[:, m:][pairs], series[:, :-m][pairs], dtype=np.float64)
-        self.naive_total = sum_in_order(np.abs(terms), self.naive_total)
-        self.naive_count += terms.size
+        self._naive_total = sum_in_order(np.abs(terms), self._naive_total)
+        self._naive_count += terms.size
 
     def _of_train(self, train: Any) -> tuple[float, int]:
         """(the sum of the differences over a season, their number)."""
-        self.naive_total, self.naive_count = 0.0, 0
+        self._naive_total, self._naive_count = 0.0, 0
         several = isinstance(train, list) and any(np.ndim(series) for series in train)
         for series in train if several else [train]:
             array = as_floats("MASE", "train", series, None)
@@ -148,4 +147,4 @@ class MASE(_ErrorMetric):
             real = np.ones(array.shape, bool)
             check_finite("MASE", array, real)
             self._add_naive(np.atleast_2d(array), np.atleast_2d(real))
-        return self.naive_total, self.naive_count
+        return self._naive_total, self._naive_count

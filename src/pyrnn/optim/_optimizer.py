@@ -1,5 +1,6 @@
 """Optimizer: the base of all, which walks the parameters and keeps a state for each."""
 
+import inspect
 import math
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,8 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from .._base.checks import Array, check_mapping, check_number, check_size, describe
-from .._base.module import Module
+from .._base.checks import (
+    Array,
+    check_list,
+    check_mapping,
+    check_number,
+    check_size,
+    describe,
+)
+from .._base.module import Module, constructor
 from .._base.parameter import Parameter
 from .._base.settings import Settings
 
@@ -103,13 +111,8 @@ class Optimizer(Settings):
 
     @property
     def lrs(self) -> tuple[float, ...]:
-        """The learning rate of each group; the first is `lr`."""
+        """The learning rate of each group; the first is `lr`. For reading."""
         return tuple(float(options["lr"]) for options in self._groups)
-
-    @lrs.setter
-    def lrs(self, values: Sequence[float]) -> None:
-        self._set_rates(values)
-        self._own_lrs = ()
 
     @property
     def own_lrs(self) -> tuple[float, ...]:
@@ -196,33 +199,42 @@ class Optimizer(Settings):
             raise ValueError(
                 f"{owner}: the state is of {describe(mapping.get('class'))}, expected {owner}"
             )
-        options, steps, state = (mapping.get(key) or {} for key in ("options", "steps", "state"))
-        groups = [options, *(mapping.get("groups") or ())]
-        for name, found in (("options", options), ("steps", steps), ("state", state)):
-            if not isinstance(found, Mapping):
-                raise TypeError(f"{owner}: {name} is {describe(found)}, expected a dict")
-        for found in groups:
-            if set(found) != set(self.options):
-                raise ValueError(
-                    f"{owner}: options are {sorted(found)}, expected {sorted(self.options)}"
-                )
-        if len(groups) != len(self._groups):
+        keys, later = ("class", "options", "steps", "state"), ("groups", "own_lrs")
+        mapping = check_mapping(owner, "mapping", mapping, keys, later)
+        steps = check_mapping(owner, "steps", mapping["steps"])
+        state = check_mapping(owner, "state", mapping["state"])
+        groups = check_list(owner, "groups", mapping.get("groups") or [])
+        checked = [self._read_options("options", mapping["options"])]
+        checked += [self._read_options(f"groups[{i}]", found) for i, found in enumerate(groups)]
+        if len(checked) != len(self._groups):
             raise ValueError(
-                f"{owner}: the state has {len(groups) - 1} groups, expected {len(self.members)}"
+                f"{owner}: the state has {len(groups)} groups, expected {len(self.members)}"
             )
         if set(steps) != set(state):
             raise ValueError(f"{owner}: steps and state do not name the same parameters")
         states = {
-            name: {key: np.array(array, order="C") for key, array in arrays.items()}
+            name: {
+                key: np.array(array, order="C")
+                for key, array in check_mapping(owner, f"state[{name!r}]", arrays).items()
+            }
             for name, arrays in state.items()
         }
-        checked = [dict(type(self)(**found).options) for found in groups]  # by the constructor
         self._check_keys(states, checked)
-        own_lrs = tuple(self.check("lr", lr) for lr in mapping.get("own_lrs") or ())
+        own_lrs = check_list(owner, "own_lrs", mapping.get("own_lrs") or [])
+        own_lrs = [self.check("lr", lr) for lr in own_lrs]
         if own_lrs and len(own_lrs) != len(checked):
             raise ValueError(f"{owner}: own_lrs are {len(own_lrs)}, expected {len(checked)}")
         counts = {n: check_size(owner, f"steps[{n!r}]", count) for n, count in steps.items()}
-        return {"groups": checked, "own_lrs": own_lrs, "steps": counts, "state": states}
+        return {"groups": checked, "own_lrs": tuple(own_lrs), "steps": counts, "state": states}
+
+    def _read_options(self, name: str, options: Any) -> Options:
+        """The options of one group, read by the constructor, which has defaults for those that an
+        older version did not know."""
+        owner = type(self).__name__
+        defaults = constructor(type(self))
+        required = [key for key in self.options if defaults.get(key) is inspect.Parameter.empty]
+        found = check_mapping(owner, name, options, required, self.options)
+        return dict(type(self)(**found).options)
 
     def take_state(self, state: Mapping[str, Any]) -> None:
         """Takes over what `read_state` returned."""
@@ -283,7 +295,7 @@ class Optimizer(Settings):
         except (TypeError, ValueError) as error:
             raise type(error)(f"{owner}: {name}: {error}") from None
         members = [members] if isinstance(members, Parameter) else members
-        self._members.append([p for _, p in named_parameters(f"{owner}: {name}", members)])
+        self._members.append([p for _, p in named_parameters(owner, members, f"{name}['params']")])
 
     def _group_numbers(self) -> dict[int, int]:
         """{id of a parameter: its group}, for those that are in one."""
@@ -337,22 +349,24 @@ class Optimizer(Settings):
         return f"{type(self).__name__}({options}{groups})"
 
 
-def named_parameters(owner: str, parameters: Parameters) -> list[tuple[str, Parameter]]:
+def named_parameters(
+    owner: str, parameters: Parameters, argument: str = "parameters"
+) -> list[tuple[str, Parameter]]:
     """The parameters with a name each: a Module's own names, or the positions in a list."""
     if isinstance(parameters, Module):
         return parameters.named_parameters()
     if not isinstance(parameters, Iterable):
         raise TypeError(
-            f"{owner}: parameters is {describe(parameters)}, expected a Module or Parameters"
+            f"{owner}: {argument} is {describe(parameters)}, expected a Module or Parameters"
         )
     named = [(str(position), parameter) for position, parameter in enumerate(parameters)]
     for position, parameter in named:
         if not isinstance(parameter, Parameter):
             raise TypeError(
-                f"{owner}: parameters[{position}] is {describe(parameter)}, expected a Parameter"
+                f"{owner}: {argument}[{position}] is {describe(parameter)}, expected a Parameter"
             )
     if len({id(parameter) for _, parameter in named}) < len(named):
-        raise ValueError(f"{owner}: parameters holds one Parameter twice")
+        raise ValueError(f"{owner}: {argument} holds one Parameter twice")
     return named
 
 

@@ -13,8 +13,8 @@ class SGD(Optimizer):
     g += weight_decay * p;  b = g at the first step, then momentum * b + (1 - dampening) * g;
     d = g + momentum * b with Nesterov, else b (g without momentum);  p -= lr * d.
 
-    ValueError for a number that is negative or not finite, and for Nesterov without momentum or
-    with dampening. `groups`: see Optimizer.
+    ValueError for a number that is negative or not finite, for dampening without momentum, and for
+    Nesterov without momentum or with dampening. `groups`: see Optimizer.
 
     Examples
     --------
@@ -37,13 +37,24 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
         groups: Groups | None = None,
     ) -> None:
+        owner = type(self).__name__
+        momentum, dampening = self.check("momentum", momentum), self.check("dampening", dampening)
+        nesterov = check_flag(owner, "nesterov", nesterov)
         if nesterov and (momentum == 0 or dampening != 0):
-            raise ValueError("SGD: nesterov needs momentum > 0 and dampening = 0")
+            raise ValueError(
+                f"{owner}: nesterov is True with momentum={momentum} and dampening={dampening}, "
+                "expected momentum > 0 and dampening = 0"
+            )
+        if dampening and momentum == 0:
+            raise ValueError(
+                f"{owner}: dampening is {dampening}, expected 0 without momentum: it acts on the "
+                "gradient that momentum gathers"
+            )
         super().__init__(
             lr=lr,
-            momentum=self.check("momentum", momentum),
-            dampening=self.check("dampening", dampening),
-            nesterov=check_flag("SGD", "nesterov", nesterov),
+            momentum=momentum,
+            dampening=dampening,
+            nesterov=nesterov,
             weight_decay=self.check("weight_decay", weight_decay),
             groups=groups,
         )

@@ -154,6 +154,7 @@ class Attention(Module):
         need_dx: bool = True,
     ) -> tuple[Any, Pullback]:
         """((context, weights), pullback): training; without need_dx the pullback gives Nones."""
+        need_dx = check_flag("Attention", "need_dx", need_dx)
         queries, memory, mask, unbatched = self._read(queries, memory, mask)
         attended = self.attend_to(memory, lengths, mask, training=True)
         projected, query_back = (queries, None) if self.query is None else self.query.vjp(queries)
@@ -194,7 +195,6 @@ class Attention(Module):
         memory = time_major(memory, self.batch_first)
         shape = memory.shape[:-1]
         B = shape[0] if self.batch_first else shape[1]
-        moved = None
         if lengths is not None and mask is None:
             mask, lengths = mask_of_lengths("Attention", lengths, shape, self.batch_first), None
         moved = read_mask("Attention", mask, lengths, shape, self.batch_first)
@@ -243,7 +243,7 @@ class Attention(Module):
         if unbatched:
             queries = np.expand_dims(queries, axis)
             mask = None if mask is None else np.expand_dims(mask, axis)
-        axes = "(B, T" if self.batch_first else "(T, B"
+        axes = "(N, T" if self.batch_first else "(T, N"
         if queries.ndim != 3 or queries.shape[2] != self.query_size:
             raise ValueError(
                 f"Attention: queries has shape {queries.shape}, expected {axes}, "

@@ -13,6 +13,7 @@ from .._base.checks import (
     as_integers,
     as_lengths,
     check_dtype,
+    check_flag,
     check_shape,
 )
 from .._base.columns import pad
@@ -21,6 +22,7 @@ from .._base.layout import time_major, turned
 from .._base.mask import mask_of_lengths
 from .._base.module import Module
 from .._base.pullback import Additions, Pullback, compute
+from .._base.targets import check_ids
 from ..layers._activations import Tanh
 from ..layers._dropout import Dropout
 from ..layers._embedding import Embedding
@@ -154,6 +156,7 @@ class Encoder(Module):
         self, source: Any, lengths: Any = None, *, need_dx: bool = True, rng: int | None = None
     ) -> tuple[Encoded, Pullback]:
         """Training."""
+        need_dx = check_flag("Seq2Seq", "need_dx", need_dx)
         source, lengths, rows = self._read(source, lengths)
         if self.source is None:
             return self._features_vjp(source, rows, need_dx)
@@ -233,13 +236,14 @@ class Encoder(Module):
             return array, None, len(array)
         array = as_integers("Seq2Seq", "source", source)
         if array.ndim != 2:
-            axes = "(B, S)" if self.batch_first else "(S, B)"
+            axes = "(N, S)" if self.batch_first else "(S, N)"
             raise ValueError(f"Seq2Seq: source has shape {array.shape}, expected {axes}")
         rows, steps = array.shape if self.batch_first else array.shape[::-1]
         if lengths is not None:  # what comes after them is no id
             real = mask_of_lengths("Seq2Seq", lengths, array.shape, self.batch_first)
             array, lengths = np.where(real, array, 0), as_lengths("Seq2Seq", lengths, rows, steps)
-        self.source.check_ids(array)
+        vocabulary = self.source.num_embeddings
+        check_ids("Seq2Seq", "source", array, vocabulary, "source_vocabulary")
         return time_major(array, self.batch_first, 2), lengths, rows
 
     def _joined(self, state: Any) -> tuple[Any, Any]:

@@ -7,7 +7,8 @@ import numpy as np
 from .._base.checks import SEQUENCES, Array, as_integers, check_size, describe
 from .._base.columns import pad
 from .._base.layout import turned
-from .._base.prediction import check_logits
+from .._base.prediction import check_logits, first_embedding
+from .._base.targets import check_ids
 from ..layers._sequential import Sequential
 from ._choice import Sampling, check_suppressed, read_ids, until, without
 
@@ -50,7 +51,8 @@ def generate(
         raise TypeError(f"generate: model is {describe(model)}, expected a Sequential")
     check_logits("generate", model, "generate")
     length = check_size("generate", "length", length, minimum=0)
-    prompts, single = _read_prompts(prompt)
+    vocabulary = getattr(first_embedding(model), "num_embeddings", None)
+    prompts, single = _read_prompts(prompt, vocabulary)
     if not prompts:
         return []
     stops = read_ids("generate", "stop", stop)
@@ -71,18 +73,23 @@ def generate(
     return results[0] if single else results
 
 
-def _read_prompts(prompt: Any) -> tuple[list[Array], bool]:
-    """The prompts, and whether there came one alone."""
+def _read_prompts(prompt: Any, vocabulary: int | None) -> tuple[list[Array], bool]:
+    """The prompts, of ids below `vocabulary` if that is known; and whether there came one alone."""
     if not isinstance(prompt, SEQUENCES):
         prompt = as_integers("generate", "prompt", prompt)
     nested = isinstance(prompt, SEQUENCES) and any(hasattr(entry, "__len__") for entry in prompt)
     listed = list(prompt) if nested or np.ndim(prompt) == 2 else [prompt]
-    prompts = [as_integers("generate", "prompt", entry) for entry in listed]
-    for i, ids in enumerate(prompts):
+    single = not (nested or np.ndim(prompt) == 2)
+    prompts = []
+    for i, entry in enumerate(listed):
+        name = "prompt" if single else f"prompt[{i}]"
+        ids = as_integers("generate", name, entry)
         if ids.ndim != 1 or len(ids) == 0:
-            where = f"prompt[{i}]" if len(listed) > 1 else "prompt"
-            raise ValueError(f"generate: {where} has shape {ids.shape}, expected (T,) with T >= 1")
-    return prompts, not (nested or np.ndim(prompt) == 2)
+            raise ValueError(f"generate: {name} has shape {ids.shape}, expected (T,) with T >= 1")
+        if vocabulary is not None:
+            check_ids("generate", name, ids, vocabulary, "num_embeddings")
+        prompts.append(ids)
+    return prompts, single
 
 
 def _read(model: Sequential, prompts: list[Array]) -> tuple[Array, Any]:

@@ -38,7 +38,7 @@ class TargetIds(NamedTuple):
         """Ids (U, B), 0 after the lengths, and the lengths."""
         ids = as_integers("Seq2Seq", "target", target)
         if ids.ndim != 2:
-            axes = "(B, U)" if self.batch_first else "(U, B)"
+            axes = "(N, U)" if self.batch_first else "(U, N)"
             raise ValueError(f"Seq2Seq: target has shape {ids.shape}, expected {axes}")
         rows, steps = ids.shape if self.batch_first else ids.shape[::-1]
         ends = np.full(rows, steps) if lengths is None else lengths

@@ -4,7 +4,15 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .._base.checks import Array, check_choice, check_flag, check_number, check_size, describe
+from .._base.checks import (
+    Array,
+    check_choice,
+    check_flag,
+    check_mapping,
+    check_number,
+    check_size,
+    describe,
+)
 from .._base.parameter import Parameter
 from ._callbacks import Callback
 from ._checkpoint import read_arrays
@@ -15,9 +23,11 @@ class EarlyStopping(Callback):
 
     `monitor` is "loss", "val_loss" or the name of a metric, all as in the history; better is
     smaller by more than `min_delta` with mode="min", larger with "max". NaN is never better.
-    With `restore_best` the model ends with the weights of the best epoch, however the fit ended;
-    with `ema`, these are the averaged weights, which the validation measured. `best_value` and
-    `best_epoch` (from 1) say which epoch it was.
+    With `restore_best` the model ends with the weights of the best epoch, whether the fit was
+    stopped or came to its last epoch; with `ema`, these are the averaged weights, which the
+    validation measured. After an error or Ctrl-C it has the weights of the last step, and
+    `state_dict()["weights"]` the best. `best_value` and `best_epoch` (from 1) say which epoch it
+    was.
 
     TypeError or ValueError for what does not fit; at the start of a fit, for a monitor that it
     does not measure.
@@ -34,7 +44,9 @@ class EarlyStopping(Callback):
     True
     """
 
-    _changeable = frozenset({"best_value", "best_epoch"})
+    best_value: float
+    best_epoch: int
+    _waited: int
 
     def __init__(
         self,
@@ -60,9 +72,13 @@ class EarlyStopping(Callback):
 
     def _forget(self) -> None:
         """Nothing seen yet."""
-        self.best_value, self.best_epoch, self._waited = math.nan, 0, 0
+        self._note(math.nan, 0)
         self._weights: dict[str, Array] = {}
         self._named: list[tuple[str, Parameter]] = []  # what is trained
+
+    def _note(self, value: float, epoch: int) -> None:
+        """The best epoch so far, for which nothing has been waited yet."""
+        vars(self).update(best_value=value, best_epoch=epoch, _waited=0)
 
     def on_fit_start(self, trainer: Any) -> None:
         self._forget()
@@ -76,7 +92,7 @@ class EarlyStopping(Callback):
     def on_epoch_end(self, trainer: Any) -> None:
         value = trainer.history.last(self.monitor)
         if self._is_better(value):
-            self.best_value, self.best_epoch, self._waited = value, len(trainer.history), 0
+            self._note(value, len(trainer.history))
             if self.restore_best:
                 with trainer.averaged_weights():
                     self._weights = trainer.trained.state_dict()
@@ -108,13 +124,15 @@ class EarlyStopping(Callback):
 
     def read_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """What `state_dict` returned, checked."""
-        owner, weights = "EarlyStopping", state["weights"]
+        owner = "EarlyStopping"
+        state = check_mapping(owner, "state", state, ("value", "epoch", "waited", "weights"))
+        weights = state["weights"]
         named = [] if weights == {} else self._named
         return {
             "best_value": check_number(owner, "value", state["value"]),
             "best_epoch": check_size(owner, "epoch", state["epoch"], minimum=0),
             "_waited": check_size(owner, "waited", state["waited"], minimum=0),
-            "_weights": read_arrays("EarlyStopping: weights", weights, named),
+            "_weights": read_arrays(f"{owner}: weights", weights, named),
         }
 
     def take_state(self, state: Mapping[str, Any]) -> None:

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
-from .._base.checks import check_number, describe
+from .._base.checks import check_list, check_mapping, check_number
 from .._base.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,15 +34,15 @@ class History(Settings):
     (20, True, nan)
     """
 
-    _changeable: ClassVar[frozenset[str]] = frozenset(
-        {"loss", "val_loss", "seconds", "tokens_per_second", "metrics"}
-    )
+    loss: list[float]
+    val_loss: list[float]
+    seconds: list[float]
+    tokens_per_second: list[float]
+    metrics: dict[str, list[float]]
 
-    loss: list[float] = field(default_factory=list)
-    val_loss: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    tokens_per_second: list[float] = field(default_factory=list)
-    metrics: dict[str, list[float]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.loss, self.val_loss, self.seconds, self.tokens_per_second = [], [], [], []
+        self.metrics = {}
 
     def append(
         self,
@@ -83,10 +83,9 @@ class History(Settings):
     def read_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """What `state_dict` returned, checked and copied."""
         names = ("loss", "val_loss", "seconds", "tokens_per_second")
+        state = check_mapping("History", "state", state, (*names, "metrics"))
         read: dict[str, Any] = {name: _numbers(name, state[name]) for name in names}
-        metrics = state["metrics"]
-        if not isinstance(metrics, Mapping):
-            raise TypeError(f"History: metrics is {describe(metrics)}, expected lists by name")
+        metrics = check_mapping("History", "metrics", state["metrics"])
         read["metrics"] = {name: _numbers(name, values) for name, values in metrics.items()}
         lengths = {len(values) for values in [*read["metrics"].values(), *map(read.get, names)]}
         if len(lengths) > 1:
@@ -184,6 +183,5 @@ class History(Settings):
 
 def _numbers(name: str, values: Any) -> list[float]:
     """A list of numbers, copied."""
-    if not isinstance(values, list):
-        raise TypeError(f"History: {name} is {describe(values)}, expected a list of numbers")
+    values = check_list("History", name, values)
     return [check_number("History", f"{name}[{i}]", value) for i, value in enumerate(values)]

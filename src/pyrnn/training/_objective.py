@@ -63,8 +63,6 @@ class Objective:
         )
         self.metrics = [copy.deepcopy(metric) for metric in metrics]
         self.loss = loss
-        # What the loss is divided by, which with class weights is not the number of elements.
-        self._weight = self.loss.batch_weight
 
     def samples(
         self, name: str, dataset: Dataset, tbptt: int | None = None, *, measured: bool = True
@@ -113,7 +111,7 @@ class Objective:
         y = self._turned(samples, y)
         wanted = self._wanted(samples, batch)
         value, loss_pullback = self.loss.vjp(y, *wanted)
-        weight = self._weight(y.shape, *wanted)
+        weight = self.loss.batch_weight(y.shape, *wanted)
 
         def backward(share: float) -> object:
             return pullback(self._turned(samples, loss_pullback(share)))
@@ -133,7 +131,7 @@ class Objective:
                 y, state = self.infer(batch, state)
                 y = self._turned(samples, y)
                 wanted = self._wanted(samples, batch)
-                mean.add(self.loss(y, *wanted), self._weight(y.shape, *wanted))
+                mean.add(self.loss(y, *wanted), self.loss.batch_weight(y.shape, *wanted))
                 update_metrics(self.metrics, self.loss, y, wanted)
         return {"loss": mean.value} | {metric.name: metric.value for metric in self.metrics}
 
@@ -227,7 +225,7 @@ class Objective:
                 f"Trainer: tbptt cuts sequences into pieces, and {type(self.loss).__name__} is a "
                 "loss of whole ones"
             )
-        if not self.model.stateful or not samples.per_step:
+        if not self.model.num_states or not samples.per_step:
             raise ValueError(
                 "Trainer: tbptt needs a recurrent model with an output for each step; "
                 f"{type(self.model).__name__}'s is one per sequence, or it has no state"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._base.checks import MAX_INT64, MAX_SIZE, check_flag, check_size
+from .._base.checks import MAX_INT64, MAX_SIZE, check_flag, check_mapping, check_size
 from ._checkpoint import check_finite_number
 from ._description import first_difference
 from ._objective import Mean
@@ -50,24 +50,21 @@ class Progress:
 
     def read_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """What `state_dict` returned, checked."""
-        epoch, loss = state["epoch"], state["epoch"]["loss"]
-        _check_keys("epoch", epoch, asdict(Epoch()))
-        _check_keys("loss", loss, asdict(Mean()))
+        owner = "Progress"
+        state = check_mapping(owner, "state", state, self.state_dict())
+        epoch = check_mapping(owner, "epoch", state["epoch"], asdict(Epoch()))
+        loss = check_mapping(owner, "loss", epoch["loss"], asdict(Mean()))
         most = self.batches_per_epoch
         return {
-            "first_epoch": check_size("Progress", "first_epoch", state["first_epoch"], minimum=0),
-            "stopped": check_flag("Progress", "stopped", state["stopped"]),
+            "first_epoch": check_size(owner, "first_epoch", state["first_epoch"], minimum=0),
+            "stopped": check_flag(owner, "stopped", state["stopped"]),
             "epoch": Epoch(
-                batches=check_size(
-                    "Progress", "batches", epoch["batches"], minimum=0, maximum=most
-                ),
-                tokens=check_size(
-                    "Progress", "tokens", epoch["tokens"], minimum=0, maximum=MAX_INT64
-                ),
-                seconds=check_finite_number("Progress", "seconds", epoch["seconds"]),
+                batches=check_size(owner, "batches", epoch["batches"], minimum=0, maximum=most),
+                tokens=check_size(owner, "tokens", epoch["tokens"], minimum=0, maximum=MAX_INT64),
+                seconds=check_finite_number(owner, "seconds", epoch["seconds"]),
                 loss=Mean(
-                    check_finite_number("Progress", "total", loss["total"], least=-math.inf),
-                    check_finite_number("Progress", "weight", loss["weight"]),
+                    check_finite_number(owner, "total", loss["total"], least=-math.inf),
+                    check_finite_number(owner, "weight", loss["weight"]),
                 ),
             ),
             "generator": _checked_state(self.generator, state["generator"]),
@@ -79,12 +76,6 @@ class Progress:
         self.generator.bit_generator.state = self._epoch_began
         self.epoch, self.stopped = state["epoch"], state["stopped"]
         self.first_epoch = state["first_epoch"]
-
-
-def _check_keys(name: str, state: Any, expected: Mapping[str, Any]) -> None:
-    """ValueError unless a state is a mapping of these keys."""
-    if not isinstance(state, Mapping) or set(state) != set(expected):
-        raise ValueError(f"Progress: {name} is {state!r:.60}, expected {sorted(expected)}")
 
 
 def _checked_state(generator: "np.random.Generator", state: Any) -> dict[str, Any]:

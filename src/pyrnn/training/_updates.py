@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from .. import _core
-from .._base.checks import check_size
+from .._base.checks import check_mapping, check_size
 from .._base.module import Module
 from .._base.runtime import num_threads
 from ..losses import Loss
@@ -104,6 +104,7 @@ class Updates:
 
     def read_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """What `state_dict` returned, checked."""
+        state = check_mapping("Updates", "state", state, self.state_dict())
         most = self.accumulate - 1
         gathered = check_size("Updates", "gathered", state["gathered"], minimum=0, maximum=most)
         weight = check_finite_number("Updates", "weight", state["weight"])
