@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The extension module pyrnn._core: one register_* function per area, each in the file of that name.
+// The extension module pyrnn._core: one register_* function per area, each in a file of the same name.
 #include <pybind11/pybind11.h>
 
 namespace py = pybind11;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The vocabulary of the core. Dimensions are single capitals, shapes stand in comments as [rows][columns]:
+// The vocabulary of the core. Dimensions are single capitals; comments write shapes as [rows][columns]:
 //
 //   T  time steps          B  batch            I  input size        H  hidden size
 //   P  output size of a layer and direction: proj_size, or H without projection

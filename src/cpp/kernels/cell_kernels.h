@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A cell: one row of the table in cells.h, which tells core and bindings all that they know of it.
+// A cell: one row of the table in cells.h. Core and bindings learn everything about the cell from this row.
 #pragma once
 
 #include "kernels/step_kernels.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table of all cells. A new one is a header with its equations, and a row here.
+// The table of all cells. A new cell needs a header with its equations, and a row here.
 #pragma once
 
 #include "kernels/cell_kernels.h"

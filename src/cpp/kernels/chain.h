@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the steps of all chains of states share.
+// Code that the steps of all chains of states share.
 #pragma once
 
 #include "kernels/activations.h"

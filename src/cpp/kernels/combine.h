@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One array into another, element by element.
+// Combines one array into another, element by element.
 #pragma once
 
 #include "kernels/elementwise_kernels.h"

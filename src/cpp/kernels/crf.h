@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A step of a linear chain in which every state may follow every other: forward, back, and the best path.
+// A step of a linear chain in which every state may follow every other: forward, backward, and the best path.
 //
-// In log space, since a state whose weight is far below the largest may be the only one from which the path continues:
-// products of exponentials would have lost it. Vectors run over the states that a step leads to, in the backward step
-// over those it comes from, so that no sum crosses lanes.
+// The step works in log space. The path may continue only from a state whose weight is far below the largest, and
+// products of exponentials would have lost that state. Vectors run over the states that a step leads to, or in the
+// backward step over those that it comes from, so that no sum crosses lanes.
 #pragma once
 
 #include "kernels/chain.h"

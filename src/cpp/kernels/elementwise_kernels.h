@@ -2,7 +2,7 @@
 // The part of the kernel table that works element by element or row by row, and its argument structs.
 //
 // Every element gets the same bits wherever its range or row begins, so callers may cut the work anywhere.
-// An output may be the very array of an input; other overlaps are not allowed.
+// An output may be the same array as an input; other overlaps are not allowed.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layer normalisation inside the cells (Ba et al. 2016): of the sums of all gates of a row, panel after panel and slot
-// after slot, so that each mean has one order; missing units of the last panel do not count.
+// Layer normalisation inside the cells (Ba et al. 2016), over the sums of all gates of a row. It goes panel by panel
+// and slot by slot, so that each mean has one order. Missing units of the last panel do not count.
 #pragma once
 
 #include "kernels/layer_norm.h"

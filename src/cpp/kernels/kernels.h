@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The front door of the kernels: the table of one instruction set, and the argument structs of its functions.
+// The interface of the kernels: the table of one instruction set, and the argument structs of its functions.
 //
-// Kernels are noexcept, allocate nothing and start no threads. A panel is what one pass of the matrix product makes:
+// Kernels are noexcept, allocate nothing and start no threads. One pass of the matrix product makes one panel:
 // up to four vectors of columns. For LSTM and GRU a panel holds all gates of `lanes` units, slot by slot; for the RNN
 // and for linear layers it holds 4*lanes units of the only gate. The gate buffer of a layer is
 //
 //   gates  [panel][row][4 slots x lanes]      (row = one sample at one time step)
 //
 // and holds in turn the input part x*W_ih + b, the gates, and the gradients of the gates before their activation.
-// In bf16 it would hold rows in pairs, [panel][row/2][4 slots x lanes][2]: the rows are what dW sums over, and bf16
-// instructions take two terms of a sum side by side. An even row still begins at row*4*lanes, so no stride changes.
+// In bf16 it would hold rows in pairs, [panel][row/2][4 slots x lanes][2]: dW sums over the rows, and bf16
+// instructions take two adjacent terms of a sum. An even row still begins at row*4*lanes, so no stride changes.
 #pragma once
 
 #include "kernels/cell_kernels.h"

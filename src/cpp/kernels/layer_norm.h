@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layer normalisation (Ba et al. 2016) of rows, and of what the cells make in them.
+// Layer normalisation (Ba et al. 2016) of rows, and of the sums and states inside the cells.
 #pragma once
 
 #include "kernels/elementwise_kernels.h"

@@ -5,11 +5,11 @@
 //   f = sigmoid(W_if x + b_if + W_hf h + b_hf)      o = sigmoid(W_io x + b_io + W_ho h + b_ho)
 //   c' = f*c + i*g                                  h' = o*tanh(c')
 //
-// Its options, of which LstmForm says what they add:
+// Its options, as LstmForm selects them:
 //
 //   peephole  (Gers et al. 2002, Graves 2013): p_i*c and p_f*c inside i and f, p_o*c' inside o
 //   coupled   (Greff et al. 2017): f = 1 - i
-//   cell_clip (Sak et al. 2014): c' cut off at -clip and clip, which no gradient passes
+//   cell_clip (Sak et al. 2014): c' clipped to [-clip, clip]; clipped values pass no gradient
 //   layer normalisation (Ba et al. 2016): of W_ih x and of W_hh h, over all gates, and of c' inside the last tanh
 //
 #pragma once

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weights between torch's layout, rows gate*H + unit, and the panels that the products read.
+// Conversion of weights between torch's layout, rows gate*H + unit, and the panels that the products read.
 #pragma once
 
 #include "kernels/product.h"

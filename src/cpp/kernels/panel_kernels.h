@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How weight matrices fall into panels.
+// The division of weight matrices into panels.
 #pragma once
 
 #include "core/dims.h"

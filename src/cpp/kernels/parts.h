@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A range of elements as whole vectors and a masked rest, and reductions of a vector in one fixed order.
+// A range of elements as whole vectors and a masked remainder, and reductions of a vector in one fixed order.
 #pragma once
 
 #include "core/dims.h"

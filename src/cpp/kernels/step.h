@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the time steps of all cells share: the products with W_hh around the gate arithmetic.
+// Code that the time steps of all cells share: the products with W_hh around the gate arithmetic.
 #pragma once
 
 #include "kernels/gate_norm.h"

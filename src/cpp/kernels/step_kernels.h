@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One time step of a recurrent layer: what its kernels are told.
+// The kernels' arguments for one time step of a recurrent layer.
 #pragma once
 
 #include "kernels/panel_kernels.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of the kernel table for chains of hidden states, CRF and CTC, and its argument structs: one time step each.
 //
-// alpha[s] is the log of the weight of all beginnings that end in state s, less the largest of the step, so that its
+// alpha[s] is the log of the weight of all partial paths that end in state s, minus the step's largest, so that its
 // size does not grow with time. A forward step saves what its backward step needs: with x[i][s] = before[i] +
 // transition,
 //

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernel table of one instruction set: compiled once per set, with its flags and PYRNN_ISA, its only exported
-// symbol.
+// The kernel table of one instruction set, compiled once per set with that set's flags and PYRNN_ISA. The table is the
+// only exported symbol.
 #include "kernels/cells.h"
 #include "kernels/diagonal.h"
 #include "kernels/elementwise.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // One SIMD vector of the instruction set that this file is compiled for.
 //
-// Vec<T> is a GNU vector: + - * / and comparisons are the language's. What the language lacks is here, the only place
-// with intrinsics. Everything is in an anonymous namespace: a function compiled for AVX-512 must never be
-// linked in where the baseline is meant.
+// Vec<T> is a GNU vector: + - * / and comparisons are the language's. This file adds what the language lacks, and only
+// this file has intrinsics. Everything is in an anonymous namespace: a function compiled for AVX-512 must never be
+// linked in place of baseline code.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// exp, log, tanh and sigmoid of a vector: the one choice for all paths, without branches, table look-ups or intrinsics.
+// exp, log, tanh and sigmoid of a vector. All paths use these, which have no branches, table look-ups or intrinsics.
 //
 // NaN stays NaN, saturation is exact, results too small to be normal numbers are 0 or denormal. The coefficients come
 // from tools/fit_activations.py. Largest errors in ulp, over every float32 (exp), every one with |x| in [1e-30, 10]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What Python holds of a memory that is attended to.
+// The Python object of an attention memory: the keys and values that queries attend to.
 #pragma once
 
 #include <variant>

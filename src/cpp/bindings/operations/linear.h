@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What Python holds of a linear layer.
+// The Python object of a linear layer.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the sequences of a batch lie in a caller's array, and how long they are.
+// The position of a batch's sequences in a caller's array, and their lengths.
 #pragma once
 
 #include "bindings/runtime/arguments.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The arguments of the passes over a stack, checked, and their new arrays.
+// The checked arguments of the passes over a stack, and the new arrays that the passes fill.
 #pragma once
 
 #include <cstring>

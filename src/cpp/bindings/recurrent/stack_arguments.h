@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What Python holds of the recurrent core: one object each, whose element type is known at run time.
+// The Python objects of the recurrent core. The element type of each is known at run time.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The stream of a Python object: who may use it, and the step that both ways into it take.
+// The stream of a Python object: the check that it is free, and the step that both of its callers share.
 #pragma once
 
 #include "bindings/recurrent/stack_arguments.h"

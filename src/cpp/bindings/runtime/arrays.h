@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From Python's arrays to typed pointers. Nothing is cast or copied: what the core cannot read as it is, is refused.
+// From Python's arrays to typed pointers. Nothing is cast or copied: arrays that the core cannot read are refused.
 #pragma once
 
 #include <pybind11/numpy.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Methods as plain C functions: without the cost of pybind11's dispatch, and with arguments as they come.
+// Methods as plain C functions, which avoid the cost of pybind11's dispatch and take their arguments unconverted.
 #pragma once
 
 #include <cxxabi.h>

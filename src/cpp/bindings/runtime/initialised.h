@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The C++ objects of instances of our types. One whose __init__ never ran (X.__new__(X)) pybind11 would give out as
-// memory never written.
+// The C++ objects of instances of pyrnn's types. If __init__ never ran (X.__new__(X)), pybind11 would return an object
+// in memory that was never written.
 #pragma once
 
 #include <pybind11/pybind11.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Work without the GIL, and what Python must hear about it: Ctrl-C, and threads that the system refused.
+// Work without the GIL, and its reports to Python: Ctrl-C, and threads that the system refused.
 #pragma once
 
 #include <cxxabi.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Instruction sets, threads, workspaces, and how this build was made.
+// Instruction sets, threads, workspaces, and the settings of this build.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What threads of Python share: the gradients, streams made of several parts, and counters. Each is taken and given
-// back within one C call, so that no signal handler's exception can come between, and is free in a forked child.
+// Data that Python threads share: the gradients, streams made of several parts, and counters. Each is taken and given
+// back within one C call, so that no signal handler can raise an exception in between. In a forked child each is free.
 #include <atomic>
 #include <chrono>
 #include <thread>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Activations, softmax and cross entropy of whole arrays, spread over threads where there is enough of it. The argument
-// structs are those of the kernels, for the whole array.
+// Activations, softmax and cross entropy of whole arrays, spread over threads where there is enough work. The argument
+// structs are the kernels' own, for the whole array.
 #pragma once
 
 #include "core/runtime/interrupt.h"

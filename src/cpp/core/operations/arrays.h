@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What arrays of any shape are computed with, each result in one order that its own size fixes.
+// Operations on arrays of any shape. The order of each sum is fixed by the size of its own terms.
 #pragma once
 
 #include "core/runtime/interrupt.h"

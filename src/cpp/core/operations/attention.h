@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention of the queries of each row of a batch over the keys and values of that row.
+// Attention in a batch: each row's queries attend to that row's keys and values.
 #pragma once
 
 #include "core/runtime/interrupt.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The transitions of a CRF as the kernels read them. Beginning and end are steps like all others: from one state that
-// is before all tags, and to one after them.
+// The transitions of a CRF as the kernels read them. Beginning and end are ordinary steps: the first comes from one
+// state before all tags, and the last goes to one state after them.
 #pragma once
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Greedy decoding and prefix beam search (Hannun et al. 2014). Probabilities are doubles, divided at each step by the
-// largest, whose logarithm is kept: a prefix that is 1e-308 times less probable than the best one is lost, no other.
+// Greedy decoding and prefix beam search (Hannun et al. 2014). Probabilities are doubles. Each step divides them by the
+// largest and keeps its logarithm, so only a prefix with 1e-308 of the best one's probability or less is lost.
 #include "core/operations/ctc_decode.h"
 
 #include <algorithm>

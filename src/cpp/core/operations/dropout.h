@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dropout of whole arrays, and the masks that other drivers draw.
+// Dropout of whole arrays, and masks for other drivers.
 #pragma once
 
 #include "core/runtime/interrupt.h"

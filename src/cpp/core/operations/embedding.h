@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows of a table by their ids, and the sums of their gradients.
+// Look-up of a table's rows by their ids, and the sums of the rows' gradients.
 #pragma once
 
 #include "core/runtime/interrupt.h"

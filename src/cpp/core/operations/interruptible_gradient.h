@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The weight gradient of one chunk of rows, in blocks of columns between which a call can be stopped. Each block is a
-// sum of its own, so the blocks change no bit.
+// The weight gradient of one chunk of rows, in blocks of columns. A call can be stopped between two blocks. Each block
+// has its own sums, so the blocks change no bit.
 #pragma once
 
 #include "core/runtime/interrupt.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layer normalisation of whole arrays. The argument structs are those of the kernels.
+// Layer normalisation of whole arrays. The argument structs are the kernels' own.
 #pragma once
 
 #include "core/runtime/interrupt.h"

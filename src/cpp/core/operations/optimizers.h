@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Steps of the optimizers in place, and the norm and scaling of gradients.
+// In-place steps of the optimizers, and the norm and scaling of gradients.
 #pragma once
 
 #include "kernels/kernels.h"

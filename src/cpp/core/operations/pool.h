@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pooling over time, of ragged rows.
+// Pooling over time for ragged rows.
 #pragma once
 
 #include "core/runtime/interrupt.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A recurrent layer that attends to a memory: before each step, h_{t-1} asks for the context, which follows x_t
-// in the cell's input; on the way back, the gradient of the context becomes one of h_{t-1} and of the memory.
+// A recurrent layer that attends to a memory. Before each step, h_{t-1} is the query for the context, which follows x_t
+// in the cell's input. In the backward pass, the gradient of the context becomes gradients of h_{t-1} and the memory.
 //
-// Members hold rows of their own. Without a memory nothing here does anything.
+// Members hold rows of their own. Without a memory, nothing in this file has an effect.
 #pragma once
 
 #include "core/operations/linear.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Back-propagation through a stack, or a part of it. For each layer, from the last: the steps of both directions
-// backwards, which turn the gates into their gradients; then, over all steps at once, the gradient of the layer's input
-// and of its weights.
+// Back-propagation through a stack, or a part of it. For each layer, from the last to the first, the steps of both
+// directions run backwards and turn the gates into their gradients. Then the gradients of the layer's input and weights
+// are computed over all steps at once.
 #pragma once
 
 #include "core/recurrent/saved.h"

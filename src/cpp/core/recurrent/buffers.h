@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The buffers of one layer and direction: how large, and how their rows and panels lie.
+// The buffers of one layer and direction: their sizes, and the layout of their rows and panels.
 #pragma once
 
 #include "core/recurrent/cell_norm.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cells of the library by name. Their rows say the same for every instruction set; only the kernels differ.
+// The cells of the library by name. Their rows are equal for every instruction set; only the kernels differ.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layer normalisation inside the cells: its buffers for one layer and direction, and what the kernels are told of them.
+// Layer normalisation inside the cells: its buffers for one layer and direction, and the kernels' arguments for them.
 #pragma once
 
 #include "core/recurrent/weights.h"

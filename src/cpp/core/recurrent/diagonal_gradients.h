@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gradients of weights that act unit by unit, once those of all gates lie ready. Summed in the same chunks of steps
-// as dW, the last first; members hold panels.
+// The gradients of weights that act unit by unit, computed from the gradients of all gates. They are summed in the same
+// chunks of steps as dW, from the last to the first; members hold panels.
 #pragma once
 
 #include <vector>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the input of a layer and direction gives to the gates of many steps, before the first of them.
+// The input's part of a layer and direction's gates, for many steps at once, before the first of them.
 #pragma once
 
 #include "core/recurrent/forward.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What BPTT leaves to do for a layer once the gradients of all its gates lie ready: dx = dG*W_ih, and the gradients of
-// the weights. Members take rows of dx and columns of dW from queues; no sum is ever split between members.
+// The rest of BPTT for a layer, once the gradients of all its gates are known: dx = dG*W_ih, and the gradients of the
+// weights. Members take rows of dx and columns of dW from queues; no sum is ever split between members.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One member of a team at work on a stack: which rows and units it holds.
+// One member of a team that works on a stack, and the rows and units that it holds.
 #pragma once
 
 #include "core/recurrent/shape.h"

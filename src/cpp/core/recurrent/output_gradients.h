@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What enters a backward pass at each step: dy of one direction, taken apart where the directions were merged, and the
-// gradients of the cells.
+// The inputs of a backward pass at each step: the dy of one direction, separated where the directions were merged, and
+// the gradients of the cells.
 #pragma once
 
 #include "core/recurrent/member.h"

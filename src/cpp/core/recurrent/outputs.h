@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What leaves a forward pass: each step's h, merged with the other direction's, to the next layer or to y; c to the
-// cells; the states of rows that end.
+// The outputs of a forward pass. Each step's h, merged with the other direction's, goes to the next layer or to y, and
+// c goes to the cells. The states of rows that end are outputs, too.
 #pragma once
 
 #include "core/recurrent/dropped.h"

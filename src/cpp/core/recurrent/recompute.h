@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Training through long sequences: the forward pass keeps the states at the borders of segments, the backward pass
-// computes each segment again, the last first (Chen et al. 2016). Segments are whole chunks of the weight gradients'
-// sums, so every bit is that of one pass over all steps.
+// Training through long sequences. The forward pass keeps the states at the borders of segments, and the backward pass
+// computes each segment again, from the last to the first (Chen et al. 2016). Segments are whole chunks of the weight
+// gradients' sums, so every bit is that of one pass over all steps.
 //
-// One direction takes all its layers through a segment at once. Of two directions, each works off its own segments
-// layer by layer, since a layer needs all of the one before: then what goes from layer to layer is kept whole.
+// With one direction, all layers go through a segment at once. With two, each direction processes its own segments
+// layer by layer, since a layer needs all of the previous one; data passed from layer to layer are then kept whole.
 #pragma once
 
 #include "core/recurrent/backward.h"

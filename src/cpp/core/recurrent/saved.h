@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a pass over a stack, or over a part of it, works on, and what the forward pass leaves for the backward pass.
+// The scope of a pass over a stack, or a part of it, and the data that the forward pass saves for the backward pass.
 #pragma once
 
 #include "core/recurrent/buffers.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a stack of recurrent layers is made of, and how its weight matrices fall into panels.
+// The shape of a stack of recurrent layers, and the division of its weight matrices into panels.
 #pragma once
 
 #include <limits>

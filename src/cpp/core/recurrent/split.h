@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the members of a team share one layer and direction.
 //
-// Members that hold rows of their own meet nowhere before the weight gradients. Where the batch is too small for that,
-// they share the units of every row and meet after each step. No bit depends on the choice.
+// Members that hold rows of their own do not wait for each other before the weight gradients. Where the batch is too
+// small for that, they split the units of every row and wait at a barrier after each step. No bit depends on this.
 #pragma once
 
 #include "core/recurrent/batch.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gradients of the states of one layer and direction on their way back from step to step: what enters at the
-// sequence's end, what leaves at its beginning, and what goes through projection and the options of states.
+// The gradients of one layer and direction's states in the backward pass. They enter at the sequence's end, pass
+// through the projection and the options of states at each step, and leave at the sequence's beginning.
 #pragma once
 
 #include "core/recurrent/output_gradients.h"

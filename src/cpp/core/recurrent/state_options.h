@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Options of all cells: what they make of the states between two steps, each with its way back. With h~ and c~ what the
-// cell made,
+// Options of all cells that change the states between two steps, each with its backward step. With h~ and c~ the states
+// from the cell,
 //
 //   h_t = k*h~ + (1-k)*h_{t-1}      c_t = k*c~ + (1-k)*c_{t-1}      (zoneout, Krueger et al. 2016)
 //   W_hh multiplies h_in = d*h_t                                    (recurrent dropout, Gal and Ghahramani 2016)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One time step of a layer and direction, for passes and streams alike: what its kernels are told, and its phases.
+// One time step of a layer and direction, for passes and streams alike: its kernels' arguments, and its phases.
 #pragma once
 
 #include "core/recurrent/buffers.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Training of a stack of recurrent layers: the forward pass, its tape, and back-propagation through time.
 //
-// Everything that the caller passes is checked before (bindings/). These functions may throw std::bad_alloc, before a
-// pass begins and so between two segments of a long sequence, never in a parallel region: then outputs are garbage and
-// a tape is as it was. A call that Interrupt::Check stops returns null; what it has written does not count.
+// The bindings have already checked every argument. These functions may throw std::bad_alloc before a pass begins, and
+// so between two segments of a long sequence, but never in a parallel region. Outputs are then garbage, and the tape is
+// unchanged. A call that Interrupt::Check stops returns null, and everything that it has written is invalid.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gradients of a stack's weights as the passes sum them, and how they join the caller's arrays.
+// The gradients of a stack's weights as the passes sum them, and their addition to the caller's arrays.
 #pragma once
 
 #include <vector>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The weights of one layer and direction, each of them once: its name and shape, how it falls into panels, and its
-// pointer in all that keep one: the caller's arrays, the packed copies, the gradients. Allocating, packing, clearing,
-// adding, the checks of the bindings and Python's list of parameters walk this table.
+// The weights of one layer and direction. Each has one entry: its name and shape, its division into panels, and its
+// pointers in the caller's arrays, the packed copies and the gradients. Allocating, packing, clearing, adding, the
+// checks of the bindings and Python's list of parameters all walk this table.
 #pragma once
 
 #include "core/recurrent/shape.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Workspaces: one allocation per call, carved into typed pieces, kept by the thread for its next call.
+// Workspaces: one allocation per call, cut into typed pieces. The thread keeps it for its next call.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How many CPUs the operating system grants this process.
+// The number of CPUs that the operating system grants this process.
 #pragma once
 
 namespace pyrnn {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which process this is: threads, and what they held, are not copied into a forked child.
+// The identity of this process: a forked child gets neither the parent's threads nor what those threads held.
 #pragma once
 
 #include <atomic>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a long call is stopped: member 0 asks the caller now and then, and all members then skip what is left of their
-// work. They still meet at every barrier, so that none waits for ever; what they computed is thrown away.
+// Stops a long call. Member 0 asks the caller from time to time; if it is told to stop, all members skip the rest of
+// their work. They still arrive at every barrier, so that none waits for ever. Their results are thrown away.
 #pragma once
 
 #include <atomic>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which instruction sets this build and this CPU offer, and the kernel table in use.
+// The instruction sets of this build and this CPU, and the kernel table in use.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Teams of threads. OpenMP is known here and in parallel.cpp alone.
+// Teams of threads. Only this file and parallel.cpp use OpenMP.
 #pragma once
 
 #include <omp.h>

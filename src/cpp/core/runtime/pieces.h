@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ranges of equal pieces of work, spread over threads where there is enough of it.
+// Ranges of equal pieces of work, spread over threads where there is enough work.
 #pragma once
 
 #include "core/runtime/interrupt.h"

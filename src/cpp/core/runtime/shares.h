@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Equal shares of work for the members of a team, and how much work is worth a team. No bit depends on either.
+// Equal shares of work for the members of a team, and the least work worth a team. No bit depends on either.
 #pragma once
 
 #include "core/dims.h"
