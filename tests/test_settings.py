@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import pyrnn
-from children import run
 from pyrnn import estimators, losses, metrics, optim
 
 
@@ -386,19 +385,3 @@ def test_parameters_that_a_warm_start_cannot_follow():
         est.set_params(optimizer="sgd").partial_fit(X, y)
     est.set_params(warm_start=False, hidden_size=8).fit(X, y)
     assert est.network_[0].hidden_size == 8
-
-
-def test_threadpoolctl_limits_every_call():
-    """In a child whose OpenMP has more than one thread to take away, on one CPU too."""
-    code = """
-        import threadpoolctl, warnings, pyrnn
-        most = pyrnn.get_num_threads()
-        with threadpoolctl.threadpool_limits(1):
-            print(pyrnn.get_num_threads())
-            with pyrnn.threads(4):
-                print(pyrnn.get_num_threads())
-        print(pyrnn.get_num_threads() == most)
-        warnings.simplefilter("error")
-        pyrnn.LSTM(2, 3, seed=0)(np.ones((2, 1, 2), np.float32))
-    """
-    assert run(code, OMP_NUM_THREADS="4") == ["1", "1", "True"]

@@ -8,6 +8,7 @@ import pytest
 
 import pyrnn
 from cases import CELLS, Case
+from children import run
 from compare import assert_same_bits
 
 LARGE = {"input_size": 64, "hidden_size": 96, "T": 30, "B": 32, "dtype": "float32"}
@@ -142,3 +143,19 @@ def test_number_of_threads(n):
 def test_workspace_limit(limit):
     with pytest.raises((TypeError, ValueError), match="bytes is"):
         pyrnn.set_workspace_limit(limit)
+
+
+def test_threadpoolctl_limits_every_call():
+    """In a child whose OpenMP has more than one thread to take away, on one CPU too."""
+    code = """
+        import threadpoolctl, warnings, pyrnn
+        most = pyrnn.get_num_threads()
+        with threadpoolctl.threadpool_limits(1):
+            print(pyrnn.get_num_threads())
+            with pyrnn.threads(4):
+                print(pyrnn.get_num_threads())
+        print(pyrnn.get_num_threads() == most)
+        warnings.simplefilter("error")
+        pyrnn.LSTM(2, 3, seed=0)(np.ones((2, 1, 2), np.float32))
+    """
+    assert run(code, OMP_NUM_THREADS="4") == ["1", "1", "True"]

@@ -17,7 +17,8 @@ from .._base.checks import (
     check_size,
     describe,
 )
-from .._base.module import Module, constructor
+from .._base.description import constructor
+from .._base.module import Module
 from .._base.parameter import Parameter
 from .._base.settings import Settings
 

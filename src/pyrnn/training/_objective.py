@@ -202,7 +202,7 @@ class Objective:
     def _weighs(self, samples: Samples, batch: Batch, features: Any) -> bool:
         """Whether the loss counts any target of a batch."""
         shape = self._shape(samples, batch, features)
-        return self._weight(shape, *self._wanted(samples, batch)) > 0
+        return self.loss.batch_weight(shape, *self._wanted(samples, batch)) > 0
 
     def _shape(self, samples: Samples, batch: Batch, features: Any) -> tuple[int, ...]:
         """The shape of the model's output for a batch, sample first."""

@@ -107,11 +107,11 @@ class AttendingBackward {
   struct Step {
     Range rows;
     Index time;
-    Index row;         // of the buffers, where they begin
+    Index row;  // of the buffers, where they begin
     const T* d_gates;  // panel 0, first row
     Index gates_panel;
     const T* w_ih;  // kernels::PackBackward
-    const T* h;     // of the step before, first row
+    const T* h;  // of the step before, first row
     Index h_row;
   };
   // Back from the gates' gradients to those of the h before.
@@ -198,12 +198,12 @@ class AttendingBackward {
   const Memory<T> m_;
   const kernels::PanelMap query_map_;
   const Index d_h_row_, d_x_row_;
-  T* d_x_ = nullptr;       // [R][I + M]
-  T* d_h_ = nullptr;       // [B][H], what the queries send back to the h of the step before
+  T* d_x_ = nullptr;  // [R][I + M]
+  T* d_h_ = nullptr;  // [B][H], what the queries send back to the h of the step before
   T* d_scores_ = nullptr;  // [B][S]
-  T* d_query_ = nullptr;   // [B][key_size]
-  T* panels_ = nullptr;    // the same as panels [panel][B][4*lanes]
-  T* w_query_ = nullptr;   // kernels::PackBackward
+  T* d_query_ = nullptr;  // [B][key_size]
+  T* panels_ = nullptr;  // the same as panels [panel][B][4*lanes]
+  T* w_query_ = nullptr;  // kernels::PackBackward
 };
 
 }  // namespace pyrnn

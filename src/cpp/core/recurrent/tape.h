@@ -43,7 +43,7 @@ struct Tape {
   const Batch batch;
   const SequenceInput<T> input;
   const DropoutKey key;
-  std::unique_ptr<Saved<T>> saved;              // all activations,
+  std::unique_ptr<Saved<T>> saved;  // all activations,
   std::unique_ptr<Recomputation<T>> recomputation;  // or the states from which they are computed again
 };
 
