@@ -80,7 +80,10 @@ DIFFERENT = {
         dict(schedule=lambda o: optim.OnPlateau(o, factor=0.5)), "factor",
     ),
     "function": (
-        dict(loss=Weighted(np.sqrt)), dict(loss=Weighted(math.sqrt)), "weigh",
+        dict(loss=Weighted(math.sqrt)), dict(loss=Weighted(math.exp)), "weigh",
+    ),
+    "ufunc": (
+        dict(loss=Weighted(np.sqrt)), dict(loss=Weighted(np.exp)), "weigh",
     ),
     "linear": (
         dict(head=pyrnn.Sequential(pyrnn.LastStep(), pyrnn.Linear(4, 4, seed=0))),

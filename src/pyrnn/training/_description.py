@@ -104,7 +104,8 @@ def _short(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """An option as JSON holds it; an array by its numbers, another object by its class."""
+    """An option as JSON holds it; an array by its numbers, a function by its name, another object
+    by its class."""
     value = as_json(value)
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
@@ -114,8 +115,10 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, Schedule):
         return describe(value)
-    if inspect.isroutine(value):
-        return f"{value.__module__}.{value.__qualname__}"
+    if callable(value) and hasattr(value, "__name__"):  # a function, a ufunc of numpy, a class
+        return (
+            f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', value.__name__)}"
+        )
     if value is None or isinstance(value, bool | int | float | str):
         return value
     return type(value).__name__
