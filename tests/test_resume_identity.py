@@ -311,6 +311,7 @@ def test_every_option_is_described_by_its_value():
         free = {"optimizer", "parameters", *FREE}
         options = set(constructor(type(thing))) - free
         assert options <= set(described), type(thing)
-        words = {*vars(pyrnn), "method", "function", "Constraints", "ndarray"}
+        classes = {name for name, value in vars(pyrnn).items() if isinstance(value, type)}
+        words = {*classes, "method", "function", "Constraints", "ndarray"}
         for name in options:
             assert not (isinstance(described[name], str) and described[name] in words), name

@@ -189,7 +189,7 @@ class TestModule:
         pullback(np.ones_like(y))
         np.testing.assert_allclose(linear.bias.grad, [4, 4, 4])
         gru = made(lambda self, x: self.a(x)[0] + self.a(x[..., :2])[0], a=pyrnn.GRU(3, 2, seed=0))
-        with pytest.raises(ValueError, match=r"GRU: x has shape \(2, 4, 2\), expected \(B, T, 3\)"):
+        with pytest.raises(ValueError, match=r"GRU: x has shape \(2, 4, 2\), expected \(N, T, 3\)"):
             gru.vjp(floats(2, 4, 3, dtype=np.float32))
         assert not any(p.grad.any() for p in gru.parameters())
 

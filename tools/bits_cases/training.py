@@ -54,6 +54,7 @@ INITIALISERS = [
     ("zeros", {}),
     ("ones", {}),
     ("uniform", {"bound": 0.3, "generator": 3}),
+    ("normal", {"std": 2.0, "generator": 3}),
     ("glorot_uniform", {"gain": 2.0, "generator": 3}),
     ("glorot_normal", {"gain": 2.0, "generator": 3}),
     ("orthogonal", {"gain": 2.0, "blocks": 3, "generator": 3}),

@@ -86,7 +86,7 @@ inline py::weakref weak_reference(const py::array& array) {
   while (base_of(owner) && py::isinstance<py::array>(base_of(owner)))
     owner = py::reinterpret_borrow<py::array>(base_of(owner));
   py::weakref reference(owner, py::handle());
-  if (owner.ptr() != array.ptr() && owner.owndata()) {
+  if (owner.ptr() != array.ptr() && owner.owndata() && array.size() > 0) {
     const Extent view = extent_of(array), memory = extent_of(owner);
     if (view.begin < memory.begin || view.end > memory.end)
       throw std::invalid_argument("an array of shape " + shape_text(array) +
