@@ -12,6 +12,7 @@ from compare import assert_same_bits
 from pyrnn import losses, optim
 from pyrnn._base.module import constructor
 from pyrnn.training._description import FREE, describe
+from training import rewrite
 
 X = np.sin(np.arange(12 * 5 * 2)).reshape(12, 5, 2)
 Y = np.arange(12) % 3
@@ -186,18 +187,6 @@ def test_a_module_of_the_users_own_is_compared_too(tmp_path):
     with pytest.raises(ValueError, match=r"model 2 options factor = 2\.0, expected 3\.0"):
         fit(make(3.0), tmp_path / "checkpoint", resume=True)
     fit(make(2.0), tmp_path / "checkpoint", resume=True)
-
-
-def rewrite(path, change):
-    """Changes the description in a checkpoint's header."""
-    raw = path.read_bytes()
-    size = int.from_bytes(raw[:8], "little")
-    header = json.loads(raw[8 : 8 + size])
-    description = json.loads(header["__metadata__"]["pyrnn"])
-    change(description)
-    header["__metadata__"]["pyrnn"] = json.dumps(description)
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + raw[8 + size :])
 
 
 @pytest.mark.parametrize(

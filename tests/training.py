@@ -1,5 +1,6 @@
 """Stand-ins and small tasks for the tests of training."""
 
+import json
 from contextlib import contextmanager
 
 import numpy as np
@@ -129,3 +130,15 @@ class Right:
     @property
     def value(self):
         return self.hits / self.total
+
+
+def rewrite(path, change):
+    """Changes the description in a checkpoint's header."""
+    raw = path.read_bytes()
+    size = int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8 : 8 + size])
+    description = json.loads(header["__metadata__"]["pyrnn"])
+    change(description)
+    header["__metadata__"]["pyrnn"] = json.dumps(description)
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + raw[8 + size :])

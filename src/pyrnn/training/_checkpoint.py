@@ -17,7 +17,7 @@ from .._base.module import Module
 from .._base.parameter import Parameter
 from .._base.tensor_file import check_suffix, mapping, read_tensors, write_tensors
 from ..optim._optimizer import Optimizer
-from ._description import first_difference
+from ._description import Options, first_difference
 
 TENSOR = "$tensor"  # {TENSOR: name} is an array in the JSON of a checkpoint
 ALWAYS_FINITE = ("model", "optimizer", "ema")  # the parts whose arrays are
@@ -138,7 +138,7 @@ def write_checkpoint(
 def read_checkpoint(
     path: str,
     parts: Parts,
-    settings: Mapping[str, Any],
+    settings: Options,
     description: Mapping[str, Any],
     check: Check,
 ) -> None:
@@ -212,12 +212,13 @@ def _warn_of_origin(path: str, version: Any, isa: Any) -> None:
         )
 
 
-def _check_equal(stored: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+def _check_equal(stored: Mapping[str, Any], settings: Options) -> None:
     """ValueError that names the first setting in which the two differ."""
     for name, value in settings.items():
-        if name not in stored or stored[name] != value:
+        was = settings.value_in(stored, name)
+        if was != value:
             raise ValueError(
-                f"was written with {name} = {describe(stored.get(name))}, expected {value!r}: "
+                f"was written with {name} = {describe(was)}, expected {value!r}: "
                 "training resumes only with the settings and data that it began with"
             )
 

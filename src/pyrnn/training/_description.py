@@ -1,7 +1,7 @@
 """What a training is made of, as JSON values: what one that resumes is compared with."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,23 @@ UNREAD = ("Constraints", "Parameter", "method")
 SEEN_SAMPLES, SEEN_STEPS, SEEN_ELEMENTS = 1000, 4096, 2**24  # of data, at most
 
 
+class Options(dict[str, Any]):
+    """Options by name, with the defaults that they have: what a checkpoint of an older version,
+    which did not know an option yet, was written with."""
+
+    def __init__(self, values: Mapping[str, Any], *makers: Callable[..., Any]) -> None:
+        super().__init__(values)
+        self.defaults: dict[str, Any] = {}
+        for maker in makers:
+            for name, argument in inspect.signature(maker).parameters.items():
+                if argument.default is not argument.empty:
+                    self.defaults[name] = _plain(argument.default)
+
+    def value_in(self, stored: Mapping[str, Any], name: str) -> Any:
+        """What a stored description says of an option, or means where it does not name it."""
+        return stored.get(name, self.defaults.get(name))
+
+
 def describe_module(module: Module) -> dict[str, Any]:
     """The class and the options of a module and all its parts, by name."""
     return {name: describe(part) for name, part in module.named_modules()}
@@ -27,10 +44,11 @@ def describe_module(module: Module) -> dict[str, Any]:
 def describe_optimizer(optimizer: Optimizer, module: Module) -> dict[str, Any]:
     """Its options but for the learning rates, which schedules set, and who is in which group."""
     names = {id(parameter): name for name, parameter in module.named_parameters()}
+    maker = type(optimizer).__init__
     return {
         "class": type(optimizer).__name__,
         "options": [
-            {name: _plain(value) for name, value in options.items() if name != "lr"}
+            Options({name: _plain(value) for name, value in options.items() if name != "lr"}, maker)
             for options in optimizer.groups
         ],
         "groups": [[names.get(id(p)) for p in members] for members in optimizer.members],
@@ -45,7 +63,7 @@ def describe(thing: Any) -> dict[str, Any]:
     else:  # a user's module need not keep all
         options = {name: getattr(thing, name) for name in constructor(cls) if _keeps(thing, name)}
     plain = {name: _plain(value) for name, value in options.items() if name not in FREE}
-    return {"class": cls.__name__, "options": plain}
+    return {"class": cls.__name__, "options": Options(plain, cls.__init__)}
 
 
 def _keeps(thing: Any, name: str) -> bool:
@@ -82,10 +100,12 @@ def describe_samples(samples: Samples | None) -> dict[str, Any] | None:
 
 
 def first_difference(stored: Any, own: Any, name: str = "") -> str:
-    """Where two descriptions differ, in words; "" if they do not."""
+    """Where two descriptions differ, in words; "" if they do not. An option that `stored` does not
+    name had its default."""
     if isinstance(stored, Mapping) and isinstance(own, Mapping):
         keys = [*own, *(key for key in stored if key not in own)]
-        places = ((key, stored.get(key), own.get(key)) for key in keys)
+        known = own if isinstance(own, Options) else Options(own)
+        places = ((key, known.value_in(stored, key), own.get(key)) for key in keys)
     elif isinstance(stored, list) and isinstance(own, list) and len(stored) == len(own):
         places = ((str(i), a, b) for i, (a, b) in enumerate(zip(stored, own, strict=True)))
     else:

@@ -11,7 +11,13 @@ from .._base.checks import Array
 from .._base.samples import Samples
 from ._callbacks import Callback, call
 from ._checkpoint import Parts, read_checkpoint, write_checkpoint
-from ._description import describe, describe_module, describe_optimizer, describe_samples
+from ._description import (
+    Options,
+    describe,
+    describe_module,
+    describe_optimizer,
+    describe_samples,
+)
 from ._epoch_order import epoch_batches
 from ._history import History
 from ._objective import Mean, Objective
@@ -53,10 +59,10 @@ class Loop:
         self.description = {} if plan.checkpoint is None else self._describe()
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Options:
         """What a resumed fit must have in common with the one that it continues."""
         plan = self.plan
-        return {
+        settings = {
             "batch_size": plan.batch_size,
             "shuffle": plan.shuffle,
             "bucket": plan.bucket,
@@ -65,6 +71,7 @@ class Loop:
             "number of samples": len(plan.train),
             "number of time steps": plan.train.total_steps,
         }
+        return self._options(settings)
 
     def resume(self) -> None:
         """Returns to the state of the checkpoint, if there is one."""
@@ -175,10 +182,14 @@ class Loop:
         if self.plan.checkpoint is not None:
             write_checkpoint(self.plan.checkpoint, self.parts, self.settings, self.description)
 
-    def _describe(self) -> dict[str, Any]:
+    def _options(self, values: dict[str, Any]) -> Options:
+        """Options of this training, those of the Trainer and of its fit among them."""
+        return Options(values, type(self.trainer).__init__, type(self.trainer).fit)
+
+    def _describe(self) -> Options:
         """What is trained, how and on what, as it is when the fit begins."""
         updates = self.updates
-        return {
+        description = {
             "model": describe_module(self.objective.model),
             "loss": describe(self.objective.loss),
             "optimizer": describe_optimizer(updates.optimizer, updates.model),
@@ -189,6 +200,7 @@ class Loop:
             "train": describe_samples(self.plan.train),
             "validation": describe_samples(self.plan.held_out),
         }
+        return self._options(description)
 
     def _call(self, name: str, *args: Any) -> None:
         call(self.plan.callbacks, name, self.trainer, *args)
