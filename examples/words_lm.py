@@ -35,7 +35,7 @@ def train(num_words, training, validation, epochs, seed):
         pyrnn.Linear(64, num_words, seed=seed),
     )
     if seed == 0:
-        model.summary((STEPS, PLACES))
+        print(model.summary())
     optimizer = pyrnn.optim.Adam(5e-3)
     trainer = pyrnn.Trainer(
         model,

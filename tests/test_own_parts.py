@@ -304,7 +304,7 @@ def test_one_answer_to_the_dtype_of_x():
         assert model.input_dtype == np.float64
         x = [np.ones((3, 2), np.float32), np.ones((1, 2), np.float32)]
         assert [y.shape for y in model.predict(x)] == [(3, 2), (1, 2)]
-        assert "Shifted" in model.summary((1, 3, 2))
+        assert "Shifted" in str(model.summary((1, 3, 2)))
     wide = pyrnn.Sequential(pyrnn.GRU(2, 3, dtype=np.float64), Shifted())
     assert wide.input_dtype == wide.dtype == np.float64
     assert pyrnn.Sequential(pyrnn.Tanh()).input_dtype is None

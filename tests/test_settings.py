@@ -70,6 +70,7 @@ MADE_BY_CALLS = {
     "Pullback": model().vjp(np.ones((2, 1, 2), np.float32))[1],
     "Stream": model()[0].stream(),
     "SequentialStream": model().stream(),
+    "Summary": model().summary(),
     "Value": value(),
     "LossPullback": losses.MSE().vjp(np.ones(2), np.ones(2))[1],
 }

@@ -1,5 +1,7 @@
 """Promise: `summary` shows layers, output shapes and parameter counts, as a call computes them."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -15,82 +17,166 @@ def tagger():
     )
 
 
-def rows(text):
-    """The cells of the lines between the rules, by the columns' heads."""
-    head, rule, *body, rule_below, total = text.splitlines()
-    assert head.split() == ["layer", "output", "shape", "parameters"]
-    assert set(rule) == set(rule_below) == {"-"} and total.startswith("total")
-    assert len({len(line) for line in text.splitlines()}) == 1
-    shapes, numbers = head.index("output"), head.index("parameters")
-    cells = [(line[:shapes].strip(), line[shapes:numbers].strip()) for line in body]
-    sizes = [int(line.split()[-1].replace(",", "")) for line in [*body, total]]
-    return cells, sizes[:-1], sizes[-1]
+class Net(pyrnn.Module):
+    """A class with a forward, of two outputs."""
+
+    def __init__(self):
+        self.rnn = pyrnn.GRU(3, 4, seed=0)
+        self.head = pyrnn.Linear(4, 2, seed=1)
+        self.scale = pyrnn.Parameter(np.ones(2, np.float32))
+
+    def forward(self, x):
+        h, _ = self.rnn(x)
+        return self.head(h[:, -1]) * self.scale, h * 2.0
 
 
-def test_sequential(capsys):
+def shapes(summary):
+    return [row.shape for row in summary.rows]
+
+
+def test_the_text_says_what_the_rows_say():
+    """Columns one below the other, and the sums."""
+    summary = tagger().summary((3, 7))
+    head, rule, *body, rule_below, trained, frozen, total = str(summary).splitlines()
+    assert re.split(r"  +", head) == ["layer", "output shape", "parameters", "bytes"]
+    assert set(rule) == set(rule_below) == {"-"}
+    assert len({len(line) for line in str(summary).splitlines()}) == 1
+    for line, row in zip(body, summary.rows, strict=True):
+        cells = line[: head.index("output")].strip(), line[head.index("output") :].split("  ")[0]
+        assert cells == (row.layer, row.shape) and f" {row.parameters:,} " in line
+    assert [line.split() for line in (trained, frozen, total)] == [
+        ["trained", "29,253", "117.0", "kB"],
+        ["frozen", "0", "0", "B"],
+        ["total", "29,253", "117.0", "kB"],
+    ]
+
+
+def test_it_is_shown_once(capsys):
+    """A call prints nothing; what it returns is what an interpreter or a notebook shows."""
+    summary = tagger().summary((3, 7))
+    assert not capsys.readouterr().out
+    assert repr(summary) == str(summary)
+    page = summary._repr_html_()
+    assert page.count("<tr>") == 1 + len(summary.rows) + 3
+    for row in (*summary.rows, summary.total):
+        assert f">{row.layer}</td>" in page and f">{row.shape}</td>" in page
+
+
+def test_sequential():
     model = tagger()
-    text = model.summary((3, 7))
-    assert capsys.readouterr().out == text + "\n"
-    cells, sizes, total = rows(text)
-    assert [shape for _, shape in cells] == [
-        "(3, 7, 16)", "(3, 7, 64)", "(3, 7, 64)", "(3, 64)", "(3, 5)"
-    ]  # fmt: skip
-    assert cells[1][0] == "1.0  LSTM(input_size=16, hidden_size=32, bidirectional=True)"
+    summary = model.summary((3, 7))
+    assert shapes(summary) == ["(3, 7, 16)", "(3, 7, 64)", "(3, 7, 64)", "(3, 64)", "(3, 5)"]
+    assert summary.rows[1].layer == "1.0  LSTM(input_size=16, hidden_size=32, bidirectional=True)"
+    sizes = [row.parameters for row in summary.rows]
     assert sizes == [16000, 2 * 4 * 32 * (16 + 32 + 2), 128, 0, 325]
-    assert total == sum(sizes) == model.num_parameters()
+    assert summary.total.parameters == sum(sizes) == model.num_parameters()
+    assert summary.total.bytes == sum(row.bytes for row in summary.rows) == 4 * sum(sizes)
 
 
-def test_takes_an_input_too(capsys, rng):
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (tagger(), ["(N, T, 16)", "(N, T, 64)", "(N, T, 64)", "(N, 64)", "(N, 5)"]),
+        (
+            pyrnn.Sequential(pyrnn.Dropout(0.1), pyrnn.LSTM(3, 5), pyrnn.Tanh(), batch_first=False),
+            ["(T, N, 3)", "(T, N, 5)", "(T, N, 5)"],
+        ),
+        (pyrnn.Sequential(pyrnn.Linear(4, 3), pyrnn.ReLU()), ["(N, 3)", "(N, 3)"]),
+        (pyrnn.Linear(7, 2), ["(N, 2)"]),
+        (pyrnn.LayerNorm((3, 4)), ["(N, 3, 4)"]),
+        (Net(), ["(N, 2), (N, T, 4)", "(N, T, 4)", "(N, 2)"]),
+        (pyrnn.Sequential(pyrnn.GRU(2, 3), pyrnn.LastStep()), ["(N, T, 3)", "(N, 3)"]),
+        (pyrnn.Tanh(), [""]),  # takes any x
+        (pyrnn.CRF(3), [""]),  # takes more than x
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, pyrnn.Module) else "",
+)  # fmt: skip
+def test_without_a_shape(model, expected):
+    """The layers say the width; whose sizes only a call knows has a letter."""
+    summary = model.summary()
+    assert shapes(summary) == expected
+    assert summary.total.parameters == model.num_parameters()
+
+
+def test_axes_that_follow_from_n_and_t():
+    class Folded(pyrnn.Module):
+        def forward(self, x):
+            return x.reshape((-1, x.shape[2])), x[:, :3], x[:, 3:]
+
+    model = pyrnn.Sequential(pyrnn.GRU(2, 4, seed=0), Folded())
+    assert shapes(model.summary())[1] == "(N*T, 4), (N, 3, 4), (N, ?, 4)"
+
+
+def test_without_a_shape_errors_are_those_of_a_call():
+    model = pyrnn.Sequential(pyrnn.GRU(2, 4, seed=0), pyrnn.Linear(5, 1))
+    with pytest.raises(ValueError, match=r"expected \(..., 5\)") as raised:
+        model.summary()
+    assert "x of shape (2, 7, 2)" in raised.value.__notes__[0]
+
+
+def test_takes_an_input_too(rng):
     model = pyrnn.Sequential(
         pyrnn.GRU(3, 4, seed=0, dtype=np.float64), pyrnn.Linear(4, 2, dtype="f8")
     )
-    assert model.summary(rng.standard_normal((5, 2, 3))) == model.summary((5, 2, 3))
-    cells, sizes, total = rows(pyrnn.LSTM(10, 20, seed=0).summary((5, 10)))
-    assert cells == [("LSTM(input_size=10, hidden_size=20)", "(5, 20)")]
-    assert sizes == [total] == [4 * 20 * (10 + 20 + 2)]
+    given = model.summary(rng.standard_normal((5, 2, 3)))
+    assert str(given) == str(model.summary((5, 2, 3)))
+    assert given.total.bytes == 8 * given.total.parameters
+    (row,) = pyrnn.LSTM(10, 20, seed=0).summary((5, 10)).rows
+    assert row == ("LSTM(input_size=10, hidden_size=20)", "(5, 20)", 2560, 10240)
 
 
-def test_shared_parameters_count_once(capsys):
+def test_shared_parameters_count_once():
     linear = pyrnn.Linear(3, 3, seed=0)
     model = pyrnn.Sequential(linear, pyrnn.Tanh(), linear)
-    _, sizes, total = rows(model.summary((2, 3)))
-    assert sizes == [12, 0, 0] and total == model.num_parameters() == 12
+    summary = model.summary((2, 3))
+    assert [row.parameters for row in summary.rows] == [12, 0, 0]
+    assert shapes(summary) == ["(2, 3)"] * 3
+    assert summary.total.parameters == model.num_parameters() == 12
 
 
-def test_a_module_of_ones_own(capsys):
-    """Its parts stand below it; what they return is its own affair."""
+def test_a_shared_part_has_the_shape_of_each_call():
+    pool = pyrnn.MeanPool()
+    model = pyrnn.Sequential(pyrnn.GRU(3, 3, seed=0), tanh := pyrnn.Tanh(), pool, tanh)
+    assert shapes(model.summary((2, 5, 3))) == ["(2, 5, 3)", "(2, 5, 3)", "(2, 3)", "(2, 3)"]
+
+
+def test_a_module_of_ones_own():
+    """Its parts stand below it, with what they give."""
 
     class Residual(pyrnn.Module):
         def __init__(self):
             self.inner = pyrnn.Linear(4, 4, seed=0)
             self.scale = pyrnn.Parameter(np.ones(4, np.float32))
+            self.unused = pyrnn.Tanh()
+            self.inner_of = self  # a circle does no harm
 
         def __call__(self, x):
             return x + self.scale.data * self.inner(x)
 
-    cells, sizes, total = rows(pyrnn.Sequential(Residual(), pyrnn.Linear(4, 1)).summary((2, 4)))
-    assert cells[:2] == [
-        ("0  Residual", "(2, 4)"),
-        ("0.inner  Linear(in_features=4, out_features=4)", ""),
+    summary = pyrnn.Sequential(Residual(), pyrnn.Linear(4, 1)).summary((2, 4))
+    assert [row[:3] for row in summary.rows] == [
+        ("0  Residual", "(2, 4)", 4),
+        ("0.inner  Linear(in_features=4, out_features=4)", "(2, 4)", 20),
+        ("0.unused  Tanh()", "", 0),
+        ("1  Linear(in_features=4, out_features=1)", "(2, 1)", 5),
     ]
-    assert sizes == [4, 20, 5] and total == 29
 
 
-def test_what_takes_more_than_x(capsys):
+def test_what_takes_more_than_x():
     for module in (pyrnn.Seq2Seq(5, 6, 2, 3, seed=0), pyrnn.CRF(3)):
         name = type(module).__name__
         with pytest.raises(ValueError, match=rf"{name}\.summary: {name} takes more than x"):
             module.summary((4, 2))
+        assert module.summary().total.parameters == module.num_parameters()
 
 
-def test_bad_input(capsys):
+def test_bad_input():
     model = tagger()
     for x, error, words in (
-        (None, TypeError, "Sequential.summary: x is None"),
+        ("x", TypeError, "Sequential.summary: x is 'x'"),
         ((7, -1), ValueError, r"x\[1\] is -1"),
         ((7, 3, 2), ValueError, "x has shape"),
         (np.array([[1000]]), ValueError, r"x\[0, 0\] is 1000"),
     ):
         with pytest.raises(error, match=words):
             model.summary(x)
-    assert not capsys.readouterr().out

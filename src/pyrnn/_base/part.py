@@ -53,6 +53,8 @@ class Part:
         found = next((dtype for dtype in chain(of_parts, of_weights) if dtype is not None), None)
         return None if found is None else np.dtype(found)
 
+    _width: ClassVar[str | None] = None  # the option with the size, or sizes, of the features of x
+
     def keeps_time(self: Any, y: Array, steps: int, *, single: bool = False) -> bool:
         """Whether y, what this makes of `steps` steps, of one sequence if `single`, has them too:
         (N, T, ...) or (N, T) of ids in its layout; not one entry per sequence, nor other steps."""

@@ -34,7 +34,7 @@ from .nested import (
 from .operations import At, Result
 from .parameter import Parameter
 from .pullback import Additions, Pullback, add_arrays, compute
-from .value import WAY_OUT, Operand, Value, active, constant, under, value
+from .value import WAY_OUT, Operand, Value, active, constant, observer, under, value
 
 NEVER = -1  # the number of what gets no gradient
 
@@ -367,8 +367,12 @@ def recorded(shown: Any = None) -> Callable[[Call], Call]:
         def recording(self: Any, *args: Any, **options: Any) -> Any:
             tape = active.get()
             if tape is None:
-                return call(self, *args, **options)
-            return tape.call(self, call, names, shown or self._shown, args, options)
+                y = call(self, *args, **options)
+            else:
+                y = tape.call(self, call, names, shown or self._shown, args, options)
+            if (note := observer.get()) is not None:
+                note(self, y)
+            return y
 
         return cast(Call, recording)
 

@@ -17,6 +17,8 @@ from .operations import Result
 
 # The Tape of the forward that runs.
 active: ContextVar[Any] = ContextVar("pyrnn_tape", default=None)
+# What sees each module that was called, and its outputs: for summaries.
+observer: ContextVar[Any] = ContextVar("pyrnn_observer", default=None)
 
 
 def under(tape: Any, function: Any, *args: Any, **options: Any) -> Any:

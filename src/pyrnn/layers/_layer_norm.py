@@ -46,6 +46,7 @@ class LayerNorm(Module):
     """
 
     keeps_features = True
+    _width = "normalized_shape"
 
     def __init__(
         self,

@@ -46,6 +46,7 @@ class Linear(Module):
     """
 
     stepwise = True
+    _width = "in_features"
 
     def __init__(
         self,

@@ -39,6 +39,7 @@ class Recurrent(RecurrentOptions, Generic[State]):
 
     stateful: ClassVar[bool] = True
     random: ClassVar[bool] = True
+    _width = "input_size"
     _not_pickled: ClassVar[frozenset[str]] = Module._not_pickled | {"_stack"}
 
     def __init__(self, given: Mapping[str, Any]) -> None:
