@@ -11,7 +11,7 @@ def fit(model, training, validation, epochs, *, seed, rate=3e-3, callbacks=()):
     schedule = pyrnn.optim.Cosine(optimizer, epochs, per="epoch")
     trainer = pyrnn.Trainer(model, loss, optimizer, clip_norm=1.0, schedule=schedule, seed=seed)
     options = {"epochs": epochs, "batch_size": 64, "callbacks": callbacks}
-    trainer.fit(training, validation, **options, progress=False)
+    trainer.fit(training, validation=validation, **options, progress=False)
     return trainer
 
 

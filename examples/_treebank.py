@@ -33,7 +33,7 @@ def train(vectors, num_tags, loss, metric, training, validation, *, epochs, seed
         model, loss, pyrnn.optim.Adam(3e-3), clip_norm=1.0, metrics=[metric], seed=seed
     )
     stop = pyrnn.EarlyStopping(metric.name, mode="max", patience=3)
-    trainer.fit(training, validation, epochs=epochs, callbacks=[stop], progress=False)
+    trainer.fit(training, validation=validation, epochs=epochs, callbacks=[stop], progress=False)
     return trainer
 
 

@@ -46,7 +46,7 @@ def train(model, text, held_out, epochs, seed):
     for epoch in range(epochs):
         optimizer.lr = LEARNING_RATE * math.cos(math.pi / 2 * epoch / epochs) ** 2
         cut = windows(text, LENGTH, start=int(rng.integers(LENGTH)))
-        history = trainer.fit(cut, held_out, epochs=1, batch_size=BATCH)
+        history = trainer.fit(cut, validation=held_out, epochs=1, batch_size=BATCH)
         print(f"  held out: {history.val_loss[-1] * BITS:.3f} bits per character", flush=True)
     return trainer
 

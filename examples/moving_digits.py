@@ -40,7 +40,7 @@ def train(layers, training, validation, epochs, seed):
         seed=seed,
     )
     stop = pyrnn.EarlyStopping(patience=3)
-    trainer.fit(training, validation, epochs=epochs, callbacks=[stop], progress=False)
+    trainer.fit(training, validation=validation, epochs=epochs, callbacks=[stop], progress=False)
     return trainer
 
 

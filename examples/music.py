@@ -24,7 +24,11 @@ def train(rolls, validation, epochs, seed):
     stop = pyrnn.EarlyStopping(patience=2)
     keys = [key for roll in rolls for key in transposed(roll)]
     trainer.fit(
-        next_steps(keys), next_steps(validation), epochs=epochs, callbacks=[stop], progress=False
+        next_steps(keys),
+        validation=next_steps(validation),
+        epochs=epochs,
+        callbacks=[stop],
+        progress=False,
     )
     return trainer
 

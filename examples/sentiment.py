@@ -58,7 +58,12 @@ def train(vectors, training, validation, epochs, seed):
     )
     stop = pyrnn.EarlyStopping("accuracy", mode="max", patience=3)
     trainer.fit(
-        training, validation, epochs=epochs, batch_size=64, callbacks=[stop], progress=False
+        training,
+        validation=validation,
+        epochs=epochs,
+        batch_size=64,
+        callbacks=[stop],
+        progress=False,
     )
     return trainer
 

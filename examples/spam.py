@@ -36,7 +36,7 @@ def train(vocabulary, training, validation, epochs, seed):
         model, loss, optimizer, clip_norm=1.0, metrics=[pyrnn.metrics.Accuracy()], seed=seed
     )
     stop = pyrnn.EarlyStopping(patience=4)
-    trainer.fit(training, validation, epochs=epochs, callbacks=[stop], progress=False)
+    trainer.fit(training, validation=validation, epochs=epochs, callbacks=[stop], progress=False)
     return trainer
 
 

@@ -45,7 +45,14 @@ def train(num_words, training, validation, epochs, seed):
         schedule=pyrnn.optim.Cosine(optimizer, epochs, per="epoch"),
         seed=seed,
     )
-    trainer.fit(training, validation, epochs=epochs, batch_size=PLACES, tbptt=STEPS, progress=False)
+    trainer.fit(
+        training,
+        validation=validation,
+        epochs=epochs,
+        batch_size=PLACES,
+        tbptt=STEPS,
+        progress=False,
+    )
     return trainer
 
 

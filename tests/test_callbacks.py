@@ -121,7 +121,7 @@ def test_early_stopping(options, values, epochs, best, averaged):
     model = classifier()
     trainer = make_trainer(model, ema=Average(model) if averaged else None)
     script, stopping = Scripted(values), pyrnn.EarlyStopping(**{"patience": 2, **options})
-    trainer.fit(DATA, DATA, epochs=7, progress=False, callbacks=[script, stopping])
+    trainer.fit(DATA, validation=DATA, epochs=7, progress=False, callbacks=[script, stopping])
     assert len(trainer.history) == epochs and stopping.best_epoch == best
     if best:
         assert stopping.best_value == values[best - 1]
@@ -133,7 +133,7 @@ def test_early_stopping(options, values, epochs, best, averaged):
 def test_early_stopping_without_restoring():
     trainer, script = make_trainer(), Scripted([1, 2, 3, 4])
     stopping = pyrnn.EarlyStopping(patience=2, restore_best=False)
-    trainer.fit(DATA, DATA, epochs=4, progress=False, callbacks=[script, stopping])
+    trainer.fit(DATA, validation=DATA, epochs=4, progress=False, callbacks=[script, stopping])
     assert_same_bits(trainer.model.state_dict(), script.weights[-1])
 
 
@@ -142,7 +142,7 @@ def test_early_stopping_begins_anew_with_each_fit():
     values = [1, 2, 3, 9, 8, 9, 9]
     for epochs, best in ((3, 1), (7, 5)):
         callbacks = [Scripted(values), stopping]
-        trainer.fit(DATA, DATA, epochs=9, progress=False, callbacks=callbacks)
+        trainer.fit(DATA, validation=DATA, epochs=9, progress=False, callbacks=callbacks)
         assert len(trainer.history) == epochs and stopping.best_epoch == best
 
 
@@ -154,7 +154,9 @@ def test_early_stopping_is_measured_and_restored_for_real():
     )
     stopping = pyrnn.EarlyStopping(patience=4)
     data = DATA[0], np.arange(20) % 4  # nothing to be learnt but by heart
-    history = trainer.fit(data, held_out, epochs=100, progress=False, callbacks=[stopping])
+    history = trainer.fit(
+        data, validation=held_out, epochs=100, progress=False, callbacks=[stopping]
+    )
     assert len(history) == stopping.best_epoch + 4 < 100
     assert min(history.val_loss) == stopping.best_value
     measured = trainer.evaluate(held_out)
@@ -169,7 +171,9 @@ def test_early_stopping_resumes(after, tmp_path):
 
     def fit(trainer, epochs, **options):
         callbacks = [Scripted(values), pyrnn.EarlyStopping(patience=3)]
-        trainer.fit(DATA, DATA, epochs=epochs, progress=False, callbacks=callbacks, **options)
+        trainer.fit(
+            DATA, validation=DATA, epochs=epochs, progress=False, callbacks=callbacks, **options
+        )
         return trainer.history.loss, callbacks[1].best_epoch
 
     whole, first, second = (make_trainer() for _ in range(3))
@@ -197,7 +201,7 @@ def test_after_an_error_the_best_weights_can_be_had(error):
     watch.seen = []
     callbacks = [Scripted([2, 1, 3, 4]), stopping, watch]
     with pytest.raises(error):
-        trainer.fit(DATA, DATA, epochs=4, progress=False, callbacks=callbacks)
+        trainer.fit(DATA, validation=DATA, epochs=4, progress=False, callbacks=callbacks)
     assert_same_bits(trainer.model.state_dict(), watch.seen[2])
     assert_same_bits(stopping.state_dict()["weights"], watch.seen[stopping.best_epoch - 1])
     assert stopping.best_epoch == 2
@@ -234,5 +238,5 @@ def test_bad_callbacks():
     for monitor, held_out in (("val_loss", None), ("right", DATA), ("seconds", DATA)):
         trainer = make_trainer()
         with pytest.raises(ValueError, match=monitor):
-            trainer.fit(DATA, held_out, callbacks=[pyrnn.EarlyStopping(monitor)])
+            trainer.fit(DATA, validation=held_out, callbacks=[pyrnn.EarlyStopping(monitor)])
         assert not trainer.history.loss

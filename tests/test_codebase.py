@@ -27,7 +27,7 @@ WINGS = {
     "layers": {"_core", "_base", "init"},
     "seq2seq": {"_core", "_base", "init", "layers"},
     "_files": {"_base"},
-    "training": {"_core", "_base", "losses", "optim"},
+    "training": {"_core", "_base", "losses", "metrics", "optim"},
     "estimators": {"_base", "data", "layers", "losses", "optim", "training"},
 }
 

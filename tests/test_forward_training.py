@@ -24,7 +24,7 @@ class TestTraining:
     @pytest.mark.parametrize("ragged", [False, True])
     def test_a_trainer_takes_it_as_any_module(self, ragged):
         t = trainer(Net(), metrics=[pyrnn.metrics.Accuracy()])
-        history = t.fit(data(ragged), data(ragged), epochs=5, progress=False)
+        history = t.fit(data(ragged), validation=data(ragged), epochs=5, progress=False)
         assert history.loss[-1] < history.loss[0]
         assert t.predict(data()[0]).shape == (20, 6, 2)
         lists = [x[:n] for x, n in zip(data()[0], data(True)[2], strict=True)]

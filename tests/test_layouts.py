@@ -119,7 +119,9 @@ def test_training_gives_the_same_bits(ragged):
         trainer = make_trainer(
             tagger(batch_first=batch_first), loss=pyrnn.losses.Huber(), metrics=metrics
         )
-        history = trainer.fit((x, target), (x, target), epochs=3, batch_size=7, progress=False)
+        history = trainer.fit(
+            (x, target), validation=(x, target), epochs=3, batch_size=7, progress=False
+        )
         results.append([history.loss, history.val_loss, history.metrics])
         results[-1] += [trainer.model.state_dict(), trainer.predict(x)]
     assert results[0][:3] == results[1][:3]

@@ -57,10 +57,10 @@ def test_metrics_count_what_the_loss_counts(batch_first, ignored, form, ids, rng
     loss = losses.CrossEntropy(ignore_index=ignored)
     trainer = make_trainer(model, pyrnn.optim.SGD(0.0), loss=loss, metrics=ALL)
     for batch_size in (1, 4, 32):
-        found = trainer.evaluate(data, batch_size)
+        found = trainer.evaluate(data, batch_size=batch_size)
         assert list(found.values()) == pytest.approx(measured(logits, target, counts), rel=1e-5)
     for tbptt in (None, 3):
-        trainer.fit(data, data, batch_size=4, tbptt=tbptt, progress=False)
+        trainer.fit(data, validation=data, batch_size=4, tbptt=tbptt, progress=False)
         for name, value in found.items():
             name = "val_loss" if name == "loss" else name
             assert trainer.history.last(name) == pytest.approx(value, rel=1e-6)
@@ -71,7 +71,7 @@ def test_targets_of_whole_sequences_that_are_ignored(ids, rng):
     parts = pyrnn.Embedding(C, 4, seed=0), pyrnn.MeanPool(), pyrnn.Linear(4, C, seed=2)
     model, target = pyrnn.Sequential(*parts), rng.integers(0, C, N)
     loss = losses.CrossEntropy(ignore_index=2, weight=[1, 2, 3, 4, 0.5])
-    found = make_trainer(model, loss=loss, metrics=ALL).evaluate((x, target, lengths), 4)
+    found = make_trainer(model, loss=loss, metrics=ALL).evaluate((x, target, lengths), batch_size=4)
     logits, counts = model.predict(x, lengths), target != 2
     assert 0 < counts.sum() < N
     assert list(found.values())[1:] == pytest.approx(measured(logits, target, counts)[1:], rel=1e-5)
@@ -91,7 +91,7 @@ def test_ignored_words_of_targets_of_their_own_lengths(rng):
     wanted = np.concatenate([[*b, 2] for b in targets])
     expected = measured(logits, wanted, wanted != 4)
     for batch_size in (1, 3):
-        found = trainer.evaluate((sources, targets), batch_size)
+        found = trainer.evaluate((sources, targets), batch_size=batch_size)
         assert list(found.values()) == pytest.approx(expected, rel=1e-5)
 
 
@@ -117,13 +117,17 @@ def test_a_metric_of_ones_own_counts_the_same(ids, rng):
     model, counts = tagger(), (np.arange(T) < lengths[:, None]) & (target != 1)
     expected = (model.predict(x, lengths)[..., 0] - target)[counts].mean()
     trainer = make_trainer(model, loss=loss, metrics=[Bias()])
-    assert trainer.evaluate((x, target, lengths), 4)["bias"] == pytest.approx(expected, rel=1e-5)
+    assert trainer.evaluate((x, target, lengths), batch_size=4)["bias"] == pytest.approx(
+        expected, rel=1e-5
+    )
     # Of a target without an axis for the loss's several numbers:
     model = pyrnn.Sequential(pyrnn.Embedding(C, 2, seed=0))
     trainer = make_trainer(model, loss=losses.Quantile([0.1, 0.9]), metrics=[Bias()])
     real, y = np.arange(T) < lengths[:, None], rng.random((N, T))
     expected = (model(x)[..., 0] - y)[real].mean()
-    assert trainer.evaluate((x, y, lengths), 4)["bias"] == pytest.approx(expected, rel=1e-5)
+    assert trainer.evaluate((x, y, lengths), batch_size=4)["bias"] == pytest.approx(
+        expected, rel=1e-5
+    )
 
 
 def test_a_metric_that_cannot_be_told_is_refused_where_it_matters(ids):
@@ -132,8 +136,10 @@ def test_a_metric_that_cannot_be_told_is_refused_where_it_matters(ids):
     with pytest.raises(ValueError, match=r"data: CrossEntropy leaves out .*Right\.update\(y, targ"):
         trainer.evaluate((x, target, lengths))
     rest = np.where(target == 1, 0, target)
-    trainer.fit((x, target, lengths), (x, rest, lengths), progress=False)
-    assert trainer.history.last("right") == trainer.evaluate((x, rest, lengths), 2)["right"]
+    trainer.fit((x, target, lengths), validation=(x, rest, lengths), progress=False)
+    assert (
+        trainer.history.last("right") == trainer.evaluate((x, rest, lengths), batch_size=2)["right"]
+    )
 
 
 @pytest.mark.parametrize("metric", [metrics.MAE(), metrics.MASE(2)])

@@ -102,7 +102,9 @@ def test_a_module_of_ones_own_is_trained_and_measured_on_real_steps(rng):
         assert not row[n:].any()
     errors = np.concatenate(predicted) - np.concatenate(target)
     expected = np.square(errors).mean(), np.abs(errors).mean()
-    assert list(trainer.evaluate((x, target), 2).values()) == pytest.approx(expected, rel=1e-5)
+    assert list(trainer.evaluate((x, target), batch_size=2).values()) == pytest.approx(
+        expected, rel=1e-5
+    )
 
 
 def test_stepwise_parts_run_on_all_steps_at_once():
@@ -191,7 +193,7 @@ def test_neighbours_do_not_decide_what_is_taken():
     assert model.predict(np.array([[1, 2], [3, 4]])).shape == (2, 2, C)
     x = [[], [1, 2, 3], [4], []]
     trainer = make_trainer(model, loss=losses.CrossEntropy(), metrics=ALL)
-    trainer.fit((x, x), (x, x), batch_size=1, shuffle=False, progress=False)
+    trainer.fit((x, x), validation=(x, x), batch_size=1, shuffle=False, progress=False)
     numbers = make_trainer(pyrnn.Sequential(pyrnn.Embedding(5, 2, seed=0)), loss=losses.MSE())
     numbers.fit((x, [np.ones((len(row), 2)) if row else [] for row in x]), progress=False)
     for batch_size in (1, 4):
@@ -247,7 +249,7 @@ def test_a_time_axis_may_be_taken_away_and_made_again(batch_first, nested, rng):
     trainer = make_trainer(model, loss=losses.MSE())
     trainer.fit((rows, np.zeros((5, 4, 3))), epochs=2, batch_size=2, progress=False)
     y = model.predict(rows)
-    assert trainer.evaluate((rows, np.zeros((5, 4, 3))), 2)["loss"] == pytest.approx(
+    assert trainer.evaluate((rows, np.zeros((5, 4, 3))), batch_size=2)["loss"] == pytest.approx(
         float(np.square(y).mean()), rel=1e-5
     )
     dropped = pyrnn.Sequential(model, pyrnn.LastStep(), pyrnn.Linear(3, 2, seed=3))

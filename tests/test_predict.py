@@ -87,8 +87,8 @@ def test_a_users_own_predict_is_what_the_trainer_calls():
     assert_same_bits(trainer.predict(x), 2 * model(x))
 
 
-def test_fit_takes_data_by_place_and_all_else_by_name():
+def test_fit_takes_x_and_y_by_place_and_all_else_by_name():
     data = ragged_task(N=8)
-    make_trainer().fit(data, data, epochs=1, progress=False)
+    make_trainer().fit(data, validation=data, epochs=1, progress=False)
     with pytest.raises(TypeError, match="positional"):
-        make_trainer().fit(data, data, 3)
+        make_trainer().fit(*data, 3)

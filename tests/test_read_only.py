@@ -48,5 +48,5 @@ def test_own_metrics_and_callbacks_name_their_attributes():
     rng = np.random.default_rng(0)
     data = rng.standard_normal((12, 5, 2)).astype(np.float32), rng.integers(0, 3, 12)
     trainer = pyrnn.Trainer(model(), losses.CrossEntropy(), optim.Adam(), metrics=[largest], seed=0)
-    trainer.fit(data, data, callbacks=[patient], progress=False)
+    trainer.fit(data, validation=data, callbacks=[patient], progress=False)
     assert (largest.total, patient.count, patient.best_epoch) == (0, 7, 1)

@@ -41,7 +41,9 @@ def test_learns_what_needs_memory(cell, batch_first):
     x, target = first_symbol_task()
     t = trainer(classifier(cell, batch_first=batch_first))
     held_out = (x[:64], target[:64])
-    history = t.fit((x[64:], target[64:]), held_out, epochs=50, batch_size=16, progress=False)
+    history = t.fit(
+        (x[64:], target[64:]), validation=held_out, epochs=50, batch_size=16, progress=False
+    )
     assert history.loss[0] > 1.0
     assert history.loss[-1] < 0.05 and history.val_loss[-1] < 0.2
     assert t.evaluate(held_out)["loss"] == pytest.approx(history.val_loss[-1], rel=1e-6)
@@ -135,9 +137,9 @@ BAD_DATA = [
 def test_bad_data_before_the_first_epoch(data, error, words, role):
     t = trainer()
     before = t.model.state_dict()
-    given = (data,) if role == "train" else (GOOD, data)
+    x, held_out = (data, None) if role == "train" else (GOOD, data)
     with pytest.raises(error, match=words):
-        t.fit(*given, epochs=1, progress=False)
+        t.fit(x, validation=held_out, epochs=1, progress=False)
     assert_same_bits(t.model.state_dict(), before)
     assert not t.history.loss
 
@@ -192,15 +194,15 @@ def test_bad_options(options, error):
 
 def test_wrong_parts_are_named():
     model, loss, adam = classifier(), pyrnn.losses.MSE(), pyrnn.optim.Adam()
-    for parts, name in (((1, loss, adam), "model"), ((model, "mse", adam), "loss")):
+    for parts, name in (((1, loss, adam), "model"), ((model, 1, adam), "loss")):
         with pytest.raises(TypeError, match=name):
             pyrnn.Trainer(*parts)
     with pytest.raises(TypeError, match="optimizer"):
-        pyrnn.Trainer(model, loss, "adam")
+        pyrnn.Trainer(model, loss, 1)
 
 
 def test_progress_bar_shows_loss_and_speed(capsys):
-    trainer().fit(GOOD, GOOD, epochs=2, batch_size=2)
+    trainer().fit(GOOD, validation=GOOD, epochs=2, batch_size=2)
     shown = capsys.readouterr().err
     assert "epoch 2" in shown and "loss" in shown and "tokens/s" in shown and "val_loss" in shown
 
@@ -208,7 +210,7 @@ def test_progress_bar_shows_loss_and_speed(capsys):
 def test_plot(tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is an optional extra")
     t = trainer()
-    history = t.fit(GOOD, GOOD, epochs=3, progress=False)
+    history = t.fit(GOOD, validation=GOOD, epochs=3, progress=False)
     history.plot(tmp_path / "loss.png")
     assert (tmp_path / "loss.png").read_bytes()[:4] == b"\x89PNG"
 

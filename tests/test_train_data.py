@@ -35,7 +35,7 @@ class Stored(pyrnn.SequenceDataset):
 
 def fitted(data, model=None, loss=None, **options):
     trainer = make_trainer(model or classifier(), loss=loss)
-    trainer.fit(data, data, epochs=3, batch_size=7, progress=False, **options)
+    trainer.fit(data, validation=data, epochs=3, batch_size=7, progress=False, **options)
     return trainer.history.loss, trainer.history.val_loss, trainer.model.state_dict()
 
 
@@ -124,7 +124,9 @@ def test_samples_without_steps_and_a_single_sample():
     for x in ([empty, one, empty], [one], [np.ones((3, 2))]):
         trainer = make_trainer(regressor(), loss=pyrnn.losses.MSE())
         target = [series[:, :1] for series in x]
-        history = trainer.fit((x, target), (x, target), epochs=2, batch_size=1, progress=False)
+        history = trainer.fit(
+            (x, target), validation=(x, target), epochs=2, batch_size=1, progress=False
+        )
         assert np.isfinite(history.loss).all() and np.isfinite(history.val_loss).all()
         assert all(np.isfinite(p.data).all() for p in trainer.model.parameters())
 
@@ -137,7 +139,7 @@ def test_data_in_which_no_target_counts():
     trainer = make_trainer(model)
     before = model.state_dict()
     for fail in (
-        lambda: trainer.fit((x, some), (x, ignored), progress=False),
+        lambda: trainer.fit((x, some), validation=(x, ignored), progress=False),
         lambda: trainer.fit((x, ignored), progress=False),
         lambda: trainer.evaluate((x, ignored)),
         lambda: make_trainer(model, loss=pyrnn.losses.CrossEntropy(weight=[1, 0, 1])).evaluate(
@@ -206,9 +208,9 @@ def test_bad_ragged_data(data, error, words, role):
     """Told before the first epoch, with the name of what is wrong; the model is as before."""
     trainer = make_trainer(regressor(), loss=pyrnn.losses.MSE())
     before = trainer.model.state_dict()
-    given = (data,) if role == "train" else (RAGGED, data)
+    x, held_out = (data, None) if role == "train" else (RAGGED, data)
     with pytest.raises(error, match=words) as raised:
-        trainer.fit(*given, progress=False)
+        trainer.fit(x, validation=held_out, progress=False)
     assert role in str(raised.value)
     assert_same_bits(trainer.model.state_dict(), before)
     assert not trainer.history.loss

@@ -20,7 +20,7 @@ def test_x_must_be_finite(role, bad):
         if role == "data":
             t.evaluate((wrong, target))
         else:
-            data = {"train": (x, target)} | {role: (wrong, target)}
+            data = {"x": (x, target)} | {"x" if role == "train" else role: (wrong, target)}
             t.fit(**data, progress=False)
     assert not t.optimizer.state_dict()["steps"]
 
@@ -40,7 +40,7 @@ def test_a_subclass_over_padded_data_with_a_target_per_step():
     results = []
     for data in (Scaled(*arrays), ([2 * series for series in x], target)):
         trainer = make_trainer(regressor(), loss=pyrnn.losses.MSE())
-        history = trainer.fit(data, data, epochs=2, batch_size=7, progress=False)
+        history = trainer.fit(data, validation=data, epochs=2, batch_size=7, progress=False)
         results.append((history.loss, history.val_loss, trainer.model.state_dict()))
     assert results[0][:2] == results[1][:2]
     assert_same_bits(results[0][2], results[1][2])
@@ -55,7 +55,9 @@ def test_ids_without_time():
     model = pyrnn.Sequential(pyrnn.Embedding(4, 8, seed=0), pyrnn.Linear(8, 4, seed=1))
     for x in (ids, ids.tolist()):
         trainer = make_trainer(model, pyrnn.optim.Adam(0.1))
-        history = trainer.fit((x, ids), (x, ids), epochs=30, batch_size=5, progress=False)
+        history = trainer.fit(
+            (x, ids), validation=(x, ids), epochs=30, batch_size=5, progress=False
+        )
         assert history.val_loss[-1] < 0.1
         assert trainer.predict(x, batch_size=5).argmax(axis=1).tolist() == ids.tolist()
     assert_same_bits(trainer.predict(ids, batch_size=5), model(ids))

@@ -26,9 +26,9 @@ def make_trainer(model, lr=1e-2, **options):
     return pyrnn.Trainer(model, loss, optimizer, clip_norm=1.0, seed=0, **options)
 
 
-def fit(trainer, *data, **options):
+def fit(trainer, data, held_out=None, **options):
     options = {"epochs": 2, "batch_size": 16, "progress": False} | options
-    return trainer.fit(*data, **options)
+    return trainer.fit(data, validation=held_out, **options)
 
 
 def test_learns_to_reverse():

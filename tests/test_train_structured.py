@@ -33,7 +33,7 @@ def tagger(batch_first=None, dtype=np.float32, dropout=0.0):
 
 def fit(model, loss, task, epochs=4, held_out=None, trainer_options=(), **options):
     trainer = pyrnn.Trainer(model, loss, optim.Adam(0.02), seed=0, **dict(trainer_options))
-    trainer.fit(task, held_out, epochs=epochs, batch_size=16, progress=False, **options)
+    trainer.fit(task, validation=held_out, epochs=epochs, batch_size=16, progress=False, **options)
     return trainer
 
 

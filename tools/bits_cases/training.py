@@ -112,7 +112,7 @@ def fit(model, made, data, predicts=True, schedule=None, ema=None, fitting=(), *
         options["ema"] = pyrnn.optim.EMA(model, ema)
     trainer = pyrnn.Trainer(model, made, adam, seed=1, **options)
     how = {"epochs": 2, "batch_size": 8, "progress": False}
-    history = trainer.fit(data, data, **how, **dict(fitting))
+    history = trainer.fit(data, validation=data, **how, **dict(fitting))
     measured = history.loss, history.val_loss, history.metrics, trainer.evaluate(data)
     predicted = trainer.predict(data[0], batch_size=8) if predicts else None
     return measured, predicted, model.state_dict()

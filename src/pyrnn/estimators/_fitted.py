@@ -17,7 +17,14 @@ from ..training._history import History
 from ._conformal import margins
 from ._labels import Rows
 from ._naming import naming
-from ._network import LOSSES, build_network, check_share, inner_threads, make_trainer, train
+from ._network import (
+    build_network,
+    check_share,
+    inner_threads,
+    make_trainer,
+    read_loss,
+    train,
+)
 from ._rollout import forecast
 from ._scaling import Scaling, identity, robust, standard
 from ._series import Form, Series
@@ -115,8 +122,8 @@ class Fitted:
 
     def _loss(self, spec: Any) -> Loss:
         """What is minimised."""
-        loss = LOSSES[check_choice(self.owner, "loss", spec.loss, tuple(LOSSES))]
-        return Quantile(self.levels) if self.asked else loss()
+        loss = read_loss(spec)
+        return Quantile(self.levels) if self.asked else loss
 
 
 def learn(spec: Any, many: list[Series], form: Form, seed: int) -> Fitted:

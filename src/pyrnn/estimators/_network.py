@@ -7,30 +7,22 @@ from typing import Any
 import numpy as np
 from joblib.parallel import get_active_backend
 
-from .. import optim
+from .. import losses, optim
 from .._base.checks import Array, check_choice, check_number, check_probability, check_size
 from .._base.module import Module
 from .._base.runtime import num_threads, threads
+from .._base.words import class_of_word
 from ..layers._dropout import Dropout
 from ..layers._embedding import Embedding
 from ..layers._linear import Linear
 from ..layers._over_time import LastStep, MaxPool, MeanPool
 from ..layers._recurrent import cells
 from ..layers._sequential import Sequential
-from ..losses import MAE, MSE, Huber, Loss
+from ..losses import Loss
+from ..losses._regression import DifferenceLoss
 from ..training._early_stopping import EarlyStopping
 from ..training._trainer import Trainer
 from ._naming import naming
-
-LOSSES = {"mse": MSE, "mae": MAE, "huber": Huber}
-OPTIMIZERS = {
-    "adam": optim.Adam,
-    "adamw": optim.AdamW,
-    "nadam": optim.NAdam,
-    "rmsprop": optim.RMSprop,
-    "adagrad": optim.Adagrad,
-    "sgd": optim.SGD,
-}
 
 LEAST_RATE = 0.05  # of the learning rate, at the end of a training that anneals it
 
@@ -74,7 +66,7 @@ def make_trainer(
     """Trains a network as the estimator's parameters say; with `annealed`, the learning rate falls
     over that many epochs."""
     owner = type(spec).__name__
-    kind = OPTIMIZERS[check_choice(owner, "optimizer", spec.optimizer, tuple(OPTIMIZERS))]
+    kind = class_of_word(owner, "optimizer", spec.optimizer, optim, optim.Optimizer)
     with naming(owner, "learning_rate"):
         optimizer = kind(spec.learning_rate)
     schedule = None
@@ -82,6 +74,12 @@ def make_trainer(
         epochs = check_size(owner, "epochs", annealed)
         schedule = optim.Cosine(optimizer, epochs, final=LEAST_RATE, per="epoch")
     return Trainer(network, loss, optimizer, clip_norm=spec.clip_norm, schedule=schedule, seed=seed)
+
+
+def read_loss(spec: Any) -> Loss:
+    """The loss of numbers that the estimator's parameter names."""
+    loss: Loss = class_of_word(type(spec).__name__, "loss", spec.loss, losses, DifferenceLoss)()
+    return loss
 
 
 def train(spec: Any, trainer: Trainer, data: Any, held_out: Any, epochs: int) -> None:
@@ -92,7 +90,7 @@ def train(spec: Any, trainer: Trainer, data: Any, held_out: Any, epochs: int) ->
     with inner_threads():
         trainer.fit(
             data,
-            held_out,
+            validation=held_out,
             epochs=check_size(owner, "epochs", epochs),
             batch_size=check_size(owner, "batch_size", spec.batch_size),
             progress=spec.verbose,

@@ -7,11 +7,11 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_array
 
-from .._base.checks import Array, check_choice
+from .._base.checks import Array
 from ..losses import Loss
 from ._base import PARAMETERS, SequenceEstimator
 from ._naming import naming
-from ._network import LOSSES
+from ._network import read_loss
 from ._reader import Sequences
 from ._scaling import Scaling, identity, standard
 
@@ -99,5 +99,4 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
         return len(self._target_scaling.center)
 
     def _loss(self) -> Loss:
-        name = check_choice(type(self).__name__, "loss", self.loss, tuple(LOSSES))
-        return LOSSES[name]()
+        return read_loss(self)

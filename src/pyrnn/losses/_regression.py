@@ -12,7 +12,7 @@ from .._base.targets import Bools, check_finite
 from ._loss import ElementLoss, Loss
 
 
-class _DifferenceLoss(ElementLoss):
+class DifferenceLoss(ElementLoss):
     """A loss of d = y - target alone."""
 
     def terms(self, y: Array, target: Array, real: Bools, scale: float) -> tuple[Array, Array]:
@@ -26,7 +26,7 @@ class _DifferenceLoss(ElementLoss):
         raise NotImplementedError
 
 
-class MSE(_DifferenceLoss):
+class MSE(DifferenceLoss):
     """(y - target)^2, as torch.nn.MSELoss. ValueError for a target that is not finite.
 
     Examples
@@ -44,7 +44,7 @@ class MSE(_DifferenceLoss):
         return np.square(difference, dtype=np.float64), difference + difference
 
 
-class MAE(_DifferenceLoss):
+class MAE(DifferenceLoss):
     """|y - target|, as torch.nn.L1Loss; the derivative where they are equal is 0.
 
     ValueError for a target that is not finite.
@@ -63,7 +63,7 @@ class MAE(_DifferenceLoss):
         return np.abs(difference).astype(np.float64), np.sign(difference)
 
 
-class Huber(_DifferenceLoss):
+class Huber(DifferenceLoss):
     """d^2 / 2 where |d| <= delta, else delta * (|d| - delta/2), for d = y - target.
 
     Huber 1964; torch.nn.HuberLoss. ValueError unless delta is finite and > 0, and for a target

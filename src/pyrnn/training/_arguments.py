@@ -5,9 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from .. import losses, metrics, optim
 from .._base.checks import check_number, describe
 from .._base.module import Module
+from .._base.words import classes_by_word, made_of_word
 from ..losses import Loss
+from ..metrics import Metric
 from ..optim import Optimizer
 from ..optim._ema import EMA as _EMA
 from ..optim._schedule import Schedule
@@ -40,9 +43,11 @@ def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
     return tuple(callbacks)
 
 
-def checked_metrics(metrics: Any) -> list[Any]:
+def checked_metrics(given: Any) -> list[Any]:
     """Metrics, each under a name of its own."""
-    checked_ones = checked("metrics", metrics, METRIC)
+    given = [given] if isinstance(given, str) else _as_list("metrics", given)
+    made = [made_of_word("Trainer", "metrics", metric, metrics, Metric) for metric in given]
+    checked_ones = checked("metrics", made, METRIC)
     names = [metric.name for metric in checked_ones]
     if len({"loss", "val_loss", *names}) < len(names) + 2:
         raise ValueError(f"Trainer: metrics are named {names}, expected names of their own")
@@ -57,18 +62,28 @@ def _as_list(name: str, values: Any) -> list[Any]:
         raise TypeError(f"Trainer: {name} is {describe(values)}, expected a sequence") from None
 
 
-def check_parts(model: Any, loss: Any, optimizer: Any) -> None:
-    """TypeError for what is no module, loss or optimizer."""
-    for name, value, kind in (
-        ("model", model, Module),
-        ("loss", loss, Loss),
-        ("optimizer", optimizer, Optimizer),
-    ):
-        if not isinstance(value, kind):
-            raise TypeError(
-                f"Trainer: {name} is of type {type(value).__name__}, "
-                f"expected a pyrnn {kind.__name__}"
-            )
+def checked_parts(model: Any, loss: Any, optimizer: Any) -> tuple[Module, Loss, Optimizer]:
+    """A module, a loss and an optimizer, the last two perhaps by a word."""
+    loss = made_of_word("Trainer", "loss", loss, losses, Loss)
+    optimizer = made_of_word("Trainer", "optimizer", optimizer, optim, Optimizer)
+    _check_kind("model", model, Module)
+    _check_kind("loss", loss, Loss, losses)
+    _check_kind("optimizer", optimizer, Optimizer, optim)
+    return model, loss, optimizer
+
+
+def _check_kind(name: str, value: Any, kind: type, package: Any = None) -> None:
+    """TypeError for another kind of object; of a class it says that one has to be made."""
+    if isinstance(value, kind):
+        return
+    if isinstance(value, type) and issubclass(value, kind):
+        made = f"{value.__name__}(...)"
+        raise TypeError(f"Trainer: {name} is the class {describe(value)}, expected {made}")
+    words = f", or a word: {', '.join(sorted(classes_by_word(package, kind)))}" if package else ""
+    raise TypeError(
+        f"Trainer: {name} is of type {type(value).__name__}, expected a pyrnn {kind.__name__}"
+        f"{words}"
+    )
 
 
 def check_output(name: str, model: Module, y: Any, again: Callable[[], Any]) -> None:

@@ -38,8 +38,8 @@ class EarlyStopping(Callback):
     >>> trainer = pyrnn.Trainer(model, pyrnn.losses.MSE(), pyrnn.optim.Adam(0.1))
     >>> x = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
     >>> stopping = pyrnn.EarlyStopping(patience=3, min_delta=1e-4)
-    >>> data = x, 2 * x
-    >>> history = trainer.fit(data, data, epochs=500, callbacks=[stopping], progress=False)
+    >>> options = {"callbacks": [stopping], "progress": False}
+    >>> history = trainer.fit(x, 2 * x, validation=(x, 2 * x), epochs=500, **options)
     >>> len(history) == stopping.best_epoch + 3
     True
     """

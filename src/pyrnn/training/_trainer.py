@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from .._base.checks import check_flag, check_path, check_size, generator
-from .._base.columns import as_dataset
+from .._base.columns import Dataset
 from .._base.module import Module
 from .._base.prediction import check_logits
 from .._base.samples import Samples
@@ -17,13 +17,14 @@ from ._arguments import (
     SCHEDULE,
     check_belonging,
     check_clipping,
-    check_parts,
     checked,
     checked_callbacks,
     checked_metrics,
+    checked_parts,
 )
 from ._callbacks import Callback, call
 from ._checkpoint import ModelState, OptimizerState, Parts, check_place
+from ._data import read_data, split
 from ._history import History
 from ._loop import Loop, Plan
 from ._objective import Objective
@@ -34,13 +35,17 @@ from ._updates import Updates, trained_module
 class Trainer(Settings):
     """Trains a model on sequences.
 
-    Data are `(x, target)` or `(x, target, lengths)` with the sample first, whatever the model's
+    Data are x and y, perhaps with `lengths`, or one tuple `(x, target)` or `(x, target, lengths)`.
+    The sample comes first, whatever the model's
     layout: x (N, T, F) or (N, T) ids, without time (N, F) or (N,) ids; target one per sequence,
     (N,) or (N, F), when the model's output is (N, F), and one per step, (N, T) or (N, T, F), when
     it has steps too. Ragged data are lists of N arrays, x of (T_i, F) or (T_i,) ids, a target per
     step likewise; or a `SequenceDataset`, or another with its methods. x is cast to the model's
     dtype (integers stay ids if the model has an Embedding), so is a target that is no class number.
     The padding after `lengths` is never read; before it x must be finite.
+
+    - `loss`, `optimizer` and each of `metrics` may be a word, the name of the class: "mse",
+      "cross_entropy", "adam", "accuracy". It stands for the class with its defaults.
 
     - `clip_norm` bounds the global norm of the gradients (`pyrnn.optim.clip_grad_norm`),
       `clip_value` each of their elements; at most one of them.
@@ -68,21 +73,21 @@ class Trainer(Settings):
     >>> gru, linear = pyrnn.GRU(1, 8, seed=0), pyrnn.Linear(8, 2, seed=1)
     >>> trainer = pyrnn.Trainer(
     ...     pyrnn.Sequential(gru, pyrnn.LastStep(), linear),
-    ...     pyrnn.losses.CrossEntropy(),
+    ...     "cross_entropy",
     ...     pyrnn.optim.Adam(0.02),
-    ...     metrics=[pyrnn.metrics.Accuracy()],
+    ...     metrics=["accuracy"],
     ...     seed=0,
     ... )
-    >>> history = trainer.fit((x, target), epochs=20, progress=False)
-    >>> trainer.evaluate((x, target))["accuracy"] > 0.9
+    >>> history = trainer.fit(x, target, validation=0.25, epochs=20, progress=False)
+    >>> trainer.evaluate(x, target)["accuracy"] > 0.9
     True
     """
 
     def __init__(
         self,
         model: Module,
-        loss: Loss,
-        optimizer: Optimizer,
+        loss: Loss | str,
+        optimizer: Optimizer | str,
         *,
         clip_norm: float | None = None,
         clip_value: float | None = None,
@@ -92,7 +97,7 @@ class Trainer(Settings):
         ema: Any = None,
         seed: int | None = None,
     ) -> None:
-        check_parts(model, loss, optimizer)
+        model, loss, optimizer = checked_parts(model, loss, optimizer)
         check_clipping(clip_norm, clip_value)
         if loss.takes_logits:
             check_logits("Trainer", model, type(loss).__name__)
@@ -120,9 +125,11 @@ class Trainer(Settings):
 
     def fit(
         self,
-        train: Any,
-        validation: Any = None,
+        x: Any,
+        y: Any = None,
         *,
+        lengths: Any = None,
+        validation: Any = None,
         epochs: int = 1,
         batch_size: int = 32,
         shuffle: bool = True,
@@ -134,7 +141,12 @@ class Trainer(Settings):
         checkpoint_every: int | None = None,
         resume: bool = False,
     ) -> History:
-        """Trains for `epochs` passes over `train`; returns the history of all epochs so far.
+        """Trains for `epochs` passes over x and y; returns the history of all epochs so far.
+
+        x and y, the target, with `lengths` (N,) for padded arrays; or x is a tuple `(x, target)` or
+        `(x, target, lengths)`, or a dataset, and y None. `validation` is such a tuple or dataset,
+        or a share of the samples, 0.2: the last fifth of them, before any shuffling, is held out,
+        as Keras does it.
 
         A progress bar shows the mean loss and the real time steps per second; after each epoch
         the loss and the metrics on `validation` join it. The last, smaller batch counts too.
@@ -166,9 +178,10 @@ class Trainer(Settings):
             check_place(checkpoint := check_path("Trainer", checkpoint, "checkpoint"))
         elif resume or checkpoint_every is not None:
             raise ValueError("Trainer: checkpoint is None, expected the path of a file")
+        data, held_out = split(read_data("Trainer: train", x, y, lengths), validation)
         plan = Plan(
-            train=self._samples("train", train, tbptt, measured=False),
-            held_out=None if validation is None else self._samples("validation", validation, tbptt),
+            train=self._samples("train", data, tbptt, measured=False),
+            held_out=None if held_out is None else self._samples("validation", held_out, tbptt),
             epochs=check_size("Trainer", "epochs", epochs, minimum=0),
             batch_size=check_size("Trainer", "batch_size", batch_size),
             shuffle=check_flag("Trainer", "shuffle", shuffle),
@@ -196,12 +209,16 @@ class Trainer(Settings):
         """Within, the model has the weights that `ema` averaged; its own without `ema`."""
         return self._updates.averaged_weights()
 
-    def evaluate(self, data: Any, batch_size: int = 32) -> dict[str, float]:
+    def evaluate(
+        self, x: Any, y: Any = None, *, lengths: Any = None, batch_size: int = 32
+    ) -> dict[str, float]:
         """{"loss": the mean over the real elements of all data}, and each metric by its name.
 
-        Uses the model's own weights, not the averaged ones. Errors as `fit`.
+        x, y and `lengths` as `fit` takes them. Uses the model's own weights, not the averaged ones.
+        Errors as `fit`.
         """
         batch_size = check_size("Trainer", "batch_size", batch_size)
+        data = read_data("Trainer: data", x, y, lengths)
         return self._objective.evaluate(self._samples("data", data), batch_size)
 
     def predict(self, x: Any, lengths: Any = None, batch_size: int | None = None) -> Any:
@@ -241,8 +258,7 @@ class Trainer(Settings):
         return parts
 
     def _samples(
-        self, name: str, data: Any, tbptt: int | None = None, *, measured: bool = True
+        self, role: str, data: Dataset, tbptt: int | None = None, *, measured: bool = True
     ) -> Samples:
         """Data that fit model and loss."""
-        name = f"Trainer: {name}"
-        return self._objective.samples(name, as_dataset(name, data), tbptt, measured=measured)
+        return self._objective.samples(f"Trainer: {role}", data, tbptt, measured=measured)
