@@ -166,6 +166,7 @@ ALIASES = {  # what messages call an argument, or that of the part that is given
     "dropout": "dropout|p",
     "x_t": "x|x_t",
     "modules": "module",
+    "named": "module",
     "memory_lengths": "memory_lengths|lengths",
     "memory_mask": "memory_mask|mask",
     "resume": "resume|checkpoint",  # which it needs
@@ -220,7 +221,9 @@ def call(name, function, parameters, given, place, bad):
     }
     values = {n: value() if callable(value) else value for n, value in needed.items()}
     parameter = parameters[place]
-    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+    if parameter.kind == parameter.VAR_KEYWORD:
+        return function(**{parameter.name: bad})
+    if parameter.kind == parameter.VAR_POSITIONAL:
         return function(bad)
     if parameters[0].kind == parameter.VAR_POSITIONAL:
         return function(pyrnn.Tanh(), **{parameter.name: bad})

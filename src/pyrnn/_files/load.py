@@ -103,7 +103,7 @@ class Rebuild:
                 f"module {describe(name)} is a {describe(tree.get('class'))}, "
                 f"expected one of {known}, or of load(path, classes=[...])"
             )
-        module = self._sequential(tree, name) if cls.made_of_parts else self._leaf(cls, tree, name)
+        module = self._container(tree, name) if cls.made_of_parts else self._leaf(cls, tree, name)
         self.modules[name] = module
         return module
 
@@ -113,20 +113,28 @@ class Rebuild:
         if unused:
             raise ValueError(f"its configuration has no place for {describe_all(unused)}")
 
-    def _sequential(self, tree: dict[str, Any], name: str) -> Module:
-        """A Sequential of described parts."""
+    def _container(self, tree: dict[str, Any], name: str) -> Module:
+        """A module of described parts, which have names or are numbered."""
         parts = tree.get("parts")
         if not isinstance(parts, list):
             raise ValueError(
                 f"module {describe(name)} has parts {describe(parts)}, expected a list"
             )
         cls: Any = self.classes[str(tree["class"])]
-        modules = [self.module(part, join(name, str(i))) for i, part in enumerate(parts)]
+        names = tree.get("names", [str(i) for i in range(len(parts))])
+        if not isinstance(names, list) or not len({*map(str, names)}) == len(names) == len(parts):
+            raise ValueError(
+                f"module {describe(name)} has the names {describe(names)}, expected one per part"
+            )
+        modules = [self.module(p, join(name, str(n))) for n, p in zip(names, parts, strict=True)]
         says = any(m._says_layout for module in modules for m in module.speakers())
         # Files from when time came first by default have no entry: False unless a part says more.
         config = {"batch_first": None if says or name else False} | mapping(tree, "config")
-        sequential: Module = cls(*modules, **config)
-        return sequential
+        if "names" in tree:
+            named: Module = cls(**dict(zip(map(str, names), modules, strict=True)), **config)
+            return named
+        numbered: Module = cls(*modules, **config)
+        return numbered
 
     def _leaf(self, cls: type[Module], tree: dict[str, Any], name: str) -> Module:
         """A module that its configuration describes; its weights come from the stored tensors."""

@@ -7,6 +7,7 @@ from ._activations import Tanh as Tanh
 from ._cells import GRU as GRU
 from ._cells import LSTM as LSTM
 from ._cells import RNN as RNN
+from ._container import Output as Output
 from ._dropout import Dropout as Dropout
 from ._embedding import Embedding as Embedding
 from ._layer_norm import LayerNorm as LayerNorm
@@ -15,7 +16,6 @@ from ._over_time import LastStep as LastStep
 from ._over_time import MaxPool as MaxPool
 from ._over_time import MeanPool as MeanPool
 from ._over_time import SumPool as SumPool
-from ._sequential import Output as Output
 from ._sequential import Sequential as Sequential
 from ._stream import SequentialStream as SequentialStream
 from ._stream import Stream as Stream

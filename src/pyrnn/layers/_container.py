@@ -1,0 +1,325 @@
+"""Container: what modules made of modules share: names, layout, dtype, states, the real steps."""
+
+import keyword
+from collections.abc import Callable, Iterator
+from itertools import islice
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from .._base.checks import (
+    SEQUENCES,
+    Array,
+    as_plain_array,
+    check_flag,
+    describe,
+    read_floats,
+    read_integers,
+)
+from .._base.layout import is_ids, time_major
+from .._base.mask import Mask, mask_of_lengths, read_mask
+from .._base.module import Module
+from .._base.pullback import Additions, Pullback, compute
+from .._base.tape import recorded
+
+States = list[Any]
+Back = Callable[[Any, States], tuple[Any, States, Additions]]
+
+
+class Output(NamedTuple):
+    """What `Sequential.run` returns: y, and a tuple with the state of every recurrent layer.
+
+    Examples
+    --------
+    >>> model = pyrnn.Sequential(pyrnn.GRU(3, 4, seed=0), pyrnn.Linear(4, 2, seed=1))
+    >>> output = model.run(np.zeros((2, 5, 3), np.float32))
+    >>> output.y.shape, [h.shape for h in output.state]
+    ((2, 5, 2), [(1, 2, 4)])
+    >>> y, state = output
+    """
+
+    y: Array
+    state: tuple[Any, ...]
+
+
+class Container(Module):
+    """Modules as the parts of one, named or numbered, with one layout and dtype for all.
+
+    A subclass says how x goes through them: `_run` and `_vjp`, where a mask has moved each row's
+    real steps to its front.
+    """
+
+    stateful: ClassVar[bool] = True
+    random: ClassVar[bool] = True
+    made_of_parts: ClassVar[bool] = True
+    _shown: ClassVar[Any] = staticmethod(itemgetter(0))  # y alone
+    if TYPE_CHECKING:  # the parts by their names
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    def __init__(
+        self, modules: tuple[Module, ...], named: dict[str, Module], batch_first: bool | None
+    ) -> None:
+        self._is_named = bool(named)
+        parts = self._read_parts(modules, named)
+        for name, module in parts.items():
+            setattr(self, name, module)
+        self._names = tuple(parts)
+        self.batch_first = batch_first
+        self.dtype = self._agreed_dtype()
+        self._check_parts()
+        self._give_layout()
+
+    def _check_parts(self) -> None:
+        """ValueError for parts that cannot be joined."""
+
+    def _run(self, x: Any, states: States, moved: Mask | None) -> tuple[Any, States]:
+        """(y, the states of the parts one after the other): inference."""
+        raise NotImplementedError
+
+    def _vjp(
+        self, x: Any, states: States, moved: Mask | None, need_dx: bool, rng: int | None
+    ) -> tuple[Any, States, Back]:
+        """The same in training, and the way back: (dx, dstates, additions) of (dy, dstates)."""
+        raise NotImplementedError
+
+    def _fronts(self) -> Iterator[Module]:
+        """The parts that get x itself."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __iter__(self) -> Iterator[Module]:
+        return (getattr(self, name) for name in self._names)
+
+    def named_parts(self) -> list[tuple[str, Module]]:
+        """(name, part) in order; those without names are "0", "1" and so on."""
+        return [(name, getattr(self, name)) for name in self._names]
+
+    @property
+    def num_states(self) -> int:
+        """The number of recurrent layers."""
+        return sum(part.num_states for part in self)
+
+    def __call__(self, x: Any, lengths: Any = None, mask: Any = None) -> Array:
+        """y: inference."""
+        return self.run(x, None, lengths, mask).y
+
+    @recorded(shown=lambda outputs: Output(*outputs))
+    def run(self, x: Any, state: Any = None, lengths: Any = None, mask: Any = None) -> Output:
+        """Output(y, state): inference from a state, and the state at the end."""
+        x, moved = self._move(x, lengths, mask)
+        y, states = self._run(x, self._split("state", state), moved)
+        return Output(y, tuple(states))
+
+    def run_part(self, x: Any, state: Any = None, lengths: Any = None) -> tuple[Any, Any]:
+        return self.run(x, state, lengths)
+
+    def vjp(
+        self,
+        x: Any,
+        state: Any = None,
+        lengths: Any = None,
+        mask: Any = None,
+        *,
+        need_dx: bool = True,
+        rng: int | None = None,
+    ) -> tuple[tuple[Array, tuple[Any, ...]], Pullback]:
+        """((y, state), pullback): training; `rng` numbers the masks of every dropout.
+
+        After an error or an interrupt in the pullback .grad is as before, but a new vjp is needed:
+        some modules have already released what they saved.
+        """
+        x, moved = self._move(x, lengths, mask)
+        need_dx = check_flag(type(self).__name__, "need_dx", need_dx)
+        y, states, back = self._vjp(x, self._split("state", state), moved, need_dx, rng)
+
+        def backward(dy: Any = None, dstate: Any = None) -> tuple[Any, Additions]:
+            dx, dstates, additions = back(dy, self._split("dstate", dstate))
+            dx = moved.scatter(dx) if moved and dx is not None else dx
+            return (dx, tuple(dstates)), additions
+
+        return (y, tuple(states)), Pullback(self, backward, self.parameters())
+
+    def _description(self, name: str, seen: dict[int, str]) -> dict[str, Any]:
+        parts = [
+            p._describe(f"{name}.{own}" if name else own, seen) for own, p in self.named_parts()
+        ]
+        config = {"batch_first": self.batch_first}
+        names = {"names": list(self._names)} if self._is_named else {}
+        return {"class": type(self).__name__, "config": config, "parts": parts, **names}
+
+    def __repr__(self) -> str:
+        words = (f"{n}={p!r}" if self._is_named else repr(p) for n, p in self.named_parts())
+        shown = [*words, *([] if self.batch_first else ["batch_first=False"])]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        if "_count" in state:  # of a pickle from when parts had no names
+            state["_names"] = tuple(map(str, range(state.pop("_count"))))
+            state["_is_named"] = False
+        super().__setstate__(state)
+
+    def _takes(self, name: str, value: Any) -> bool:
+        """A part is not replaced: layout and dtype of all were agreed on with it."""
+        return name not in self._names and super()._takes(name, value)
+
+    def _read_parts(self, modules: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Module]:
+        """The modules by their names, or by their numbers."""
+        owner = type(self).__name__
+        if modules and named:
+            raise TypeError(
+                f"{owner}: {len(modules)} modules came without a name and {len(named)} with one, "
+                "expected names for all or for none"
+            )
+        parts = named or {str(i): module for i, module in enumerate(modules)}
+        if not parts:
+            raise ValueError(f"{owner}: no modules were given, expected at least one")
+        for name, module in parts.items():
+            if named:
+                self._check_name(name)
+            if not isinstance(module, Module):
+                raise TypeError(f"{owner}: module {name} is {describe(module)}, expected a Module")
+        return parts
+
+    def _check_name(self, name: str) -> None:
+        """ValueError for a name that could not be read as an attribute, or is one already."""
+        owner = type(self).__name__
+        if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
+            raise ValueError(
+                f"{owner}: a module is named {describe(name)}, expected a name that can be read as "
+                "an attribute, such as 'rnn': letters, digits and underscores, a letter first"
+            )
+        if hasattr(type(self), name) or name in {*vars(self), *Module.__annotations__}:
+            raise ValueError(
+                f"{owner}: a module is named {describe(name)}, expected another name: every "
+                f"{owner} has an attribute {name}"
+            )
+
+    def _move(self, x: Any, lengths: Any, mask: Any) -> tuple[Any, Mask | None]:
+        """x, lengths and mask, with each row's real steps at its front and zeros after them.
+
+        Lengths are a mask, too: what comes after them must not reach the parts that know of no
+        time, such as a Linear in front, and their weights.
+        """
+        if mask is None and lengths is None:
+            return self._in_time_order(x), None
+        owner = type(self).__name__
+        ids = is_ids(as_plain_array(owner, "x", x, "of numbers"))
+        x = read_integers(owner, "x", x) if ids else self._read_floats(x)
+        shape = x.shape[: min(2, x.ndim if ids else x.ndim - 1)]  # what follows is a step's
+        if x.ndim < (1 if ids else 2):
+            raise ValueError(f"{owner}: x has shape {x.shape}, expected a batch or one sequence")
+        if mask is None:
+            mask, lengths = mask_of_lengths(owner, lengths, shape, self.batch_first), None
+        moved = read_mask(owner, mask, lengths, shape, self.batch_first)
+        assert moved is not None
+        return moved.gather(x), moved
+
+    def _read_floats(self, x: Any) -> Array:
+        """x as floats; a list's have the dtype of the parts, arrays are for them to check."""
+        dtype = self.input_dtype if isinstance(x, SEQUENCES) else None
+        return read_floats(type(self).__name__, "x", x, dtype)
+
+    def _in_time_order(self, x: Any) -> Any:
+        """x with time-major memory for parts that work row by row, in the order of memory.
+
+        A recurrent layer in front reads rows wherever they are, and gives time-major ones.
+        """
+        if all(next(part.forward_path()).stateful for part in self._fronts()):
+            return x
+        if isinstance(x, SEQUENCES):
+            array = as_plain_array(type(self).__name__, "x", x, "of numbers")
+            is_float = array.dtype.kind == "f"
+            x = self._read_floats(x) if is_float else array
+        plain = type(x) is np.ndarray
+        return time_major(x, self.batch_first, 2 if is_ids(x) else 3) if plain else x
+
+    def _give_layout(self) -> None:
+        """One layout to all parts: the container's own, else that of parts that have one."""
+        owner = type(self).__name__
+        named = self.named_parts()
+        parts = [(name, module) for name, part in named for module in part.speakers()]
+        words = [m for _, m in parts if _says_layout(m)] + [part for part in self if part._is_part]
+        if not self._says_layout and words:
+            self._layout = words[0].batch_first
+        for name, part in named:
+            if part._is_part and part.batch_first != self.batch_first:
+                raise ValueError(
+                    f"{owner}: module {name} ({type(part).__name__}) is part of a Sequential with "
+                    f"batch_first={part.batch_first}, expected {self.batch_first} as this one's"
+                )
+        for name, module in parts:
+            if _says_layout(module) and module.batch_first != self.batch_first:
+                raise ValueError(
+                    f"{owner}: module {name}: {type(module).__name__} has "
+                    f"batch_first={module.batch_first}, expected {self.batch_first}: "
+                    "the modules disagree in batch_first"
+                )
+        for _, module in parts:
+            if module._layout != self.batch_first:  # a container's parts have its layout
+                for each in module.modules() if module.made_of_parts else [module]:
+                    each._layout = self.batch_first
+        self._says_layout = self._says_layout or bool(words)
+        for _, module in parts:
+            module._is_part = True
+
+    def _split(self, name: str, value: Any) -> States:
+        """A state, or its gradient, as what each part takes of it."""
+        counts = [part.num_states for part in self]
+        if value is None:
+            return [None] * len(counts)
+        owner = type(self).__name__
+        if not isinstance(value, tuple):
+            raise TypeError(f"{owner}: {name} is {describe(value)}, expected a tuple")
+        if len(value) != sum(counts):
+            raise ValueError(
+                f"{owner}: {name} has {len(value)} entries, "
+                f"expected {sum(counts)}, one per recurrent layer"
+            )
+        rest, entries = iter(value), []
+        for part, count in zip(self, counts, strict=True):
+            taken = tuple(islice(rest, count))
+            entries.append(taken if part.made_of_parts else taken[0] if count else None)
+        return entries
+
+    def _agreed_dtype(self) -> np.dtype[Any]:
+        """The dtype of all parts that have one; float32 if none has."""
+        speakers = (module for part in self for module in part.speakers())
+        parts = [m for m in speakers if hasattr(m, "dtype") and m._says_dtype]
+        dtypes = {part.dtype for part in parts}
+        if len(dtypes) > 1:
+            owner = type(self).__name__
+            listed = ", ".join(f"{type(part).__name__} {part.dtype}" for part in parts)
+            raise ValueError(f"{owner}: the modules disagree in dtype: {listed}")
+        self._says_dtype = bool(parts)
+        return dtypes.pop() if dtypes else np.dtype(np.float32)
+
+
+def lengths_of(moved: Mask | None) -> Array | None:
+    """The lengths of the rows whose real steps a mask has moved to their front."""
+    return moved.lengths if moved else None
+
+
+def entries_of(part: Module, state: Any) -> States:
+    """The entries that a part's state makes in the whole state."""
+    return (list(state) if part.made_of_parts else [state]) if part.stateful else []
+
+
+def through(part: Module, pullback: Any, dy: Any, dstate: Any) -> tuple[Any, States, Additions]:
+    """(dx, the entries of dstate, additions) of a part; of None, where no gradient came, None."""
+    if part.stateful:
+        (dx, new), additions = compute(pullback, dy, dstate)
+        return dx, entries_of(part, new), additions
+    if dy is None:
+        return None, [], []
+    dx, additions = compute(pullback, dy)
+    return dx, [], additions
+
+
+def _says_layout(module: Module) -> bool:
+    """Whether a module was given its layout, or its class has one."""
+    return module._says_layout or not isinstance(type(module).batch_first, property)
