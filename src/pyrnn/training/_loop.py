@@ -18,6 +18,7 @@ from ._description import (
     describe_optimizer,
     describe_samples,
 )
+from ._display import Display, display
 from ._epoch_order import epoch_batches
 from ._history import History
 from ._objective import Mean, Objective
@@ -35,7 +36,7 @@ class Plan(NamedTuple):
     shuffle: bool
     bucket: bool
     tbptt: int | None
-    progress: bool
+    progress: bool | str
     callbacks: tuple[Callback, ...]
     checkpoint: str | None
     checkpoint_every: int | None
@@ -82,42 +83,32 @@ class Loop:
 
     def run(self) -> None:
         """Trains to the end of the last epoch, or of one in which the fit was stopped."""
-        last = self.progress.first_epoch + self.plan.epochs
-        # An epoch that was stopped in its middle is finished, also by the fit that resumes it.
-        while len(self.history) < last and (
-            self.progress.epoch.batches or not self.progress.stopped
-        ):
-            self._run_epoch()
+        progress, size = self.progress, self.progress.batches_per_epoch
+        last = progress.first_epoch + self.plan.epochs
+        done = (len(self.history) - progress.first_epoch) * size + progress.epoch.batches
+        with display(self.plan.progress, last, done, self.plan.epochs * size) as shown:
+            # An epoch that was stopped in its middle is finished, also by the fit that resumes it.
+            while len(self.history) < last and (progress.epoch.batches or not progress.stopped):
+                self._run_epoch(shown)
         self._call("on_fit_end")
 
-    def _run_epoch(self) -> None:
+    def _run_epoch(self, shown: Display) -> None:
         """One pass over the training data, or the rest of it; then validation and records."""
-        from tqdm import tqdm
-
-        batches, epoch = self._batches(), self.progress.epoch
+        batches, epoch, number = self._batches(), self.progress.epoch, len(self.history) + 1
         self._call("on_epoch_start")
         start = time.perf_counter() - epoch.seconds
-        with tqdm(
-            total=len(batches),
-            initial=epoch.batches,
-            desc=f"epoch {len(self.history) + 1}",
-            unit="batch",
-            disable=not self.plan.progress,
-        ) as bar:
-            for rows in batches[epoch.batches :]:
-                loss = self._train_batch(rows)
-                epoch.batches += 1
-                epoch.seconds = time.perf_counter() - start
-                bar.set_postfix_str(self._text(), refresh=False)
-                bar.update()
-                self._call("on_batch_end", loss)
-                self._write_within_epoch(len(batches))
-            self.updates.step()
-            self.updates.check_weights()
+        for rows in batches[epoch.batches :]:
+            loss = self._train_batch(rows)
+            epoch.batches += 1
             epoch.seconds = time.perf_counter() - start
-            measured = self._validate()
-            if measured:
-                bar.set_postfix_str(f"{self._text()}, {_text_of(measured)}")
+            shown.batch(number, epoch)
+            self._call("on_batch_end", loss)
+            self._write_within_epoch(len(batches))
+        self.updates.step()
+        self.updates.check_weights()
+        epoch.seconds = time.perf_counter() - start
+        measured = self._validate()
+        shown.epoch(number, epoch, measured)
         self._finish_epoch(measured)
 
     def _batches(self) -> list[Array]:
@@ -205,19 +196,9 @@ class Loop:
     def _call(self, name: str, *args: Any) -> None:
         call(self.plan.callbacks, name, self.trainer, *args)
 
-    def _text(self) -> str:
-        """Loss and speed so far, for the progress bar."""
-        epoch = self.progress.epoch
-        return f"loss {epoch.loss.value:.4f}, {epoch.tokens / epoch.seconds:,.0f} tokens/s"
-
 
 def _check_together(states: Mapping[str, Any]) -> None:
     """ValueError for a fit that would have begun after epochs that are not in the history."""
     first, known = states["progress"]["first_epoch"], len(states["history"]["loss"])
     if first > known:
         raise ValueError(f"Progress: first_epoch is {first}, expected at most {known} epochs")
-
-
-def _text_of(measured: dict[str, float]) -> str:
-    """What the validation measured, for the progress bar."""
-    return ", ".join(f"val_{name} {value:.4f}" for name, value in measured.items())

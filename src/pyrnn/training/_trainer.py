@@ -25,6 +25,7 @@ from ._arguments import (
 from ._callbacks import Callback, call
 from ._checkpoint import ModelState, OptimizerState, Parts, check_place
 from ._data import read_data, split
+from ._display import check_progress
 from ._history import History
 from ._loop import Loop, Plan
 from ._objective import Objective
@@ -133,7 +134,7 @@ class Trainer(Settings):
         epochs: int = 1,
         batch_size: int = 32,
         shuffle: bool = True,
-        progress: bool = True,
+        progress: bool | str = True,
         bucket: bool = True,
         tbptt: int | None = None,
         callbacks: Sequence[Callback] = (),
@@ -148,9 +149,12 @@ class Trainer(Settings):
         or a share of the samples, 0.2: the last fifth of them, before any shuffling, is held out,
         as Keras does it.
 
-        A progress bar shows the mean loss and the real time steps per second; after each epoch
-        the loss and the metrics on `validation` join it. The last, smaller batch counts too.
+        The last, smaller batch of an epoch counts too.
 
+        - `progress`: True shows a bar for the whole fit, in a notebook a widget, with the mean loss
+          and the real time steps per second; where stderr is neither, such as in a log, it prints
+          a line after each epoch, with the loss and the metrics on `validation`. "epochs" prints
+          these lines everywhere, False nothing.
         - `bucket`: with `shuffle`, samples of about one length share a batch.
         - `tbptt=k`: truncated BPTT. Every batch is cut into pieces of k steps, each followed by a
           step of the optimizer; the state is passed on, its gradient is not. Memory is O(k), and
@@ -187,7 +191,7 @@ class Trainer(Settings):
             shuffle=check_flag("Trainer", "shuffle", shuffle),
             bucket=check_flag("Trainer", "bucket", bucket),
             tbptt=tbptt,
-            progress=check_flag("Trainer", "progress", progress),
+            progress=check_progress(progress),
             callbacks=checked_callbacks(callbacks),
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
