@@ -91,7 +91,7 @@ OBJECTS = list(public_objects())
 
 @pytest.mark.parametrize("thing", OBJECTS, ids=lambda thing: type(thing).__name__)
 def test_nothing_unknown_is_taken(thing):
-    for name in ("requires_grad", "trainig", "learning_rates", "hiden_size"):
+    for name in ("require_grad", "trainig", "learning_rates", "hiden_size"):
         with pytest.raises(AttributeError, match=name):
             setattr(thing, name, 1)
         assert not hasattr(thing, name)
@@ -134,7 +134,8 @@ def test_the_nearest_word_is_named():
         (pyrnn.EarlyStopping(), "patiense", "'patience'"),
         (pyrnn.LSTM(2, 3), "dropout", r"LSTM\(dropout=...\)"),
         (pyrnn.Parameter([1.0]), "data", r"p\[...\] = value"),
-        (pyrnn.Parameter([1.0]), "requires_grad", "lr 0"),
+        (pyrnn.Parameter([1.0]), "require_grad", "require_grad"),
+        (model(), "requires_grad", r"freeze\(\)"),
     ):
         with pytest.raises(AttributeError, match=word):
             setattr(thing, name, 0.5)

@@ -16,6 +16,7 @@ from .checks import (
     join_some,
 )
 from .description import as_json, check_describable, constructor, describe_forward, extra_states
+from .freezing import Freezable, frozen_names
 from .parameter import Parameter
 from .part import Part
 from .prediction import predict
@@ -35,7 +36,7 @@ def storable(cls: Class) -> Class:
     return cls
 
 
-class Module(Settings, Part, Summarised):
+class Module(Settings, Part, Summarised, Freezable):
     """A part of a network: holds Parameters and Modules as attributes, in the order of assignment.
 
     A subclass assigns its parts in `__init__` and defines `forward(self, x, ...)`: what it gives
@@ -206,7 +207,7 @@ class Module(Settings, Part, Summarised):
         return [parameter for _, parameter in self.named_parameters()]
 
     def num_parameters(self) -> int:
-        """The number of trained elements; what is shared counts once."""
+        """The number of elements, frozen ones included; what is shared counts once."""
         return sum(parameter.size for parameter in self.parameters())
 
     def zero_grad(self) -> None:
@@ -273,7 +274,8 @@ class Module(Settings, Part, Summarised):
 
         Atomic: after a crash the path holds the whole old file or the whole new one. A class of
         your own is stored by its name and its constructor's arguments, which have to be attributes
-        of the same names; `pyrnn.load(path, classes=[Net])` makes it again.
+        of the same names; `pyrnn.load(path, classes=[Net])` makes it again. What is frozen stays
+        so.
         OSError with the path if it cannot be written; TypeError if a part cannot be described;
         ValueError for the suffix of another format, such as ".pt".
         """
@@ -284,7 +286,7 @@ class Module(Settings, Part, Summarised):
         tensors = {name: np.array(parameter.data, order="C") for name, parameter in named}
         extra = extra_states(self)
         description = {"model": self._describe("", {}), "ties": ties, "extra_state": extra}
-        write_tensors(path, tensors, description)
+        write_tensors(path, tensors, {**description, "frozen": frozen_names(named)})
 
     def _takes(self, name: str, value: Any) -> bool:
         """A parameter may be replaced by another one of its shape, which ties the two."""

@@ -5,11 +5,19 @@ import math
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from .checks import Array, as_contiguous, as_floats, check_dtype, describe, is_filled_from_file
+from .checks import (
+    Array,
+    as_contiguous,
+    as_floats,
+    check_dtype,
+    check_flag,
+    describe,
+    is_filled_from_file,
+)
 from .operations import index
 from .value import Operand, active, apply
 
@@ -22,7 +30,7 @@ class Parameter(Operand):
     `array` is copied. `p[...] = value` is how to write it: `data` is read-only. Every write
     raises `version` (for reading only), on which packed weights are cached and by which a pullback
     notices that its weights have changed. In a module's `forward` it is computed with as Values
-    are. pickle and deepcopy keep the values, not the gradient.
+    are. pickle and deepcopy keep the values and `requires_grad`, not the gradient.
 
     Examples
     --------
@@ -38,9 +46,17 @@ class Parameter(Operand):
         "_grad",
         "_grad_kept_whole",
         "_kept_whole",
+        "_requires_grad",
         "_version",
         "_view",
     )
+
+    _requires_grad: bool
+
+    def __new__(cls, *args: Any, **keywords: Any) -> Self:
+        parameter = super().__new__(cls)
+        parameter._requires_grad = True
+        return parameter
 
     def __init__(self, array: Any) -> None:
         self._take(np.array(as_floats("Parameter", "array", array, None), order="C"))
@@ -71,8 +87,7 @@ class Parameter(Operand):
         self._view.flags.writeable = False
         # numpy refuses to resize in place what has a weak reference: the core points into it.
         self._kept_whole = weakref.ref(array)
-        # Takes memory when first written.
-        self._set_grad(self._view if self.hollow else np.zeros(array.shape, array.dtype))
+        self._set_grad(self._no_gradient())
         self._version = next(_versions)
 
     @property
@@ -84,13 +99,26 @@ class Parameter(Operand):
     def data(self, value: Any) -> None:
         raise AttributeError("Parameter: data cannot be set: p[...] = value writes the values")
 
-    def _freeze(self, value: Any) -> None:
-        raise AttributeError(
-            "Parameter: requires_grad cannot be set: every parameter is trained; to keep one as it "
-            'is, give it a group with lr 0: optimizer groups=[{"params": p, "lr": 0.0}]'
-        )
+    @property
+    def requires_grad(self) -> bool:
+        """Whether it is trained; True unless it is set to False, which freezes the parameter.
 
-    requires_grad = property(None, _freeze)
+        `grad` of a frozen one is zero, whatever pullbacks add to it; optimizers leave it and what
+        they remember of it as they are, weight decay included, and clipping does not count it. It
+        can be set between any two calls: a pullback goes by what holds when it is called. The
+        gradient is forgotten, not its computation, except where that is simple to leave out.
+        TypeError unless it is set to a bool, RuntimeError in a module's `forward`.
+        """
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        flag = check_flag("Parameter", "requires_grad", value)
+        if active.get() is not None:
+            raise RuntimeError("Parameter: requires_grad set in forward, expected between calls")
+        if flag != self._requires_grad:
+            self._requires_grad = flag
+            self._set_grad(self._no_gradient())
 
     @property
     def version(self) -> int:
@@ -99,15 +127,22 @@ class Parameter(Operand):
 
     @property
     def grad(self) -> Array:
-        """The gradient, an array of the same shape and dtype; zeros at first."""
-        return self._grad
+        """The gradient, an array of the same shape and dtype; zeros at first, and in a frozen
+        parameter, where what is written to it is lost."""
+        return self._grad if self._requires_grad else self._no_gradient()
 
     @grad.setter
     def grad(self, value: Any) -> None:
+        if not self._requires_grad:
+            raise ValueError("Parameter: grad cannot be set: requires_grad is False")
         array = as_floats("Parameter", "grad", value, self.dtype)
         if array.shape != self.shape:
             raise ValueError(f"Parameter: grad has shape {array.shape}, expected {self.shape}")
         self._set_grad(array if array.flags.writeable else array.copy())
+
+    def _no_gradient(self) -> Array:
+        """Zeros, which take memory when they are first written."""
+        return self._view if self.hollow else np.zeros(self.shape, self.dtype)
 
     def _set_grad(self, array: Array) -> None:
         self._grad, self._grad_kept_whole = array, weakref.ref(array)
@@ -144,7 +179,8 @@ class Parameter(Operand):
 
     def zero_grad(self) -> None:
         """grad = 0."""
-        self._grad[...] = 0
+        if self._requires_grad:
+            self._grad[...] = 0
 
     def __getitem__(self, key: Any) -> Any:
         """A copy of some of the values, as numpy's indexing selects them; a Value in `forward`."""
@@ -199,10 +235,13 @@ class Parameter(Operand):
         return len(self._array)
 
     def __repr__(self) -> str:
-        return f"Parameter({np.array2string(self._array, separator=', ', prefix='Parameter(')})"
+        frozen = "" if self._requires_grad else ", requires_grad=False"
+        numbers = np.array2string(self._array, separator=", ", prefix="Parameter(")
+        return f"Parameter({numbers}{frozen})"
 
-    def __getstate__(self) -> Array:
-        return self._array
+    def __getstate__(self) -> Any:
+        return self._array if self._requires_grad else (self._array, False)
 
     def __setstate__(self, state: Any) -> None:
-        self._take(as_contiguous(np.array(state, order="C")))
+        array, self._requires_grad = state if isinstance(state, tuple) else (state, True)
+        self._take(as_contiguous(np.array(array, order="C")))

@@ -104,5 +104,6 @@ def compute(pullback: Any, *cotangents: Any) -> tuple[Any, Additions]:
 
 
 def add_arrays(parameters: Sequence[Parameter], arrays: Sequence[Array]) -> Additions:
-    """The additions `p.grad += array`, for a backward function."""
-    return [partial(np.add, p.grad, a, p.grad) for p, a in zip(parameters, arrays, strict=True)]
+    """The additions `p.grad += array`, for a backward function; none to frozen parameters."""
+    pairs = zip(parameters, arrays, strict=True)
+    return [partial(np.add, p.grad, a, p.grad) for p, a in pairs if p.requires_grad]

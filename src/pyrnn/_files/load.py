@@ -17,6 +17,7 @@ from .._base.checks import (
     printable,
 )
 from .._base.description import load_extra_states
+from .._base.freezing import freeze_only, read_frozen
 from .._base.module import STORABLE, Module
 from .._base.parameter import Parameter
 from .._base.tensor_file import mapping, read_tensors
@@ -55,6 +56,8 @@ def load(path: Any, *, classes: Iterable[type[Module]] = ()) -> Module:
         module = rebuild.module(description.get("model"), "")
         rebuild.check_complete()
         load_extra_states(module, mapping(description, "extra_state"))
+        named = module.named_parameters()
+        freeze_only(read_frozen(description.get("frozen"), named), named)
     except RecursionError:
         raise ValueError(f"{path}: its configuration is nested too deeply") from None
     except (TypeError, ValueError, LookupError) as error:

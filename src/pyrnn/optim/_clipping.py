@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import _core
 from .._base.checks import check_number
+from .._base.freezing import trained
 from .._base.parameter import Parameter
 from .._base.runtime import num_threads
 from ._optimizer import Parameters, named_parameters
@@ -30,7 +31,7 @@ def clip_grad_value(parameters: Parameters, max_value: float) -> None:
     """
     if not check_number("clip_grad_value", "max_value", max_value) > 0:
         raise ValueError(f"clip_grad_value: max_value is {max_value}, expected a number > 0")
-    named = named_parameters("clip_grad_value", parameters)
+    named = trained(named_parameters("clip_grad_value", parameters))
     check_gradients("clip_grad_value", named)
     for _, parameter in named:
         np.clip(parameter.grad, -max_value, max_value, out=parameter.grad)
@@ -38,7 +39,8 @@ def clip_grad_value(parameters: Parameters, max_value: float) -> None:
 
 def clip_grad_norm(parameters: Parameters, max_norm: float) -> float:
     """Scales all gradients by max_norm / (norm + 1e-6) where that is below 1; returns the norm
-    before: the square root of the sum of squares over all gradients, in float64.
+    before: the square root of the sum of squares over all gradients, in float64. Frozen
+    parameters have none.
 
     Squares and factor are scaled where they would overflow or vanish; the norm itself is infinite
     if it is beyond float64. Pascanu et al. 2013; torch.nn.utils.clip_grad_norm_.
@@ -56,7 +58,7 @@ def clip_grad_norm(parameters: Parameters, max_norm: float) -> float:
     """
     if not check_number("clip_grad_norm", "max_norm", max_norm) > 0:
         raise ValueError(f"clip_grad_norm: max_norm is {max_norm}, expected a number > 0")
-    named = named_parameters("clip_grad_norm", parameters)
+    named = trained(named_parameters("clip_grad_norm", parameters))
     total, unit = 0.0, 1.0
     for _, parameter in named:
         total += _core.sum_squares(parameter.grad)
@@ -78,7 +80,7 @@ def clip_grad_norm(parameters: Parameters, max_norm: float) -> float:
 def check_gradients(owner: str, named: list[tuple[str, Parameter]]) -> None:
     """FloatingPointError that names the first gradient with a NaN or an infinity."""
     threads = num_threads()
-    for name, parameter in named:
+    for name, parameter in trained(named):
         if not _core.all_finite(parameter.grad, threads):
             raise FloatingPointError(
                 f"{owner}: the gradient of {name!r} is not finite; nothing was changed"

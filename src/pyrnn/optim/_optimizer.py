@@ -18,6 +18,7 @@ from .._base.checks import (
     describe,
 )
 from .._base.description import constructor
+from .._base.freezing import trained
 from .._base.module import Module
 from .._base.parameter import Parameter
 from .._base.settings import Settings
@@ -149,7 +150,7 @@ class Optimizer(Settings):
         raise NotImplementedError
 
     def step(self, parameters: Parameters) -> None:
-        """Updates every parameter from its `.grad`.
+        """Updates every parameter from its `.grad`; frozen ones, and their state, stay as they are.
 
         `parameters` is a Module (remembered by its parameters' names) or a list of Parameters
         (remembered by position: pass the same list each time). Gradients are taken as they are,
@@ -159,15 +160,16 @@ class Optimizer(Settings):
         """
         named = named_parameters(type(self).__name__, parameters)
         options = self._options_of(named)
-        new = {n: self.init_one(p, options[n]) for n, p in named if n not in self._states}
+        updated = trained(named)
+        new = {n: self.init_one(p, options[n]) for n, p in updated if n not in self._states}
         for name, parameter in named:
-            if name not in new:
+            if name in self._states:
                 self._check_state(name, parameter)
         self.check_belonging(named)
         self._states.update(new)
         if new or len(self._known) < len(named):
             self._known.update((name, weakref.ref(parameter)) for name, parameter in named)
-        for name, parameter in named:
+        for name, parameter in updated:
             step, state = self._steps.get(name, 0) + 1, self._states[name]
             with parameter.writing() as array:
                 self.update_one(array, parameter.grad, state, step, options[name])

@@ -7,6 +7,7 @@ import numpy as np
 
 from .. import losses, metrics, optim
 from .._base.checks import check_number, describe
+from .._base.freezing import trained
 from .._base.module import Module
 from .._base.words import classes_by_word, made_of_word
 from ..losses import Loss
@@ -100,6 +101,16 @@ def check_output(name: str, model: Module, y: Any, again: Callable[[], Any]) -> 
             f"{name}: {owner} gives other numbers for the same samples: the forward of {own[0]} "
             "depends on random numbers or on what it computed before, expected on its arguments "
             "alone; pyrnn.Dropout draws what a checkpoint keeps"
+        )
+
+
+def check_trained(model: Module) -> None:
+    """ValueError if there is nothing to train, because all is frozen."""
+    named = model.named_parameters()
+    if named and not trained(named):
+        raise ValueError(
+            f"Trainer: all {len(named)} parameters are frozen, expected one at least that is "
+            "trained: model.unfreeze(), or parameter.requires_grad = True for some"
         )
 
 

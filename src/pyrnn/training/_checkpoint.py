@@ -13,6 +13,7 @@ import numpy as np
 from .. import _core
 from .._base.checks import MESSAGE, Array, check_number, describe, printable
 from .._base.description import extra_states, load_extra_states
+from .._base.freezing import freeze_only, frozen_names, read_frozen
 from .._base.module import Module
 from .._base.parameter import Parameter
 from .._base.tensor_file import check_suffix, mapping, read_tensors, write_tensors
@@ -25,6 +26,8 @@ ALWAYS_FINITE = ("model", "optimizer", "ema")  # the parts whose arrays are
 # By name: what has state_dict() and load_state_dict(mapping). A part of pyrnn's own has the latter
 # in two steps, read_state(mapping), which checks and changes nothing, and take_state(what it gave).
 Parts = Mapping[str, Any]
+# Weights, extra states, and what is frozen.
+ModelRead = tuple[dict[str, Array], dict[str, Any], list[str] | None]
 Check = Callable[[Mapping[str, Any]], object]  # looks at what all the parts have read
 
 
@@ -35,18 +38,24 @@ class ModelState:
         self.model = model
 
     def state_dict(self) -> dict[str, Any]:
-        """Weights by name, dropout counters by module."""
-        return {"weights": self.model.state_dict(), "extra_state": extra_states(self.model)}
+        """Weights by name, dropout counters by module, and what is frozen."""
+        frozen = frozen_names(self.model.named_parameters())
+        state = {"weights": self.model.state_dict(), "extra_state": extra_states(self.model)}
+        return {**state, "frozen": frozen}
 
-    def read_state(self, state: Mapping[str, Any]) -> tuple[dict[str, Array], dict[str, Any]]:
+    def read_state(self, state: Mapping[str, Any]) -> ModelRead:
         """ValueError unless names, shapes and dtypes are the model's, and all is finite."""
-        weights = read_arrays("weights", state.get("weights"), self.model.named_parameters())
-        return weights, mapping(state, "extra_state")
+        named = self.model.named_parameters()
+        weights = read_arrays("weights", state.get("weights"), named)
+        frozen = read_frozen(state.get("frozen"), named)
+        return weights, mapping(state, "extra_state"), frozen
 
-    def take_state(self, state: tuple[dict[str, Array], dict[str, Any]]) -> None:
+    def take_state(self, state: ModelRead) -> None:
         """Takes over what `read_state` returned."""
-        load_extra_states(self.model, state[1])
-        self.model.load_state_dict(state[0])
+        weights, extra, frozen = state
+        load_extra_states(self.model, extra)
+        self.model.load_state_dict(weights)
+        freeze_only(frozen, self.model.named_parameters())
 
 
 class OptimizerState:

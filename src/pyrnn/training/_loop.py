@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .._base.checks import Array
+from .._base.freezing import frozen_names
 from .._base.samples import Samples
+from ._arguments import check_trained
 from ._callbacks import Callback, call
 from ._checkpoint import Parts, read_checkpoint, write_checkpoint
 from ._description import (
@@ -96,6 +98,7 @@ class Loop:
         """One pass over the training data, or the rest of it; then validation and records."""
         batches, epoch, number = self._batches(), self.progress.epoch, len(self.history) + 1
         self._call("on_epoch_start")
+        check_trained(self.updates.model)
         start = time.perf_counter() - epoch.seconds
         for rows in batches[epoch.batches :]:
             loss = self._train_batch(rows)
@@ -182,6 +185,7 @@ class Loop:
         updates = self.updates
         description = {
             "model": describe_module(self.objective.model),
+            "frozen": frozen_names(updates.model.named_parameters()) or None,  # as in older ones
             "loss": describe(self.objective.loss),
             "optimizer": describe_optimizer(updates.optimizer, updates.model),
             "schedules": [describe(schedule) for schedule in updates.schedules],

@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import _core
 from .._base.checks import check_mapping, check_size
+from .._base.freezing import trained
 from .._base.module import Module
 from .._base.runtime import num_threads
 from ..losses import Loss
@@ -54,7 +55,7 @@ class Updates:
         weight = self._weight + result.weight
         share = result.weight / weight if self._weight else 1.0
         if share < 1:
-            for parameter in self.model.parameters():
+            for _, parameter in trained(self.model.named_parameters()):
                 _core.scale_in_place(parameter.grad, 1 - share, num_threads())
         result.backward(share)
         self._gathered, self._weight = self._gathered + 1, weight
@@ -116,7 +117,8 @@ class Updates:
         """Takes over what `read_state` returned."""
         named = dict(self.model.named_parameters())
         for name, gradient in state["gradients"].items():
-            named[name].grad = gradient
+            if named[name].requires_grad:
+                named[name].grad = gradient
         self._gathered, self._weight = state["gathered"], state["weight"]
 
 
