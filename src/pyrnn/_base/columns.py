@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .checks import SEQUENCES, Array, as_lengths, convert, describe
+from .checks import SEQUENCES, Array, as_lengths, convert
 from .settings import Settings
 
 Column = Array | list[Array]  # one entry per sample
@@ -87,69 +87,6 @@ class Columns(Settings):
         if self.x_array is None or isinstance(self.target, list):
             return None
         return self.x_array, self.target, self._lengths
-
-
-def as_dataset(name: str, data: Any) -> Dataset:
-    """What Trainer takes as data: a dataset, or (x, target), or (x, target, lengths).
-
-    A dataset is what has `__len__`, `__getitem__` and `lengths`.
-    """
-    if hasattr(data, "lengths") and hasattr(data, "__getitem__") and hasattr(data, "__len__"):
-        dataset: Dataset = data
-        return dataset
-    if not isinstance(data, tuple | list) or len(data) not in (2, 3):
-        raise TypeError(
-            f"{name} x is {describe(data)}, expected x with y, a tuple (x, target) or "
-            "(x, target, lengths), or a SequenceDataset"
-        )
-    return Columns(*data, name=name)
-
-
-class Slice:
-    """Neighbours among the samples of a dataset, themselves a dataset; arrays are views."""
-
-    def __init__(self, dataset: Any, start: int, stop: int) -> None:
-        self._dataset, self._part = dataset, slice(start, stop)
-
-    def __len__(self) -> int:
-        return int(self._part.stop - self._part.start)
-
-    def __getitem__(self, i: int) -> tuple[Any, Any]:
-        sample: tuple[Any, Any] = self._dataset[self._part.start + i]
-        return sample
-
-    @property
-    def lengths(self) -> Any:
-        """The number of time steps of each sample."""
-        return self._dataset.lengths[self._part]
-
-    @property
-    def padded_steps(self) -> int | None:
-        """That of the whole dataset."""
-        steps: int | None = getattr(self._dataset, "padded_steps", None)
-        return steps
-
-    @property
-    def x_array(self) -> Array | None:
-        """x if it is one array; see Columns."""
-        return self._cut(getattr(self._dataset, "x_array", None))
-
-    @property
-    def given_lengths(self) -> Array | None:
-        """The lengths that came with padded arrays."""
-        return self._cut(getattr(self._dataset, "given_lengths", None))
-
-    @property
-    def arrays(self) -> tuple[Array, Array | None, Array | None] | None:
-        """(x, target, lengths) if the samples are in padded arrays."""
-        arrays = getattr(self._dataset, "arrays", None)
-        if arrays is None:
-            return None
-        x, target, lengths = arrays
-        return x[self._part], self._cut(target), self._cut(lengths)
-
-    def _cut(self, column: Array | None) -> Array | None:
-        return None if column is None else column[self._part]
 
 
 def read_column(name: str, value: Any) -> Column:

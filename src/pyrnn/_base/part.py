@@ -86,7 +86,11 @@ class Part:
         return {"mask": mask_of_lengths(owner, lengths, shape, self.batch_first)}
 
     def run_part(self: Any, x: Any, state: Any = None, lengths: Any = None) -> tuple[Any, Any]:
-        """(y, state): a call; state is None where there is none."""
+        """(y, state): a call; state is None where there is none. Of a dict of several inputs, they
+        are all that a forward is told."""
+        if isinstance(x, dict):
+            y = self(**x, **({"state": state} if self.stateful else {}))
+            return y if self.stateful else (y, None)
         if self.stateful:
             y, state = self(x, state=state, **self.told(x, lengths))
             return y, state
@@ -109,6 +113,10 @@ class Part:
     ) -> tuple[tuple[Any, Any], Any]:
         """((y, state), pullback): a vjp."""
         options: dict[str, Any] = {"need_dx": need_dx} | ({"rng": rng} if self.random else {})
+        if isinstance(x, dict):
+            given = {"state": state} if self.stateful else {}
+            y, pullback = self.vjp(**x, **given, **options)
+            return y if self.stateful else (y, None), pullback
         if self.stateful:
             output, pullback = self.vjp(x, state=state, **self.told(x, lengths), **options)
             return output, pullback

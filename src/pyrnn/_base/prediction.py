@@ -1,14 +1,18 @@
 """Prediction: a module's outputs for the samples of a dataset, batch by batch."""
 
+from collections.abc import Mapping
 from inspect import signature
 from typing import Any
 
 import numpy as np
 
 from .checks import Array, as_contiguous, check_size
-from .columns import Dataset, as_dataset, pad
+from .columns import Dataset, pad
+from .datasets import Named, as_dataset
 from .layout import is_ids, turned
-from .samples import Layout, Samples, by_length, cut
+from .named import NamedSamples
+from .samples import Batch, Layout, Samples, by_length, cut
+from .torch_data import is_torch_data
 
 BATCH_SIZE = 32
 
@@ -19,10 +23,10 @@ def predict(module: Any, x: Any, lengths: Any = None, batch_size: int | None = N
     name = f"{owner}.predict:"
     if module.takes_target:
         raise ValueError(f"{name} {owner} writes targets: use model.generate")
-    if required_arguments(module) > 1:
-        raise ValueError(f"{name} {owner} takes more than x, expected a module of x alone")
+    if not isinstance(x, Mapping) and required_arguments(module) > 1:
+        raise ValueError(f"{name} {owner} takes more than x, expected a dict of its inputs by name")
     size = BATCH_SIZE if batch_size is None else check_size(owner, "batch_size", batch_size)
-    given = hasattr(x, "lengths") and not isinstance(x, np.ndarray)
+    given = is_torch_data(x) or (hasattr(x, "lengths") and not isinstance(x, np.ndarray))
     if given and lengths is not None:
         raise ValueError(f"{name} lengths are given, expected None with a dataset that has its own")
     samples = read_samples(name, module, as_dataset(name, x if given else (x, None, lengths)))
@@ -31,7 +35,7 @@ def predict(module: Any, x: Any, lengths: Any = None, batch_size: int | None = N
     for rows in cut(by_length(len(samples), samples.lengths), size):
         batch = samples.batch(rows)
         y, _ = module.run_part(batch.x, None, batch.lengths)
-        has_steps = per_step(module, samples, batch.x, y)
+        has_steps = per_step(module, samples, batch, y)
         y = as_contiguous(sample_first(module, samples, y))
         for row, output in zip(rows, y, strict=True):
             length = samples.lengths[row] if samples.lengths is not None else None
@@ -45,7 +49,11 @@ def predict(module: Any, x: Any, lengths: Any = None, batch_size: int | None = N
 
 def read_samples(name: str, module: Any, dataset: Dataset, layout: Layout | None = None) -> Samples:
     """A dataset's samples; ValueError if they have no time axis and the module needs one."""
-    samples = Samples(name, dataset, layout or layout_of(module))
+    layout = layout or layout_of(module)
+    if isinstance(dataset, Named):
+        samples: Samples = NamedSamples(name, dataset, layout, module)
+    else:
+        samples = Samples(name, dataset, layout)
     if not samples.has_time and works_along_time(module):
         raise ValueError(
             f"{name} x has samples of shape {samples.sample_shape}, expected (steps, features) "
@@ -54,9 +62,10 @@ def read_samples(name: str, module: Any, dataset: Dataset, layout: Layout | None
     return samples
 
 
-def per_step(module: Any, samples: Samples, x: Array, y: Array) -> bool:
-    """Whether the output y of a batch x has one entry per time step: (T, B, F) or (B, T, F), not
+def per_step(module: Any, samples: Samples, batch: Batch, y: Array) -> bool:
+    """Whether the output y of a batch has one entry per time step: (T, B, F) or (B, T, F), not
     (B, F)."""
+    x = samples.main_input(batch)
     return samples.has_time and module.keeps_time(y, x.shape[1 if module.batch_first else 0])
 
 

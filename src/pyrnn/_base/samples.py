@@ -25,10 +25,11 @@ class Layout(NamedTuple):
 
 class Batch(NamedTuple):
     """Samples, or some of their steps; zeros after the lengths, which are None where all rows are
-    equally long. x is in the model's layout, its memory time-major; the target has the sample
-    first. `steps` counts real time steps. Targets of their own lengths have `target_lengths`."""
+    equally long. x is in the model's layout, its memory time-major, and a dict of several inputs;
+    the target has the sample first. `steps` counts real time steps. Targets of their own lengths
+    have `target_lengths`."""
 
-    x: Array
+    x: Any
     target: Target | None
     lengths: Array | None
     steps: int
@@ -55,10 +56,8 @@ class Samples:
         if layout.own_targets and getattr(dataset, "x_array", None) is not None:
             self.arrays = columns.x_array, None, columns.given_lengths  # targets are read apart
         self.example, self._first = self._find_example()
-        empty = self._first.size == 0 and self._first.ndim == 1
-        ids = layout.integer_x and (is_ids(self._first) or empty)
+        ids, self.has_time = axes_of(self._first, layout.integer_x)
         self._x_dtype = np.dtype(np.int64) if ids else self._floats()
-        self.has_time = self._first.ndim >= (1 if ids else 2)
         self.lengths = self._read_lengths()
         self.per_step: bool | None = None
 
@@ -102,6 +101,15 @@ class Samples:
         lengths = None if lengths is None or lengths.min() == width else lengths
         x = time_major(x, self.has_time, 2)
         return Batch(self.to_layout(x), target, lengths, real, target_lengths)
+
+    def main_input(self, batch: Batch) -> Array:
+        """The input whose steps are those of the batch: x."""
+        x: Array = batch.x
+        return x
+
+    def inputs(self, batch: Batch) -> Iterator[tuple[str, Array]]:
+        """All inputs by name, with the sample first."""
+        yield "x", self.to_layout(batch.x)
 
     def pieces(self, rows: Array, steps: int | None = None) -> Iterator[Batch]:
         """Some samples as one batch, or in pieces of `steps` steps, one after the other."""
@@ -247,6 +255,13 @@ class Samples:
             return target
         values: Array = target.astype(self._floats(), copy=False)
         return values
+
+
+def axes_of(sample: Any, integer_x: bool) -> tuple[bool, bool]:
+    """Whether a sample of x is ids, for a model that takes some; whether it has a time axis."""
+    empty = sample.size == 0 and sample.ndim == 1
+    ids = integer_x and (is_ids(sample) or empty)
+    return ids, sample.ndim >= (1 if ids else 2)
 
 
 def cut(order: Array, batch_size: int) -> list[Array]:

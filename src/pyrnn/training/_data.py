@@ -5,8 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from .._base.checks import check_number, describe
-from .._base.columns import Columns, Dataset, Slice, as_dataset
+from .._base.checks import check_flag, check_number, check_size, describe
+from .._base.columns import Dataset
+from .._base.datasets import as_dataset, columns_of, part_of
+from .._base.prediction import BATCH_SIZE
+from .._base.torch_data import is_torch_data, loader_options
 
 
 def read_data(name: str, x: Any, y: Any = None, lengths: Any = None) -> Dataset:
@@ -18,13 +21,13 @@ def read_data(name: str, x: Any, y: Any = None, lengths: Any = None) -> Dataset:
                 "(x, target, lengths)"
             )
         return as_dataset(name, x)
-    if isinstance(x, tuple) or hasattr(x, "lengths"):
+    if isinstance(x, tuple) or hasattr(x, "lengths") or is_torch_data(x):
         came = "a tuple" if isinstance(x, tuple) else "a dataset"
         raise TypeError(
             f"{name} x is {came} and y is given too, expected the input alone as x; data to be "
             "held out are validation=(x, target)"
         )
-    return Columns(x, y, lengths, name=name)
+    return columns_of(name, x, y, lengths)
 
 
 def split(data: Dataset, validation: Any) -> tuple[Dataset, Dataset | None]:
@@ -45,4 +48,16 @@ def split(data: Dataset, validation: Any) -> tuple[Dataset, Dataset | None]:
             f"Trainer: validation is {share} of {count} samples, of which {kept} are left to train "
             f"on and {count - kept} held out, expected one at least of each"
         )
-    return Slice(data, 0, kept), Slice(data, kept, count)
+    return part_of(data, 0, kept), part_of(data, kept, count)
+
+
+def checked_batches(data: Any, batch_size: Any, shuffle: Any) -> dict[str, Any]:
+    """The size of batches and whether they are shuffled: as given, as a DataLoader has it, or 32
+    and True."""
+    own = {"batch_size": BATCH_SIZE, "shuffle": True} | loader_options(data)
+    size = own["batch_size"] if batch_size is None else batch_size
+    shuffle = own["shuffle"] if shuffle is None else shuffle
+    return {
+        "batch_size": check_size("Trainer", "batch_size", size),
+        "shuffle": check_flag("Trainer", "shuffle", shuffle),
+    }

@@ -88,7 +88,8 @@ def describe_samples(samples: Samples | None) -> dict[str, Any] | None:
     for block in cut(rows, 1 + len(rows) // 16):
         batch = samples.batch(block, 0, width)
         targets = batch.target if isinstance(batch.target, list) else [batch.target]
-        for array in [samples.to_layout(batch.x), *targets, batch.target_lengths]:
+        inputs = [x for _, x in samples.inputs(batch)]
+        for array in [*inputs, *targets, batch.target_lengths]:
             if array is not None:
                 content.update(f"{array.dtype} {array.shape}".encode())
                 content.update(np.ascontiguousarray(array).data)

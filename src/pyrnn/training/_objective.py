@@ -11,6 +11,7 @@ from .._base.checks import Array
 from .._base.columns import Dataset
 from .._base.layout import time_major, turned
 from .._base.module import Module
+from .._base.named import NamedSamples
 from .._base.prediction import first_embedding, layout_of, per_step, read_samples, sample_first
 from .._base.samples import Batch, Samples, Target, by_length, cut
 from .._base.targets import first_wrong, real_elements
@@ -74,7 +75,7 @@ class Objective:
         y, _ = self.infer(first)
         check_output(name, self.model, y, lambda: self.infer(first)[0])
         if not self.layout.own_targets:
-            samples.per_step = per_step(self.model, samples, first.x, y)
+            samples.per_step = per_step(self.model, samples, first, y)
         has_steps = samples.per_step or self.layout.own_targets
         for metric in self.metrics:
             if getattr(metric, "needs_time", False) and not has_steps:
@@ -185,9 +186,11 @@ class Objective:
         counts all that the lengths leave."""
         if (embedding := first_embedding(self.model)) is not None:
             embedding.check_ids(batch.x)
-        if batch.x.dtype.kind == "f" and not np.isfinite(batch.x).all():
-            x = samples.to_layout(batch.x)  # with the sample first, as it came
-            raise ValueError(f"{first_wrong(x, ~np.isfinite(x), 'x')}, expected a finite number")
+        for name, x in samples.inputs(batch):  # with the sample first, as it came
+            if x.dtype.kind == "f" and not np.isfinite(x).all():
+                raise ValueError(
+                    f"{first_wrong(x, ~np.isfinite(x), name)}, expected a finite number"
+                )
         if batch.target is None:
             raise TypeError("target is None, expected an array")
         if start and not (samples.per_step or self.layout.own_targets):
@@ -208,7 +211,8 @@ class Objective:
         """The shape of the model's output for a batch, sample first."""
         if self.layout.own_targets:
             return (*np.shape(self._wanted_own(batch)[0]), *features)
-        return (*samples.to_layout(batch.x).shape[: 2 if samples.per_step else 1], *features)
+        x = samples.to_layout(samples.main_input(batch))
+        return (*x.shape[: 2 if samples.per_step else 1], *features)
 
     def _try_metrics(self, samples: Samples) -> None:
         """TypeError or ValueError for a metric that does not take the model's output."""
@@ -224,6 +228,11 @@ class Objective:
             raise ValueError(
                 f"Trainer: tbptt cuts sequences into pieces, and {type(self.loss).__name__} is a "
                 "loss of whole ones"
+            )
+        if isinstance(samples, NamedSamples):
+            raise ValueError(
+                "Trainer: tbptt cuts x into pieces, and of several inputs nobody knows which to "
+                "cut, expected tbptt None"
             )
         if not self.model.num_states or not samples.per_step:
             raise ValueError(

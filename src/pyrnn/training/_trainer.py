@@ -24,7 +24,7 @@ from ._arguments import (
 )
 from ._callbacks import Callback, call
 from ._checkpoint import ModelState, OptimizerState, Parts, check_place
-from ._data import read_data, split
+from ._data import checked_batches, read_data, split
 from ._display import check_progress
 from ._history import History
 from ._loop import Loop, Plan
@@ -41,9 +41,14 @@ class Trainer(Settings):
     layout: x (N, T, F) or (N, T) ids, without time (N, F) or (N,) ids; target one per sequence,
     (N,) or (N, F), when the model's output is (N, F), and one per step, (N, T) or (N, T, F), when
     it has steps too. Ragged data are lists of N arrays, x of (T_i, F) or (T_i,) ids, a target per
-    step likewise; or a `SequenceDataset`, or another with its methods. x is cast to the model's
+    step likewise; or a `SequenceDataset`, another with its methods, or a torch Dataset or
+    DataLoader of (x, target) or (x, target, length). x is cast to the model's
     dtype (integers stay ids if the model has an Embedding), so is a target that is no class number.
     The padding after `lengths` is never read; before it x must be finite.
+
+    Several inputs of a module with a `forward` are a dict by the names of its parameters,
+    {"x": ..., "static": ...}. `lengths` are those of the first one along time; a forward that names
+    `document_lengths` is told those of "document", if that is ragged too.
 
     - `loss`, `optimizer` and each of `metrics` may be a word, the name of the class: "mse",
       "cross_entropy", "adam", "accuracy". It stands for the class with its defaults.
@@ -132,8 +137,8 @@ class Trainer(Settings):
         lengths: Any = None,
         validation: Any = None,
         epochs: int = 1,
-        batch_size: int = 32,
-        shuffle: bool = True,
+        batch_size: int | None = None,
+        shuffle: bool | None = None,
         progress: bool | str = True,
         bucket: bool = True,
         tbptt: int | None = None,
@@ -147,7 +152,8 @@ class Trainer(Settings):
         x and y, the target, with `lengths` (N,) for padded arrays; or x is a tuple `(x, target)` or
         `(x, target, lengths)`, or a dataset, and y None. `validation` is such a tuple or dataset,
         or a share of the samples, 0.2: the last fifth of them, before any shuffling, is held out,
-        as Keras does it.
+        as Keras does it. Of a torch DataLoader the dataset is taken, and its batch size and whether
+        it shuffles if they are not given here (None: 32, True).
 
         The last, smaller batch of an epoch counts too.
 
@@ -187,8 +193,7 @@ class Trainer(Settings):
             train=self._samples("train", data, tbptt, measured=False),
             held_out=None if held_out is None else self._samples("validation", held_out, tbptt),
             epochs=check_size("Trainer", "epochs", epochs, minimum=0),
-            batch_size=check_size("Trainer", "batch_size", batch_size),
-            shuffle=check_flag("Trainer", "shuffle", shuffle),
+            **checked_batches(x, batch_size, shuffle),
             bucket=check_flag("Trainer", "bucket", bucket),
             tbptt=tbptt,
             progress=check_progress(progress),
@@ -214,16 +219,16 @@ class Trainer(Settings):
         return self._updates.averaged_weights()
 
     def evaluate(
-        self, x: Any, y: Any = None, *, lengths: Any = None, batch_size: int = 32
+        self, x: Any, y: Any = None, *, lengths: Any = None, batch_size: int | None = None
     ) -> dict[str, float]:
         """{"loss": the mean over the real elements of all data}, and each metric by its name.
 
         x, y and `lengths` as `fit` takes them. Uses the model's own weights, not the averaged ones.
         Errors as `fit`.
         """
-        batch_size = check_size("Trainer", "batch_size", batch_size)
+        size = checked_batches(x, batch_size, False)["batch_size"]
         data = read_data("Trainer: data", x, y, lengths)
-        return self._objective.evaluate(self._samples("data", data), batch_size)
+        return self._objective.evaluate(self._samples("data", data), size)
 
     def predict(self, x: Any, lengths: Any = None, batch_size: int | None = None) -> Any:
         """`model.predict(x, lengths, batch_size)`: the outputs for x, sample first."""
