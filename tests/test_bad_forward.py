@@ -195,3 +195,27 @@ class TestBadInput:
         for run in (Empty(), Empty().vjp):
             with pytest.raises(NotImplementedError, match="Empty defines neither forward nor"):
                 run(X)
+
+
+def test_a_forward_that_nobody_would_train_is_refused():
+    with pytest.raises(
+        TypeError, match=r"Shifted: forward came, and Linear.vjp would.*expected a vjp"
+    ):
+
+        class Shifted(pyrnn.Linear):
+            def forward(self, x):
+                return self(x) + 1
+
+
+def test_the_nearest_of_call_and_forward_counts():
+    class Called(pyrnn.Module):
+        def __call__(self, x):
+            return x
+
+    class Negative(Called):
+        def forward(self, x):
+            return -x
+
+    assert_same_bits(Called()(X), X)
+    assert_same_bits(Negative()(X), -X)
+    assert_same_bits(Negative().vjp(X)[0], -X)

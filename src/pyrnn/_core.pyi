@@ -18,6 +18,11 @@ def _set_openmp_default(threads: int) -> None: ...
 def set_workspace_limit(bytes: int) -> None: ...
 def workspace_limit() -> int: ...
 
+@final
+class RecordedMethod:  # (method, noted, active)
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
 # Recurrent layers
 @final
 class Packed: ...
@@ -56,6 +61,7 @@ class Stack:
         lengths: _Array | None,
         return_cells: bool,
         threads: int,
+        batch_first: bool = ...,
     ) -> tuple[_Array, _Array, _Array | None, _Array | None]: ...
     def forward_train(
         self,
@@ -69,6 +75,7 @@ class Stack:
         draw: int,
         recompute_every: int,
         threads: int,
+        batch_first: bool = ...,
     ) -> tuple[_Array, _Array, _Array | None, _Array | None, Saved]: ...
     def backward(
         self,
@@ -80,6 +87,7 @@ class Stack:
         dcells: _Array | None,
         need_dx: bool,
         threads: int,
+        batch_first: bool = ...,
     ) -> tuple[_Array | None, _Array, _Array | None, Gradients]: ...
     def attending(self, context: int) -> Stack: ...
     def attend(
@@ -168,6 +176,7 @@ def linear_backward(
 # Arrays of any shape
 def batched_product(a: _Array, b: _Array, threads: int) -> _Array: ...
 def row_sums(x: _Array, threads: int) -> _Array: ...
+def has_whole_rows(array: _Array) -> bool: ...
 
 # Attention
 @final

@@ -7,6 +7,7 @@ namespace py = pybind11;
 namespace pyrnn::bindings {
 void register_runtime(py::module_& m);
 void register_shared(py::module_& m);
+void register_recorded_method(py::module_& m);
 void register_activations(py::module_& m);
 void register_arrays(py::module_& m);
 void register_optimizers(py::module_& m);
@@ -26,6 +27,7 @@ PYBIND11_MODULE(core_of_main, m) {
   m.doc() = "The C++ core of pyrnn. Strict: arrays must be C-contiguous, aligned and of the exact dtype and shape.";
   pyrnn::bindings::register_runtime(m);
   pyrnn::bindings::register_shared(m);
+  pyrnn::bindings::register_recorded_method(m);
   pyrnn::bindings::register_activations(m);
   pyrnn::bindings::register_arrays(m);
   pyrnn::bindings::register_optimizers(m);

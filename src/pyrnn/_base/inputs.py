@@ -61,8 +61,8 @@ class Inputs(NamedTuple):
         return with_whole_rows(by_time)
 
     def from_core(self, sequence: Array) -> Array:
-        """A sequence of the core, in the caller's layout."""
-        sequence = sequence[:, 0] if self.unbatched else turned(sequence, self.batch_first)
+        """What the core made with these inputs' `batch_first`, as the caller sees it."""
+        sequence = sequence[:, 0] if self.unbatched else sequence
         return self.mask.scatter(sequence) if self.mask else sequence
 
     def state_from_core(self, h: Array, c: Array | None) -> Any:
@@ -75,19 +75,17 @@ class Inputs(NamedTuple):
 def read_inputs(layer: Sizes, x: Any, state: Any, lengths: Any, mask: Any) -> Inputs:
     """Checks the arguments of a call; TypeError or ValueError for what does not fit."""
     owner = type(layer).__name__
-    x = read_floats(owner, "x", x, layer.dtype)
+    x, layout = read_floats(owner, "x", x, layer.dtype), layer.batch_first
     if x.ndim not in (2, 3) or x.shape[-1] != layer.input_size:
-        size, axes = (
-            layer.input_size,
-            ("N, T", "batch, time") if layer.batch_first else ("T, N", "time, batch"),
-        )
+        size = layer.input_size
+        axes = ("N, T", "batch, time") if layout else ("T, N", "time, batch")
         raise ValueError(
             f"{owner}: x has shape {x.shape}, expected ({axes[0]}, {size}) = "
             f"({axes[1]}, input_size), or (T, {size}) for one sequence"
         )
     unbatched = x.ndim == 2
-    batch_first = layer.batch_first and not unbatched
-    plan = read_mask(owner, mask, lengths, x.shape[:-1], layer.batch_first)
+    batch_first = layout and not unbatched
+    plan = read_mask(owner, mask, lengths, x.shape[:-1], layout)
     if plan is not None:
         lengths = plan.lengths
         plan = None if plan.is_prefix else plan

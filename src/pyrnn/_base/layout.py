@@ -7,6 +7,7 @@ view goes from part to part without a copy, and sums over (t, row) have one orde
 
 from typing import Any
 
+from .. import _core
 from .checks import Array, as_contiguous
 
 BATCHED = 3  # axes of a batch of sequences of features; of ids, and of class numbers, one less
@@ -40,12 +41,7 @@ def stored(array: Array, axes: int = BATCHED) -> tuple[Array, bool]:
 
 def with_whole_rows(array: Array) -> Array:
     """The array (T, N, F) itself if each row's features lie side by side, or a copy."""
-    flags, size = array.flags, array.itemsize
-    if flags.c_contiguous or not flags.aligned or not array.dtype.isnative:
-        return as_contiguous(array)
-    steps, rows, columns = array.strides
-    whole = columns == size and steps % size == 0 and rows % size == 0
-    return array if whole else as_contiguous(array)
+    return array if _core.has_whole_rows(array) else as_contiguous(array)
 
 
 def is_ids(value: Any) -> bool:

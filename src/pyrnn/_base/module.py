@@ -116,8 +116,15 @@ class Module(Settings, Part, Summarised, Freezable):
         super().__init_subclass__(**keywords)
         if "__call__" in vars(cls):
             cls.__call__ = recorded()(vars(cls)["__call__"])  # type: ignore[method-assign]
-        if "forward" in vars(cls) and cls.vjp is Module.vjp:
+        if "forward" in vars(cls) and "vjp" not in vars(cls):
+            if cls.vjp is not Module.vjp:
+                raise TypeError(
+                    f"{cls.__name__}: forward came, and {cls.vjp.__qualname__} would train "
+                    "something else, expected a vjp, or a base class without one"
+                )
             describe_forward(cls)
+            if "__call__" not in vars(cls):  # nor may one that is inherited compute another model
+                cls.__call__ = Module.__call__  # type: ignore[method-assign]
 
     @recorded()
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

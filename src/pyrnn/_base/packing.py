@@ -21,7 +21,7 @@ class PackedWeights(Generic[P]):
     def get(self, parameters: Sequence[Parameter], pack: Callable[[], P]) -> P:
         """What `pack()` made of these parameters as they are now."""
         # The key is taken first: what is written while `pack` reads makes the next call pack again.
-        key = (active_isa(), *(parameter._version for parameter in parameters))
+        key = active_isa(), [parameter._version for parameter in parameters]
         kept = self._kept  # one read, since another thread may replace it
         if kept is None or kept[0] != key:
             kept = self._kept = key, pack()

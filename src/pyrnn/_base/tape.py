@@ -5,12 +5,14 @@ goes back through the notes, the last one first. The places of nested arguments 
 (number, shape, dtype) or None for what is no float, are nested likewise, in lists and dicts.
 """
 
+import copyreg
 from collections.abc import Callable, Sequence
-from functools import partial, wraps
+from functools import partial, update_wrapper
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from .. import _core
 from .checks import (
     FLOATS,
     Array,
@@ -359,21 +361,25 @@ def recorded(shown: Any = None) -> Callable[[Call], Call]:
 
     `shown(outputs)` is what the method returns of what vjp does; None: all.
     """
+    return partial(_recorded, shown)
 
-    def decorate(call: Call) -> Call:
-        names = names_of(call)
 
-        @wraps(call)
-        def recording(self: Any, *args: Any, **options: Any) -> Any:
-            tape = active.get()
-            if tape is None:
-                y = call(self, *args, **options)
-            else:
-                y = tape.call(self, call, names, shown or self._shown, args, options)
-            if (note := observer.get()) is not None:
-                note(self, y)
-            return y
+def _recorded(shown: Any, call: Call) -> Call:
+    noted = partial(_noted, call, names_of(call), shown)
+    return cast(Call, update_wrapper(_core.RecordedMethod(call, noted, (active, observer)), call))
 
-        return cast(Call, recording)
 
-    return decorate
+def _noted(call: Any, names: Any, shown: Any, part: Any, *args: Any, **options: Any) -> Any:
+    """A call of a part while a tape runs, or somebody looks on."""
+    tape = active.get()
+    if tape is None:
+        y = call(part, *args, **options)
+    else:
+        y = tape.call(part, call, names, shown or part._shown, args, options)
+    if (note := observer.get()) is not None:
+        note(part, y)
+    return y
+
+
+# Of a class that cloudpickle sends to another process, as joblib does with what a notebook defines.
+copyreg.pickle(_core.RecordedMethod, lambda call: (_recorded, (None, vars(call)["__wrapped__"])))

@@ -96,7 +96,8 @@ class Recurrent(RecurrentOptions, Generic[State]):
         inputs = read_inputs(self, x, state, lengths, mask)
         return_cells = self._check_return_cells(return_cells)
         given = (inputs.x, inputs.h0, inputs.c0, inputs.lengths, return_cells)
-        y, hn, cn, cells = self._stack.forward(self._packed(), *given, num_threads())
+        how = num_threads(), inputs.batch_first
+        y, hn, cn, cells = self._stack.forward(self._packed(), *given, *how)
         outputs = inputs.from_core(y), inputs.state_from_core(hn, cn)
         return outputs if cells is None else (*outputs, inputs.from_core(cells))
 
@@ -157,7 +158,7 @@ class Recurrent(RecurrentOptions, Generic[State]):
         draw = self._draws.next(self, rng)
         given = (inputs.x, inputs.h0, inputs.c0, inputs.lengths, return_cells)
         steps = steps_between(every, inputs.steps)
-        training = (self._draws.seed, draw, steps, num_threads())
+        training = (self._draws.seed, draw, steps, num_threads(), inputs.batch_first)
         weights = self.weights()
         y, hn, cn, cells, saved = self._stack.forward_train(self._packed(), *given, *training)
         outputs: tuple[Any, ...] = inputs.from_core(y), inputs.state_from_core(hn, cn)
@@ -180,7 +181,7 @@ class Recurrent(RecurrentOptions, Generic[State]):
             )
             arrays = [parameter.data for parameter in weights]
             dx, dh0, dc0, gradients = self._stack.backward(
-                saved, arrays, dy, dhn, dcn, dcells, need_dx, num_threads()
+                saved, arrays, dy, dhn, dcn, dcells, need_dx, num_threads(), inputs.batch_first
             )
             add = partial(gradients.add_into, [parameter.grad for parameter in weights])
             dx = inputs.from_core(dx) if dx is not None else None
@@ -220,6 +221,8 @@ class Recurrent(RecurrentOptions, Generic[State]):
 
     def _check_return_cells(self, value: Any) -> bool:
         """The flag, False for layers without cells."""
+        if value is False:
+            return False
         owner = type(self).__name__
         if check_flag(owner, "return_cells", value) and not has_c(self):
             raise ValueError(f"{owner}: return_cells is True, expected False: only an LSTM has c")
@@ -227,7 +230,8 @@ class Recurrent(RecurrentOptions, Generic[State]):
 
     def weights(self) -> list[Parameter]:
         """The parameters in the core's order."""
-        return [getattr(self, name) for name in self._names]
+        own = vars(self)
+        return [own[name] for name in self._names]
 
     def _packed(self) -> _core.Packed:
         """The weights in the kernels' layout, packed anew when one was written."""

@@ -19,8 +19,8 @@ ActivationKind kind_of(const std::string& name, bool backward) {
                                                               {"exp", ActivationKind::exp},
                                                               {"log", ActivationKind::log}};
   const auto found = kinds.find(name);
-  require(found != kinds.end() && !(backward && found->second >= ActivationKind::exp),
-          "name: '" + name + "', expected tanh, relu" + (backward ? " or sigmoid" : ", sigmoid, exp or log"));
+  require(found != kinds.end() && !(backward && found->second >= ActivationKind::exp), "name: '", name,
+          "', expected tanh, relu", (backward ? " or sigmoid" : ", sigmoid, exp or log"));
   return found->second;
 }
 
@@ -78,7 +78,7 @@ py::array run_softmax_backward(py::handle y_in, py::handle dy_in, int threads) {
 py::array run_dropout(py::handle x_in, double p, std::uint64_t seed, std::uint64_t draw, std::uint64_t layer,
                       int threads) {
   checked_threads(threads);
-  require(p >= 0 && p <= 1, "p: " + std::to_string(p) + ", expected 0 to 1");
+  require(p >= 0 && p <= 1, "p: ", p, ", expected 0 to 1");
   return with_type_of(x_in, "x", [&](auto type) -> py::array {
     using T = decltype(type);
     const Pinned x = require_array<T>(x_in, "x", 3);
@@ -97,7 +97,7 @@ py::tuple run_cross_entropy(py::handle logits_in, py::handle targets_in, py::han
     using T = decltype(type);
     const Pinned logits = require_array<T>(logits_in, "logits", 2);
     const py::ssize_t N = logits.shape(0), C = logits.shape(1);
-    require(C > 0, "logits: shape " + shape_text(logits) + ", expected (N, C) with at least 1 class");
+    require(C > 0, "logits: shape ", logits, ", expected (N, C) with at least 1 class");
     const Pinned targets = require_array<std::int64_t>(targets_in, "targets", {N}, "(N,)");
     const Pinned scale = require_array<T>(scale_in, "scale", {N}, "(N,)");
     const auto classes = checked_indices(targets, "targets", {-1, C});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products and sums of arrays: check every array again, release the GIL, call the core once.
 #include "bindings/runtime/arguments.h"
+#include "bindings/runtime/fast_method.h"
 #include "bindings/runtime/interrupt.h"
 #include "core/operations/arrays.h"
 
@@ -34,10 +35,21 @@ py::array run_row_sums(py::handle x_in, int threads) {
   });
 }
 
+// Without pybind11's dispatch: every call of a recurrent layer asks.
+PyObject* whole_rows(PyObject*, PyObject* value) {
+  return as_c_result([&] {
+    const py::array array = require_ndarray(value, "array");
+    return py::bool_(array.dtype().byteorder() == '=' && has_whole_rows(array));
+  });
+}
+
 }  // namespace
 
 void register_arrays(py::module_& m) {
   m.def("batched_product", &run_batched_product, py::arg("a"), py::arg("b"), py::arg("threads"));
+  static PyMethodDef rows = {"has_whole_rows", &whole_rows, METH_O,
+                             "has_whole_rows($module, array)\n--\n\nWhether the core reads each row where it lies."};
+  m.attr(rows.ml_name) = py::reinterpret_steal<py::object>(PyCFunction_NewEx(&rows, m.ptr(), nullptr));
   m.def("row_sums", &run_row_sums, py::arg("x"), py::arg("threads"));
 }
 

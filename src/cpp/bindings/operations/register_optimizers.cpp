@@ -39,7 +39,7 @@ void run_adam_step(py::handle p_in, py::handle g_in, py::handle m_in, py::handle
                    double gradient_size, double beta1, double beta2, double eps, double weight_decay, double keep,
                    std::int64_t step, int threads) {
   checked_threads(threads);
-  require(step >= 1, "step: " + std::to_string(step) + ", expected at least 1");
+  require(step >= 1, "step: ", step, ", expected at least 1");
   with_type_of(p_in, "p", [&](auto type) {
     using T = decltype(type);
     const Pinned p = require_array<T>(p_in, "p"), g = like<T>(p, g_in, "g");

@@ -30,7 +30,7 @@ py::tuple run_time_max(py::handle x_in, py::handle lengths_in, bool batch_first,
     PooledRows of = pooled_rows_of(shape_of(x), batch_first);
     const auto lengths = lengths_of(lengths_in, of);
     of.lengths = lengths.data();
-    require(of.steps <= std::numeric_limits<Step>::max(), "x: " + shape_text(x) + " has too many steps for its dtype");
+    require(of.steps <= std::numeric_limits<Step>::max(), "x: ", x, " has too many steps for its dtype");
     NewArray<T> y({of.rows, of.columns});
     NewArray<Step> largest({of.rows, of.columns});
     without_gil([&, from = data<T>(x), to = y.data(), steps = largest.data()] {
@@ -45,7 +45,7 @@ py::array run_time_spread(py::handle dy_in, py::handle lengths_in, std::int64_t 
   return with_type_of(dy_in, "dy", [&](auto type) -> py::array {
     using T = decltype(type);
     const Pinned dy = require_array<T>(dy_in, "dy", 2);
-    require(steps >= 0, "steps: " + std::to_string(steps) + ", expected at least 0");
+    require(steps >= 0, "steps: ", steps, ", expected at least 0");
     const Shape shape = batch_first ? Shape{dy.shape(0), steps, dy.shape(1)} : Shape{steps, dy.shape(0), dy.shape(1)};
     PooledRows of = pooled_rows_of(shape, batch_first);
     const auto lengths = lengths_of(lengths_in, of);

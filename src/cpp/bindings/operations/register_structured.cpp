@@ -22,9 +22,8 @@ std::vector<std::int64_t> checked_paths(py::handle paths_in, const PooledRows& o
                       row = of.batch_first ? i / of.steps : i % of.rows;
     std::int64_t& tag = paths[static_cast<std::size_t>(i)];
     if (t >= of.lengths[row]) tag = 0;
-    require(tag >= 0 && tag < of.columns, "tags: " + std::to_string(tag) + " at step " + std::to_string(t) +
-                                              " of row " + std::to_string(row) + ", expected 0 to " +
-                                              std::to_string(of.columns - 1));
+    require(tag >= 0 && tag < of.columns, "tags: ", tag, " at step ", t, " of row ", row, ", expected 0 to ",
+            of.columns - 1);
   }
   return paths;
 }
@@ -34,8 +33,7 @@ template <class T>
 struct Sequences {
   Sequences(py::handle array_in, const char* name, py::handle lengths_in, bool batch_first)
       : array(require_array<T>(array_in, name, 3)), of(pooled_rows_of(shape_of(array), batch_first)) {
-    require(of.columns > 0,
-            std::string(name) + ": shape " + shape_text(array) + ", expected at least 1 on the last axis");
+    require(of.columns > 0, name, ": shape ", array, ", expected at least 1 on the last axis");
     lengths = lengths_of(lengths_in, of);
     of.lengths = lengths.data();
   }
@@ -117,8 +115,7 @@ py::tuple run_crf_viterbi(py::handle emissions_in, py::handle lengths_in, py::ha
 }
 
 std::int64_t checked_blank(std::int64_t blank, const PooledRows& of) {
-  require(blank >= 0 && blank < of.columns,
-          "blank: " + std::to_string(blank) + ", expected 0 to " + std::to_string(of.columns - 1));
+  require(blank >= 0 && blank < of.columns, "blank: ", blank, ", expected 0 to ", of.columns - 1);
   return blank;
 }
 
@@ -131,9 +128,8 @@ std::vector<std::int64_t> checked_labels(const Pinned& array, const std::vector<
   for (py::ssize_t row = 0; row < of.rows; ++row) {
     for (std::int64_t s = 0; s < lengths[static_cast<std::size_t>(row)]; ++s) {
       const std::int64_t label = labels[static_cast<std::size_t>(row * most + s)];
-      require(label >= 0 && label < of.columns && label != blank,
-              "labels: " + std::to_string(label) + " in row " + std::to_string(row) + ", expected 0 to " +
-                  std::to_string(of.columns - 1) + ", not the blank");
+      require(label >= 0 && label < of.columns && label != blank, "labels: ", label, " in row ", row,
+              ", expected 0 to ", of.columns - 1, ", not the blank");
     }
   }
   return labels;
@@ -186,7 +182,7 @@ py::list run_ctc_decode(py::handle logits_in, py::handle lengths_in, std::int64_
   return with_type_of(logits_in, "logits", [&](auto type) {
     using T = decltype(type);
     const Sequences<T> s(logits_in, "logits", lengths_in, batch_first);
-    require(beam_width >= 0, "beam_width: " + std::to_string(beam_width) + ", expected at least 0");
+    require(beam_width >= 0, "beam_width: ", beam_width, ", expected at least 0");
     const CtcLogits<T> logits{s.of, data<T>(s.array), checked_blank(blank, s.of)};
     CtcDecodings decodings;
     without_gil([&] {

@@ -19,6 +19,7 @@ auto with_type(bool single, F&& f) {
 struct ForwardArguments {
   py::handle x, h0, c0, lengths;
   bool return_cells;
+  bool batch_first = false;  // of the new sequences
 };
 
 // The same, checked, and its new outputs.
@@ -29,7 +30,7 @@ struct ForwardCall {
         x(require_rows<T>(given.x, "x")),
         steps(x.shape(0)),
         rows(x.shape(1)),
-        y(sequence(shape.layer_output())),
+        y(sequence(shape.layer_output()), given.batch_first),
         hn(state(shape.output())),
         cn(shape.has_c() ? state(shape.hidden) : Shape{0}),
         batch(batch_of(given.lengths)) {
@@ -41,7 +42,7 @@ struct ForwardCall {
     if (c0 && !shape.has_c()) throw std::invalid_argument("c0: an array, expected None for a cell without cell state");
     if (given.return_cells) {
       require(shape.has_c(), "return_cells: true, expected false for a cell without cell state");
-      cells.emplace(sequence(shape.directions * shape.hidden));
+      cells.emplace(sequence(shape.directions * shape.hidden), given.batch_first);
     }
     sequences = {.x = data<T>(x),
                  .x_strides = strides_of<T>(x),
@@ -82,6 +83,7 @@ struct ForwardCall {
 struct BackwardArguments {
   py::handle dy, dhn, dcn, dcells;
   bool need_dx;
+  bool batch_first = false;  // of dx
 };
 
 // The same, checked, and its new gradients: both states' always; dx only where it is needed, zero after a row's end.
@@ -99,7 +101,7 @@ struct BackwardCall {
         optional_rows<T>(given.dcells, "dcells", sequence(shape.directions * shape.hidden), "the shape of the cells");
     if (dcells && !shape.has_c())
       throw std::invalid_argument("dcells: an array, expected None for a cell without cell state");
-    if (given.need_dx) dx.emplace(sequence(shape.input));
+    if (given.need_dx) dx.emplace(sequence(shape.input), given.batch_first);
     gradients = {.dy = data<T>(dy),
                  .dy_strides = strides_of<T>(dy),
                  .dhn = data<T>(dhn),

@@ -13,8 +13,7 @@ Stack attending(const Stack& stack, py::ssize_t context) {
   require(s.layers == 1 && s.directions == 1 && s.proj == 0,
           "attending: needs a Stack of one layer and direction, without projection");
   require(s.options == CellOptions{}, "attending: needs a Stack without options of the cell");
-  require(context >= 1 && context < Index{1} << 31,
-          "context: " + std::to_string(context) + ", expected 1 to 2**31 - 1");
+  require(context >= 1 && context < Index{1} << 31, "context: ", context, ", expected 1 to 2**31 - 1");
   Stack result = stack;
   result.shape.context = context;
   return result;
@@ -39,8 +38,8 @@ struct AttendingCall : ForwardCall<T> {
               "query: of another dtype or size, expected (key_size, hidden_size)");
       query = linear->get();
     }
-    require(query || memory.key_size == H, "memory: key_size " + std::to_string(memory.key_size) +
-                                               ", expected hidden_size " + std::to_string(H) + " without query");
+    require(query || memory.key_size == H, "memory: key_size ", memory.key_size, ", expected hidden_size ", H,
+            " without query");
     this->sequences.attended = {&memory, query, queries.data(), attention.data(), contexts.data()};
   }
   void clear() {

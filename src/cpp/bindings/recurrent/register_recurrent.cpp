@@ -23,12 +23,12 @@ py::object pack(const Stack& stack, const py::list& arrays, int threads) {
 }
 
 py::tuple run_forward(const Stack& stack, const Packed& packed, py::handle x, py::handle h0, py::handle c0,
-                      py::handle lengths, bool return_cells, int threads) {
+                      py::handle lengths, bool return_cells, int threads, bool batch_first) {
   checked_threads(threads);
   require_plain(stack);
   return with_type(stack.single, [&](auto type) -> py::tuple {
     using T = decltype(type);
-    ForwardCall<T> call(stack, packed, {x, h0, c0, lengths, return_cells});
+    ForwardCall<T> call(stack, packed, {x, h0, c0, lengths, return_cells, batch_first});
     without_gil([&] {
       call.clear_padding();
       forward<T>(stack.shape, *call.weights, call.batch, call.sequences, threads, interrupted);
@@ -39,13 +39,13 @@ py::tuple run_forward(const Stack& stack, const Packed& packed, py::handle x, py
 
 py::tuple run_forward_train(const Stack& stack, const Packed& packed, py::handle x, py::handle h0, py::handle c0,
                             py::handle lengths, bool return_cells, std::uint64_t seed, std::uint64_t draw,
-                            py::ssize_t recompute_every, int threads) {
+                            py::ssize_t recompute_every, int threads, bool batch_first) {
   checked_threads(threads);
   require_plain(stack);
-  require(recompute_every >= 0, "recompute_every: " + std::to_string(recompute_every) + ", expected at least 0");
+  require(recompute_every >= 0, "recompute_every: ", recompute_every, ", expected at least 0");
   return with_type(stack.single, [&](auto type) -> py::tuple {
     using T = decltype(type);
-    ForwardCall<T> call(stack, packed, {x, h0, c0, lengths, return_cells});
+    ForwardCall<T> call(stack, packed, {x, h0, c0, lengths, return_cells, batch_first});
     py::object saved = new_object<SavedForward>();
     std::unique_ptr<Tape<T>> tape;
     without_gil([&] {
@@ -59,7 +59,7 @@ py::tuple run_forward_train(const Stack& stack, const Packed& packed, py::handle
 }
 
 py::tuple run_backward(const Stack& stack, SavedForward& from, const py::list& arrays, py::handle dy, py::handle dhn,
-                       py::handle dcn, py::handle dcells, bool need_dx, int threads) {
+                       py::handle dcn, py::handle dcells, bool need_dx, int threads, bool batch_first) {
   checked_threads(threads);
   require_plain(stack);
   check_same_stack(stack, from.stack, "saved");
@@ -67,7 +67,7 @@ py::tuple run_backward(const Stack& stack, SavedForward& from, const py::list& a
     using T = decltype(type);
     Unspent<T> saved(from);
     const WeightArrays<const T> weights(stack.shape, arrays, "weights");
-    BackwardCall<T> call(from, saved.tape(), {dy, dhn, dcn, dcells, need_dx});
+    BackwardCall<T> call(from, saved.tape(), {dy, dhn, dcn, dcells, need_dx, batch_first});
     const auto nothing = [] {};
     py::object gradients = run_back(stack, saved, weights, call, threads, nothing, nothing);
     return py::make_tuple(call.input_gradient(), call.dh0.array, call.cell_gradient(), gradients);
@@ -98,13 +98,13 @@ void register_recurrent(py::module_& m) {
   stack.def("parameters", &parameters_of)
       .def("pack", &pack, py::arg("weights"), py::arg("threads"))
       .def("forward", &run_forward, py::arg("packed"), py::arg("x"), py::arg("h0").none(true), py::arg("c0").none(true),
-           py::arg("lengths").none(true), py::arg("return_cells"), py::arg("threads"))
+           py::arg("lengths").none(true), py::arg("return_cells"), py::arg("threads"), py::arg("batch_first") = false)
       .def("forward_train", &run_forward_train, py::arg("packed"), py::arg("x"), py::arg("h0").none(true),
            py::arg("c0").none(true), py::arg("lengths").none(true), py::arg("return_cells"), py::arg("seed"),
-           py::arg("draw"), py::arg("recompute_every"), py::arg("threads"))
+           py::arg("draw"), py::arg("recompute_every"), py::arg("threads"), py::arg("batch_first") = false)
       .def("backward", &run_backward, py::arg("saved"), py::arg("weights"), py::arg("dy").none(true),
            py::arg("dhn").none(true), py::arg("dcn").none(true), py::arg("dcells").none(true), py::arg("need_dx"),
-           py::arg("threads"));
+           py::arg("threads"), py::arg("batch_first") = false);
 }
 
 }  // namespace pyrnn::bindings

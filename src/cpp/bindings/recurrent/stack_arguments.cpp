@@ -15,9 +15,8 @@ void check_sizes(const StackShape& s) {
   const bool narrow = s.hidden < widest && s.input < widest;
   const double columns = narrow ? static_cast<double>(std::max(s.input, s.directions * s.output()) + 1) : most;
   const double weights = narrow ? static_cast<double>(s.gates() * s.hidden) * columns : most;
-  require(weights < most && static_cast<double>(s.layers) * weights < most,
-          "hidden_size: " + std::to_string(s.hidden) + " with input_size " + std::to_string(s.input) +
-              " and num_layers " + std::to_string(s.layers) + ", expected weights that fit the address space");
+  require(weights < most && static_cast<double>(s.layers) * weights < most, "hidden_size: ", s.hidden,
+          " with input_size ", s.input, " and num_layers ", s.layers, ", expected weights that fit the address space");
 }
 
 // The options of the cells that are given by name.
@@ -28,10 +27,9 @@ CellOptions read_options(const py::kwargs& given, const Cell& cell) {
   options.for_each([&](const std::string& name, auto& option, bool Cell::* allowed, double most) {
     if (!unknown.erase(name)) return;
     option = py::cast<std::remove_reference_t<decltype(option)>>(given[name.c_str()]);
-    require(!option || !allowed || cell.*allowed, name + ": given, expected none for cell '" + cell.name + "'");
+    require(!option || !allowed || cell.*allowed, name, ": given, expected none for cell '", cell.name, "'");
     const double number = option;
-    require(number >= 0 && number <= most,
-            name + ": " + std::to_string(number) + ", expected " + (most == 1 ? "0 to 1" : "at least 0"));
+    require(number >= 0 && number <= most, name, ": ", number, ", expected ", (most == 1 ? "0 to 1" : "at least 0"));
   });
   if (!unknown.empty()) throw py::type_error(*unknown.begin() + ": expected an option of the cells");
   return options;
@@ -46,21 +44,17 @@ Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t 
       {"concat", Merge::concat}, {"sum", Merge::sum}, {"mul", Merge::mul}, {"average", Merge::average}};
   const Cell* const found = find_cell(cell);
   const auto merging = merges.find(merge);
-  require(found != nullptr, "cell: '" + cell + "', expected " + cell_names());
-  require(dtype == "float32" || dtype == "float64", "dtype: '" + dtype + "', expected float32 or float64");
-  require(input_size >= 0, "input_size: " + std::to_string(input_size) + ", expected at least 0");
-  require(hidden_size >= 1, "hidden_size: " + std::to_string(hidden_size) + ", expected at least 1");
-  require(num_layers >= 1 && num_layers <= 1 << 20,
-          "num_layers: " + std::to_string(num_layers) + ", expected 1 to 1048576");
-  require(proj_size >= 0 && proj_size < hidden_size,
-          "proj_size: " + std::to_string(proj_size) +
-              ", expected 0 to hidden_size - 1 = " + std::to_string(hidden_size - 1));
-  require(proj_size == 0 || found->may_project,
-          "proj_size: " + std::to_string(proj_size) + ", expected 0 for cell '" + cell + "'");
-  require(dropout >= 0 && dropout <= 1, "dropout: " + std::to_string(dropout) + ", expected 0 to 1");
-  require(merging != merges.end(), "merge: '" + merge + "', expected concat, sum, mul or average");
-  require(bidirectional || merging->second == Merge::concat,
-          "merge: '" + merge + "', expected concat for one direction");
+  require(found != nullptr, "cell: '", cell, "', expected ", cell_names());
+  require(dtype == "float32" || dtype == "float64", "dtype: '", dtype, "', expected float32 or float64");
+  require(input_size >= 0, "input_size: ", input_size, ", expected at least 0");
+  require(hidden_size >= 1, "hidden_size: ", hidden_size, ", expected at least 1");
+  require(num_layers >= 1 && num_layers <= 1 << 20, "num_layers: ", num_layers, ", expected 1 to 1048576");
+  require(proj_size >= 0 && proj_size < hidden_size, "proj_size: ", proj_size,
+          ", expected 0 to hidden_size - 1 = ", hidden_size - 1);
+  require(proj_size == 0 || found->may_project, "proj_size: ", proj_size, ", expected 0 for cell '", cell, "'");
+  require(dropout >= 0 && dropout <= 1, "dropout: ", dropout, ", expected 0 to 1");
+  require(merging != merges.end(), "merge: '", merge, "', expected concat, sum, mul or average");
+  require(bidirectional || merging->second == Merge::concat, "merge: '", merge, "', expected concat for one direction");
   const Stack stack{{.cell = found,
                      .input = input_size,
                      .hidden = hidden_size,
@@ -81,8 +75,8 @@ void require_plain(const Stack& stack) {
 }
 
 void check_same_stack(const Stack& stack, const Stack& other, const char* name) {
-  require(stack.single == other.single && stack.shape == other.shape,
-          std::string(name) + ": made by a Stack of another configuration, expected one of this Stack");
+  require(stack.single == other.single && stack.shape == other.shape, name,
+          ": made by a Stack of another configuration, expected one of this Stack");
 }
 
 namespace {
@@ -127,8 +121,7 @@ WeightArrays<T>::WeightArrays(const StackShape& shape, const py::list& arrays, c
   std::size_t expected = 0;
   for_each_array(shape, 0, 0, [&](const auto&, const std::string&) { ++expected; });
   expected *= static_cast<std::size_t>(shape.layers * shape.directions);
-  require(given.size() == expected,
-          list + ": " + std::to_string(given.size()) + " arrays, expected " + std::to_string(expected));
+  require(given.size() == expected, list, ": ", given.size(), " arrays, expected ", expected);
   pinned.reserve(expected);
   const auto take = [&](const auto& weight, const std::string& name, T*& pointer) {
     const std::string item = list + "[" + std::to_string(pinned.size()) + "]";

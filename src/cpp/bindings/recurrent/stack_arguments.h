@@ -18,13 +18,8 @@ template <class T>
 Pinned require_rows(py::handle value, const std::string& name) {
   Pinned array(require_ndarray(value, name));
   require_dtype<T>(array, name);
-  require(array.ndim() == 3, name + ": shape " + shape_text(array) + ", expected 3 axes");
-  constexpr py::ssize_t size = sizeof(T);
-  require(array.strides(0) % size == 0 && array.strides(1) % size == 0 &&
-              (array.strides(2) == size || array.shape(2) == 1 || array.size() == 0),
-          name + ": its columns are not contiguous, expected rows of contiguous columns");
-  require((array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0,
-          name + ": misaligned, expected an aligned array");
+  require(array.ndim() == 3, name, ": shape ", array, ", expected 3 axes");
+  require(has_whole_rows(array), name, ": its columns are not contiguous, expected aligned rows of contiguous columns");
   return array;
 }
 

@@ -9,12 +9,25 @@
 
 namespace pyrnn::bindings {
 
-inline void require(bool condition, const std::string& message) {
-  if (!condition) throw std::invalid_argument(message);
+// What a message shows of a value.
+inline std::string text_of(const std::string& text) { return text; }
+inline std::string text_of(const char* text) { return text; }
+inline std::string text_of(const py::array& array) { return shape_text(array); }
+template <class Number>
+  requires std::is_arithmetic_v<Number>
+std::string text_of(Number number) {
+  return std::to_string(number);
+}
+
+// ValueError with the parts as its message, which are put together for it alone: calls of a few microseconds check a
+// dozen arguments.
+template <class... Parts>
+void require(bool condition, const Parts&... parts) {
+  if (!condition) throw std::invalid_argument((text_of(parts) + ...));
 }
 
 inline int checked_threads(int threads) {
-  require(threads >= 1, "threads: " + std::to_string(threads) + ", expected at least 1");
+  require(threads >= 1, "threads: ", threads, ", expected at least 1");
   return threads;
 }
 
@@ -23,9 +36,8 @@ inline std::vector<std::int64_t> checked_lengths(const Pinned& array, py::ssize_
   const std::int64_t* values = data<std::int64_t>(array);
   std::vector<std::int64_t> lengths(values, values + array.shape(0));
   for (std::size_t i = 0; i < lengths.size(); ++i)
-    require(lengths[i] >= 0 && lengths[i] <= steps, "lengths: " + std::to_string(lengths[i]) + " at index " +
-                                                        std::to_string(i) +
-                                                        ", expected 0 to T = " + std::to_string(steps));
+    require(lengths[i] >= 0 && lengths[i] <= steps, "lengths: ", lengths[i], " at index ", i,
+            ", expected 0 to T = ", steps);
   return lengths;
 }
 

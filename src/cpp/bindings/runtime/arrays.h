@@ -54,6 +54,16 @@ void require_dtype(const py::array& array, const std::string& name) {
   }
 }
 
+// Whether the elements of a row lie side by side, aligned, the rows anyhow: what the core reads of sequences.
+inline bool has_whole_rows(const py::array& array) {
+  const py::ssize_t size = array.itemsize(), last = array.ndim() - 1;
+  if (last < 0 || (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) == 0) return false;
+  if ((array.flags() & py::array::c_style) != 0) return true;
+  const auto is_whole = [&](py::ssize_t stride) { return stride % size == 0; };
+  return std::all_of(array.strides(), array.strides() + last, is_whole) &&
+         (array.strides(last) == size || array.shape(last) == 1 || array.size() == 0);
+}
+
 inline void require_layout(const py::array& array, const std::string& name) {
   if ((array.flags() & py::array::c_style) == 0) {
     throw std::invalid_argument(name + ": not contiguous, expected a C-contiguous array");
@@ -185,14 +195,22 @@ T* writeable_data(const std::optional<Pinned>& array, const std::string& name) {
 template <class T>
 T* writeable_data(std::optional<Pinned>&&, const std::string&) = delete;
 
-// A new array in C order, not zeroed, and the pointer to fill it.
+// A new array, not zeroed, and the pointer to fill it: its memory is in C order. Of a sequence (T, B, columns) Python
+// may see (B, T, columns), which no view has to be made for.
 template <class T>
 struct NewArray {
-  explicit NewArray(const Shape& shape)
-      : array(py::dtype::of<T>(), shape), bytes(static_cast<std::size_t>(array.nbytes())) {}
+  explicit NewArray(const Shape& shape, bool batch_first = false)
+      : array(batch_first ? swapped(shape) : py::array(py::dtype::of<T>(), shape)),
+        bytes(static_cast<std::size_t>(array.nbytes())) {}
   T* data() { return static_cast<T*>(array.mutable_data()); }
   py::array array;
   std::size_t bytes;  // known here, since array.nbytes() needs the GIL
+
+ private:
+  static py::array swapped(const Shape& shape) {
+    const py::ssize_t steps = shape[0], rows = shape[1], size = sizeof(T), row = shape[2] * size;
+    return py::array(py::dtype::of<T>(), Shape{rows, steps, shape[2]}, Shape{row, rows * row, size});
+  }
 };
 
 template <class T>
