@@ -140,6 +140,16 @@ def test_a_shared_part_has_the_shape_of_each_call():
     assert shapes(model.summary((2, 5, 3))) == ["(2, 5, 3)", "(2, 5, 3)", "(2, 3)", "(2, 3)"]
 
 
+def test_what_is_frozen():
+    model = tagger().freeze("0.*")
+    model[3].bias.requires_grad = False
+    summary = model.summary((3, 7))
+    assert summary.frozen == ("frozen", "", 16005, 64020)
+    assert summary.trained == ("trained", "", 29253 - 16005, 4 * (29253 - 16005))
+    assert [row.layer.endswith(", frozen") for row in summary.rows] == [True] + [False] * 4
+    assert summary.total.parameters == 29253
+
+
 def test_a_module_of_ones_own():
     """Its parts stand below it, with what they give."""
 

@@ -35,6 +35,14 @@ def constructor(cls: Any) -> dict[str, Any]:
     return {p.name: as_json(p.default) for p in named if p.kind in keywords and p.name != "seed"}
 
 
+def kept_options(thing: Any) -> dict[str, Any]:
+    """Those of the constructor's options that an object keeps as attributes of their names: a
+    user's class need not keep all. A method of such a name says nothing about it."""
+    cls = type(thing)
+    names = (n for n in constructor(cls) if not inspect.isroutine(getattr(cls, n, None)))
+    return {name: getattr(thing, name) for name in names if hasattr(thing, name)}
+
+
 def _is_plain(value: Any) -> bool:
     """Whether JSON holds it as it is."""
     if isinstance(value, list):

@@ -15,7 +15,14 @@ from .checks import (
     describe_all,
     join_some,
 )
-from .description import as_json, check_describable, constructor, describe_forward, extra_states
+from .description import (
+    as_json,
+    check_describable,
+    constructor,
+    describe_forward,
+    extra_states,
+    kept_options,
+)
 from .freezing import Freezable, frozen_names
 from .parameter import Parameter
 from .part import Part
@@ -333,12 +340,10 @@ class Module(Settings, Part, Summarised, Freezable):
     def _description(self, name: str, seen: dict[int, str]) -> dict[str, Any]:
         return {"class": type(self).__name__, "config": self.config()}
 
-    def __repr__(self) -> str:
-        defaults = constructor(type(self))
-        if "batch_first" in defaults:
-            defaults["batch_first"] = True  # what None comes to
-        shown = (f"{k}={v!r}" for k, v in self.config().items() if v != defaults[k])
-        return f"{type(self).__name__}({', '.join(shown)})"
+    def _options(self) -> dict[str, Any]:
+        """Those that it keeps, where the class says nothing; batch_first None comes to True."""
+        options = kept_options(self) if type(self).config is Module.config else self.config()
+        return {name: v for name, v in options.items() if (name, v) != ("batch_first", True)}
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in vars(self).items() if k not in self._not_pickled}
@@ -356,6 +361,9 @@ class StepByStep:
 
     def __init__(self, module: Module) -> None:
         self.step = self.run = module
+
+    def __repr__(self) -> str:
+        return repr(self.step)
 
 
 def _walk(

@@ -1,10 +1,12 @@
 """Settings: the base of public objects, which take only the attributes that they use."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from typing import Any, ClassVar
 
 from .checks import describe
+from .description import kept_options
+from .shown import changed_options, in_digits, short
 
 _set = object.__setattr__
 
@@ -21,6 +23,8 @@ class Settings:
     __slots__ = ()
     _changeable: ClassVar[frozenset[str]] = frozenset()
     _is_own: ClassVar[bool] = True
+    _always_shown: ClassVar[tuple[str, ...]] = ()  # options that the repr says, default or not
+    _shown_state: ClassVar[tuple[str, ...]] = ()  # attributes that it says after the options
     _maker: ClassVar[type | None] = None  # the class of pyrnn whose __init__ makes the object
     _closed = True
 
@@ -35,6 +39,22 @@ class Settings:
         if self._closed and name[:1] != "_" and not self._takes(name, value):
             self._refuse(name, value)
         _set(self, name, value)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self._phrases())})"
+
+    def _phrases(self) -> Iterator[str]:
+        """What the repr says: the options that are not the defaults, then the state."""
+        yield from changed_options(type(self), self._options(), self._always_shown)
+        for name in self._shown_state:
+            value = getattr(self, name)
+            if value is not None and value == value:  # not NaN: there is something to be said
+                yield f"{name}={in_digits(value) if isinstance(value, float) else short(value)}"
+
+    def _options(self) -> dict[str, Any]:
+        """The constructor's options as the object has them."""
+        own = getattr(self, "config", None)
+        return kept_options(self) if own is None else own()
 
     def _close(self) -> None:
         """Takes no new attributes from here on."""

@@ -1,8 +1,48 @@
-"""How objects show themselves: tables for notebooks, sizes in words."""
+"""How objects show themselves: options in words, tables for notebooks, sizes with units."""
 
-from collections.abc import Iterable, Sequence
+import inspect
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .checks import printable
+from .description import as_json, constructor
 
 Cells = Sequence[str]
+LARGE = 10_000
+FEW, LONGEST = 8, 80  # elements of an array that is shown, characters of a value
+
+
+def changed_options(
+    cls: type, options: Mapping[str, Any], always: Container[str] = ()
+) -> Iterator[str]:
+    """`name=value` of the options that are not the constructor's defaults."""
+    defaults = constructor(cls)
+    for name, value in zip(options, map(as_json, options.values()), strict=True):
+        default = defaults.get(name, inspect.Parameter.empty)
+        if name in always or not _same(value, default):
+            yield f"{name}={short(value)}"
+
+
+def short(value: Any) -> str:
+    """A value in a few words, on one line."""
+    if isinstance(value, np.ndarray) and value.size > FEW:
+        return f"array{value.shape}"
+    if isinstance(value, np.ndarray | np.generic):
+        return repr(value.tolist())
+    if callable(value) and hasattr(value, "__name__"):
+        return printable(value.__name__)
+    if isinstance(value, list | tuple | dict) and len(value) > FEW:
+        return f"{type(value).__name__} of {len(value)}"
+    return printable(repr(value), LONGEST)
+
+
+def _same(value: Any, default: Any) -> bool:
+    """Whether an option is the default; an array never is."""
+    if isinstance(value, np.ndarray) or isinstance(default, np.ndarray):
+        return False
+    return value is default or bool(value == default)
 
 
 def html_table(
@@ -23,6 +63,11 @@ def html_table(
         lines = "".join(f"<tr>{row(cells, 'td')}</tr>" for cells in rows)
         parts += [f"<{tag}>{lines}</{tag}>"] if lines else []
     return f"<table>{''.join(parts)}</table>"
+
+
+def in_digits(value: float) -> str:
+    """A number in four digits, or, if it is large, without a fraction."""
+    return f"{value:.4g}" if not abs(value) >= LARGE else f"{value:,.0f}"
 
 
 def in_bytes(count: int) -> str:

@@ -103,7 +103,9 @@ class Summarised:
         (2, 5, 8)
         """
         seen = _shapes_of_any(self) if x is None else _shapes_of(self, _read(self, x))
-        return Summary([*_rows(self, "", seen, (), set())])
+        named: Any = self
+        frozen = [p for p in named.parameters() if not p.requires_grad]
+        return Summary([*_rows(self, "", seen, (), set())], _size(frozen))
 
 
 def _read(module: Any, x: Any) -> Any:
@@ -197,14 +199,20 @@ def _rows(
         own = {id(p): p for p in vars(module).values() if isinstance(p, Parameter)}
         new = [parameter for key, parameter in own.items() if key not in counted]
         counted.update(own)
-        layer = f"{name}  {type(module).__name__ if parts else repr(module)}".lstrip()
-        count = sum(parameter.size for parameter in new)
-        size = sum(parameter.size * parameter.dtype.itemsize for parameter in new)
-        yield Row(layer, _next_shape(seen.get(id(module), [])), count, size)
+        shown = type(module).__name__ if parts else repr(module)
+        frozen = ", frozen" if own and not any(p.requires_grad for p in own.values()) else ""
+        layer = f"{name}  {shown}{frozen}".lstrip()
+        yield Row(layer, _next_shape(seen.get(id(module), [])), *_size(new))
     for key, part in parts:
         if not any(part is each for each in (module, *above)):
             inner = f"{name}.{key}" if name else key
             yield from _rows(part, inner, seen, (module, *above), counted)
+
+
+def _size(parameters: list[Parameter]) -> tuple[int, int]:
+    """Numbers and bytes of some parameters."""
+    sizes = [(p.size, p.size * p.dtype.itemsize) for p in parameters]
+    return sum(count for count, _ in sizes), sum(size for _, size in sizes)
 
 
 def _next_shape(calls: list[Outputs]) -> str:

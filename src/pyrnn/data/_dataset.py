@@ -1,9 +1,12 @@
 """Datasets: samples that are sequences, each of its own length."""
 
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from .._base.checks import describe
-from .._base.columns import Columns
+from .._base.columns import Column, Columns
 
 
 class SequenceDataset(Columns):
@@ -37,3 +40,20 @@ class SequenceDataset(Columns):
         if not isinstance(name, str):
             raise TypeError(f"SequenceDataset: name is {describe(name)}, expected a text")
         super().__init__(x, target, lengths, name=name)
+
+    def _phrases(self) -> Iterator[str]:
+        yield f"{len(self)} samples"
+        least, most = np.min(self.lengths), np.max(self.lengths)
+        yield f"{least} to {most} steps" if least < most else f"{most} steps"
+        for name in ("x", "target"):
+            column = getattr(self, name, None)  # a subclass need not have them
+            if column is not None:
+                yield f"{name} {in_words(column)}"
+
+
+def in_words(column: Column) -> str:
+    """Shape and dtype of one entry per sample."""
+    if not isinstance(column, list):
+        return f"{column.shape} {column.dtype}"
+    steps = ", ".join(["T", *map(str, column[0].shape[1:])])
+    return f"({steps}{',' * (column[0].ndim == 1)}) {column[0].dtype}"

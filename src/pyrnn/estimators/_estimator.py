@@ -15,6 +15,8 @@ from ._naming import naming
 class Estimator(Settings, BaseEstimator):
     """What is learnt is learnt by a copy, and taken over when all has gone well."""
 
+    __repr__ = BaseEstimator.__repr__
+
     def _takes(self, name: str, value: Any) -> bool:
         """Parameters act at the next fit; scikit-learn and `fit` write what ends in "_"."""
         return name.endswith("_") or name in self._get_param_names() or super()._takes(name, value)

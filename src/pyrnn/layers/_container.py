@@ -151,10 +151,9 @@ class Container(Module):
         names = {"names": list(self._names)} if self._is_named else {}
         return {"class": type(self).__name__, "config": config, "parts": parts, **names}
 
-    def __repr__(self) -> str:
-        words = (f"{n}={p!r}" if self._is_named else repr(p) for n, p in self.named_parts())
-        shown = [*words, *([] if self.batch_first else ["batch_first=False"])]
-        return f"{type(self).__name__}({', '.join(shown)})"
+    def _phrases(self) -> Iterator[str]:
+        yield from (f"{n}={p!r}" if self._is_named else repr(p) for n, p in self.named_parts())
+        yield from super()._phrases()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)

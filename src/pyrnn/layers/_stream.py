@@ -1,6 +1,6 @@
 """Streams: inference one step at a time, on a snapshot of the weights."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,9 @@ class Stream(_core.Stream, Settings):
     def batch_size(self) -> int:
         """The number of rows of a step."""
         return self._batch_size
+
+    def _options(self) -> dict[str, Any]:
+        return {"layer": self._layer, "batch_size": self._batch_size}
 
     def run(self, x: Any) -> Array:
         """y (N, T, H) of a chunk x (N, T, I), or (T, N, ...) if the layer has batch_first=False.
@@ -134,9 +137,14 @@ class SequentialStream(Settings):
             "Sequential.stream: another thread is in a call on this stream, "
             "expected one call at a time"
         )
+        self._parts = parts
         self._streams = [part for part in parts if part.states]
         self._steps: list[Callable[[Any], Any]] = [part.step for part in parts]
         self._runs: list[Callable[[Any], Any]] = [part.run for part in parts]
+
+    def _phrases(self) -> Iterator[str]:
+        yield from map(repr, self._parts)
+        yield f"batch_size={self.batch_size}"
 
     def step(self, x_t: Any, out: Array | None = None) -> Array:
         """y (N, F) of x_t (N, I), or of integer x_t (N,) in front of an Embedding.

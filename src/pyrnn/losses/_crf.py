@@ -235,10 +235,7 @@ class CRF(Module, Loss):
         """The sum over the sequences by what it is divided by."""
         return sum_in_order(nll) / total if total else 0.0
 
-    def __repr__(self) -> str:
-        shown = {k: v for k, v in self.config().items() if k != "constraints"}
-        if self.constraints.allowed is not None:
-            shown["constraints"] = (
-                f"mask of {np.count_nonzero(~self.constraints.allowed)} forbidden"
-            )
-        return f"CRF({', '.join(f'{k}={v}' for k, v in shown.items())})"
+    def _options(self) -> dict[str, Any]:
+        allowed = self.constraints.allowed
+        words = None if allowed is None else f"{np.count_nonzero(~allowed)} forbidden"
+        return super()._options() | {"constraints": words}

@@ -157,12 +157,6 @@ class Loss(Settings):
             np.ascontiguousarray(turned(real, swapped, 2)),
         )
 
-    def __repr__(self) -> str:
-        options = ", ".join(
-            f"{name}={value!r}" for name, value in vars(self).items() if name[0] != "_"
-        )
-        return f"{type(self).__name__}({options})"
-
 
 class ElementLoss(Loss):
     """A loss that compares y with a target of the same shape and dtype, element by element.

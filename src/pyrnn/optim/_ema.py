@@ -48,6 +48,8 @@ class EMA(Settings):
     array([2.], dtype=float32)
     """
 
+    _always_shown = ("decay",)
+    _shown_state = ("updates",)
     _module: Module | None = None
 
     def __init__(self, parameters: Parameters, decay: float = 0.999) -> None:
@@ -145,6 +147,9 @@ class EMA(Settings):
         """Takes over what `read_state` returned."""
         vars(self).update(state)
 
+    def _options(self) -> dict[str, Any]:
+        return {"decay": self.decay}
+
     def _write(self, arrays: Mapping[str, Array]) -> None:
         """Writes all parameters."""
         for name, array in arrays.items():
@@ -153,6 +158,3 @@ class EMA(Settings):
     def _refuse_if_applied(self, name: str) -> None:
         if self._applied:
             raise RuntimeError(f"EMA: {name} was called inside `with ema.applied()`")
-
-    def __repr__(self) -> str:
-        return f"EMA(decay={self.decay}, {len(self._averages)} parameters, {self.updates} updates)"

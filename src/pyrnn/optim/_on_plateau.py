@@ -28,6 +28,7 @@ class OnPlateau(Schedule):
     0.5
     """
 
+    _shown_state = ("count", "best", "scale")
     needs_metric = True
 
     def __init__(

@@ -3,7 +3,7 @@
 import inspect
 import math
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -22,6 +22,7 @@ from .._base.freezing import trained
 from .._base.module import Module
 from .._base.parameter import Parameter
 from .._base.settings import Settings
+from .._base.shown import html_table, short
 
 State = dict[str, Array]
 Options = dict[str, Any]
@@ -62,6 +63,8 @@ class Optimizer(Settings):
     >>> layer.bias.data
     array([0.75], dtype=float32)
     """
+
+    _always_shown = ("lr",)
 
     def __init__(self, *, groups: Groups | None = None, **options: Any) -> None:
         if "lr" not in options:
@@ -346,10 +349,21 @@ class Optimizer(Settings):
                     "use one optimizer per model"
                 )
 
-    def __repr__(self) -> str:
-        options = ", ".join(f"{key}={value!r}" for key, value in self.options.items())
-        groups = f", {len(self._members)} groups" if self._members else ""
-        return f"{type(self).__name__}({options}{groups})"
+    def _phrases(self) -> Iterator[str]:
+        yield from super()._phrases()
+        if self._members:
+            yield f"{len(self._members)} group{'s' if len(self._members) > 1 else ''}"
+
+    def _options(self) -> dict[str, Any]:
+        return dict(self.options)
+
+    def _repr_html_(self) -> str:
+        """A row for the parameters in no group, and one for each group."""
+        names = ["all others", *(f"groups[{i}]" for i in range(len(self._members)))]
+        names = names if self._members else ["all"]
+        rows = zip(names, self._groups, strict=True)
+        texts = ([name, *map(short, options.values())] for name, options in rows)
+        return html_table([type(self).__name__, *self.options], texts)
 
 
 def named_parameters(

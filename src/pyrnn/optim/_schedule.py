@@ -6,7 +6,7 @@ schedule = pyrnn.optim.Cosine(optimizer, steps)     # sets the learning rates of
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from .._base.checks import (
     check_choice,
@@ -47,6 +47,7 @@ class Schedule(Settings):
     0.5
     """
 
+    _shown_state: ClassVar[tuple[str, ...]] = ("count",)
     needs_metric = False  # whether `step` needs a metric
     _is_inner = False  # whether a schedule around it steps it, and applies its factor
     _is_led = False  # whether that schedule is doing so
@@ -132,11 +133,8 @@ class Schedule(Settings):
         self._was_applied = True
         self.optimizer.follow(*acting, *(() if self in acting else (self,)))
 
-    def __repr__(self) -> str:
-        hidden = ("optimizer", "needs_metric")
-        shown = {k: v for k, v in vars(self).items() if k[0] != "_" and k not in hidden}
-        options = (f"{k}={v!r}" for k, v in shown.items())
-        return f"{type(self).__name__}({', '.join(options)})"
+    def _options(self) -> dict[str, Any]:
+        return {name: v for name, v in super()._options().items() if name != "optimizer"}
 
 
 class Step(Schedule):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._base.description import as_json, constructor
+from .._base.description import as_json, kept_options
 from .._base.module import Module
 from .._base.samples import Samples, cut
 from ..optim._optimizer import Optimizer
@@ -61,14 +61,9 @@ def describe(thing: Any) -> dict[str, Any]:
     if getattr(cls, "config", Module.config) is not Module.config:
         options = thing.config()
     else:  # a user's module need not keep all
-        options = {name: getattr(thing, name) for name in constructor(cls) if _keeps(thing, name)}
+        options = kept_options(thing)
     plain = {name: _plain(value) for name, value in options.items() if name not in FREE}
     return {"class": cls.__name__, "options": Options(plain, cls.__init__)}
-
-
-def _keeps(thing: Any, name: str) -> bool:
-    """Whether an option is an attribute: a method of its name says nothing about it."""
-    return hasattr(thing, name) and not inspect.isroutine(getattr(type(thing), name, None))
 
 
 def describe_samples(samples: Samples | None) -> dict[str, Any] | None:

@@ -44,6 +44,7 @@ class EarlyStopping(Callback):
     True
     """
 
+    _shown_state = ("best_epoch", "best_value")
     best_value: float
     best_epoch: int
     _waited: int

@@ -1,21 +1,23 @@
 """History: what a training run recorded, one number per epoch, and its picture."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._base.checks import check_list, check_mapping, check_number
 from .._base.settings import Settings
+from .._base.shown import html_table, in_digits
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+MOST_ROWS = 20  # of its table
 COLORS = ("#4477aa", "#cc6677")  # of training and validation
 
 
-@dataclass
+@dataclass(repr=False)
 class History(Settings):
     """The record of a training run: lists with one number per epoch.
 
@@ -70,6 +72,32 @@ class History(Settings):
         """The latest "loss" or "val_loss", or value of a metric; KeyError for another name."""
         lists = {"loss": self.loss, "val_loss": self.val_loss, **self.metrics}
         return lists[name][-1]
+
+    def __getitem__(self, epoch: int) -> dict[str, float]:
+        """All numbers of one epoch by name, counted from 0: `history[-1]` is the last one."""
+        return {name: values[epoch] for name, values in self.columns().items()}
+
+    def columns(self) -> dict[str, list[float]]:
+        """All lists by name: the losses, the metrics, seconds and tokens_per_second."""
+        losses = {"loss": self.loss, "val_loss": self.val_loss}
+        speed = {"seconds": self.seconds, "tokens_per_second": self.tokens_per_second}
+        return {**losses, **self.metrics, **speed}
+
+    def _phrases(self) -> Iterator[str]:
+        yield f"{len(self)} epoch{'s' if len(self) != 1 else ''}"
+        if len(self):
+            measured = {
+                n: v for n, v in self[-1].items() if n in ("loss", "val_loss", *self.metrics)
+            }
+            yield from (f"{n}={in_digits(v)}" for n, v in measured.items() if not math.isnan(v))
+
+    def _repr_html_(self) -> str:
+        """One row per epoch; of a long training the first and the last ones."""
+        shown = {n: v for n, v in self.columns().items() if not all(map(math.isnan, v))}
+        rows = [[str(i + 1), *(in_digits(v[i]) for v in shown.values())] for i in range(len(self))]
+        if len(rows) > MOST_ROWS:
+            rows[MOST_ROWS // 2 : -(MOST_ROWS // 2)] = [["..."] * (1 + len(shown))]
+        return html_table(["epoch", *shown], rows, left=0)
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of all lists by name."""

@@ -1,6 +1,6 @@
 """Trainer: training, evaluation and prediction in batches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -10,6 +10,7 @@ from .._base.module import Module
 from .._base.prediction import check_logits
 from .._base.samples import Samples
 from .._base.settings import Settings
+from .._base.shown import html_table
 from ..losses import Loss
 from ..optim import Optimizer
 from ._arguments import (
@@ -233,6 +234,29 @@ class Trainer(Settings):
     def predict(self, x: Any, lengths: Any = None, batch_size: int | None = None) -> Any:
         """`model.predict(x, lengths, batch_size)`: the outputs for x, sample first."""
         return self.model.predict(x, lengths, batch_size)
+
+    def _options(self) -> dict[str, Any]:
+        objective, updates = self._objective, self._updates
+        return {
+            "model": self.model,
+            "loss": objective.loss,
+            "optimizer": self.optimizer,
+            "clip_norm": updates.clip_norm,
+            "clip_value": updates.clip_value,
+            "accumulate": updates.accumulate,
+            "schedule": updates.schedules or None,
+            "metrics": tuple(metric.name for metric in objective.metrics),
+            "ema": updates.ema,
+        }
+
+    def _phrases(self) -> Iterator[str]:
+        yield from super()._phrases()
+        yield f"history={self.history!r}"
+
+    def _repr_html_(self) -> str:
+        """The options that are set, whole, and the history."""
+        rows = [(name, repr(value)) for name, value in self._options().items() if value]
+        return html_table(["Trainer", ""], [*rows, ("history", repr(self.history))], left=2)
 
     def _run(self, plan: Plan, *, resume: bool) -> None:
         """Trains by a plan, from the beginning or from its checkpoint."""
