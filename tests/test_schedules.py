@@ -120,6 +120,22 @@ def test_state_continues_where_it_stopped(name):
 
 
 @each_schedule
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("base_lrs", 3, "base_lrs is 3, expected a list"),
+        ("base_lrs", [0.1, "x"], r"base_lrs\[1\] is 'x', expected a number"),
+        ("base_lrs", [-1.0, 0.1], r"base_lrs\[0\] is -1.0, expected a finite number >= 0"),
+        ("count", 0.5, "count is 0.5"),
+    ],
+)
+def test_a_load_names_what_does_not_fit(name, key, value, words):
+    schedule = MAKERS[name](optimizer())
+    with pytest.raises((TypeError, ValueError), match=words):
+        schedule.load_state_dict(schedule.state_dict() | {key: value})
+
+
+@each_schedule
 def test_a_load_that_fails_changes_nothing(name):
     schedule = MAKERS[name](optimizer())
     schedule.step(1.0)
@@ -129,6 +145,7 @@ def test_a_load_that_fails_changes_nothing(name):
         before | {"more": 1},
         before | {"count": -1},
         before | {"base_lrs": [0.1]},
+        before | {"base_lrs": 3},
         before | {"base_lrs": [0.1, np.nan]},
     ):
         with pytest.raises((TypeError, ValueError)):

@@ -12,6 +12,7 @@ from ._adam import AdamW as AdamW
 from ._adam import NAdam as NAdam
 from ._clipping import clip_grad_norm as clip_grad_norm
 from ._clipping import clip_grad_value as clip_grad_value
+from ._clipping import grad_norm as grad_norm
 from ._ema import EMA as EMA
 from ._on_plateau import OnPlateau as OnPlateau
 from ._optimizer import Optimizer as Optimizer

@@ -6,7 +6,8 @@ from .. import _core
 from .._base.checks import Array, check_flag, describe
 from .._base.parameter import Parameter
 from .._base.runtime import num_threads
-from ._optimizer import Groups, Optimizer, Options, State, zeros_like
+from ._groups import Groups, Options
+from ._optimizer import Optimizer, State, zeros_like
 
 
 class Adam(Optimizer):

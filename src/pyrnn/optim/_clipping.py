@@ -9,7 +9,7 @@ from .._base.checks import check_number
 from .._base.freezing import trained
 from .._base.parameter import Parameter
 from .._base.runtime import num_threads
-from ._optimizer import Parameters, named_parameters
+from ._groups import Parameters, named_parameters
 
 LEAST_FACTOR = 2.0**-126  # float32's smallest normal number; a smaller one would be flushed to 0
 LEAST_SUM = 1e-280  # of squares: below it some that matter may have been flushed to 0
@@ -59,13 +59,7 @@ def clip_grad_norm(parameters: Parameters, max_norm: float) -> float:
     if not check_number("clip_grad_norm", "max_norm", max_norm) > 0:
         raise ValueError(f"clip_grad_norm: max_norm is {max_norm}, expected a number > 0")
     named = trained(named_parameters("clip_grad_norm", parameters))
-    total, unit = 0.0, 1.0
-    for _, parameter in named:
-        total += _core.sum_squares(parameter.grad)
-    if not LEAST_SUM < total < math.inf:
-        check_gradients("clip_grad_norm", named)
-        total, unit = _scaled_sum(named)
-    root = math.sqrt(total)
+    root, unit = _norm("clip_grad_norm", named)
     norm = root * unit
     factor = max_norm / (norm + 1e-6)
     factors = [factor] if factor < 1 else []
@@ -77,6 +71,22 @@ def clip_grad_norm(parameters: Parameters, max_norm: float) -> float:
     return norm
 
 
+def grad_norm(parameters: Parameters) -> float:
+    """The global norm of all gradients: what `clip_grad_norm` returns, with nothing changed.
+
+    FloatingPointError if a gradient has a NaN or an infinity: its parameter is named.
+
+    Examples
+    --------
+    >>> layer = pyrnn.Linear(2, 1, seed=0)
+    >>> layer.weight.grad[:] = [[3.0, 4.0]]
+    >>> pyrnn.optim.grad_norm(layer)
+    5.0
+    """
+    root, unit = _norm("grad_norm", trained(named_parameters("grad_norm", parameters)))
+    return root * unit
+
+
 def check_gradients(owner: str, named: list[tuple[str, Parameter]]) -> None:
     """FloatingPointError that names the first gradient with a NaN or an infinity."""
     threads = num_threads()
@@ -85,6 +95,17 @@ def check_gradients(owner: str, named: list[tuple[str, Parameter]]) -> None:
             raise FloatingPointError(
                 f"{owner}: the gradient of {name!r} is not finite; nothing was changed"
             )
+
+
+def _norm(owner: str, named: list[tuple[str, Parameter]]) -> tuple[float, float]:
+    """(root, unit): the global norm, which is their product, divided by a power of two."""
+    total, unit = 0.0, 1.0
+    for _, parameter in named:
+        total += _core.sum_squares(parameter.grad)
+    if not LEAST_SUM < total < math.inf:
+        check_gradients(owner, named)
+        total, unit = _scaled_sum(named)
+    return math.sqrt(total), unit
 
 
 def _scaled_sum(named: list[tuple[str, Parameter]]) -> tuple[float, float]:

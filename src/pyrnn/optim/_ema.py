@@ -17,7 +17,7 @@ from .._base.checks import (
 from .._base.module import Module
 from .._base.parameter import Parameter
 from .._base.settings import Settings
-from ._optimizer import Parameters, named_parameters
+from ._groups import Parameters, named_parameters
 
 
 class EMA(Settings):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._base.checks import check_choice, check_number, check_probability, check_size
+from ._groups import Group
 from ._optimizer import Optimizer
 from ._schedule import Schedule
 
@@ -33,7 +34,7 @@ class OnPlateau(Schedule):
 
     def __init__(
         self,
-        optimizer: Optimizer,
+        optimizer: Optimizer | Group,
         *,
         mode: str = "min",
         factor: float = 0.1,

@@ -4,13 +4,13 @@ import inspect
 import math
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from .._base.checks import (
     Array,
+    as_plain_array,
     check_list,
     check_mapping,
     check_number,
@@ -19,25 +19,24 @@ from .._base.checks import (
 )
 from .._base.description import constructor
 from .._base.freezing import trained
-from .._base.module import Module
 from .._base.parameter import Parameter
-from .._base.settings import Settings
 from .._base.shown import html_table, short
+from ._groups import Grouped, Groups, Options, Parameters, check_rates, named_parameters
 
 State = dict[str, Array]
-Options = dict[str, Any]
-Parameters = Module | Iterable[Parameter]
-Groups = Sequence[Mapping[str, Any]]
 
 
-class Optimizer(Settings):
+class Optimizer(Grouped):
     """Base of all optimizers: walks the parameters, keeps a step count and arrays for each.
 
     `groups` gives some parameters options of their own, as torch's parameter groups:
     `Adam(1e-3, groups=[{"params": model[0], "lr": 1e-4}, {"params": biases, "eps": 1e-6}])`.
-    "params" is a Module, a Parameter or several; what a group does not name, and every parameter
-    in no group, has the constructor's options. TypeError or ValueError for a group without
-    "params", an option that there is not or is out of range, and a parameter in two groups.
+    "params" is a Module, a Parameter or several, or a pattern of parameters' names, as Python's
+    fnmatch has them, or several: `Adam(1e-3, groups={"0.*": {"lr": 1e-4}})` says in short
+    `groups=[{"params": "0.*", "lr": 1e-4}]`. Patterns choose among the parameters of the first
+    step, or those of the Trainer. What a group does not name, and every parameter in no group, has
+    the constructor's options. TypeError or ValueError for a group without "params", an option that
+    there is not or is out of range, a pattern that matches no name, and a parameter in two groups.
 
     A subclass hands its constructor's keywords, `lr` among them, to `super().__init__`, and writes
     `init_one` and `update_one`, which get the options of the parameter's group. Of the
@@ -70,38 +69,14 @@ class Optimizer(Settings):
         if "lr" not in options:
             raise TypeError(f"{type(self).__name__}: lr is missing, expected a learning rate")
         options["lr"] = self.check("lr", options["lr"])
-        self._groups: list[Options] = [options]  # the options of each; the first is of all others
+        self._set_groups(options, groups)
         self._own_lrs: tuple[
             float, ...
         ] = ()  # what schedules multiply; empty: the rates of the groups
         self._schedules: tuple[Any, ...] = ()  # those that act
-        self._members: list[list[Parameter]] = []  # of the groups after the first
-        given = () if groups is None else groups
-        if not isinstance(given, Iterable):
-            raise TypeError(
-                f"{type(self).__name__}: groups is {describe(groups)}, expected a list of dicts"
-            )
-        for position, group in enumerate(given):
-            self._add_group(f"groups[{position}]", group)
-        self._group_numbers()  # no parameter is in two
         self._steps: dict[str, int] = {}
         self._states: dict[str, State] = {}
         self._known: dict[str, weakref.ref[Parameter]] = {}  # whose the states are
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """The constructor's options: those of the parameters in no group; for reading."""
-        return self.groups[0]
-
-    @property
-    def groups(self) -> tuple[Mapping[str, Any], ...]:
-        """The options of each group; the first is that of all other parameters. For reading."""
-        return tuple(map(MappingProxyType, self._groups))
-
-    @property
-    def members(self) -> list[list[Parameter]]:
-        """The parameters of each group after the first."""
-        return self._members
 
     @property
     def lr(self) -> float:
@@ -110,9 +85,19 @@ class Optimizer(Settings):
 
     @lr.setter
     def lr(self, value: float) -> None:
-        owns = (value, *self.own_lrs[1:])
-        self._set_rates([value, *self.lrs[1:]])
-        self._own_lrs = owns
+        self.set_own_lr(0, value)
+
+    def set_own_lr(self, number: int, value: float) -> None:
+        """Sets the learning rate of the group of that number, and what schedules multiply there."""
+        rates, owns = list(self.lrs), list(self.own_lrs)
+        rates[number] = owns[number] = value
+        self._set_rates(rates)
+        self._own_lrs = tuple(owns)
+
+    @property
+    def steps(self) -> int:
+        """The number of steps so far, those of the parameter that has taken most."""
+        return max(self._steps.values(), default=0)
 
     @property
     def lrs(self) -> tuple[float, ...]:
@@ -132,8 +117,13 @@ class Optimizer(Settings):
     def follow(self, *schedules: Any) -> None:
         """Sets each learning rate to the own one times the factors of these schedules, which act
         together from here on; for schedules and the Trainer."""
-        owns, factor = self.own_lrs, math.prod(s.factor(s.count) for s in schedules)
-        self._set_rates([lr * factor for lr in owns])
+        owns, factors = self.own_lrs, [(s.group, s.factor(s.count)) for s in schedules]
+        self._set_rates(
+            [
+                lr * math.prod(factor for group, factor in factors if group in (None, number))
+                for number, lr in enumerate(owns)
+            ]
+        )
         self._own_lrs, self._schedules = owns, schedules
 
     def _set_rates(self, values: Sequence[float]) -> None:
@@ -220,14 +210,13 @@ class Optimizer(Settings):
             raise ValueError(f"{owner}: steps and state do not name the same parameters")
         states = {
             name: {
-                key: np.array(array, order="C")
+                key: _read_floats(owner, f"state[{name!r}][{key!r}]", array)
                 for key, array in check_mapping(owner, f"state[{name!r}]", arrays).items()
             }
             for name, arrays in state.items()
         }
         self._check_keys(states, checked)
-        own_lrs = check_list(owner, "own_lrs", mapping.get("own_lrs") or [])
-        own_lrs = [self.check("lr", lr) for lr in own_lrs]
+        own_lrs = check_rates(owner, "own_lrs", mapping.get("own_lrs") or [])
         if own_lrs and len(own_lrs) != len(checked):
             raise ValueError(f"{owner}: own_lrs are {len(own_lrs)}, expected {len(checked)}")
         counts = {n: check_size(owner, f"steps[{n!r}]", count) for n, count in steps.items()}
@@ -259,7 +248,13 @@ class Optimizer(Settings):
                 )
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_known": {}}  # a copy belongs to the parameters of its next step
+        """A copy belongs to the parameters of its next step, among which patterns choose anew."""
+        own = vars(self) | {"_known": {}}
+        if any(patterns for _, patterns in self._patterns):
+            pairs = zip(self._members, self._patterns, strict=True)
+            own["_members"] = [[] if patterns else members for members, (_, patterns) in pairs]
+            own["_are_found"] = False
+        return own
 
     def check(self, name: str, value: Any, *, below: float = math.inf) -> float:
         """An option that is a number >= 0 and < `below`."""
@@ -280,53 +275,6 @@ class Optimizer(Settings):
                 f"{type(self).__name__}: eps is {options['eps']}, which is 0 in "
                 f"{parameter.dtype}: expected at least {least:.3g}"
             )
-
-    def _add_group(self, name: str, group: Any) -> None:
-        """Reads one group, with the constructor's options for what it does not say."""
-        owner = type(self).__name__
-        if not isinstance(group, Mapping):
-            raise TypeError(f"{owner}: {name} is {describe(group)}, expected a dict with 'params'")
-        own = dict(group)
-        if "params" not in own:
-            raise ValueError(f"{owner}: {name} has the keys {sorted(own)}, expected 'params'")
-        members = own.pop("params")
-        unknown = sorted(set(own) - set(self.options))
-        if unknown:
-            raise ValueError(
-                f"{owner}: {name} has the options {unknown}, expected some of "
-                f"{sorted(self.options)}"
-            )
-        try:
-            self._groups.append(dict(type(self)(**(dict(self.options) | own)).options))
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{owner}: {name}: {error}") from None
-        members = [members] if isinstance(members, Parameter) else members
-        self._members.append([p for _, p in named_parameters(owner, members, f"{name}['params']")])
-
-    def _group_numbers(self) -> dict[int, int]:
-        """{id of a parameter: its group}, for those that are in one."""
-        numbers: dict[int, int] = {}
-        for number, members in enumerate(self._members, 1):
-            for parameter in members:
-                other = numbers.setdefault(id(parameter), number)
-                if other != number:
-                    raise ValueError(
-                        f"{type(self).__name__}: groups[{number - 1}] holds a parameter of shape "
-                        f"{parameter.shape} that is in groups[{other - 1}] too"
-                    )
-        return numbers
-
-    def _options_of(self, named: list[tuple[str, Parameter]]) -> dict[str, Options]:
-        """The options of each parameter by its name."""
-        numbers = self._group_numbers()
-        missing = numbers.keys() - {id(parameter) for _, parameter in named}
-        if missing:
-            number = numbers[missing.pop()]
-            raise ValueError(
-                f"{type(self).__name__}: groups[{number - 1}] holds a parameter that is not among "
-                "those to be updated: make the groups from the parameters of this model"
-            )
-        return {name: self._groups[numbers.get(id(p), 0)] for name, p in named}
 
     def _check_keys(self, states: Mapping[str, State], groups: Sequence[Options]) -> None:
         """ValueError unless every state has the arrays that the options of some group ask for."""
@@ -359,32 +307,19 @@ class Optimizer(Settings):
 
     def _repr_html_(self) -> str:
         """A row for the parameters in no group, and one for each group."""
-        names = ["all others", *(f"groups[{i}]" for i in range(len(self._members)))]
+        names = ["all others", *(self._name_of(i + 1) for i in range(len(self._members)))]
         names = names if self._members else ["all"]
         rows = zip(names, self._groups, strict=True)
         texts = ([name, *map(short, options.values())] for name, options in rows)
         return html_table([type(self).__name__, *self.options], texts)
 
 
-def named_parameters(
-    owner: str, parameters: Parameters, argument: str = "parameters"
-) -> list[tuple[str, Parameter]]:
-    """The parameters with a name each: a Module's own names, or the positions in a list."""
-    if isinstance(parameters, Module):
-        return parameters.named_parameters()
-    if not isinstance(parameters, Iterable):
-        raise TypeError(
-            f"{owner}: {argument} is {describe(parameters)}, expected a Module or Parameters"
-        )
-    named = [(str(position), parameter) for position, parameter in enumerate(parameters)]
-    for position, parameter in named:
-        if not isinstance(parameter, Parameter):
-            raise TypeError(
-                f"{owner}: {argument}[{position}] is {describe(parameter)}, expected a Parameter"
-            )
-    if len({id(parameter) for _, parameter in named}) < len(named):
-        raise ValueError(f"{owner}: {argument} holds one Parameter twice")
-    return named
+def _read_floats(owner: str, name: str, value: Any) -> Array:
+    """A copy of an array of floats from a state; TypeError for anything else."""
+    array = as_plain_array(owner, name, value, "of floats")
+    if array.dtype.kind != "f":
+        raise TypeError(f"{owner}: {name} has dtype {array.dtype}, expected floats")
+    return np.array(array, order="C")
 
 
 def zeros_like(parameter: Parameter) -> Array:

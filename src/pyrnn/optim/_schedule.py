@@ -18,6 +18,7 @@ from .._base.checks import (
     describe_all,
 )
 from .._base.settings import Settings
+from ._groups import Group, check_rates
 from ._optimizer import Optimizer
 
 
@@ -28,7 +29,8 @@ class Schedule(Settings):
     since; `count` is the number of calls of `step`, once per batch or once per epoch as `per` says
     ("step" or "epoch"). One schedule belongs to one optimizer. A schedule that is made takes the
     place of those that the optimizer followed before. Several act together, their factors
-    multiplied: as a list for a Trainer, or each from its first `step` on.
+    multiplied: as a list for a Trainer, or each from its first `step` on. With a group in the place
+    of the optimizer, `Cosine(optimizer.group("0.*"), 100)`, a schedule acts on this group alone.
 
     A subclass writes `factor`, and calls `apply` when it is made; the factor follows from what
     `state_dict` holds, so that a loaded state gives the same bits.
@@ -49,15 +51,20 @@ class Schedule(Settings):
 
     _shown_state: ClassVar[tuple[str, ...]] = ("count",)
     needs_metric = False  # whether `step` needs a metric
+    group: int | None = None  # the number of the one group that it acts on; None: on all
     _is_inner = False  # whether a schedule around it steps it, and applies its factor
     _is_led = False  # whether that schedule is doing so
     _was_applied = False
 
-    def __init__(self, optimizer: Optimizer, *, per: str = "step") -> None:
+    def __init__(self, optimizer: Optimizer | Group, *, per: str = "step") -> None:
         owner = type(self).__name__
-        if not isinstance(optimizer, Optimizer):
+        if not isinstance(optimizer, Optimizer | Group):
             raise TypeError(f"{owner}: optimizer is {describe(optimizer)}, expected an Optimizer")
-        self.optimizer = optimizer
+        self.optimizer: Optimizer
+        if isinstance(optimizer, Group):
+            self.optimizer, self.group = optimizer.optimizer, optimizer.number
+        else:
+            self.optimizer = optimizer
         self.per = check_choice(owner, "per", per, ("step", "epoch"))
         self.count = 0
 
@@ -97,7 +104,7 @@ class Schedule(Settings):
                 f"expected {describe_all(expected)}"
             )
         count = check_size(owner, "count", mapping["count"], minimum=0)
-        base_lrs = [self.optimizer.check("lr", value) for value in mapping["base_lrs"]]
+        base_lrs = check_rates(owner, "base_lrs", mapping["base_lrs"])
         if len(base_lrs) != len(self.base_lrs):
             raise ValueError(
                 f"{owner}: base_lrs are of {len(base_lrs)} groups, expected {len(self.base_lrs)}"
@@ -134,7 +141,8 @@ class Schedule(Settings):
         self.optimizer.follow(*acting, *(() if self in acting else (self,)))
 
     def _options(self) -> dict[str, Any]:
-        return {name: v for name, v in super()._options().items() if name != "optimizer"}
+        own = {name: v for name, v in super()._options().items() if name != "optimizer"}
+        return own if self.group is None else own | {"group": self.group}
 
 
 class Step(Schedule):
@@ -153,7 +161,12 @@ class Step(Schedule):
     """
 
     def __init__(
-        self, optimizer: Optimizer, step_size: int, *, gamma: float = 0.1, per: str = "epoch"
+        self,
+        optimizer: Optimizer | Group,
+        step_size: int,
+        *,
+        gamma: float = 0.1,
+        per: str = "epoch",
     ) -> None:
         super().__init__(optimizer, per=per)
         self.step_size = check_size("Step", "step_size", step_size)
@@ -182,7 +195,7 @@ class Cosine(Schedule):
     """
 
     def __init__(
-        self, optimizer: Optimizer, steps: int, *, final: float = 0.0, per: str = "step"
+        self, optimizer: Optimizer | Group, steps: int, *, final: float = 0.0, per: str = "step"
     ) -> None:
         super().__init__(optimizer, per=per)
         self.steps = check_size("Cosine", "steps", steps)
@@ -214,7 +227,7 @@ class OneCycle(Schedule):
 
     def __init__(
         self,
-        optimizer: Optimizer,
+        optimizer: Optimizer | Group,
         steps: int,
         *,
         pct_start: float = 0.3,
@@ -257,15 +270,14 @@ class Warmup(Schedule):
     """
 
     def __init__(
-        self, schedule: "Schedule | Optimizer", steps: int, *, start_factor: float = 1 / 3
+        self, schedule: "Schedule | Optimizer | Group", steps: int, *, start_factor: float = 1 / 3
     ) -> None:
-        if not isinstance(schedule, Schedule | Optimizer):
+        if not isinstance(schedule, Schedule | Optimizer | Group):
             raise TypeError(
                 f"Warmup: schedule is {describe(schedule)}, expected a Schedule or an Optimizer"
             )
         self.inner = schedule if isinstance(schedule, Schedule) else None
-        optimizer = schedule.optimizer if isinstance(schedule, Schedule) else schedule
-        super().__init__(optimizer, per=self.inner.per if self.inner else "step")
+        super().__init__(of_schedule(schedule), per=self.inner.per if self.inner else "step")
         if self.inner:
             self.needs_metric, self.inner._is_inner = self.inner.needs_metric, True
         self.steps = check_size("Warmup", "steps", steps)
@@ -311,6 +323,13 @@ class Warmup(Schedule):
         if self.inner:
             self.inner.take_state(own.pop("inner"))
         super().take_state(own)
+
+
+def of_schedule(schedule: Any) -> Any:
+    """What another schedule is made for that acts with this one: its optimizer, or its group."""
+    if not isinstance(schedule, Schedule) or schedule.group is None:
+        return schedule.optimizer if isinstance(schedule, Schedule) else schedule
+    return schedule.optimizer.group(schedule.group)
 
 
 def _cosine(start: float, end: float, done: float) -> float:

@@ -4,7 +4,8 @@ from .. import _core
 from .._base.checks import Array, check_flag
 from .._base.parameter import Parameter
 from .._base.runtime import num_threads
-from ._optimizer import Groups, Optimizer, Options, State, zeros_like
+from ._groups import Groups, Options
+from ._optimizer import Optimizer, State, zeros_like
 
 
 class SGD(Optimizer):

@@ -118,6 +118,7 @@ def check_belonging(
     model: Module, optimizer: Optimizer, schedules: Sequence[Any], ema: Any
 ) -> None:
     """ValueError for an optimizer or averages of another model, a schedule of another optimizer."""
+    optimizer.find_members(model.named_parameters())
     optimizer.check_belonging(model.named_parameters())
     for schedule in schedules:
         if getattr(schedule, "optimizer", optimizer) is not optimizer:

@@ -36,6 +36,15 @@ class Callback(Settings):
     def on_epoch_start(self, trainer: Any) -> None:
         """Before the first batch of an epoch, or the next one if training resumes within it."""
 
+    def on_gradients(self, trainer: Any, gradients: Any) -> None:
+        """Before each step, when the gradients of `accumulate` batches are complete.
+
+        `gradients.named` are the `(name, parameter)` of all that is trained, `gradients.norm` is
+        the global norm of their gradients and `gradients.step` the number of the step, from 1. It
+        may write `parameter.grad`: what all callbacks leave is checked to be finite, then clipped
+        by `clip_norm` or `clip_value`, then handed to the optimizer.
+        """
+
     def on_batch_end(self, trainer: Any, loss: float) -> None:
         """After each batch, with its loss."""
 

@@ -63,6 +63,8 @@ def describe(thing: Any) -> dict[str, Any]:
     else:  # a user's module need not keep all
         options = kept_options(thing)
     plain = {name: _plain(value) for name, value in options.items() if name not in FREE}
+    if getattr(thing, "group", None) is not None:  # of a schedule of one group
+        plain["group"] = thing.group
     return {"class": cls.__name__, "options": Options(plain, cls.__init__)}
 
 

@@ -22,6 +22,7 @@ from ._description import (
 )
 from ._display import Display, display
 from ._epoch_order import epoch_batches
+from ._gradients import Gradients
 from ._history import History
 from ._objective import Mean, Objective
 from ._progress import Progress
@@ -107,7 +108,7 @@ class Loop:
             shown.batch(number, epoch)
             self._call("on_batch_end", loss)
             self._write_within_epoch(len(batches))
-        self.updates.step()
+        self.updates.step(self._watch)
         self.updates.check_weights()
         epoch.seconds = time.perf_counter() - start
         measured = self._validate()
@@ -138,7 +139,7 @@ class Loop:
                     f"parameters are those before this {reached} (try a smaller learning rate, or "
                     "clip_norm)"
                 )
-            self.updates.add(result)
+            self.updates.add(result, self._watch)
             mean.add(result.loss, result.weight)
             epoch.loss.add(result.loss, result.weight)
             epoch.tokens += batch.steps
@@ -196,6 +197,9 @@ class Loop:
             "validation": describe_samples(self.plan.held_out),
         }
         return self._options(description)
+
+    def _watch(self, gradients: Gradients) -> None:
+        self._call("on_gradients", gradients)
 
     def _call(self, name: str, *args: Any) -> None:
         call(self.plan.callbacks, name, self.trainer, *args)

@@ -1,6 +1,6 @@
 """Updates: from the gradients of batches to new weights."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -14,7 +14,10 @@ from ..optim._clipping import check_gradients, clip_grad_norm, clip_grad_value
 from ..optim._optimizer import Optimizer
 from ..optim._schedule import Schedule
 from ._checkpoint import check_finite_number, read_arrays
+from ._gradients import Gradients
 from ._objective import ForwardPass
+
+Watch = Callable[[Gradients], object]  # called before each step
 
 
 class Updates:
@@ -48,7 +51,7 @@ class Updates:
         self._gathered, self._weight = 0, 0.0
         self.model.zero_grad()
 
-    def add(self, result: ForwardPass) -> None:
+    def add(self, result: ForwardPass, watch: Watch) -> None:
         """Adds one batch's gradient, and takes a step after the last of `accumulate` batches."""
         if self._gathered == 0:
             self.model.zero_grad()
@@ -60,13 +63,14 @@ class Updates:
         result.backward(share)
         self._gathered, self._weight = self._gathered + 1, weight
         if self._gathered == self.accumulate:
-            self.step()
+            self.step(watch)
 
-    def step(self) -> None:
-        """Takes a step with what was gathered, if anything was."""
+    def step(self, watch: Watch) -> None:
+        """Takes a step with what was gathered, if anything was; `watch` sees the gradients."""
         if self._weight == 0:
             self._gathered = 0
             return
+        watch(Gradients(self.model, self.optimizer))
         if self.clip_norm is not None:
             clip_grad_norm(self.model, self.clip_norm)
         elif self.clip_value is not None:
