@@ -38,6 +38,7 @@ class Case:
     hidden_size: int = 6
     num_layers: int = 1
     bidirectional: bool = False
+    direction: str = "forward"
     bias: bool = True
     proj_size: int = 0
     batch_first: bool = False
@@ -94,6 +95,7 @@ class Case:
             self.hidden_size,
             num_layers=self.num_layers,
             bidirectional=self.bidirectional,
+            direction=self.direction,
             bias=self.bias,
             batch_first=self.batch_first,
             dropout=self.dropout,
@@ -175,7 +177,7 @@ class Problem:
         c = self.case
         weights = [p.data for p in self.layer.parameters()]
         options = c.num_layers, c.bidirectional, c.bias, c.proj_size, c.merge
-        return reference.Stack(c.cell, weights, *options, dict(c.options))
+        return reference.Stack(c.cell, weights, *options, dict(c.options), c.direction)
 
     def twin_forward(self, draw=None):
         """Inference, or training with the masks of that draw."""

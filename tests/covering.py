@@ -9,6 +9,7 @@ from cases import CELLS, Case
 OPTIONS = {
     "num_layers": (1, 2, 3),
     "bidirectional": (False, True),
+    "direction": ("forward", "reverse"),
     "bias": (True, False),
     "batch_first": (False, True),
     "lengths": ("none", "ragged", "zeros"),
@@ -16,6 +17,12 @@ OPTIONS = {
     "merge": ("concat", "sum", "mul", "average"),
     "dtype": ("float32", "float64"),
 }
+
+
+def one_way(row):
+    """The settings, where both directions have no further choice and one is not merged."""
+    unused = {"direction": "forward"} if row["bidirectional"] else {"merge": "concat"}
+    return row | unused
 
 
 def pairwise(seed=0, **options):
@@ -50,7 +57,7 @@ def layer_cases(cells, settings):
     for cell in cells:
         own = {"projected": (False, True), "cells": (False, True)} if cell == "lstm" else {}
         for row in settings(cell, sizes=sizes, **own, **OPTIONS):
-            row["merge"] = row["merge"] if row["bidirectional"] else "concat"
+            row = one_way(row)
             keys = ("input_size", "hidden_size", "B", "T")
             row |= dict(zip(keys, row.pop("sizes"), strict=True))
             row["proj_size"] = row["hidden_size"] // 2 if row.pop("projected", False) else 0

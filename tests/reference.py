@@ -100,6 +100,7 @@ class Stack:
     proj_size: int = 0
     merge: str = "concat"
     options: dict = field(default_factory=dict)  # of the cell, by the layers' keywords
+    direction: str = "forward"
 
     def names(self):
         """The weights of one layer and direction, in their order."""
@@ -141,6 +142,7 @@ class Stack:
         """Returns y (T, B, F), hn, cn and the tape that backward needs."""
         T, B, _ = x.shape
         D, cell, weights = 1 + self.bidirectional, self.make_cell(), list(self.directions())
+        reverse = self.direction == "reverse"
         state_masks = self.mean_masks() if state_masks is None else state_masks
         h0, c0 = self.initial(B, h0, c0)
         lengths = np.full(B, T) if lengths is None else np.asarray(lengths)
@@ -152,7 +154,7 @@ class Stack:
             for k in range(layer * D, layer * D + D):
                 start = h0[k], c0[k], lengths
                 given = weights[k], state_masks[k], y, *start
-                out, h, c, all_c, tape = run_direction(cell, *given, k % D)
+                out, h, c, all_c, tape = run_direction(cell, *given, reverse or k % D)
                 outputs, cells, hn, cn = [*outputs, out], [*cells, all_c], [*hn, h], [*cn, c]
                 tapes.append(tape)
             y = merge(self.merge, outputs)

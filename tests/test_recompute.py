@@ -9,7 +9,7 @@ import pyrnn
 from cases import CELLS, Case
 from children import run, run_stopped
 from compare import assert_same_bits
-from covering import OPTIONS, pairwise
+from covering import OPTIONS, one_way, pairwise
 
 # A chunk of the weight gradients takes 16 steps: segments of 16, 32 and 48, the last one short.
 SIZES = {"input_size": 5, "hidden_size": 9, "T": 70, "B": 35}
@@ -22,7 +22,7 @@ def settings():
     for cell in CELLS:
         own = {"proj_size": (0, 4), "cells": (False, True)} if cell == "lstm" else {}
         for row in pairwise(2, recompute_every=EVERY, dropout=(0.0, 0.4), **own, **OPTIONS):
-            row["merge"] = row["merge"] if row["bidirectional"] else "concat"
+            row = one_way(row)
             row["dropout"] = row["dropout"] if row["num_layers"] > 1 else 0.0
             cases.append(Case(cell, seed=len(cases), **SIZES, **row))
     return cases

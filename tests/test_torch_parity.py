@@ -153,6 +153,26 @@ def test_cells_of_every_step():
     assert_within({n: gradients[n] for n in theirs}, theirs, 1e-10)
 
 
+@pytest.mark.parametrize("lengths", [None, (6, 2, 4)])
+@pytest.mark.parametrize("name", list(TORCH_LAYERS))
+def test_reverse_direction_is_that_of_torchs_bidirectional_layer(name, lengths):
+    problem = Case(name, bidirectional=True, batch_first=True, T=6, B=3).any_problem()
+    theirs, rnn, options = torch_layer(problem), torch.nn.utils.rnn, TORCH_LAYERS[name][1]
+    reverse = type(problem.layer)(5, 6, direction="reverse", dtype=np.float64, **options)
+    reverse.load_state_dict(
+        {n.removesuffix("_reverse"): p for n, p in theirs.state_dict().items() if "reverse" in n}
+    )
+    x = torch.tensor(problem.x.swapaxes(0, 1).copy(), requires_grad=True)
+    given = x if lengths is None else rnn.pack_padded_sequence(x, lengths, True, False)
+    y, _ = theirs(given)
+    y = y if lengths is None else rnn.pad_packed_sequence(y, batch_first=True)[0]
+    y[..., 6:].square().sum().backward()
+    (actual, _), pullback = reverse.vjp(x.detach().numpy(), lengths=lengths)
+    dx, _ = pullback(2 * actual)
+    expected = {"y": y[..., 6:].detach().numpy(), "dx": x.grad.numpy()}
+    assert_within({"y": actual, "dx": dx}, expected, 1e-10)
+
+
 @pytest.mark.parametrize("name", list(TORCH_LAYERS))
 def test_parameters_have_torchs_names_shapes_and_order(name):
     case = Case(name, num_layers=2, bidirectional=True, proj_size=2 * (name == "lstm"))

@@ -48,6 +48,7 @@ class Stack:
         proj_size: int,
         dropout: float,
         merge: str,
+        reverse: bool = False,
         **kwargs: bool | float,
     ) -> None: ...
     def parameters(self) -> list[tuple[str, tuple[int, ...], str]]: ...

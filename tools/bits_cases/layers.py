@@ -31,6 +31,7 @@ OPTIONS = [  # each cell gets those that it has
     {"bias": False},
     {"num_layers": 2, "dropout": 0.3},
     *({"bidirectional": True, "merge": merge} for merge in ("concat", "sum", "mul", "average")),
+    {"direction": "reverse"},
     {"recompute_every": 17},
     {"recompute_every": "sqrt"},
     {"zoneout": 0.2},
@@ -43,6 +44,7 @@ OPTIONS = [  # each cell gets those that it has
     {"zoneout_cell": 0.2},
 ]
 ALL = {o: v for options in OPTIONS for o, v in options.items()} | {"bias": True, "merge": "sum"}
+ALL["direction"] = "forward"
 STREAMS = [(5, 8, 6, 1), (33, 70, 6, 3)]  # I, H, T, B
 SHARED_STEP = (400, 640, 2, 1)  # a step long enough for two threads
 PARTS = [
@@ -57,6 +59,7 @@ TIMED_PARTS = [
     ("Dropout", (0.3,), {}),
     ("LastStep", (), {}),
     ("LastStep", (), {"bidirectional": True}),
+    ("LastStep", (), {"direction": "reverse"}),
     *((name, (), {}) for name in ("MaxPool", "MeanPool", "SumPool")),
 ]
 ATTENTIONS = [

@@ -15,6 +15,7 @@ from .._base.checks import (
 )
 from .._base.module import Module
 
+DIRECTIONS = ("forward", "reverse")
 MERGES = ("concat", "sum", "mul", "average")
 MAX_LAYERS = 10_000
 
@@ -53,6 +54,11 @@ ARGUMENTS = """`y, {state} = {layer}(x, state=None, lengths=None, mask=None)` is
         Between layers, `vjp` drops each element with this probability.
     bidirectional : bool
         A second set of weights reads each row from its end.
+    direction : "forward" or "reverse"
+        "reverse" reads each row from its end alone, in every layer: h_{{t-1}} in the equations is
+        then h_{{t+1}}, y at step t is still h_t, and the final state is that of step 0. As one half
+        of a bidirectional layer, ONNX' direction, and Keras' go_backwards, whose output has the
+        last step first. Parameters have the names of a forward layer.
     merge : "concat", "sum", "mul" or "average"
         How one output is made of both directions' h and h', in every layer: (h, h'), h + h',
         h * h' or (h + h') / 2. Except with "concat", y and the input of the next layer have H
@@ -70,8 +76,8 @@ ARGUMENTS = """`y, {state} = {layer}(x, state=None, lengths=None, mask=None)` is
         With k steps, or "sqrt" (the root of T), `vjp` keeps only the states after every k steps,
         rounded up to whole chunks of the weight gradients' sums (16 to 512 steps), and the
         pullback computes the segments between them again, the last one first: the same bits from
-        O(T/k + k) states and activations, for about 1.4 times the time. With two directions, what
-        goes from layer to layer is kept whole, and so are two layers' gradients of it in the
+        O(T/k + k) states and activations, for about 1.4 times the time. With a reverse direction,
+        what goes from layer to layer is kept whole, and so are two layers' gradients of it in the
         pullback: N T D*H elements each (N T H if merged); merge="mul" keeps both h of each layer.
     dtype : numpy.float32 or numpy.float64
         Of parameters, x, states and gradients; nothing is cast silently.
@@ -88,6 +94,7 @@ class RecurrentOptions(Module):
     The options of the cells are off in a class whose constructor does not have them.
     """
 
+    direction: str = "forward"  # of what was pickled before there was another
     cell: str  # the core's name of the equations; of a class, with the defaults of its options
     gates: int  # how many blocks of hidden_size rows W_ih and W_hh have
     state_names: ClassVar[tuple[str, ...]] = ("h0",)
@@ -102,6 +109,8 @@ class RecurrentOptions(Module):
         self.batch_first = given["batch_first"]
         self.dropout = check_dropout(owner, given["dropout"], self.num_layers, stacklevel=8)
         self.bidirectional = check_flag(owner, "bidirectional", given["bidirectional"])
+        direction = given.get("direction", "forward")
+        self.direction = check_direction(owner, direction, self.bidirectional)
         self.merge = check_merge(owner, given["merge"], self.bidirectional)
         self.recompute_every: Every = check_every(owner, given["recompute_every"])
         self.zoneout = check_probability(owner, "zoneout", given.get("zoneout", 0.0))
@@ -121,6 +130,11 @@ class RecurrentOptions(Module):
     def num_directions(self) -> int:
         """2 if bidirectional, else 1."""
         return 1 + self.bidirectional
+
+    @property
+    def reads_backwards(self) -> bool:
+        """Whether a direction starts at the end, so that no output is known before."""
+        return self.bidirectional or self.direction == "reverse"
 
     @property
     def output_size(self) -> int:
@@ -155,6 +169,17 @@ def check_every(owner: str, value: Any) -> Every:
             f"{owner}: recompute_every is {describe(value)}, expected an integer, 'sqrt' or None"
         )
     return check_size(owner, "recompute_every", value)
+
+
+def check_direction(owner: str, value: Any, bidirectional: bool) -> str:
+    """Where each row is read from; with both directions there is no choice."""
+    direction = check_choice(owner, "direction", value, DIRECTIONS)
+    if direction == "reverse" and bidirectional:
+        raise ValueError(
+            f"{owner}: direction is 'reverse', expected 'forward' with bidirectional=True, which "
+            "reads both ways"
+        )
+    return direction
 
 
 def check_merge(owner: str, value: Any, bidirectional: bool) -> str:

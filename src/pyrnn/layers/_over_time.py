@@ -12,6 +12,7 @@ from .._base.mask import read_mask
 from .._base.module import Module, storable
 from .._base.pullback import Additions, Pullback
 from .._base.runtime import num_threads
+from ._options import check_direction
 
 Back = Callable[[Array], Array]  # dy (B, F) -> dx in x's layout
 
@@ -96,7 +97,8 @@ class LastStep(OverTime):
     direction at step 0; under `mask`, at its last and its first real step. With `bidirectional` the
     first half of the features is the forward, the second the reverse direction, as RNN, LSTM and
     GRU lay them out; Sequential checks that this fits the layer in front, whose merge has to be
-    "concat". A row without steps gives zeros. `batch_first=False` takes x (T, N, F).
+    "concat". `direction="reverse"` takes all features at step 0, as such a layer ends there. A row
+    without steps gives zeros. `batch_first=False` takes x (T, N, F).
 
     `dx = pullback(dy)` puts dy back at those steps, zeros elsewhere. In a stream it passes each
     step on. TypeError or ValueError for what does not fit.
@@ -109,9 +111,18 @@ class LastStep(OverTime):
            [3.]], dtype=float32)
     """
 
-    def __init__(self, *, bidirectional: bool = False, batch_first: bool | None = None) -> None:
+    direction = "forward"  # of what was pickled before there was another
+
+    def __init__(
+        self,
+        *,
+        bidirectional: bool = False,
+        direction: str = "forward",
+        batch_first: bool | None = None,
+    ) -> None:
         super().__init__(batch_first=batch_first)
         self.bidirectional = check_flag("LastStep", "bidirectional", bidirectional)
+        self.direction = check_direction("LastStep", direction, self.bidirectional)
 
     def check_front(self, owner: str, layer: Any) -> None:
         """ValueError if this does not fit the recurrent layer in front."""
@@ -126,6 +137,10 @@ class LastStep(OverTime):
                 f"{owner} has bidirectional={self.bidirectional}, "
                 f"expected {both} as the {name} in front"
             )
+        if (way := getattr(layer, "direction", self.direction)) != self.direction:
+            raise ValueError(
+                f"{owner} has direction={self.direction!r}, expected {way!r} as the {name} in front"
+            )
 
     def step_part(self, batch_size: int) -> None:
         """None: a step of a stream is the last one so far."""
@@ -137,6 +152,7 @@ class LastStep(OverTime):
                 f"LastStep: x has {features} features, expected an even number: two directions"
             )
         forward = features // 2 if self.bidirectional else features
+        forward = 0 if self.direction == "reverse" else forward
         last = ends[rows] - 1
         places = [(slice(forward), last), (slice(forward, features), np.zeros_like(last))]
         y = np.zeros((len(ends), features), x.dtype)

@@ -194,11 +194,14 @@ class Recurrent(RecurrentOptions, Generic[State]):
         return self.stream(batch_size)
 
     def stream(self, batch_size: int = 1) -> Stream:
-        """Inference step by step on a snapshot of the weights; ValueError if bidirectional."""
-        if self.bidirectional:
+        """Inference step by step on a snapshot of the weights; ValueError if bidirectional, or with
+        direction="reverse"."""
+        if self.reads_backwards:
+            came = "bidirectional is True, expected False"
+            if not self.bidirectional:
+                came = "direction is 'reverse', expected 'forward'"
             raise ValueError(
-                f"{type(self).__name__}: stream: bidirectional is True, expected False: "
-                "the reverse direction starts at the end"
+                f"{type(self).__name__}: stream: {came}: the reverse direction starts at the end"
             )
         return Stream(self, self._stack, self._packed(), batch_size)
 
@@ -217,7 +220,8 @@ class Recurrent(RecurrentOptions, Generic[State]):
         kind = self.cell, self.dtype.name
         sizes = self.input_size, self.hidden_size, self.num_layers
         options = self.bidirectional, self.bias, self.proj_size, self.dropout, self.merge
-        return _core.Stack(*(kind + sizes + options), **self._cell_options())
+        reverse = self.direction == "reverse"
+        return _core.Stack(*(kind + sizes + options), reverse=reverse, **self._cell_options())
 
     def _check_return_cells(self, value: Any) -> bool:
         """The flag, False for layers without cells."""

@@ -239,10 +239,10 @@ class Objective:
                 "Trainer: tbptt needs a recurrent model with an output for each step; "
                 f"{type(self.model).__name__}'s is one per sequence, or it has no state"
             )
-        if any(getattr(module, "bidirectional", False) for module in self.model.modules()):
+        if any(getattr(module, "reads_backwards", False) for module in self.model.modules()):
             raise ValueError(
-                "Trainer: tbptt carries the state forwards, and the model is bidirectional: its "
-                "reverse direction starts at the end"
+                "Trainer: tbptt carries the state forwards, and the model is bidirectional or has "
+                "a direction='reverse', which starts at the end"
             )
 
 

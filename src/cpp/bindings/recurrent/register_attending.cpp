@@ -10,8 +10,8 @@ namespace {
 // A stack of one layer and direction whose input ends with `context` columns that attention makes.
 Stack attending(const Stack& stack, py::ssize_t context) {
   const StackShape& s = stack.shape;
-  require(s.layers == 1 && s.directions == 1 && s.proj == 0,
-          "attending: needs a Stack of one layer and direction, without projection");
+  require(s.layers == 1 && !s.reads_backwards() && s.proj == 0,
+          "attending: needs a Stack of one layer and the forward direction, without projection");
   require(s.options == CellOptions{}, "attending: needs a Stack without options of the cell");
   require(context >= 1 && context < Index{1} << 31, "context: ", context, ", expected 1 to 2**31 - 1");
   Stack result = stack;

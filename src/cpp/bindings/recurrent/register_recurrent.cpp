@@ -94,7 +94,7 @@ void register_recurrent(py::module_& m) {
   py::class_<Stack> stack(m, "Stack");
   def_init(stack, &make_stack, py::arg("cell"), py::arg("dtype"), py::arg("input_size"), py::arg("hidden_size"),
            py::arg("num_layers"), py::arg("bidirectional"), py::arg("bias"), py::arg("proj_size"), py::arg("dropout"),
-           py::arg("merge"));
+           py::arg("merge"), py::arg("reverse") = false);
   stack.def("parameters", &parameters_of)
       .def("pack", &pack, py::arg("weights"), py::arg("threads"))
       .def("forward", &run_forward, py::arg("packed"), py::arg("x"), py::arg("h0").none(true), py::arg("c0").none(true),

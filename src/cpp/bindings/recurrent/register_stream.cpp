@@ -8,9 +8,10 @@ StreamObject::StreamObject(const Stack& of, const Packed& packed, py::ssize_t ba
   checked_threads(threads);
   require_plain(stack);
   check_same_stack(stack, packed.stack, "packed");
-  if (stack.shape.directions != 1)
+  if (stack.shape.reads_backwards())
     throw std::invalid_argument(
-        "Stream: a bidirectional stack, expected one direction (the reverse one needs the end first)");
+        "Stream: a bidirectional or reverse stack, expected the forward direction (the reverse one needs the end "
+        "first)");
   if (batch_size < 1 || batch_size > (py::ssize_t{1} << 40))
     throw std::invalid_argument("batch_size: " + std::to_string(batch_size) + ", expected 1 to 2**40");
   std::visit(

@@ -39,7 +39,7 @@ CellOptions read_options(const py::kwargs& given, const Cell& cell) {
 
 Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t input_size, py::ssize_t hidden_size,
                  py::ssize_t num_layers, bool bidirectional, bool bias, py::ssize_t proj_size, double dropout,
-                 const std::string& merge, const py::kwargs& options) {
+                 const std::string& merge, bool reverse, const py::kwargs& options) {
   static const std::map<std::string, Merge> merges = {
       {"concat", Merge::concat}, {"sum", Merge::sum}, {"mul", Merge::mul}, {"average", Merge::average}};
   const Cell* const found = find_cell(cell);
@@ -55,6 +55,7 @@ Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t 
   require(dropout >= 0 && dropout <= 1, "dropout: ", dropout, ", expected 0 to 1");
   require(merging != merges.end(), "merge: '", merge, "', expected concat, sum, mul or average");
   require(bidirectional || merging->second == Merge::concat, "merge: '", merge, "', expected concat for one direction");
+  require(!(bidirectional && reverse), "reverse: true, expected false with bidirectional");
   const Stack stack{{.cell = found,
                      .input = input_size,
                      .hidden = hidden_size,
@@ -64,7 +65,8 @@ Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t 
                      .proj = proj_size,
                      .dropout = dropout,
                      .merge = merging->second,
-                     .options = read_options(options, *found)},
+                     .options = read_options(options, *found),
+                     .reverse = reverse},
                     dtype == "float32"};
   check_sizes(stack.shape);
   return stack;

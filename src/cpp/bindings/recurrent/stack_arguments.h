@@ -95,7 +95,7 @@ struct WeightArrays {
 
 Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t input_size, py::ssize_t hidden_size,
                  py::ssize_t num_layers, bool bidirectional, bool bias, py::ssize_t proj_size, double dropout,
-                 const std::string& merge, const py::kwargs& options);
+                 const std::string& merge, bool reverse, const py::kwargs& options);
 
 // Refuses a stack that attends to a memory, for calls that have none.
 void require_plain(const Stack& stack);

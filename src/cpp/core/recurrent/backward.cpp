@@ -107,7 +107,7 @@ class BackwardPass {
 
   BackwardPlace place(Index layer, Index direction) const {
     const std::size_t index = static_cast<std::size_t>(layer * shape_.directions + direction);
-    return {.at = {layer, direction, Walk(batch_, direction == 1, scope_.steps)},
+    return {.at = {layer, direction, Walk(batch_, shape_.reversed(direction), scope_.steps)},
             .buffers = {.saved = saved_.directions[index],
                         .weights = saved_.tape.weights->of(layer, direction),
                         .backward_weights = packed_[index],

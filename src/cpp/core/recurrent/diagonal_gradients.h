@@ -29,7 +29,7 @@ class DiagonalGradients {
   // After a barrier.
   void run(const Member& me, Index layer, Index direction) {
     const std::size_t i = static_cast<std::size_t>(layer * shape_.directions + direction);
-    const Walk walk(batch_, direction == 1, saved_.scope.steps);
+    const Walk walk(batch_, shape_.reversed(direction), saved_.scope.steps);
     if (shape_.options.peephole) peephole(me, walk, saved_.directions[i], out_.directions[i].peephole);
     if (shape_.options.layer_norm) norms(me, walk, saved_.directions[i], out_.directions[i]);
   }

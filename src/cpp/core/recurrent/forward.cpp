@@ -75,7 +75,7 @@ class ForwardPass {
   }
 
   ForwardPlace<T> place(Index layer, Index direction) const {
-    const Walk walk(batch_, direction == 1, scope_.steps);
+    const Walk walk(batch_, shape_.reversed(direction), scope_.steps);
     const std::size_t index = static_cast<std::size_t>(layer * shape_.directions + direction);
     const Rows<const T> input = input_of(layer);
     const StepBuffers<T>& buffers = saved_ ? saved_->directions[index] : inference_;

@@ -58,7 +58,7 @@ void LayerGradients<T>::input_gradient(const Member& me, Index layer, Index dire
                                        const Rows<T>& d_x) {
   constexpr Index kMostRows = 256;
   const Segment steps = saved_.scope.steps;
-  const Walk walk(batch_, direction == 1, steps);
+  const Walk walk(batch_, shape_.reversed(direction), steps);
   const Index I = shape_.layer_input(layer), R = saved_.rows, team = me.team->size();
   const bool in_place = d_x.contiguous() && !walk.own_order();
   const Index first = walk.backwards() ? steps.end - 1 : steps.begin;  // the step whose rows come first in memory
@@ -116,8 +116,8 @@ template <class T>
 void LayerGradients<T>::drop_input_gradient(const Member& me, Index layer, const Rows<T>& d_x) {
   if (shape_.dropout == 0 || interrupt_.requested()) return;
   Segment times = saved_.scope.steps;
-  if (shape_.directions == 2) {  // both have added theirs when the reverse one's first steps are done
-    if (saved_.scope.directions.end < 2 || times.begin > 0) return;
+  if (shape_.reads_backwards()) {  // all have added theirs when the reverse one's first steps are done
+    if (saved_.scope.directions.end < shape_.directions || times.begin > 0) return;
     times.end = batch_.steps();
   }
   const Range rows = share_of(batch_.rows(), me.rank, me.team->size());
@@ -127,7 +127,7 @@ void LayerGradients<T>::drop_input_gradient(const Member& me, Index layer, const
 template <class T>
 void LayerGradients<T>::weight_gradients(const Member& me, Index layer, Index direction,
                                          const GateGradients<T>& d_gates) {
-  const Walk walk(batch_, direction == 1, saved_.scope.steps);
+  const Walk walk(batch_, shape_.reversed(direction), saved_.scope.steps);
   const auto& saved = saved_.directions[index(layer, direction)];
   const auto& to = out_.directions[index(layer, direction)];
   const Index I = shape_.layer_input(layer), P = shape_.output(), H = shape_.hidden;

@@ -48,10 +48,10 @@ class Outputs {
 
   // Dropout on what the layer gave, once all its directions have.
   void drop(const Member& me, Index layer) const {
-    const bool both = job_.scope.directions.end == shape_.directions;
-    if (!job_.key || shape_.dropout == 0 || layer + 1 == shape_.layers || !both || !output(layer)) return;
+    const bool all = job_.scope.directions.end == shape_.directions;
+    if (!job_.key || shape_.dropout == 0 || layer + 1 == shape_.layers || !all || !output(layer)) return;
     Segment times = job_.scope.steps;
-    if (shape_.directions == 2) {  // the steps of one direction are not those of the other
+    if (shape_.reads_backwards()) {  // its last steps come first
       if (times.end < batch_.steps()) return;
       times.begin = 0;
     }

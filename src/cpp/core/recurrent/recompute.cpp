@@ -21,7 +21,7 @@ Recomputation<T>::Recomputation(const Tape<T>& tape, Index segment_steps)
   c_size_ = shape.has_c() ? states * tape.batch.rows() * shape.hidden : 0;
   arena_.want(h_, count_ + 1, h_size_);
   arena_.want(c_, count_ + 1, c_size_);
-  if (shape.directions == 2) {
+  if (shape.reads_backwards()) {
     kept_.input.resize(static_cast<std::size_t>(shape.layers));
     for (Index layer = 1; layer < shape.layers; ++layer)
       arena_.want(kept_.input[static_cast<std::size_t>(layer)], R, shape.layer_input(layer));
@@ -34,10 +34,10 @@ Recomputation<T>::Recomputation(const Tape<T>& tape, Index segment_steps)
 template <class T>
 std::vector<typename Recomputation<T>::Part> Recomputation<T>::parts() const {
   const StackShape& shape = tape_.shape;
-  if (shape.directions == 1) return {{{0, shape.layers}, {0, 1}}};
+  if (!shape.reads_backwards()) return {{{0, shape.layers}, {0, 1}}};
   std::vector<Part> parts;
   for (Index layer = 0; layer < shape.layers; ++layer)
-    for (Index direction = 0; direction < 2; ++direction)
+    for (Index direction = 0; direction < shape.directions; ++direction)
       parts.push_back({{layer, layer + 1}, {direction, direction + 1}});
   return parts;
 }
@@ -58,7 +58,6 @@ bool Recomputation<T>::forward(const Sequences<T>& sequences, int threads, Inter
   copy(sequences.h0, h_size_, h_);
   copy(sequences.c0, c_size_, c_);
   Interrupt interrupt(check);
-  const bool bidirectional = tape_.shape.directions == 2;
   for (const Part& part : parts())
     for (Index i = 0; i < count_; ++i) {
       const Sequences<T> at = at_borders(sequences, i);
@@ -68,7 +67,7 @@ bool Recomputation<T>::forward(const Sequences<T>& sequences, int threads, Inter
                               .sequences = at,
                               .scope = {part.layers, part.directions, segment(i)},
                               .key = &tape_.key,
-                              .layers = bidirectional ? &kept_ : nullptr};
+                              .layers = tape_.shape.reads_backwards() ? &kept_ : nullptr};
       if (!forward_pass(job, threads, check) || stopped(interrupt)) return false;
     }
   copy(h_ + count_ * h_size_, h_size_, sequences.hn);
@@ -83,11 +82,11 @@ bool Recomputation<T>::backward(const std::vector<Weights<const T>>& weights, co
   Arena arena;
   LayerBuffers<T> d_layers;
   T* by_turns[2];
-  const bool whole_layers = shape.directions == 2 && shape.layers > 1;
+  const bool whole_layers = shape.reads_backwards() && shape.layers > 1;
   for (T*& d : by_turns) arena.want(d, whole_layers ? tape_.batch.packed_rows() : 0, shape.layer_input(1));
   arena.allocate();
   for (Index layer = 0; layer < shape.layers; ++layer) d_layers.input.push_back(by_turns[layer % 2]);
-  const BackwardJob<T> job{weights, gradients, out, shape.directions == 2 ? &d_layers : nullptr};
+  const BackwardJob<T> job{weights, gradients, out, shape.reads_backwards() ? &d_layers : nullptr};
   Interrupt interrupt(check);
   const std::vector<Part> all = parts();
   const std::size_t directions = static_cast<std::size_t>(shape.directions);
@@ -106,12 +105,12 @@ bool Recomputation<T>::backward_segment(const Scope& scope, Index segment, const
                                         Interrupt::Check check) const {
   // The layer's input lies there; its output, and y, have been written.
   LayerBuffers<T> given;
-  if (tape_.shape.directions == 2) {
+  if (tape_.shape.reads_backwards()) {
     given = kept_;
     for (Index layer = scope.layers.end; layer < tape_.shape.layers; ++layer)
       given.input[static_cast<std::size_t>(layer)] = nullptr;
   }
-  Saved<T> saved(tape_, scope, tape_.shape.directions == 2 ? &given : nullptr);
+  Saved<T> saved(tape_, scope, tape_.shape.reads_backwards() ? &given : nullptr);
   const SequenceInput<T>& in = tape_.input;
   const Sequences<T> at = at_borders({.x = in.x, .x_strides = in.x_strides}, segment);
   const ForwardJob<T> again{.shape = tape_.shape,

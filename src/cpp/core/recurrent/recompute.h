@@ -38,7 +38,7 @@ struct Recomputation {
   Arena arena_;
   T* h_;  // [count + 1][L*D][B][P]
   T* c_;  // [count + 1][L*D][B][H], LSTM
-  LayerBuffers<T> kept_;  // of two directions
+  LayerBuffers<T> kept_;  // where a direction reads backwards
 };
 
 }  // namespace pyrnn

@@ -25,7 +25,7 @@ Saved<T>::Saved(const Tape<T>& t, const Scope& s, const LayerBuffers<T>* kept)
     want_buffers<T>(arena, shape, maps, lanes, {rows, batch.rows(), changed_states(shape.options, true)},
                     directions[i]);
     const bool joined = layer == 0 && shape.context > 0;  // with the contexts
-    if (joined || (!batch.uniform() && (direction == 1 || layer == 0)))
+    if (joined || (!batch.uniform() && (shape.reversed(direction) || layer == 0)))
       arena.want(copies[i], rows, shape.layer_input(layer));
   });
   if (kept) {
@@ -38,7 +38,8 @@ Saved<T>::Saved(const Tape<T>& t, const Scope& s, const LayerBuffers<T>* kept)
   }
   arena.allocate();
   each_direction([&](Index, Index direction, std::size_t i) {
-    shift_past_initial_state<T>(directions[i], shape, lanes, Walk(batch, direction == 1, scope.steps).initial_row());
+    const Walk walk(batch, shape.reversed(direction), scope.steps);
+    shift_past_initial_state<T>(directions[i], shape, lanes, walk.initial_row());
     directions[i].x = copies[i];
   });
 }
@@ -48,7 +49,7 @@ const T* Saved<T>::output_at(Index layer, Index direction, Index time, Index row
   const std::size_t i = static_cast<std::size_t>(layer * tape.shape.directions + direction);
   if (!layers.h.empty())
     return Rows<const T>::packed(layers.h[i], tape.batch, tape.shape.output(), layers.first_row).at(time, row);
-  const Walk walk(tape.batch, direction == 1, scope.steps);
+  const Walk walk(tape.batch, tape.shape.reversed(direction), scope.steps);
   const RowWidths<T> width(tape.shape, kernels::of_type<T>(tape.weights->table()).lanes);
   return directions[i].h + (walk.row(walk.time(time, row)) + row) * width.output;
 }

@@ -46,6 +46,7 @@ struct StackShape {
   double dropout;    // between layers
   Merge merge = Merge::concat;
   CellOptions options = {};
+  bool reverse = false;  // the one direction reads each row from its end
   Index context = 0;  // M: columns of the first layer's input that attention makes of the step before; 0: none
 
   bool operator==(const StackShape&) const = default;
@@ -53,6 +54,9 @@ struct StackShape {
   bool gates_state() const { return cell->candidate == Candidate::gated_state; }
   Index gates() const { return cell->x.count - options.coupled_gates; }  // G
   Index output() const { return proj ? proj : hidden; }  // P
+  bool reversed(Index direction) const { return reverse || direction == 1; }
+  // Whether the steps of some direction are not those of its layer's output.
+  bool reads_backwards() const { return reverse || directions == 2; }
   bool merges() const { return directions == 2 && merge != Merge::concat; }
   Index layer_output() const { return merges() ? output() : directions * output(); }  // columns of y
   Index given_input(Index layer) const { return layer == 0 ? input : layer_output(); }
