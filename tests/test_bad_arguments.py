@@ -59,6 +59,7 @@ REQUIRED = {  # of constructors and functions
     "broadcast_to": (X, X.shape),
     **dict.fromkeys(("exp", "log", "tanh", "sigmoid", "stop_gradient"), (X,)),
     "set_num_threads": (1,),
+    "ModelCheckpoint": ("best",),
     "threads": (1,),
     "set_workspace_limit": (2**28,),
     "Trainer": (tagger, losses.CrossEntropy, optim.SGD),

@@ -240,3 +240,20 @@ def test_bad_callbacks():
         with pytest.raises(ValueError, match=monitor):
             trainer.fit(DATA, validation=held_out, callbacks=[pyrnn.EarlyStopping(monitor)])
         assert not trainer.history.loss
+
+
+def test_no_fit_within_a_fit():
+    """Another Trainer may fit, and this one may be asked; the fit that was refused did no harm."""
+
+    class Nested(pyrnn.Callback):
+        def on_epoch_end(self, trainer):
+            other.fit(DATA, progress=False)
+            self.measured = trainer.evaluate(DATA)
+            trainer.fit(DATA, progress=False)
+
+    trainer, other, nested = make_trainer(), make_trainer(), Nested()
+    with pytest.raises(RuntimeError, match="fit was called during a fit of the same Trainer"):
+        trainer.fit(DATA, epochs=2, progress=False, callbacks=[nested])
+    assert len(trainer.history) == len(other.history) == 1 and "loss" in nested.measured
+    trainer.fit(DATA, progress=False)
+    assert len(trainer.history) == 2

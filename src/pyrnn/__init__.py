@@ -76,8 +76,10 @@ from .seq2seq import AttentionDecoder as AttentionDecoder
 from .seq2seq import Seq2Seq as Seq2Seq
 from .seq2seq import generate as generate
 from .training import Callback as Callback
+from .training import CSVLogger as CSVLogger
 from .training import EarlyStopping as EarlyStopping
 from .training import History as History
+from .training import ModelCheckpoint as ModelCheckpoint
 from .training import Trainer as Trainer
 
 __version__ = _core.build_info()["version"]

@@ -30,6 +30,20 @@ def atomic_write(path: Any, data: bytes) -> None:
         raise OSError(error.errno, error.strerror, path) from error
 
 
+def check_target(path: str) -> None:
+    """OSError for a path that could not be written to."""
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
+    try:
+        _mode_of(target)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from None
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, "no such folder for the file", folder)
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
+
+
 def _replace(target: str, data: bytes) -> None:
     """The work of atomic_write, on a path without links."""
     mode = _mode_of(target)

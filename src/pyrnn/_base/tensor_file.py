@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from .atomic_write import atomic_write
+from .atomic_write import atomic_write, check_target
 from .checks import Array, check_fits, check_path, describe
 
 FORMAT = 1
@@ -46,6 +46,12 @@ def check_suffix(owner: str, path: Any) -> None:
             f"{owner}: path ends in {suffix!r}, the suffix of {OTHER_FORMATS[suffix]} files; the "
             "file is safetensors: expected '.safetensors', or no suffix of another format"
         )
+
+
+def check_place(owner: str, path: str) -> None:
+    """OSError or ValueError now for a path that `write_tensors` could not write to later."""
+    check_suffix(owner, path)
+    check_target(path)
 
 
 def write_tensors(path: Any, tensors: Mapping[str, Array], description: Mapping[str, Any]) -> None:

@@ -1,9 +1,6 @@
 """Checkpoints: everything that training needs to continue, in one file."""
 
-import errno
 import math
-import os
-import stat
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,7 +13,7 @@ from .._base.description import extra_states, load_extra_states
 from .._base.freezing import freeze_only, frozen_names, read_frozen
 from .._base.module import Module
 from .._base.parameter import Parameter
-from .._base.tensor_file import check_suffix, mapping, read_tensors, write_tensors
+from .._base.tensor_file import mapping, read_tensors, write_tensors
 from ..optim._optimizer import Optimizer
 from ._description import Options, first_difference
 
@@ -111,20 +108,6 @@ def check_finite_number(owner: str, name: str, value: Any, least: float = 0.0) -
     if not least <= number < math.inf or number == -math.inf:
         raise ValueError(f"{owner}: {name} is {number}, expected a finite number >= {least}")
     return number
-
-
-def check_place(path: str) -> None:
-    """OSError now for a path that no checkpoint could be written to after the first epoch."""
-    check_suffix("Trainer: checkpoint", path)
-    folder = os.path.dirname(os.path.realpath(path))
-    if os.path.isdir(path):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
-        raise OSError(errno.EINVAL, "not a regular file", path)
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(errno.ENOENT, "no such folder for the checkpoint", folder)
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
 
 
 def write_checkpoint(

@@ -1,24 +1,15 @@
 """EarlyStopping: ends training that no longer improves, and keeps the best weights."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from .._base.checks import (
-    Array,
-    check_choice,
-    check_flag,
-    check_mapping,
-    check_number,
-    check_size,
-    describe,
-)
+from .._base.checks import Array, check_flag, check_size
 from .._base.parameter import Parameter
-from ._callbacks import Callback
+from ._best import Best
 from ._checkpoint import read_arrays
 
 
-class EarlyStopping(Callback):
+class EarlyStopping(Best):
     """Stops when `monitor` has not improved for `patience` epochs (Prechelt 1998).
 
     `monitor` is "loss", "val_loss" or the name of a metric, all as in the history; better is
@@ -44,9 +35,6 @@ class EarlyStopping(Callback):
     True
     """
 
-    _shown_state = ("best_epoch", "best_value")
-    best_value: float
-    best_epoch: int
     _waited: int
 
     def __init__(
@@ -58,42 +46,25 @@ class EarlyStopping(Callback):
         mode: str = "min",
         restore_best: bool = True,
     ) -> None:
-        if not isinstance(monitor, str):
-            raise TypeError(
-                f"EarlyStopping: monitor is {describe(monitor)}, expected the name of a measure"
-            )
-        self.monitor = monitor
+        super().__init__(monitor, min_delta=min_delta, mode=mode)
         self.patience = check_size("EarlyStopping", "patience", patience)
-        self.min_delta = check_number("EarlyStopping", "min_delta", min_delta)
-        if not self.min_delta >= 0:
-            raise ValueError(f"EarlyStopping: min_delta is {min_delta}, expected a number >= 0")
-        self.mode = check_choice("EarlyStopping", "mode", mode, ("min", "max"))
         self.restore_best = check_flag("EarlyStopping", "restore_best", restore_best)
-        self._forget()
-
-    def _forget(self) -> None:
-        """Nothing seen yet."""
-        self._note(math.nan, 0)
-        self._weights: dict[str, Array] = {}
         self._named: list[tuple[str, Parameter]] = []  # what is trained
 
+    def _forget(self) -> None:
+        super()._forget()
+        self._weights: dict[str, Array] = {}
+
     def _note(self, value: float, epoch: int) -> None:
-        """The best epoch so far, for which nothing has been waited yet."""
-        vars(self).update(best_value=value, best_epoch=epoch, _waited=0)
+        super()._note(value, epoch)
+        self._waited = 0
 
     def on_fit_start(self, trainer: Any) -> None:
-        self._forget()
+        super().on_fit_start(trainer)
         self._named = trainer.trained.named_parameters()
-        if self.monitor not in trainer.measures:
-            raise ValueError(
-                f"EarlyStopping: monitor is {describe(self.monitor)}, this fit measures "
-                f"{', '.join(trainer.measures)}"
-            )
 
     def on_epoch_end(self, trainer: Any) -> None:
-        value = trainer.history.last(self.monitor)
-        if self._is_better(value):
-            self._note(value, len(trainer.history))
+        if self._notes(trainer):
             if self.restore_best:
                 with trainer.averaged_weights():
                     self._weights = trainer.trained.state_dict()
@@ -106,36 +77,15 @@ class EarlyStopping(Callback):
         if self._weights:
             trainer.trained.load_state_dict(self._weights)
 
-    def _is_better(self, value: float) -> bool:
-        """Whether a value beats the best one by more than min_delta."""
-        if math.isnan(self.best_value) or math.isnan(value):
-            return not math.isnan(value)
-        gain = self.best_value - value if self.mode == "min" else value - self.best_value
-        return gain > self.min_delta
-
     def state_dict(self) -> dict[str, Any]:
         """The best epoch with its weights, and for how long there was no better one."""
-        best = {"value": self.best_value, "epoch": self.best_epoch, "waited": self._waited}
-        return {**best, "weights": self._weights}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state_dict` returned; TypeError or ValueError, with nothing changed, if
-        its weights are not of the model that is trained, or its entries are no numbers."""
-        self.take_state(self.read_state(state))
+        return {**super().state_dict(), "waited": self._waited, "weights": self._weights}
 
     def read_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """What `state_dict` returned, checked."""
-        owner = "EarlyStopping"
-        state = check_mapping(owner, "state", state, ("value", "epoch", "waited", "weights"))
-        weights = state["weights"]
+        """What `state_dict` returned, checked: its weights are of the model that is trained."""
+        best, weights = super().read_state(state), state["weights"]
         named = [] if weights == {} else self._named
-        return {
-            "best_value": check_number(owner, "value", state["value"]),
-            "best_epoch": check_size(owner, "epoch", state["epoch"], minimum=0),
-            "_waited": check_size(owner, "waited", state["waited"], minimum=0),
-            "_weights": read_arrays(f"{owner}: weights", weights, named),
+        return best | {
+            "_waited": check_size("EarlyStopping", "waited", state["waited"], minimum=0),
+            "_weights": read_arrays("EarlyStopping: weights", weights, named),
         }
-
-    def take_state(self, state: Mapping[str, Any]) -> None:
-        """Takes over what `read_state` returned."""
-        vars(self).update(state)

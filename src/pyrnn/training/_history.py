@@ -11,6 +11,7 @@ from .._base.shown import html_table, in_digits
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
 
 MOST_ROWS = 20  # of its table
@@ -82,6 +83,18 @@ class History(Settings):
         losses = {"loss": self.loss, "val_loss": self.val_loss}
         speed = {"seconds": self.seconds, "tokens_per_second": self.tokens_per_second}
         return {**losses, **self.metrics, **speed}
+
+    def to_frame(self) -> "DataFrame":
+        """A pandas DataFrame with a row for each epoch, counted from 1, and the `columns`.
+
+        Needs pandas: ImportError says how to install it.
+        """
+        try:
+            from pandas import DataFrame, RangeIndex
+        except ImportError as error:
+            error.add_note("History.to_frame makes a table of pandas: pip install pandas")
+            raise
+        return DataFrame(self.columns(), index=RangeIndex(1, len(self) + 1, name="epoch"))
 
     def _phrases(self) -> Iterator[str]:
         yield f"{len(self)} epoch{'s' if len(self) != 1 else ''}"

@@ -11,6 +11,7 @@ from .._base.prediction import check_logits
 from .._base.samples import Samples
 from .._base.settings import Settings
 from .._base.shown import html_table
+from .._base.tensor_file import check_place
 from ..losses import Loss
 from ..optim import Optimizer
 from ._arguments import (
@@ -24,7 +25,7 @@ from ._arguments import (
     checked_parts,
 )
 from ._callbacks import Callback, call
-from ._checkpoint import ModelState, OptimizerState, Parts, check_place
+from ._checkpoint import ModelState, OptimizerState, Parts
 from ._data import checked_batches, read_data, split
 from ._display import check_progress
 from ._history import History
@@ -89,6 +90,8 @@ class Trainer(Settings):
     >>> trainer.evaluate(x, target)["accuracy"] > 0.9
     True
     """
+
+    _is_fitting = False
 
     def __init__(
         self,
@@ -181,12 +184,14 @@ class Trainer(Settings):
         end of an epoch if a weight has. Nothing that is not finite is written over a checkpoint.
         After any error, and after Ctrl-C, the model is usable and `history` has the whole epochs.
         """
+        self._refuse_if_fitting("fit")
         if tbptt is not None:
             tbptt = check_size("Trainer", "tbptt", tbptt)
         if checkpoint_every is not None:
             check_size("Trainer", "checkpoint_every", checkpoint_every)
         if checkpoint is not None:
-            check_place(checkpoint := check_path("Trainer", checkpoint, "checkpoint"))
+            checkpoint = check_path("Trainer", checkpoint, "checkpoint")
+            check_place("Trainer: checkpoint", checkpoint)
         elif resume or checkpoint_every is not None:
             raise ValueError("Trainer: checkpoint is None, expected the path of a file")
         data, held_out = split(read_data("Trainer: train", x, y, lengths), validation)
@@ -265,12 +270,24 @@ class Trainer(Settings):
         updates.forget()
         self._validates = plan.held_out is not None
         self._progress = Progress(self._generator, len(self.history))
-        call(plan.callbacks, "on_fit_start", self)
-        parts = self._parts(plan.callbacks)
-        loop = Loop(plan, self._objective, self._updates, self.history, self._progress, parts, self)
-        if resume:
-            loop.resume()
-        loop.run()
+        self._is_fitting = True
+        try:
+            call(plan.callbacks, "on_fit_start", self)
+            parts = self._parts(plan.callbacks)
+            loop = Loop(plan, self._objective, updates, self.history, self._progress, parts, self)
+            if resume:
+                loop.resume()
+            loop.run()
+        finally:
+            self._is_fitting = False
+
+    def _refuse_if_fitting(self, name: str) -> None:
+        """RuntimeError inside a fit: a callback would train what is being trained."""
+        if self._is_fitting:
+            raise RuntimeError(
+                f"Trainer: {name} was called during a fit of the same Trainer, in a callback or in "
+                "another thread: expected after it; trainer.stop() ends it with the epoch"
+            )
 
     def _parts(self, callbacks: Sequence[Callback]) -> Parts:
         """All that a checkpoint holds, by name."""

@@ -1,0 +1,81 @@
+"""Best: the base of callbacks that look for the best epoch."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from .._base.checks import check_choice, check_mapping, check_number, check_size, describe
+from ._callbacks import Callback
+
+
+class Best(Callback):
+    """Follows one measure, and remembers its best value and the epoch of that."""
+
+    _shown_state = ("best_epoch", "best_value")
+    best_value: float
+    best_epoch: int
+
+    def __init__(self, monitor: str, *, min_delta: float, mode: str) -> None:
+        owner = type(self).__name__
+        if not isinstance(monitor, str):
+            raise TypeError(
+                f"{owner}: monitor is {describe(monitor)}, expected the name of a measure"
+            )
+        self.monitor = monitor
+        self.min_delta = check_number(owner, "min_delta", min_delta)
+        if not self.min_delta >= 0:
+            raise ValueError(f"{owner}: min_delta is {min_delta}, expected a number >= 0")
+        self.mode = check_choice(owner, "mode", mode, ("min", "max"))
+        self._forget()
+
+    def _forget(self) -> None:
+        """Nothing seen yet."""
+        self._note(math.nan, 0)
+
+    def _note(self, value: float, epoch: int) -> None:
+        """The best epoch so far."""
+        vars(self).update(best_value=value, best_epoch=epoch)
+
+    def on_fit_start(self, trainer: Any) -> None:
+        self._forget()
+        if self.monitor not in trainer.measures:
+            raise ValueError(
+                f"{type(self).__name__}: monitor is {describe(self.monitor)}, this fit measures "
+                f"{', '.join(trainer.measures)}"
+            )
+
+    def _notes(self, trainer: Any) -> bool:
+        """Whether the epoch that has ended is the best so far, which is noted then."""
+        value = trainer.history.last(self.monitor)
+        if is_better := self._is_better(value):
+            self._note(value, len(trainer.history))
+        return is_better
+
+    def _is_better(self, value: float) -> bool:
+        """Whether a value beats the best one by more than min_delta."""
+        if math.isnan(self.best_value) or math.isnan(value):
+            return not math.isnan(value)
+        gain = self.best_value - value if self.mode == "min" else value - self.best_value
+        return gain > self.min_delta
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best epoch, and its value."""
+        return {"value": self.best_value, "epoch": self.best_epoch}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` returned; TypeError or ValueError, with nothing changed, if
+        it does not fit."""
+        self.take_state(self.read_state(state))
+
+    def read_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """What `state_dict` returned, checked, as attributes."""
+        owner = type(self).__name__
+        state = check_mapping(owner, "state", state, self.state_dict())
+        return {
+            "best_value": check_number(owner, "value", state["value"]),
+            "best_epoch": check_size(owner, "epoch", state["epoch"], minimum=0),
+        }
+
+    def take_state(self, state: Mapping[str, Any]) -> None:
+        """Takes over what `read_state` returned."""
+        vars(self).update(state)

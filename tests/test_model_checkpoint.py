@@ -1,0 +1,115 @@
+"""Promise: ModelCheckpoint's file holds the best model of the fit, by any measure."""
+
+import numpy as np
+import pytest
+
+import pyrnn
+from compare import assert_same_bits
+from training import Average, Right, classifier, make_trainer, ragged_task
+
+DATA = ragged_task(N=20)
+
+
+class Scripted(pyrnn.Callback):
+    """Puts a given value of a measure into the history, and keeps each epoch's weights."""
+
+    def __init__(self, values, name="val_loss"):
+        self.values, self.name, self.weights = values, name, []
+
+    def on_epoch_end(self, trainer):
+        trainer.history.columns()[self.name][-1] = self.values[len(trainer.history) - 1]
+        with trainer.averaged_weights():
+            self.weights.append(trainer.model.state_dict())
+
+
+def fit(trainer, callbacks, epochs, **options):
+    options = {"validation": DATA, "batch_size": 8, "progress": False, **options}
+    return trainer.fit(DATA, epochs=epochs, callbacks=callbacks, **options)
+
+
+@pytest.mark.parametrize("averaged", [False, True])
+@pytest.mark.parametrize(
+    ("options", "values", "best"),
+    [
+        ({}, [3, 2, 1, 1.5], 3),
+        ({"monitor": "right", "mode": "max"}, [0.1, 0.7, np.nan, 0.2], 2),
+        ({"monitor": "loss", "min_delta": 0.5}, [2, 1.8, 1.2, 1.0], 3),
+    ],
+)
+def test_the_best_by_any_measure(options, values, best, averaged, tmp_path):
+    model = classifier()
+    trainer = make_trainer(model, ema=Average(model) if averaged else None, metrics=[Right()])
+    script = Scripted(values, options.get("monitor", "val_loss"))
+    kept = pyrnn.ModelCheckpoint(tmp_path / "best.safetensors", **options)
+    fit(trainer, [script, kept], 4)
+    assert kept.best_epoch == best and kept.best_value == values[best - 1]
+    assert_same_bits(pyrnn.load(kept.path).state_dict(), script.weights[best - 1])
+    assert not np.array_equal(script.weights[best - 1]["4.bias"], model[4].bias.data) or averaged
+
+
+def test_a_fit_that_resumes_knows_the_best(tmp_path):
+    values, kept = [3, 1, 2, 0.5], {"checkpoint": tmp_path / "checkpoint"}
+    path = tmp_path / "best.safetensors"
+
+    def run(epochs, **options):
+        callbacks = [script := Scripted(values), pyrnn.ModelCheckpoint(path)]
+        fit(make_trainer(), callbacks, epochs, **kept, **options)
+        return script, callbacks[1]
+
+    first, _ = run(2)
+    _, best = run(3, resume=True)
+    assert best.best_epoch == 2
+    assert_same_bits(pyrnn.load(path).state_dict(), first.weights[1])
+    last, best = run(4, resume=True)
+    assert best.best_epoch == 4
+    assert_same_bits(pyrnn.load(path).state_dict(), last.weights[-1])
+
+
+def test_a_loss_with_parameters_has_a_file_of_its_own(tmp_path):
+    x = [np.arange(n) % 3 for n in (4, 2, 5)]
+    model = pyrnn.Sequential(pyrnn.Embedding(3, 4, seed=0), pyrnn.Linear(4, 3, seed=1))
+    crf = pyrnn.CRF(3, seed=2)
+    trainer = pyrnn.Trainer(model, crf, pyrnn.optim.Adam(0.1), seed=0)
+    paths = tmp_path / "model.safetensors", tmp_path / "crf.safetensors"
+    best = pyrnn.ModelCheckpoint(paths[0], "loss", loss_path=paths[1])
+    trainer.fit((x, x), epochs=3, callbacks=[best], progress=False)
+    assert best.best_epoch == 3
+    assert_same_bits(pyrnn.load(paths[0]).state_dict(), model.state_dict())
+    assert_same_bits(pyrnn.load(paths[1]).state_dict(), crf.state_dict())
+    with pytest.raises(ValueError, match="loss_path is None, and the loss has parameters"):
+        trainer.fit((x, x), callbacks=[pyrnn.ModelCheckpoint(paths[0], "loss")], progress=False)
+    with pytest.raises(ValueError, match=r"loss_path is .*, and the loss has no parameters"):
+        fit(make_trainer(), [pyrnn.ModelCheckpoint(paths[0], loss_path=paths[1])], 1)
+
+
+def test_what_could_not_be_saved_is_refused_before_the_first_step(tmp_path):
+    class Odd(pyrnn.Module):
+        def __init__(self, size):
+            self.inner = pyrnn.Linear(size, 4, seed=0)
+
+        def forward(self, x):
+            return self.inner(x)
+
+    trainer = make_trainer()
+    for path, monitor, error in (
+        (tmp_path, "loss", IsADirectoryError),
+        (tmp_path / "no" / "best", "loss", FileNotFoundError),
+        (tmp_path / "best.pt", "loss", ValueError),
+        (tmp_path / "best", "right", ValueError),
+        (tmp_path / "best", "val_loss", ValueError),
+    ):
+        with pytest.raises(error):
+            fit(trainer, [pyrnn.ModelCheckpoint(path, monitor)], 1, validation=None)
+    assert not len(trainer.history)
+    own = pyrnn.Trainer(Odd(2), "mse", "adam")
+    with pytest.raises(TypeError, match="cannot describe Odd"):
+        own.fit(
+            np.ones((4, 2)),
+            np.ones((4, 4)),
+            callbacks=[pyrnn.ModelCheckpoint(tmp_path / "best", "loss")],
+            progress=False,
+        )
+    assert not list(tmp_path.iterdir())
+    for options, error in (({"mode": "up"}, ValueError), ({"min_delta": -1}, ValueError)):
+        with pytest.raises(error, match=next(iter(options))):
+            pyrnn.ModelCheckpoint("x", **options)
