@@ -189,7 +189,8 @@ def orthogonal(
 def forget_gate_bias(lstm: Module, value: float = 1.0) -> None:
     """Sets the forget gate's bias to `value` in every layer and direction of one LSTM.
 
-    An LSTM adds two biases: bias_ih gets `value` and bias_hh gets 0 in the forget gate's part.
+    An LSTM adds two biases: bias_ih gets `value` and bias_hh, if there is one, 0 in the forget
+    gate's part.
     Jozefowicz et al. 2015. TypeError if the module is no LSTM, ValueError if it has no bias or
     coupled gates, which have no forget gate of their own.
 

@@ -34,6 +34,7 @@ struct Cell {
   Slots h;                               // W_hh, without a candidate of gated_state
   Candidate candidate = Candidate::none;
   int candidate_gate = 0;                // torch's number
+  bool adds_biases = true;               // b_ih + b_hh: one alone would do
   bool has_c = false;                    // a second state c
   bool h_passes_gates = false;           // dh_{t-1} has a part that W_hh does not send; backward leaves it in d_h
   Peepholes peepholes = {};              // with the option

@@ -38,6 +38,7 @@ constexpr CellKernels<T, W> kCells[] = {
               .h = {GruSlot::r, 3, {0, 1, 2}},
               .candidate = Candidate::gated_sum,
               .candidate_gate = 2,
+              .adds_biases = false,
               .h_passes_gates = true,
               .may_normalise = true},
      .forward = {gru_forward<T, W>},

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from .._base.checks import Array, check_choice, check_flag, check_number, check_probability
 from .._base.module import storable
-from ._options import ARGUMENTS
+from ._options import ARGUMENTS, Bias
 from ._recurrent import Recurrent
 
 NONLINEARITIES = ("tanh", "relu")
@@ -55,7 +55,7 @@ class RNN(Recurrent[Array]):
         *,
         num_layers: int = 1,
         nonlinearity: str = "tanh",
-        bias: bool = True,
+        bias: Bias = True,
         batch_first: bool | None = None,
         dropout: float = 0.0,
         bidirectional: bool = False,
@@ -142,7 +142,7 @@ class LSTM(Recurrent[tuple[Array, Array]]):
         hidden_size: int,
         *,
         num_layers: int = 1,
-        bias: bool = True,
+        bias: Bias = True,
         batch_first: bool | None = None,
         dropout: float = 0.0,
         bidirectional: bool = False,
@@ -229,7 +229,7 @@ class GRU(Recurrent[Array]):
         hidden_size: int,
         *,
         num_layers: int = 1,
-        bias: bool = True,
+        bias: Bias = True,
         batch_first: bool | None = None,
         dropout: float = 0.0,
         bidirectional: bool = False,
@@ -249,6 +249,11 @@ class GRU(Recurrent[Array]):
             raise ValueError(
                 f"{owner}: layer_norm is True, expected False with reset_after=False: "
                 "only the form with reset_after=True is normalised"
+            )
+        if reset_after and isinstance(bias, str) and bias == "single":
+            raise ValueError(
+                f"{owner}: bias is 'single', expected True or False with reset_after=True: "
+                "b_hn is inside r * (...), so that it cannot be added to b_in"
             )
         self.cell = "gru" if reset_after else "gru_reset_before"
         super().__init__(locals())

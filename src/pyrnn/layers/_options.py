@@ -3,7 +3,9 @@
 import math
 import warnings
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
+
+import numpy as np
 
 from .._base.checks import (
     check_choice,
@@ -20,6 +22,7 @@ MERGES = ("concat", "sum", "mul", "average")
 MAX_LAYERS = 10_000
 
 Every = int | str | None
+Bias = bool | Literal["single"]
 
 ARGUMENTS = """`y, {state} = {layer}(x, state=None, lengths=None, mask=None)` is inference,
     `(y, {state}), pullback = {layer}.vjp(x, ...)` the forward pass of training, and
@@ -46,8 +49,10 @@ ARGUMENTS = """`y, {state} = {layer}(x, state=None, lengths=None, mask=None)` is
     ----------
     input_size, hidden_size, num_layers : int
         F, H and L.
-    bias : bool
-        Whether the layers have b_ih and b_hh.
+    bias : bool or "single"
+        Whether the layers have b_ih and b_hh. "single" is b_ih alone, with Keras' and most papers'
+        number of parameters: the sum has one of them to learn. A GRU with reset_after=True needs
+        both, since b_hn is inside r * (...).
     batch_first : bool or None
         The layout of x and y. None: that of the Sequential around the layer, True without one.
     dropout : float
@@ -105,7 +110,7 @@ class RecurrentOptions(Module):
         self.hidden_size = check_size(owner, "hidden_size", given["hidden_size"])
         layers = given["num_layers"]
         self.num_layers = check_size(owner, "num_layers", layers, maximum=MAX_LAYERS)
-        self.bias = check_flag(owner, "bias", given["bias"])
+        self.bias = check_bias(owner, given["bias"])
         self.batch_first = given["batch_first"]
         self.dropout = check_dropout(owner, given["dropout"], self.num_layers, stacklevel=8)
         self.bidirectional = check_flag(owner, "bidirectional", given["bidirectional"])
@@ -124,7 +129,8 @@ class RecurrentOptions(Module):
     def _cell_options(self) -> dict[str, Any]:
         """What the core has to know of the options of the cell."""
         names = "zoneout", "recurrent_dropout", "layer_norm"
-        return {name: getattr(self, name) for name in names}
+        single = {"single_bias": self.bias == "single"}
+        return {name: getattr(self, name) for name in names} | single
 
     @property
     def num_directions(self) -> int:
@@ -154,6 +160,16 @@ def check_dropout(owner: str, value: Any, num_layers: int, *, stacklevel: int) -
         message = f"{owner}: dropout={dropout} acts between layers, and there is only one"
         warnings.warn(message, stacklevel=stacklevel)
     return dropout
+
+
+def check_bias(owner: str, value: Any) -> Bias:
+    """True, False or "single"."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, str) and value == "single":
+        return "single"
+    kind = ValueError if isinstance(value, str) else TypeError
+    raise kind(f"{owner}: bias is {describe(value)}, expected True, False or 'single'")
 
 
 def check_every(owner: str, value: Any) -> Every:

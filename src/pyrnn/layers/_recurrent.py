@@ -219,7 +219,8 @@ class Recurrent(RecurrentOptions, Generic[State]):
         """The core's description of this layer."""
         kind = self.cell, self.dtype.name
         sizes = self.input_size, self.hidden_size, self.num_layers
-        options = self.bidirectional, self.bias, self.proj_size, self.dropout, self.merge
+        bias = bool(self.bias)
+        options = self.bidirectional, bias, self.proj_size, self.dropout, self.merge
         reverse = self.direction == "reverse"
         return _core.Stack(*(kind + sizes + options), reverse=reverse, **self._cell_options())
 

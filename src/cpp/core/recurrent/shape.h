@@ -20,6 +20,7 @@ struct CellOptions {
   double zoneout = 0;            // how often h keeps the value of the step before
   double zoneout_cell = 0;       // how often c does
   double recurrent_dropout = 0;  // of the h that enters W_hh
+  bool single_bias = false;      // b_ih alone
   bool operator==(const CellOptions&) const = default;
 
   // Calls f(Python's name, option, what a cell's row must allow, the largest number); nullptr: all cells may have it.
@@ -32,6 +33,7 @@ struct CellOptions {
     f("zoneout", zoneout, nullptr, 1);
     f("zoneout_cell", zoneout_cell, &Cell::has_c, 1);
     f("recurrent_dropout", recurrent_dropout, nullptr, 1);
+    f("single_bias", single_bias, &Cell::adds_biases, 1);
   }
 };
 

@@ -58,7 +58,7 @@ void for_each_weight(const StackShape& shape, const CellMaps& maps, Index layer,
   f(Matrix{"weight_hh", GH, P, maps.h}, of.w_hh...);
   if (shape.gates_state()) f(Matrix{nullptr, H, H, maps.candidate}, of.w_hn...);
   if (shape.bias) f(Bias{"bias_ih", GH, 0, maps.x}, of.b_ih...);
-  if (shape.bias) f(Bias{"bias_hh", GH, 0, maps.h}, of.b_hh...);
+  if (shape.bias && !shape.options.single_bias) f(Bias{"bias_hh", GH, 0, maps.h}, of.b_hh...);
   if (shape.proj) f(Matrix{"weight_hr", P, H, maps.proj}, of.w_hr...);
   if (shape.options.peephole) f(Units{"weight_peephole", maps.peephole.slots * H, 0, maps.peephole}, of.peephole...);
   if (norm) f(Units{"weight_ln_ih", GH, 0, maps.x, Initial::ones}, of.ln_ih...);
