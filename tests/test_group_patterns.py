@@ -104,10 +104,8 @@ def test_training_resumes_to_the_bit(tmp_path):
 def test_a_schedule_of_one_group():
     """It multiplies that group's rate alone; one of all acts beside it."""
     optimizer = optim.SGD(1.0, groups={"emb.*": {"lr": 0.5}, "head.*": {"lr": 0.25}})
-    one, rest = (
-        optim.Step(optimizer.group("emb.*"), 1),
-        optim.Step(optimizer.group(0), 1, gamma=0.5),
-    )
+    one = optim.Step(optimizer.group("emb.*"), 1)
+    rest = optim.Step(optimizer.group(0), 1, gamma=0.5)  # beside the one of another group
     every = optim.Warmup(optimizer, 2, start_factor=0.5)
     assert optimizer.lrs == (0.5, 0.25, 0.125)
     one.step()
@@ -120,7 +118,9 @@ def test_a_schedule_of_one_group():
     every.step()
     assert optimizer.lrs == pytest.approx((0.5, 0.05, 1.0))
     inner = optim.Warmup(optim.Step(optimizer.group("emb.*"), 1, per="step"), 1, start_factor=0.0)
-    assert inner.group == 1 and optimizer.lrs == (1.0, 0.0, 1.0)
+    assert inner.group == 1 and optimizer.lrs == (0.5, 0.0, 1.0)  # in the place of `one`
+    optim.Cosine(optimizer, 2)  # in the place of all
+    assert optimizer.lrs == optimizer.own_lrs == (1.0, 0.5, 1.0)
     assert "group=1" in repr(inner) and "group=" not in repr(every)
 
 

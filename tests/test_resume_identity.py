@@ -76,6 +76,15 @@ DIFFERENT = {
         dict(schedule=lambda o: optim.Warmup(optim.Cosine(o, 9), 2)),
         dict(schedule=lambda o: optim.Warmup(optim.Cosine(o, 8), 2)), "steps",
     ),
+    "chain": (
+        dict(schedule=lambda o: optim.Chain([optim.Step(o, 2), optim.Exponential(o, 0.5)], [3])),
+        dict(schedule=lambda o: optim.Chain([optim.Step(o, 2), optim.Exponential(o, 0.4)], [3])),
+        "schedules 1 options gamma",
+    ),
+    "one cycle": (
+        dict(schedule=lambda o: optim.OneCycle(o, 9)),
+        dict(schedule=lambda o: optim.OneCycle(o, 9, anneal_strategy="linear")), "anneal_strategy",
+    ),
     "plateau": (
         dict(schedule=lambda o: optim.OnPlateau(o, factor=0.1)),
         dict(schedule=lambda o: optim.OnPlateau(o, factor=0.5)), "factor",
@@ -293,6 +302,10 @@ def test_every_option_is_described_by_its_value():
         losses.CrossEntropy(), losses.Huber(), losses.Quantile([0.1, 0.9]), losses.CTC(),
         optim.OnPlateau(optimizer), optim.Step(optimizer, 2), optim.OneCycle(optimizer, 5),
         optim.Cosine(optimizer, 4), optim.Warmup(optim.OnPlateau(optimizer), 2),
+        optim.MultiStep(optimizer, [2]), optim.Exponential(optimizer, 0.9),
+        optim.Polynomial(optimizer, 4), optim.Cyclic(optimizer, 4),
+        optim.WarmRestarts(optimizer, 4), optim.Lambda(optimizer, math.exp),
+        optim.Chain([optim.Step(optimizer, 2), optim.Exponential(optimizer, 0.9)], [3]),
         optim.EMA(pyrnn.Linear(2, 3)),
     ]  # fmt: skip
     for thing in things:

@@ -15,6 +15,10 @@ def optimizer(lr=0.5, other=0.25):
     return optim.SGD(lr, groups=[{"params": pyrnn.Linear(2, 2), "lr": other}])
 
 
+def steps():
+    return optim.Step(optimizer(), 2)
+
+
 def curve(schedule, steps, metrics=None):
     """The factors at steps 0, 1, ..., as the first group shows them; the second agrees."""
     found = []
@@ -87,7 +91,97 @@ def test_warmup_in_front_of_a_plateau():
     assert found == pytest.approx([1 / 3, 2 / 3, 1, 1, 0.5, 0.5])
 
 
+def test_lambda():
+    schedule = optim.Lambda(optimizer(), lambda count: 1 / (1 + count))
+    assert curve(schedule, 3) == [1, 1 / 2, 1 / 3] and schedule.per == "step"
+    for bad, error in ((-1.0, ValueError), (math.nan, ValueError), ("1", TypeError)):
+        schedule = optim.Lambda(optimizer(), lambda count, bad=bad: bad if count == 2 else 1.0)
+        schedule.step()
+        with pytest.raises(error, match=r"Lambda: function\(2\) is"):
+            schedule.step()
+    with pytest.raises(ValueError, match=r"function\(0\) is -1"):
+        optim.Lambda(optimizer(), lambda count: -1)
+
+
+def test_multi_step():
+    schedule = optim.MultiStep(optimizer(), [2, 3, 3], gamma=0.5)
+    assert curve(schedule, 6) == [1, 1, 0.5, 0.125, 0.125, 0.125] and schedule.per == "epoch"
+
+
+def test_exponential_and_polynomial():
+    assert curve(optim.Exponential(optimizer(), 0.5), 4) == [1, 0.5, 0.25, 0.125]
+    found = curve(optim.Polynomial(optimizer(), 4, power=2.0, final=0.2), 7)
+    assert found == pytest.approx([1, 0.65, 0.4, 0.25, 0.2, 0.2, 0.2])
+
+
+def test_cyclic():
+    found = curve(optim.Cyclic(optimizer(), 2, div_factor=2.0, mode="triangular2"), 9)
+    assert found == [0.5, 0.75, 1, 0.75, 0.5, 0.625, 0.75, 0.625, 0.5]
+    found = curve(optim.Cyclic(optimizer(), 1, step_size_down=2, div_factor=2.0), 4)
+    assert found == [0.5, 1, 0.75, 0.5]
+    found = curve(optim.Cyclic(optimizer(), 1, div_factor=2.0, mode="exp_range", gamma=0.5), 5)
+    assert found == [0.5, 0.75, 0.5, 0.5625, 0.5]
+
+
+def test_warm_restarts():
+    found = curve(optim.WarmRestarts(optimizer(), 2, final=0.5), 5)
+    assert found == pytest.approx([1, 0.75, 1, 0.75, 1])
+    found = curve(optim.WarmRestarts(optimizer(), 1, growth=2), 9)
+    assert [k for k, f in enumerate(found) if f == 1] == [0, 1, 3, 7]
+
+
+def test_three_phases():
+    schedule = optim.OneCycle(
+        optimizer(), 11, three_phase=True, anneal_strategy="linear", pct_start=3 / 11,
+        div_factor=2, final_div_factor=5,
+    )  # fmt: skip
+    expected = [0.5, 0.75, 1, 0.75, 0.5, *(0.5 - 0.4 * k / 6 for k in range(1, 7)), 0.1, 0.1]
+    assert curve(schedule, 13) == pytest.approx(expected)
+
+
+def test_chain():
+    """Each begins at its 0, however long the one before was; the last goes on."""
+    o = optimizer()
+    parts = [optim.Step(o, 1, gamma=0.5), optim.Exponential(o, 0.5), optim.MultiStep(o, [2])]
+    found = curve(optim.Chain(parts, [3, 5]), 9)
+    assert found == pytest.approx([1, 0.5, 0.25, 1, 0.5, 1, 1, 0.1, 0.1])
+    o = optimizer()
+    plateau = optim.OnPlateau(o, patience=0, factor=0.5)
+    chain = optim.Chain([optim.Step(o, 1, gamma=0.5), plateau], [2])
+    assert chain.needs_metric and chain.per == "epoch"
+    assert curve(chain, 5, [1, 1, 1, 1, 1]) == [1, 0.5, 1, 1, 0.5]
+    with pytest.raises(RuntimeError, match="inside another schedule"):
+        plateau.step(1.0)
+
+
+def test_chains_within_chains():
+    """Warmup in a Chain, a Chain in a Warmup."""
+    o = optimizer()
+    first = optim.Warmup(optim.Exponential(o, 0.5), 2, start_factor=0.5)
+    found = curve(optim.Chain([first, optim.Step(o, 9)], [4]), 6)
+    assert found == [0.5, 0.75, 1, 0.5, 1, 1]
+    o = optimizer()
+    chain = optim.Chain([optim.Step(o, 9), optim.Exponential(o, 0.5)], [2])
+    assert curve(optim.Warmup(chain, 2, start_factor=0.0), 7) == [0, 0.5, 1, 1, 1, 0.5, 0.25]
+
+
+def chained(o):
+    parts = [optim.Warmup(o, 2), optim.WarmRestarts(o, 3), optim.Polynomial(o, 4)]
+    return optim.Chain(parts, [3, 7])
+
+
 MAKERS = {
+    "Lambda": lambda o: optim.Lambda(o, lambda count: 1 / (1 + count)),
+    "MultiStep": lambda o: optim.MultiStep(o, [2, 5]),
+    "Exponential": lambda o: optim.Exponential(o, 0.9),
+    "Polynomial": lambda o: optim.Polynomial(o, 9, power=0.5),
+    "Cyclic": lambda o: optim.Cyclic(o, 3, mode="triangular2"),
+    "WarmRestarts": lambda o: optim.WarmRestarts(o, 2, growth=2),
+    "three phases": lambda o: optim.OneCycle(o, 9, three_phase=True),
+    "Chain": chained,
+    "Chain of OnPlateau": lambda o: optim.Chain(
+        [optim.Step(o, 1), optim.OnPlateau(o, patience=0)], [2]
+    ),
     "Step": lambda o: optim.Step(o, 2),
     "Cosine": lambda o: optim.Cosine(o, 9),
     "OneCycle": lambda o: optim.OneCycle(o, 9),
@@ -163,6 +257,56 @@ def test_a_load_that_fails_changes_nothing(name):
         (lambda: optim.Step(optimizer(), 2.5), TypeError, "step_size"),
         (lambda: optim.Step(optimizer(), 2, gamma=-1), ValueError, "gamma"),
         (lambda: optim.OneCycle(optimizer(), 3, div_factor=0), ValueError, "div_factor"),
+        (lambda: optim.OneCycle(optimizer(), 9, anneal_strategy="cosine"), ValueError, "'cosine'"),
+        (lambda: optim.OneCycle(optimizer(), 9, three_phase=1), TypeError, "three_phase is 1"),
+        (
+            lambda: optim.OneCycle(optimizer(), 9, three_phase=True, pct_start=0.6),
+            ValueError,
+            "pct_start is 0.6 with three_phase=True",
+        ),
+        (
+            lambda: optim.OneCycle(optimizer(), 9, three_phase=True, pct_start=0.1),
+            ValueError,
+            "pct_start is 0.1",
+        ),
+        (lambda: optim.Lambda(optimizer(), 0.5), TypeError, "function is 0.5"),
+        (lambda: optim.MultiStep(optimizer(), []), ValueError, "milestones is"),
+        (lambda: optim.MultiStep(optimizer(), [3, 2]), ValueError, "ascending"),
+        (lambda: optim.MultiStep(optimizer(), [0]), ValueError, r"milestones\[0\] is 0"),
+        (lambda: optim.MultiStep(optimizer(), 3), TypeError, "milestones is 3"),
+        (lambda: optim.Exponential(optimizer(), 1.5), ValueError, "gamma"),
+        (lambda: optim.Polynomial(optimizer(), 3, power=0), ValueError, "power is 0"),
+        (lambda: optim.Polynomial(optimizer(), 0), ValueError, "steps is 0"),
+        (lambda: optim.Cyclic(optimizer(), 0), ValueError, "step_size_up is 0"),
+        (lambda: optim.Cyclic(optimizer(), 3, div_factor=0.5), ValueError, "div_factor is 0.5"),
+        (lambda: optim.Cyclic(optimizer(), 3, gamma=0.5), ValueError, "gamma is 0.5 in mode"),
+        (lambda: optim.Cyclic(optimizer(), 3, mode="exp_range"), ValueError, "expected a number <"),
+        (lambda: optim.Cyclic(optimizer(), 3, mode="square"), ValueError, "mode is 'square'"),
+        (lambda: optim.WarmRestarts(optimizer(), 3, growth=0), ValueError, "growth is 0"),
+        (lambda: optim.WarmRestarts(optimizer(), 3, growth=1.5), TypeError, "growth is 1.5"),
+        (lambda: optim.Chain(3, [1]), TypeError, "schedules is 3"),
+        (lambda: optim.Chain([], []), ValueError, "schedules are 0"),
+        (lambda: optim.Chain([steps()], []), ValueError, "schedules are 1"),
+        (lambda: optim.Chain([steps(), 3], [1]), TypeError, r"schedules\[1\] is 3"),
+        (lambda: optim.Chain([steps(), steps()], [1]), ValueError, "another optimizer"),
+        (lambda: optim.Chain([s := steps(), s], [1]), ValueError, "comes twice"),
+        (
+            lambda: optim.Chain([s := steps(), optim.Cosine(s.optimizer, 2)], [1]),
+            ValueError,
+            "counts per 'step'",
+        ),
+        (
+            lambda: optim.Chain([s := steps(), optim.Step(s.optimizer, 2)], [1, 2]),
+            ValueError,
+            "milestones are 2, expected 1",
+        ),
+        (
+            lambda: optim.Chain(
+                [s := steps(), optim.Step(s.optimizer, 2), optim.Step(s.optimizer, 3)], [2, 2]
+            ),
+            ValueError,
+            "expected each once",
+        ),
         (lambda: optim.Warmup(3, 3), TypeError, "schedule is 3"),
         (lambda: optim.Warmup(optimizer(), 3, start_factor=-1), ValueError, "start_factor"),
         (lambda: optim.OnPlateau(optimizer(), mode="low"), ValueError, "mode"),

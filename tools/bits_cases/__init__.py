@@ -21,5 +21,6 @@ def cases():
 def _describe(entry):
     """An entry of a row as words of a name."""
     if isinstance(entry, dict):
-        return " ".join(k if isinstance(v, np.ndarray) else f"{k}={v}" for k, v in entry.items())
+        shown = {k: getattr(v, "__name__", v) for k, v in entry.items()}
+        return " ".join(k if isinstance(v, np.ndarray) else f"{k}={v}" for k, v in shown.items())
     return str(entry)

@@ -24,12 +24,27 @@ OPTIMIZERS = [
     ("Adagrad", {}),
     ("Adagrad", {"lr": 0.1, "weight_decay": 0.02, "eps": 1e-4, **START}),
 ]
+
+
+def falling(count):
+    return 1 / (1 + count)
+
+
 FALL = {"factor": 0.5, "patience": 1, "threshold": 0.9, "cooldown": 1, "min_factor": 0.3}
 SCHEDULES = [
     ("Step", (3,), {"gamma": 0.5, "per": "step"}),
     ("Cosine", (8,), {"final": 0.1, "per": "epoch"}),
     ("OneCycle", (9,), {"pct_start": 0.4, "div_factor": 9.0, "final_div_factor": 99.0}),
     ("OneCycle", (9,), {"per": "epoch"}),
+    ("OneCycle", (9,), {"three_phase": True, "anneal_strategy": "linear"}),
+    ("MultiStep", ([2, 5],), {"gamma": 0.5, "per": "step"}),
+    ("Exponential", (0.9,), {"per": "step"}),
+    ("Polynomial", (8,), {"power": 1.5, "final": 0.1, "per": "epoch"}),
+    ("Cyclic", (3,), {"step_size_down": 2, "mode": "triangular2", "div_factor": 3.0}),
+    ("Cyclic", (3,), {"mode": "exp_range", "gamma": 0.9, "per": "epoch"}),
+    ("WarmRestarts", (2,), {"growth": 2, "final": 0.1, "per": "epoch"}),
+    ("Lambda", (), {"function": falling, "per": "epoch"}),
+    ("Chain", ([4],), {}),
     ("OnPlateau", (), {"mode": "max", **FALL}),
     ("Warmup", (3,), {"start_factor": 0.2}),
 ]
@@ -89,8 +104,9 @@ def optimizer(at, name, options):
 def schedule(at, name, args, options):
     """A schedule, both kinds of clipping, averaged weights."""
     (model, *data), sgd = small_problem(at), pyrnn.optim.SGD(0.5)
-    inner = pyrnn.optim.Cosine(sgd, 8) if name == "Warmup" else sgd
-    made, ema = getattr(pyrnn.optim, name)(inner, *args, **options), pyrnn.optim.EMA(model, 0.8)
+    inner = [pyrnn.optim.Cosine(sgd, 8), pyrnn.optim.Exponential(sgd, 0.9, per="step")]
+    first = {"Warmup": inner[0], "Chain": inner}.get(name, sgd)
+    made, ema = getattr(pyrnn.optim, name)(first, *args, **options), pyrnn.optim.EMA(model, 0.8)
 
     def after(value):
         norm = pyrnn.optim.clip_grad_norm(model, 0.1)
