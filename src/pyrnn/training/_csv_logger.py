@@ -28,13 +28,13 @@ class CSVLogger(Callback):
 
     Examples
     --------
-    >>> import tempfile
+    >>> import pathlib, tempfile
     >>> x = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
     >>> trainer = pyrnn.Trainer(pyrnn.Linear(1, 1, seed=0), "mse", pyrnn.optim.SGD(0.1))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     log = pyrnn.CSVLogger(f"{folder}/log.csv")
     ...     history = trainer.fit(x, 2 * x, epochs=2, callbacks=[log], progress=False)
-    ...     lines = open(log.path).read().splitlines()
+    ...     lines = pathlib.Path(log.path).read_text().splitlines()
     >>> lines[0]
     'epoch,lr,loss,val_loss,seconds,tokens_per_second'
     >>> lines[2].startswith(f"2,0.1,{history.loss[1]},,")
