@@ -22,6 +22,8 @@ from .setting import (
 CELLS = [
     ("RNN", {}),
     ("RNN", {"nonlinearity": "relu"}),
+    ("RNN", {"nonlinearity": "sigmoid", "bias": "single"}),
+    ("RNN", {"nonlinearity": "identity"}),
     ("LSTM", {}),
     ("GRU", {}),
     ("GRU", {"reset_after": False}),

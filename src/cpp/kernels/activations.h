@@ -40,6 +40,16 @@ struct Sigmoid {
     return dy * (y * (V{} + 1 - y));
   }
 };
+struct Identity {
+  template <class V>
+  static PYRNN_INLINE V value(V a) {
+    return a;
+  }
+  template <class V>
+  static PYRNN_INLINE V gradient(V, V dy) {
+    return dy;
+  }
+};
 struct Exp {
   template <class V>
   static PYRNN_INLINE V value(V a) {

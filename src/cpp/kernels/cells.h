@@ -20,6 +20,14 @@ constexpr CellKernels<T, W> kCells[] = {
      .forward = {rnn_forward<Relu, T, W>},
      .backward = {rnn_backward<Relu, T, W>}},
 
+    {.cell = {.name = "rnn_sigmoid", .x = {0, 1, {0}}, .h = {0, 1, {0}}},
+     .forward = {rnn_forward<Sigmoid, T, W>},
+     .backward = {rnn_backward<Sigmoid, T, W>}},
+
+    {.cell = {.name = "rnn_identity", .x = {0, 1, {0}}, .h = {0, 1, {0}}},
+     .forward = {rnn_forward<Identity, T, W>},
+     .backward = {rnn_backward<Identity, T, W>}},
+
     // torch: i, f, g, o
     {.cell = {.name = "lstm",
               .x = {LstmSlot::i, 4, {0, 2, 3, 1}},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Vanilla RNN (Elman 1990; torch's form): h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu instead of tanh.
+// Vanilla RNN (Elman 1990; torch's form): h' = f(W_ih x + b_ih + W_hh h + b_hh); f is tanh, relu, sigmoid or nothing.
 #pragma once
 
 #include "kernels/activations.h"
@@ -21,7 +21,7 @@ void rnn_forward(const StepForward<T, W>& s) noexcept {
   });
 }
 
-// The derivative comes from the output: 1 - h'^2 for tanh, h' > 0 for relu.
+// The derivative comes from the output: 1 - h'^2 for tanh, h' > 0 for relu, h' (1 - h') for sigmoid.
 template <class Activation, class T, class W>
 void rnn_backward(const StepBackward<T, W>& s) noexcept {
   constexpr Index L = kLanes<T>;

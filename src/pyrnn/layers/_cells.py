@@ -14,12 +14,12 @@ from .._base.module import storable
 from ._options import ARGUMENTS, Bias
 from ._recurrent import Recurrent
 
-NONLINEARITIES = ("tanh", "relu")
+NONLINEARITIES = ("tanh", "relu", "sigmoid", "identity")
 
 
 @storable
 class RNN(Recurrent[Array]):
-    __doc__ = f"""h_t = tanh(W_ih x_t + b_ih + W_hh h_{{t-1}} + b_hh), or max(0, .) with "relu".
+    __doc__ = f"""h_t = f(W_ih x_t + b_ih + W_hh h_{{t-1}} + b_hh) with f = tanh, or `nonlinearity`.
 
     Elman 1990, as torch.nn.RNN. Parameters have torch's names and shapes: weight_ih_l0 (H, F),
     weight_hh_l0 (H, H), bias_ih_l0 (H), bias_hh_l0 (H).
@@ -30,8 +30,9 @@ class RNN(Recurrent[Array]):
             state="h",
             state_shape="(L*D, N, H)",
             single_state="(L*D, H)",
-            own='''    nonlinearity : "tanh" or "relu"
-        The function of the sum.
+            own='''    nonlinearity : "tanh", "relu", "sigmoid" or "identity"
+        f, of each unit's sum a: tanh(a), max(0, a), 1 / (1 + exp(-a)) or a itself, which makes the
+        layer linear. torch has the first two; ONNX and Keras have all four.
 ''',
         )
     }
