@@ -168,7 +168,8 @@ METHODS = [
 
 
 BASES = {"Module", "Pullback", "Loss", "LossPullback", "Metric", "Optimizer", "Schedule"}
-MADE_BY_OTHERS = {"Stream", "SequentialStream", "History", "Summary"}  # users make none
+# Users make none.
+MADE_BY_OTHERS = {"Stream", "SequentialStream", "History", "Summary", "LearningRateCurve"}
 ALIASES = {  # what messages call an argument, or that of the part that is given it
     "state": "state|h0|c0",
     "dropout": "dropout|p",

@@ -46,6 +46,7 @@ ARGUMENTS = {  # of the constructors that need some
     "LSTM": (2, 3),
     "LayerNorm": (3,),
     "Linear": (2, 3),
+    "LearningRateCurve": ([0.1], [1.0]),
     "ModelCheckpoint": ("best",),
     "OnPlateau": (optim.SGD(0.1),),
     "Output": (np.zeros((1, 2)), ()),

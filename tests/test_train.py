@@ -201,12 +201,6 @@ def test_wrong_parts_are_named():
         pyrnn.Trainer(model, loss, 1)
 
 
-def test_progress_bar_shows_loss_and_speed(capsys):
-    trainer().fit(GOOD, validation=GOOD, epochs=2, batch_size=2)
-    shown = capsys.readouterr().err
-    assert "epoch 2" in shown and "loss" in shown and "tokens/s" in shown and "val_loss" in shown
-
-
 def test_plot(tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is an optional extra")
     t = trainer()

@@ -79,6 +79,7 @@ from .training import Callback as Callback
 from .training import CSVLogger as CSVLogger
 from .training import EarlyStopping as EarlyStopping
 from .training import History as History
+from .training import LearningRateCurve as LearningRateCurve
 from .training import ModelCheckpoint as ModelCheckpoint
 from .training import Trainer as Trainer
 

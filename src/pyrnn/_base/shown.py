@@ -10,7 +10,7 @@ from .checks import printable
 from .description import as_json, constructor
 
 Cells = Sequence[str]
-LARGE = 10_000
+LARGE, LARGEST = 10_000, 1_000_000_000
 FEW, LONGEST = 8, 80  # elements of an array that is shown, characters of a value
 
 
@@ -66,8 +66,8 @@ def html_table(
 
 
 def in_digits(value: float) -> str:
-    """A number in four digits, or, if it is large, without a fraction."""
-    return f"{value:.4g}" if not abs(value) >= LARGE else f"{value:,.0f}"
+    """A number in four digits, or, if it is rather large, without a fraction."""
+    return f"{value:,.0f}" if LARGE <= abs(value) < LARGEST else f"{value:.4g}"
 
 
 def in_bytes(count: int) -> str:

@@ -1,5 +1,6 @@
 """The arguments of a Trainer, checked."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -157,3 +158,14 @@ def check_clipping(clip_norm: Any, clip_value: Any) -> None:
             raise ValueError(f"Trainer: {name} is {value}, expected a number > 0")
     if clip_norm is not None and clip_value is not None:
         raise ValueError("Trainer: clip_norm and clip_value are both given, expected one of them")
+
+
+def check_rates(lowest: Any, highest: Any) -> tuple[float, float]:
+    """Two learning rates with 0 < lowest < highest."""
+    low = check_number("Trainer", "lowest", lowest)
+    high = check_number("Trainer", "highest", highest)
+    if not 0 < low < math.inf:
+        raise ValueError(f"Trainer: lowest is {lowest}, expected a finite number > 0")
+    if not low < high < math.inf:
+        raise ValueError(f"Trainer: highest is {highest}, expected a finite number > lowest, {low}")
+    return low, high

@@ -152,18 +152,13 @@ class History(Settings):
         turn nats into bits). `lines` are levels to compare with: {"trigram": 2.56}.
         Returns the matplotlib Figure. Needs matplotlib: ImportError says how to install it.
         """
-        try:
-            from matplotlib.figure import Figure
-        except ImportError as error:
-            error.add_note("History.plot draws with matplotlib: pip install matplotlib")
-            raise
         metrics = {
             name: values
             for name, values in self.metrics.items()
             if not all(map(math.isnan, values))
         }
         count = len(metrics)
-        figure = Figure(figsize=(7, 4.2 + 1.6 * count), layout="constrained")
+        figure = new_figure("History.plot", figsize=(7, 4.2 + 1.6 * count))
         axes, *below = figure.subplots(
             1 + count, sharex=True, squeeze=False, height_ratios=[4.2] + [1.6] * count
         )[:, 0]
@@ -220,6 +215,16 @@ class History(Settings):
         steps = sum(s * r for s, r in zip(self.seconds, self.tokens_per_second, strict=True))
         epochs = f"{len(self)} epoch{'s' if len(self) > 1 else ''}"
         return f"{epochs}, {seconds:.1f} s of training, {steps / seconds:,.0f} steps per second"
+
+
+def new_figure(owner: str, **options: Any) -> "Figure":
+    """An empty figure of matplotlib, which `owner` needs."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        error.add_note(f"{owner} draws with matplotlib: pip install matplotlib")
+        raise
+    return Figure(layout="constrained", **options)
 
 
 def _numbers(name: str, values: Any) -> list[float]:

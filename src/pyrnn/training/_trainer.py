@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+import numpy as np
+
 from .._base.checks import check_flag, check_path, check_size, generator
 from .._base.columns import Dataset
 from .._base.module import Module
@@ -19,6 +21,7 @@ from ._arguments import (
     SCHEDULE,
     check_belonging,
     check_clipping,
+    check_rates,
     checked,
     checked_callbacks,
     checked_metrics,
@@ -29,6 +32,7 @@ from ._checkpoint import ModelState, OptimizerState, Parts
 from ._data import checked_batches, read_data, split
 from ._display import check_progress
 from ._history import History
+from ._learning_rates import LearningRateCurve, find_lr
 from ._loop import Loop, Plan
 from ._objective import Objective
 from ._progress import Progress
@@ -209,6 +213,51 @@ class Trainer(Settings):
         )
         self._run(plan, resume=check_flag("Trainer", "resume", resume))
         return self.history
+
+    def find_lr(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        lengths: Any = None,
+        lowest: float = 1e-6,
+        highest: float = 10.0,
+        steps: int = 100,
+        batch_size: int | None = None,
+        shuffle: bool | None = None,
+        bucket: bool = True,
+        tbptt: int | None = None,
+    ) -> LearningRateCurve:
+        """Trains a copy for some steps at rates that grow from step to step (Smith 2017, section
+        3.3), and returns the losses with a suggestion: `trainer.optimizer.lr = found.suggestion`.
+
+        The rate of step k is lowest * (highest / lowest)^(k / (steps - 1)), that of the parameters
+        in no group; those of groups keep their ratio to it. It ends early when the loss is no
+        number, or four times the least so far. Clipping and `accumulate` act; schedules, `ema` and
+        callbacks do not. The trainer, with weights, optimizer and random counters, stays as it is
+        to the bit. Data and errors as those of `fit`.
+        """
+        low, high = check_rates(lowest, highest)
+        steps = check_size("Trainer", "steps", steps, minimum=2)
+        tbptt = None if tbptt is None else check_size("Trainer", "tbptt", tbptt)
+        batches = checked_batches(x, batch_size, shuffle)
+        data = read_data("Trainer: train", x, y, lengths)
+        updates = self._updates
+        return find_lr(
+            self.model,
+            self._objective.loss,
+            self.optimizer,
+            self._samples("train", data, tbptt, measured=False),
+            low * (high / low) ** (np.arange(steps) / (steps - 1)),
+            self._generator,
+            batches=batches | {"bucket": check_flag("Trainer", "bucket", bucket)},
+            tbptt=tbptt,
+            updating={
+                "accumulate": updates.accumulate,
+                "clip_norm": updates.clip_norm,
+                "clip_value": updates.clip_value,
+            },
+        )
 
     def stop(self) -> None:
         """Ends the fit after the current epoch; for callbacks."""
