@@ -168,6 +168,7 @@ LOSSES = {  # and how many numbers of y belong to a target
     "MSE": (losses.MSE(), 1),
     "MAE": (losses.MAE(), 1),
     "Huber": (losses.Huber(0.7), 1),
+    "SmoothL1": (losses.SmoothL1(0.7), 1),
     "Quantile": (losses.Quantile([0.1, 0.5, 0.9]), 3),
     "GaussianNLL": (losses.GaussianNLL(full=True), 2),
 }

@@ -20,7 +20,8 @@ class Dataset(Protocol):
 
 
 class Columns(Settings):
-    """N samples in memory: x, and perhaps a target, one entry for each; see SequenceDataset.
+    """N samples in memory: x, perhaps a target and a weight, one entry for each; see
+    SequenceDataset.
 
     `name` begins the messages.
     """
@@ -28,7 +29,17 @@ class Columns(Settings):
     _lengths: Array | None = None  # a subclass need not call __init__
     is_list = False  # whether x came as a list of samples: it is ragged, whatever their lengths are
 
-    def __init__(self, x: Any, target: Any = None, lengths: Any = None, *, name: str) -> None:
+    sample_weight: Column | None = None
+
+    def __init__(
+        self,
+        x: Any,
+        target: Any = None,
+        lengths: Any = None,
+        sample_weight: Any = None,
+        *,
+        name: str,
+    ) -> None:
         self.is_list = isinstance(x, SEQUENCES) and lengths is None
         self.x = read_column(f"{name} x", x)
         self.target = None if target is None else read_column(f"{name} target", target)
@@ -37,6 +48,7 @@ class Columns(Settings):
                 f"{name} target has shape {_shape(self.target)}, "
                 f"expected ({len(self.x)}, ...), one for each sample of x"
             )
+        self.sample_weight = read_weight(name, sample_weight, len(self.x))
         self._lengths = None if lengths is None else self._read_lengths(name, lengths)
 
     def __len__(self) -> int:
@@ -106,6 +118,19 @@ def read_column(name: str, value: Any) -> Column:
     if array.ndim == 0 or len(array) == 0:
         raise ValueError(f"{name} has shape {array.shape}, expected (N, ...) with N >= 1")
     return array
+
+
+def read_weight(name: str, value: Any, count: int) -> Column | None:
+    """One weight for each of `count` samples, or one for each of its steps."""
+    if value is None:
+        return None
+    weight = read_column(f"{name} sample_weight", value)
+    if len(weight) != count:
+        raise ValueError(
+            f"{name} sample_weight has shape {_shape(weight)}, expected ({count}, ...), one for "
+            "each sample of x"
+        )
+    return weight
 
 
 def check_alike(name: str, array: Array, first: Array) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .checks import Array, describe, describe_all
-from .columns import Column, Columns, Dataset, read_column
+from .columns import Column, Columns, Dataset, read_column, read_weight
 from .torch_data import is_torch_data, read_torch
 
 LENGTHS = "lengths"
@@ -32,10 +32,12 @@ def as_dataset(name: str, data: Any) -> Dataset:
     return columns_of(name, *data)
 
 
-def columns_of(name: str, x: Any, target: Any = None, lengths: Any = None) -> Dataset:
+def columns_of(
+    name: str, x: Any, target: Any = None, lengths: Any = None, sample_weight: Any = None
+) -> Dataset:
     """Samples in memory, of one input or of several in a dict."""
     kind = Named if isinstance(x, Mapping) else Columns
-    return kind(x, target, lengths, name=name)
+    return kind(x, target, lengths, sample_weight, name=name)
 
 
 def part_of(dataset: Dataset, start: int, stop: int) -> Dataset:
@@ -49,7 +51,15 @@ class Named:
     `lengths`, here or among the inputs, are those of the first input along time.
     """
 
-    def __init__(self, x: Any, target: Any = None, lengths: Any = None, *, name: str) -> None:
+    def __init__(
+        self,
+        x: Any,
+        target: Any = None,
+        lengths: Any = None,
+        sample_weight: Any = None,
+        *,
+        name: str,
+    ) -> None:
         given = dict(x)
         if lengths is not None and LENGTHS in given:
             raise ValueError(f"{name} lengths are given twice, expected them once")
@@ -65,6 +75,7 @@ class Named:
         counts = {key: len(column) for key, column in self.x.items()}
         if len(set(counts.values())) > 1:
             raise ValueError(f"{name} x has {counts} samples, expected one number of them")
+        self.sample_weight = read_weight(name, sample_weight, len(self))
 
     def __len__(self) -> int:
         return len(next(iter(self.x.values())))
@@ -84,7 +95,8 @@ class Named:
             target = read_column(f"{self.name} target", target)[start:stop]
         lengths = None if lengths is None else np.asarray(lengths)[start:stop]
         x = {key: column[start:stop] for key, column in self.x.items()}
-        return Named(x, target, lengths, name=self.name)
+        weight = None if self.sample_weight is None else self.sample_weight[start:stop]
+        return Named(x, target, lengths, weight, name=self.name)
 
 
 class Slice:
@@ -104,6 +116,12 @@ class Slice:
     def lengths(self) -> Any:
         """The number of time steps of each sample."""
         return self._dataset.lengths[self._part]
+
+    @property
+    def sample_weight(self) -> Column | None:
+        """The weights of these samples."""
+        weight: Column | None = getattr(self._dataset, "sample_weight", None)
+        return None if weight is None else weight[self._part]
 
     @property
     def padded_steps(self) -> int | None:

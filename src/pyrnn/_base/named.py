@@ -35,7 +35,8 @@ class NamedSamples(Samples):
             for key in keys
             if key != self.main
         }
-        columns = Columns(named.given[self.main], named.target, named.given_lengths, name=name)
+        given = named.given[self.main], named.target, named.given_lengths, named.sample_weight
+        columns = Columns(*given, name=name)
         super().__init__(name, columns, _layout_of(self.main, named.x[self.main], layout))
         self._check_lengths(names)
 

@@ -19,6 +19,7 @@ class Layout(NamedTuple):
     batch_first: bool
     integer_x: bool
     integer_target: bool = False
+    probabilities: bool = False  # or floats for integer targets
     ragged_target: bool = False
     own_targets: bool = False  # targets are sequences of their own lengths, not x's
 
@@ -34,6 +35,7 @@ class Batch(NamedTuple):
     lengths: Array | None
     steps: int
     target_lengths: Array | None = None
+    weight: Array | None = None  # of each sample, or of each of these steps
 
 
 class Samples:
@@ -59,6 +61,7 @@ class Samples:
         ids, self.has_time = axes_of(self._first, layout.integer_x)
         self._x_dtype = np.dtype(np.int64) if ids else self._floats()
         self.lengths = self._read_lengths()
+        self._weight: Any = getattr(dataset, "sample_weight", None)
         self.per_step: bool | None = None
 
     def __len__(self) -> int:
@@ -97,10 +100,11 @@ class Samples:
             target, target_lengths = self._own_targets(rows)
         if lengths is not None:
             x[np.arange(width) >= lengths[:, None]] = 0
+        weight = self._weights(rows, steps)
         real = len(rows) * width if lengths is None else int(lengths.sum())
         lengths = None if lengths is None or lengths.min() == width else lengths
         x = time_major(x, self.has_time, 2)
-        return Batch(self.to_layout(x), target, lengths, real, target_lengths)
+        return Batch(self.to_layout(x), target, lengths, real, target_lengths, weight)
 
     def main_input(self, batch: Batch) -> Array:
         """The input whose steps are those of the batch: x."""
@@ -214,6 +218,30 @@ class Samples:
         together = pad(targets, width, targets[0].dtype) if self.per_step else np.stack(targets)
         return padded, together
 
+    def _weights(self, rows: Array, steps: slice) -> Array | None:
+        """The weights of some samples (B,), or of steps of them, 0 where they have none."""
+        weight: Any = self._weight
+        if weight is None or (self.per_step is None and not self.layout.own_targets):
+            return None
+        per_step = self.per_step and np.ndim(weight[self.example]) > 0
+        if isinstance(weight, np.ndarray) and (not per_step or weight.shape[1] == self.steps()):
+            return weight[rows, steps] if per_step else weight[rows]
+        name = f"{self.name} sample_weight"
+        numbers = [read_numbers(f"{name}[{i}]", weight[i]) for i in (int(row) for row in rows)]
+        for i, number in zip(rows, numbers, strict=True):
+            length = len(self._first) if self.lengths is None else int(self.lengths[i])
+            expected = (length,) if per_step else ()
+            wide = isinstance(weight, np.ndarray) and len(expected) == number.ndim == 1
+            padded = wide and len(number) >= length  # an array has padding
+            if number.shape != expected and not padded:
+                raise ValueError(
+                    f"{name}[{i}] has shape {number.shape}, expected {expected}: one for each "
+                    f"{f'step of x[{i}]' if per_step else 'sample'}"
+                )
+        if not per_step:
+            return np.stack(numbers)
+        return pad([n[steps] for n in numbers], steps.stop - steps.start, np.float64)
+
     def _own_targets(self, rows: Array) -> tuple[Array | None, Array | None]:
         """Targets (B, U) of their own lengths, and these; None if the dataset has none."""
         targets = []
@@ -247,11 +275,12 @@ class Samples:
     def _as_target(self, target: Array, i: int | None = None) -> Array:
         """Class numbers as int64, everything else in the model's dtype; of all samples, or of one
         alone, whose dtype must not depend on others'."""
-        if self.layout.integer_target and target.dtype != np.int64:
+        is_class = not (self.layout.probabilities and target.dtype.kind == "f" and target.size)
+        if self.layout.integer_target and is_class and target.dtype != np.int64:
             name = "target" if i is None else f"target[{i}]"
             given = target if target.size else target.astype(np.int64)  # an empty list has no dtype
             return as_integers(self.name, name, given)
-        if self.layout.integer_target:
+        if self.layout.integer_target and is_class:
             return target
         values: Array = target.astype(self._floats(), copy=False)
         return values

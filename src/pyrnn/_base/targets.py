@@ -38,8 +38,28 @@ def real_elements(
     return real
 
 
-def _over_rest(mask: Bools, shape: tuple[int, ...]) -> Bools:
-    """A mask of the first axes of a shape, which broadcasts over the others."""
+def read_weights(owner: str, shape: tuple[int, ...], real: Bools, value: Any) -> Array:
+    """`sample_weight` of elements of this shape, (N, ...): float64 of it or of its first axes,
+    which count for the rest. What is not real is never read."""
+    given = as_plain_array(owner, "sample_weight", value, "of numbers")
+    if given.dtype.kind not in "iuf":
+        raise TypeError(f"{owner}: sample_weight has dtype {given.dtype}, expected numbers")
+    if given.ndim == 0 or given.shape != shape[: given.ndim]:
+        raise ValueError(
+            f"{owner}: sample_weight has shape {given.shape}, expected {shape} or its first axes: "
+            "one weight for each sample (N,), or step (N, T)"
+        )
+    weight = np.broadcast_to(_over_rest(given, shape), shape).astype(np.float64)
+    wrong = real & ~(np.isfinite(weight) & (weight >= 0))
+    if wrong.any():
+        raise ValueError(
+            f"{owner}: {first_wrong(weight, wrong, 'sample_weight')}, expected a finite number >= 0"
+        )
+    return weight
+
+
+def _over_rest(mask: Array, shape: tuple[int, ...]) -> Array:
+    """Bools or weights of the first axes of a shape, which broadcasts over the others."""
     return mask.reshape(mask.shape + (1,) * (len(shape) - mask.ndim))
 
 

@@ -35,17 +35,23 @@ class SequenceDataset(Columns):
     """
 
     def __init__(
-        self, x: Any, target: Any = None, lengths: Any = None, *, name: str = "SequenceDataset:"
+        self,
+        x: Any,
+        target: Any = None,
+        lengths: Any = None,
+        sample_weight: Any = None,
+        *,
+        name: str = "SequenceDataset:",
     ) -> None:
         if not isinstance(name, str):
             raise TypeError(f"SequenceDataset: name is {describe(name)}, expected a text")
-        super().__init__(x, target, lengths, name=name)
+        super().__init__(x, target, lengths, sample_weight, name=name)
 
     def _phrases(self) -> Iterator[str]:
         yield f"{len(self)} samples"
         least, most = np.min(self.lengths), np.max(self.lengths)
         yield f"{least} to {most} steps" if least < most else f"{most} steps"
-        for name in ("x", "target"):
+        for name in ("x", "target", "sample_weight"):
             column = getattr(self, name, None)  # a subclass need not have them
             if column is not None:
                 yield f"{name} {in_words(column)}"

@@ -5,7 +5,9 @@
     dy = pullback()            # d value / d y; pullback(dloss) multiplies it by dloss
 
 Real is what neither `lengths` nor `mask` leaves out (and no CrossEntropy target is `ignore_index`).
-What is not real is never read and has gradient 0. With nothing real the loss is 0.0 and the
+`sample_weight=` has a weight for each sample or step: the mean is sum(w * loss) / sum(w);
+`reduction="sum"` and "none" are those of torch. What is not real, or has weight 0, is never read
+and has gradient 0. With nothing real the loss is 0.0 and the
 gradient zero, where torch has NaN. Targets that are NaN or infinite are refused: what is missing
 has to be said by `lengths`, `mask` or `ignore_index`. The sample comes first, y (N, T, ...), as in
 a Trainer; a y of three axes or more is added up step by step, the rows of a step one after the
@@ -17,11 +19,12 @@ from ._classification import BCEWithLogits as BCEWithLogits
 from ._classification import CrossEntropy as CrossEntropy
 from ._ctc import CTC as CTC
 from ._loss import Loss as Loss
-from ._loss import LossPullback as LossPullback
+from ._pullback import LossPullback as LossPullback
 from ._regression import MAE as MAE
 from ._regression import MSE as MSE
 from ._regression import GaussianNLL as GaussianNLL
 from ._regression import Huber as Huber
 from ._regression import Quantile as Quantile
+from ._regression import SmoothL1 as SmoothL1
 
 _present(globals())

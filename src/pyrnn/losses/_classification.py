@@ -5,7 +5,14 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from .._base.checks import Array, as_floats, check_number, check_probability, check_size
+from .._base.checks import (
+    Array,
+    as_floats,
+    as_plain_array,
+    check_number,
+    check_probability,
+    check_size,
+)
 from .._base.runtime import num_threads
 from .._base.targets import Bools, check_classes, check_finite, class_target, sum_in_order
 from ._loss import ElementLoss, Loss
@@ -19,8 +26,13 @@ class CrossEntropy(Loss):
     both over the targets that are not `ignore_index`; w = 1 without `weight`. As
     torch.nn.CrossEntropyLoss; label smoothing is that of Szegedy et al. 2016.
 
-    The classes are on the last axis. TypeError unless targets are integers, ValueError for one
-    outside [0, C), for weights that are negative, not finite or not C, unless 0 <= s <= 1.
+    Float targets of y's shape (..., C) are probabilities p of the classes: the loss of an element
+    is the sum over c of w_c ((1 - s) p_c + s/C) n_c, and the mean is over the number of elements,
+    as torch's. p need not sum to 1; metrics see the most probable class.
+
+    The classes are on the last axis. TypeError unless targets are integers or probabilities,
+    ValueError for a class outside [0, C), for a p outside [0, 1], for weights that are negative,
+    not finite or not C, unless 0 <= s <= 1.
 
     Examples
     --------
@@ -35,6 +47,7 @@ class CrossEntropy(Loss):
 
     integer_target = True
     takes_logits = True
+    takes_probabilities = True
 
     def __init__(
         self,
@@ -42,7 +55,9 @@ class CrossEntropy(Loss):
         weight: Any = None,
         ignore_index: int = -100,
         label_smoothing: float = 0.0,
+        reduction: str = "mean",
     ) -> None:
+        super().__init__(reduction=reduction)
         self.ignore_index = check_size(
             "CrossEntropy", "ignore_index", ignore_index, minimum=-(2**63), maximum=2**63 - 1
         )
@@ -55,7 +70,12 @@ class CrossEntropy(Loss):
             )
 
     def check_target(self, y_shape: tuple[int, ...], dtype: Any, target: Any) -> Array:
-        classes = class_target("CrossEntropy", y_shape, target)
+        given = as_plain_array("CrossEntropy", "target", target, "of integers or probabilities")
+        classes = (
+            _probabilities("CrossEntropy", y_shape, target)
+            if given.dtype.kind == "f"
+            else class_target("CrossEntropy", y_shape, target)
+        )
         if self.weight is not None and self.weight.shape != y_shape[-1:]:
             raise ValueError(
                 f"CrossEntropy: weight has shape {self.weight.shape}, expected "
@@ -63,15 +83,34 @@ class CrossEntropy(Loss):
             )
         return classes
 
+    def elements(self, y_shape: tuple[int, ...], target: Array) -> tuple[int, ...]:
+        return y_shape[:-1]
+
+    def metric_target(self, y_shape: tuple[int, ...], target: Any) -> Any:
+        """Class numbers; of probabilities the class of the largest, the first of equals."""
+        given = np.asarray(target)
+        return given.argmax(axis=-1) if given.dtype.kind == "f" else target
+
+    def losses_shape(
+        self, y_shape: tuple[int, ...], target_shape: tuple[int, ...], losses: Array
+    ) -> tuple[int, ...]:
+        return y_shape[:-1]
+
     def check_values(self, y_shape: tuple[int, ...], target: Array, real: Bools) -> Bools:
+        if target.dtype.kind == "f":
+            check_finite("CrossEntropy", target, real[..., None], 0.0, 1.0)
+            return real
         return check_classes("CrossEntropy", target, real, y_shape[-1], self.ignore_index)
 
-    def total_weight(self, target: Array, real: Bools) -> float:
-        if self.weight is None:
-            return super().total_weight(target, real)
-        return sum_in_order(self.weight[target[real]])
+    def total_weight(self, target: Array, real: Bools, weight: Array | None = None) -> float:
+        if self.weight is None or target.dtype.kind == "f":
+            return super().total_weight(target, real, weight)
+        weights = self.weight[target[real]]
+        return sum_in_order(weights if weight is None else weights * weight[real])
 
     def terms(self, y: Array, target: Array, real: Bools, scale: float) -> tuple[Array, Array]:
+        if target.dtype.kind == "f":
+            return self._terms_of_probabilities(y, target, real, scale)
         classes, C = np.where(real, target, -1).reshape(-1), y.shape[-1]
         weights = np.ones(C) if self.weight is None else self.weight
         at_target = (weights * (scale * (1.0 - self.label_smoothing))).astype(y.dtype)
@@ -84,14 +123,34 @@ class CrossEntropy(Loss):
             num_threads(),
         )
 
+    def _terms_of_probabilities(
+        self, y: Array, target: Array, real: Bools, scale: float
+    ) -> tuple[Array, Array]:
+        """With q_c = w_c ((1 - s) p_c + s/C): the sum over c of q_c n_c, and softmax(y) times the
+        sum of q, less q. n_c is that of the largest logit, from the core, and the rest."""
+        C, counts = y.shape[-1], real.reshape(-1)
+        logits = y.reshape(-1, C)
+        places = np.arange(len(logits)), logits.argmax(axis=-1)
+        classes, ones = np.where(counts, places[1], -1), np.ones(len(logits), y.dtype)
+        least, softmax = _core.cross_entropy(logits, classes, ones, None, num_threads())
+        softmax[places] += counts
+        probabilities = np.where(counts[:, None], target.reshape(-1, C), 0).astype(np.float64)
+        q = (1.0 - self.label_smoothing) * probabilities + self.label_smoothing / C
+        q *= scale * counts[:, None] * (1.0 if self.weight is None else self.weight)
+        above = np.subtract(logits[places][:, None], logits, dtype=np.float64) + least[:, None]
+        losses = np.cumsum(np.where(q > 0, q * above, 0), axis=-1)[:, -1]  # in the classes' order
+        total = np.cumsum(q, axis=-1)[:, -1:]
+        return losses, (softmax * total - q).astype(y.dtype)
+
 
 class BCEWithLogits(ElementLoss):
     """-w * target * log s(y) - (1 - target) * log(1 - s(y)), s the logistic function, y a logit.
 
-    `pos_weight` w weights the positive targets: a number, or one for each place on y's last axis;
-    1 if it is not given. As torch.nn.BCEWithLogitsLoss, the mean is over the number of elements.
+    `pos_weight` w weights the positive targets, `weight` all: a number, or one for each place on
+    y's last axis; 1 if it is not given. As torch.nn.BCEWithLogitsLoss, the mean is over the number
+    of elements, whatever these two are (and by `sample_weight` as every loss's).
     Computed as max(y, 0) - y*target + log(1 + exp(-|y|)), which overflows nowhere. ValueError
-    unless 0 <= target <= 1, and for a `pos_weight` that is negative, not finite, or does not fit y.
+    unless 0 <= target <= 1, and for weights that are negative, not finite, or do not fit y.
 
     Examples
     --------
@@ -105,22 +164,21 @@ class BCEWithLogits(ElementLoss):
 
     takes_logits = True
 
-    def __init__(self, *, pos_weight: Any = None) -> None:
-        given = pos_weight is not None
-        self.pos_weight = _weights("BCEWithLogits", "pos_weight", pos_weight) if given else None
-        if self.pos_weight is not None and self.pos_weight.ndim > 1:
-            raise ValueError(
-                f"BCEWithLogits: pos_weight has shape {self.pos_weight.shape}, expected a number "
-                "or one for each place on the last axis"
-            )
+    def __init__(
+        self, *, weight: Any = None, pos_weight: Any = None, reduction: str = "mean"
+    ) -> None:
+        super().__init__(reduction=reduction)
+        self.weight = _of_places("weight", weight)
+        self.pos_weight = _of_places("pos_weight", pos_weight)
 
     def check_target(self, y_shape: tuple[int, ...], dtype: Any, target: Any) -> Array:
-        shape = () if self.pos_weight is None else self.pos_weight.shape
-        if shape and shape != y_shape[-1:]:
-            raise ValueError(
-                f"BCEWithLogits: pos_weight has shape {shape}, expected {y_shape[-1:]} for y of "
-                f"shape {y_shape}"
-            )
+        for name, weights in (("weight", self.weight), ("pos_weight", self.pos_weight)):
+            shape = () if weights is None else weights.shape
+            if shape and shape != y_shape[-1:]:
+                raise ValueError(
+                    f"BCEWithLogits: {name} has shape {shape}, expected {y_shape[-1:]} for y of "
+                    f"shape {y_shape}"
+                )
         return super().check_target(y_shape, dtype, target)
 
     def check_values(self, y_shape: tuple[int, ...], target: Array, real: Bools) -> Bools:
@@ -138,8 +196,34 @@ class BCEWithLogits(ElementLoss):
             extra = target * (self.pos_weight - 1).astype(y.dtype)
             losses += extra * (np.maximum(-y, zero) + log)
             dy -= extra * (np.where(y < 0, one, small) / (one + small))
+        if self.weight is not None:
+            losses, dy = losses * self.weight, dy * self.weight.astype(y.dtype)
         weights = np.where(real, y.dtype.type(scale), zero)
         return losses * (real * scale), dy * weights
+
+
+def _of_places(name: str, value: Any) -> Array | None:
+    """A weight, or one for each place on the last axis."""
+    weights = None if value is None else _weights("BCEWithLogits", name, value)
+    if weights is not None and weights.ndim > 1:
+        raise ValueError(
+            f"BCEWithLogits: {name} has shape {weights.shape}, expected a number or one for each "
+            "place on the last axis"
+        )
+    return weights
+
+
+def _probabilities(owner: str, y_shape: tuple[int, ...], target: Any) -> Array:
+    """Probabilities of the classes, of y's shape."""
+    values = as_floats(owner, "target", target, None)
+    if values.shape != y_shape:
+        raise TypeError(
+            f"{owner}: target has dtype {values.dtype} and shape {values.shape}, expected "
+            f"integers, the classes, or probabilities of shape {y_shape}, that of y"
+        )
+    if not y_shape or y_shape[-1] == 0:
+        raise ValueError(f"{owner}: y has shape {y_shape}, expected (..., C) with C >= 1")
+    return values
 
 
 def _weights(owner: str, name: str, value: Any) -> Array:

@@ -15,6 +15,7 @@ from .._base.checks import (
     check_flag,
     check_memory,
     check_number,
+    check_shape,
     check_size,
     generator,
     read_floats,
@@ -26,7 +27,10 @@ from .._base.pullback import Additions, Pullback, add_arrays
 from .._base.runtime import num_threads
 from .._base.targets import Bools, class_target, first_wrong, sum_in_order
 from ._constraints import Constraints
-from ._loss import Loss, scale_gradients
+from ._loss import Loss
+from ._pullback import scale_gradients
+
+REDUCTIONS = ("token_mean", "mean", "sum", "none")
 
 
 @storable
@@ -42,10 +46,14 @@ class CRF(Module, Loss):
     As a loss it is -log p of the target: `crf(emissions, target, lengths)` and
     `value, pullback = crf.vjp(...)`, whose pullback returns the gradient of the emissions and adds
     into .grad. `reduction="token_mean"` divides the sum over all sequences by the number of real
-    steps, "mean" by the number of sequences that have any. emissions are (N, T, K), target is
-    (N, T). `Trainer(model, crf, optimizer)` trains the CRF with the model, whatever the
-    model's layout; its metrics see the tags that `decode` gives.
-    Averaged weights need the parameters of both: `EMA([*model.parameters(), *crf.parameters()])`.
+    steps, "mean" by the number of sequences that have any; "sum" divides it by nothing, "none"
+    gives -log p of each sequence (N,). `sample_weight` (N,) weights the sequences: their sum is
+    divided by the sum of the steps' or sequences' weights, and the gradient takes one pass for each
+    different weight. emissions are (N, T, K), target is (N, T).
+
+    `Trainer(model, crf, optimizer)` trains the CRF with the model, whatever the model's layout; its
+    metrics see the tags that `decode` gives. Averaged weights need the parameters of both:
+    `EMA([*model.parameters(), *crf.parameters()])`.
 
     `constraints` says which transitions there are: a mask (K, K) of bools, True where the second
     tag may follow the first, or (K+1, K+1), whose last row says which tags may begin a sequence
@@ -78,7 +86,7 @@ class CRF(Module, Loss):
         seed: int | None = None,
     ) -> None:
         self.num_tags = check_size("CRF", "num_tags", num_tags)
-        self.reduction = check_choice("CRF", "reduction", reduction, ("token_mean", "mean"))
+        self.reduction = check_choice("CRF", "reduction", reduction, REDUCTIONS)
         self.dtype = check_dtype("CRF", dtype)
         rng = generator("CRF", seed)
         check_memory("CRF", self.num_tags * (self.num_tags + 2), self.dtype)
@@ -90,40 +98,45 @@ class CRF(Module, Loss):
             init.uniform(parameter, 0.1, generator=rng)
 
     def __call__(  # type: ignore[override]
-        self, emissions: Any, target: Any, lengths: Any = None
-    ) -> float:
-        """The mean of -log p(target | emissions)."""
+        self, emissions: Any, target: Any, lengths: Any = None, *, sample_weight: Any = None
+    ) -> Any:
+        """The mean of -log p(target | emissions), or what `reduction` says."""
         emissions, lengths = self._read(emissions, lengths)
-        target, real = self._check(emissions.shape, None, target, lengths)
-        nll = self._negative_log_likelihood(emissions, lengths, target)
-        return self._mean(nll, self.total_weight(target, real))
+        checked = self._check(emissions.shape, None, target, lengths, None, sample_weight)
+        nll = self._negative_log_likelihood(emissions, lengths, checked[0])
+        return self._reduced(_weighted(nll, _of_rows(checked[2])), self._divisor(*checked))
 
     def vjp(  # type: ignore[override]
-        self, emissions: Any, target: Any, lengths: Any = None
-    ) -> tuple[float, Pullback]:
-        """The mean, and a pullback: `d_emissions = pullback(dloss=1.0)`."""
+        self, emissions: Any, target: Any, lengths: Any = None, *, sample_weight: Any = None
+    ) -> tuple[Any, Pullback]:
+        """The value of a call, and a pullback: `d_emissions = pullback(dloss=1.0)`, with reduction
+        "none" a number or one for each sequence."""
         emissions, lengths = self._read(emissions, lengths)
-        target, real = self._check(emissions.shape, None, target, lengths)
-        total = self.total_weight(target, real)
+        checked = self._check(emissions.shape, None, target, lengths, None, sample_weight)
+        target, total, weights = checked[0], self._divisor(*checked), _of_rows(checked[2])
         scale = 1.0 / total if total else 0.0
-        emissions, by_time = stored(emissions)
-        tags = as_contiguous(turned(target, not by_time, 2))
-        nll, *gradients = _core.crf_gradients(
-            emissions, lengths, *self._scores(), tags, scale, not by_time, num_threads()
-        )
+        parameters, rows = self.parameters(), len(emissions)
+        if self.reduction == "none":
+            nll = self._negative_log_likelihood(emissions, lengths, target)
+        else:
+            nll, gradients = self._gradients(emissions, lengths, target, weights, scale)
 
-        def backward(dloss: float = 1.0) -> tuple[Array, Additions]:
-            d_emissions, *d_parameters = gradients
-            scale_gradients(gradients, check_number("CRF", "dloss", dloss))
-            return turned(d_emissions, by_time), add_arrays(parameters, d_parameters)
+        def backward(dloss: Any = 1.0) -> tuple[Array, Additions]:
+            if self.reduction == "none":
+                factors = _weighted(_read_dloss(dloss, rows), weights)
+                found = self._gradients(emissions, lengths, target, factors, 1.0)[1]
+            else:
+                found = gradients
+                in_memory = [stored(found[0])[0], *found[1:]]
+                scale_gradients(in_memory, check_number("CRF", "dloss", dloss))
+            return found[0], add_arrays(parameters, found[1:])
 
-        parameters = self.parameters()
-        return self._mean(nll, total), Pullback(self, backward, parameters)
+        return self._reduced(_weighted(nll, weights), total), Pullback(self, backward, parameters)
 
     def log_likelihood(self, emissions: Any, target: Any, lengths: Any = None) -> Array:
         """log p(target | emissions) of each sequence (N,), in float64."""
         emissions, lengths = self._read(emissions, lengths)
-        target, _ = self._check(emissions.shape, None, target, lengths)
+        target = self._check(emissions.shape, None, target, lengths)[0]
         return -self._negative_log_likelihood(emissions, lengths, target)
 
     def decode(self, emissions: Any, lengths: Any = None, *, return_scores: bool = False) -> Any:
@@ -170,10 +183,11 @@ class CRF(Module, Loss):
         self.constraints.check_paths("CRF", target.T, real.T)
         return real
 
-    def total_weight(self, target: Array, real: Bools) -> float:
-        if self.reduction == "token_mean":
-            return float(np.count_nonzero(real))
-        return float(np.count_nonzero(real.any(axis=0)))  # (T, N)
+    def total_weight(self, target: Array, real: Bools, weight: Array | None = None) -> float:
+        if self.reduction == "mean":  # of (T, N), what belongs to the sequences that have any
+            weight = None if weight is None else weight.max(axis=0, initial=0.0)
+            real = np.asarray(real.any(axis=0))
+        return super().total_weight(target, real, weight)
 
     def config(self) -> dict[str, Any]:
         """The constructor's keywords; `constraints` as nested lists."""
@@ -231,11 +245,78 @@ class CRF(Module, Loss):
                 "them the score -inf"
             )
 
-    def _mean(self, nll: Array, total: float) -> float:
-        """The sum over the sequences by what it is divided by."""
-        return sum_in_order(nll) / total if total else 0.0
+    def _check(
+        self,
+        y_shape: tuple[int, ...],
+        dtype: Any,
+        target: Any,
+        lengths: Any,
+        mask: Any = None,
+        sample_weight: Any = None,
+    ) -> tuple[Array, Bools, Array | None]:
+        checked = super()._check(y_shape, dtype, target, lengths, mask, sample_weight)
+        if sample_weight is not None and np.ndim(sample_weight) != 1:
+            raise ValueError(
+                f"CRF: sample_weight has shape {np.shape(sample_weight)}, expected "
+                f"({y_shape[0]},), one weight for each sequence"
+            )
+        return checked
+
+    def _gradients(
+        self, emissions: Array, lengths: Array, target: Array, weights: Array | None, scale: float
+    ) -> tuple[Array, list[Array]]:
+        """-log p of each sequence, and scale * weights * the gradients of the emissions, in their
+        layout, and of the parameters: the core has one factor for a call."""
+        if weights is None:
+            emissions, by_time = stored(emissions)
+            tags = as_contiguous(turned(target, not by_time, 2))
+            nll, *gradients = _core.crf_gradients(
+                emissions, lengths, *self._scores(), tags, scale, not by_time, num_threads()
+            )
+            return nll, [turned(gradients[0], by_time), *gradients[1:]]
+        nll = np.zeros(len(emissions))
+        total = [np.zeros_like(emissions), *(np.zeros_like(p.data) for p in self.parameters())]
+        for weight in np.unique(weights[weights != 0]):
+            rows = np.flatnonzero(weights == weight)
+            nll[rows], gradients = self._gradients(
+                emissions[rows], lengths[rows], target[:, rows], None, scale * float(weight)
+            )
+            total[0][rows] = gradients[0]
+            for sum_of, gradient in zip(total[1:], gradients[1:], strict=True):
+                sum_of += gradient
+        return nll, total
+
+    def _divisor(self, target: Array, real: Bools, weight: Array | None) -> float:
+        """What the sum over the sequences is divided by."""
+        means = self.reduction in ("mean", "token_mean")
+        return self._total(target, real, weight) if means else 1.0
+
+    def _reduced(self, nll: Array, divisor: float) -> Any:
+        """The sum over the sequences by what it is divided by, or each of them."""
+        if self.reduction == "none":
+            return nll
+        return sum_in_order(nll) / divisor if divisor else 0.0
 
     def _options(self) -> dict[str, Any]:
         allowed = self.constraints.allowed
         words = None if allowed is None else f"{np.count_nonzero(~allowed)} forbidden"
         return super()._options() | {"constraints": words}
+
+
+def _of_rows(weight: Array | None) -> Array | None:
+    """The weights (N,) of sequences, of those of their steps (T, N)."""
+    return None if weight is None else weight.max(axis=0, initial=0.0)
+
+
+def _weighted(values: Array, weights: Array | None) -> Array:
+    """Values (N,), times the weights if there are any; what has none counts nothing."""
+    return values if weights is None else np.where(weights > 0, values, 0.0) * weights
+
+
+def _read_dloss(dloss: Any, rows: int) -> Array:
+    """A number, or one for each sequence, as (N,)."""
+    if isinstance(dloss, int | float | np.number):
+        return np.full(rows, check_number("CRF", "dloss", dloss))
+    factors = read_floats("CRF", "dloss", dloss, None)
+    check_shape("CRF", "dloss", factors, (rows,), "(sequences,)")
+    return factors.astype(np.float64)

@@ -18,10 +18,14 @@ from .._base.checks import (
 )
 from .._base.layout import stored
 from .._base.runtime import num_threads
-from .._base.targets import Bools, sum_in_order
-from ._loss import Loss, LossPullback
+from .._base.targets import Bools, read_weights, sum_in_order
+from ._loss import Loss
+from ._pullback import LossPullback, PerElement
 
 Labels = tuple[Array, float]  # a labelling and its log-probability
+
+
+REDUCTIONS = ("mean", "sequence_mean", "sum", "none")
 
 
 class CTC(Loss):
@@ -35,7 +39,9 @@ class CTC(Loss):
     `loss(y, target, lengths, target_lengths)`; target is a list of N sequences of labels, each of
     its own length, or an array (N, S), whose rows have S labels, or the first `target_lengths`.
     `reduction="mean"` divides each row's loss by its number of labels (at least 1), then takes the
-    mean over the rows, as torch.nn.CTCLoss; "sequence_mean" is the mean of the rows' losses.
+    mean over the rows, as torch.nn.CTCLoss; "sequence_mean" is the mean of the rows' losses, "sum"
+    their sum, "none" all of them (N,). `sample_weight` (N,) weights the rows: a mean is divided by
+    the sum of the weights.
 
     With a Trainer targets are a list of arrays, or an array whose rows have S labels each, and the
     model's output has x's time axis; metrics that compare y with targets step by step do not fit.
@@ -68,44 +74,84 @@ class CTC(Loss):
         zero_infinity: bool = False,
     ) -> None:
         self.blank = check_size("CTC", "blank", blank, minimum=0)
-        self.reduction = check_choice("CTC", "reduction", reduction, ("mean", "sequence_mean"))
+        self.reduction = check_choice("CTC", "reduction", reduction, REDUCTIONS)
         self.zero_infinity = check_flag("CTC", "zero_infinity", zero_infinity)
 
     def __call__(  # type: ignore[override]
-        self, y: Any, target: Any, lengths: Any = None, target_lengths: Any = None
-    ) -> float:
-        """The mean over the sequences."""
-        return self._run(y, target, lengths, target_lengths, need_gradient=False)[0]
+        self,
+        y: Any,
+        target: Any,
+        lengths: Any = None,
+        target_lengths: Any = None,
+        *,
+        sample_weight: Any = None,
+    ) -> Any:
+        """The mean over the sequences, or what `reduction` says."""
+        return self._run(y, target, lengths, target_lengths, sample_weight, False)[0]
 
     def vjp(  # type: ignore[override]
-        self, y: Any, target: Any, lengths: Any = None, target_lengths: Any = None
-    ) -> tuple[float, LossPullback]:
-        """The mean, and a pullback: `dy = pullback(dloss=1.0)`."""
-        value, dy, by_time = self._run(y, target, lengths, target_lengths, need_gradient=True)
+        self,
+        y: Any,
+        target: Any,
+        lengths: Any = None,
+        target_lengths: Any = None,
+        *,
+        sample_weight: Any = None,
+    ) -> tuple[Any, LossPullback]:
+        """The value of a call, and a pullback: `dy = pullback(dloss=1.0)`."""
+        value, dy, by_time = self._run(y, target, lengths, target_lengths, sample_weight, True)
         assert dy is not None
-        return value, LossPullback("CTC", dy, by_time)
+        elements = None
+        if self.reduction == "none":
+            rows = value.shape
+            elements = PerElement(rows, (1, *rows) if by_time else rows, dy.shape)
+        return value, LossPullback("CTC", dy, by_time, elements)
 
-    def counted(self, y_shape: tuple[int, ...], target: Any, lengths: Any = None) -> Bools:
-        """True for every sequence (N,); checks as a call."""
+    def counted(
+        self,
+        y_shape: tuple[int, ...],
+        target: Any,
+        lengths: Any = None,
+        *,
+        sample_weight: Any = None,
+    ) -> Bools:
+        """True for every sequence (N,) that has a weight; checks as a call."""
         lengths = _read_lengths("CTC", "y", y_shape, lengths, batch_first=True)
         self._read_target(y_shape, target, lengths, None)
-        return np.ones(len(lengths), bool)
+        real: Bools = _row_weights(sample_weight, len(lengths)) > 0
+        return real
 
     def count(self, y_shape: tuple[int, ...], target: Any, lengths: Any = None) -> int:
         """The number of sequences; checks as a call."""
         return len(self.counted(y_shape, target, lengths))
 
-    def batch_weight(self, y_shape: tuple[int, ...], target: Any, lengths: Any = None) -> float:
-        return float(self.count(y_shape, target, lengths))
+    def batch_weight(
+        self,
+        y_shape: tuple[int, ...],
+        target: Any,
+        lengths: Any = None,
+        *,
+        sample_weight: Any = None,
+    ) -> float:
+        rows = self.count(y_shape, target, lengths)
+        return sum_in_order(_row_weights(sample_weight, rows))
 
     def _run(
-        self, y: Any, target: Any, lengths: Any, target_lengths: Any, *, need_gradient: bool
-    ) -> tuple[float, Array | None, bool]:
-        """The mean, where it is needed its gradient, and whether that is (T, N, C)."""
+        self,
+        y: Any,
+        target: Any,
+        lengths: Any,
+        target_lengths: Any,
+        sample_weight: Any,
+        need_gradient: bool,
+    ) -> tuple[Any, Array | None, bool]:
+        """The value, where it is needed its gradient, and whether that is (T, N, C)."""
         y = read_floats("CTC", "y", y, None)
         lengths = _read_lengths("CTC", "y", y.shape, lengths, batch_first=True)
         labels, counts = self._read_target(y.shape, target, lengths, target_lengths)
-        weights = np.full(len(lengths), 1.0 / max(1, len(lengths)))
+        weights = _row_weights(sample_weight, len(lengths))
+        if self.reduction in ("mean", "sequence_mean"):
+            weights *= 1.0 / (sum_in_order(weights) or 1.0)
         if self.reduction == "mean":
             weights /= np.maximum(counts, 1)
         y, by_time = stored(y)
@@ -121,8 +167,11 @@ class CTC(Loss):
             not by_time,
             num_threads(),
         )
+        if dy is not None:
+            dy[(slice(None), weights == 0) if by_time else weights == 0] = 0  # whatever y is
         with np.errstate(invalid="ignore"):
-            return sum_in_order(losses * weights), dy, by_time
+            losses = np.where(weights > 0, losses * weights, 0.0)
+        return losses if self.reduction == "none" else sum_in_order(losses), dy, by_time
 
     def _read_target(
         self, y_shape: tuple[int, ...], target: Any, lengths: Array, target_lengths: Any
@@ -144,6 +193,13 @@ class CTC(Loss):
         if not self.zero_infinity:
             _check_steps(labels, counts, lengths, real)
         return labels, counts
+
+
+def _row_weights(sample_weight: Any, rows: int) -> Array:
+    """The weights (N,) of rows, all 1 if none are given."""
+    if sample_weight is None:
+        return np.ones(rows)
+    return read_weights("CTC", (rows,), np.ones(rows, bool), sample_weight)
 
 
 def ctc_greedy(

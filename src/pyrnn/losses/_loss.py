@@ -1,59 +1,41 @@
-"""Loss, the base of all losses, and what its vjp returns."""
+"""Loss, the base of all losses."""
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import _core
-from .._base.checks import Array, as_contiguous, check_number, describe, read_floats
+from .._base.checks import Array, as_contiguous, check_choice, describe, read_floats
 from .._base.layout import BATCHED, turned
-from .._base.runtime import num_threads
 from .._base.settings import Settings
-from .._base.targets import Bools, check_finite, float_target, real_elements, sum_in_order
+from .._base.targets import (
+    Bools,
+    check_finite,
+    float_target,
+    read_weights,
+    real_elements,
+    sum_in_order,
+)
+from ._pullback import LossPullback, PerElement, over_gradients
 
-
-class LossPullback:
-    """dy of one loss, handed out once; with `swapped` as a view whose first axes are swapped.
-
-    Examples
-    --------
-    >>> value, pullback = pyrnn.losses.MSE().vjp(np.array([3.0]), np.array([1.0]))
-    >>> pullback(dloss=0.5)
-    array([2.])
-    """
-
-    __slots__ = ("_dy", "_owner", "_swapped")
-
-    def __init__(self, owner: str, dy: Array, swapped: bool) -> None:
-        self._owner, self._swapped = owner, swapped
-        self._dy: Array | None = dy
-
-    def __call__(self, dloss: float = 1.0) -> Array:
-        """dloss * d loss / d y. RuntimeError the second time; TypeError for a dloss that is no
-        number, after which the pullback may be called again."""
-        factor = check_number(self._owner, "dloss", dloss)
-        dy, self._dy = self._dy, None
-        if dy is None:
-            raise RuntimeError(f"{self._owner}: this pullback was called before; call vjp again")
-        scale_gradients([dy], factor)
-        return turned(dy, self._swapped)
-
-
-def scale_gradients(gradients: Sequence[Array], factor: float) -> None:
-    """Multiplies the gradients of a loss by the gradient of its value, in place."""
-    if factor != 1.0:
-        for gradient in gradients:
-            _core.scale_in_place(gradient, factor, num_threads())
+REDUCTIONS = ("mean", "sum", "none")
 
 
 class Loss(Settings):
-    """Base of the losses: checks, what is real, the mean.
+    """Base of the losses: checks, what is real, weights, the mean.
 
     y has dtype float32 or float64; it is (N, T, ...) when `lengths` (N,) is given, and of any shape
     otherwise. `mask` has bools of the target's shape, or of its first axes, True where an element
     is real; losses of whole sequences (CRF, CTC) take lengths alone. TypeError or ValueError for
-    what does not fit. A subclass writes `check_target`, `check_values` and `terms`, which gets y
+    what does not fit.
+
+    `sample_weight` w has numbers >= 0: one for each sample (N,), for each step (N, T), or of the
+    target's shape. The mean is sum(w * loss) / sum(w), as for class weights: a weight of 2 counts
+    as two equal samples, 0 as none, and 2 for all changes nothing. (Keras, and torch by hand,
+    divide by the number of elements instead: sum(w * loss) / N.) `reduction` is "mean", "sum",
+    sum(w * loss), or "none": a call then gives w * loss of each element in an array, sample
+    first, 0 where it is not real.
+
+    A subclass writes `check_target`, `check_values` and `terms`, which gets y
     (N, T, ...) and its target time-major, (T, N, ...): the order in which terms are added, whatever
     the strides are.
 
@@ -68,46 +50,84 @@ class Loss(Settings):
     (8.0, array([12.]))
     """
 
+    reduction: str = "mean"
+    takes_probabilities: ClassVar[bool] = False  # whether float targets may be class probabilities
     integer_target = False  # whether targets are class numbers; else they have y's dtype
     ragged_target: ClassVar[bool] = False  # whether targets have lengths of their own, not x's
     takes_logits: ClassVar[bool] = False  # whether y, before sigmoid or softmax, is any number
     whole_sequences: ClassVar[bool] = False  # whether no sequence may be cut into pieces
 
-    def __call__(self, y: Any, target: Any, lengths: Any = None, *, mask: Any = None) -> float:
-        """The mean over the real elements."""
-        return self._evaluate(y, target, lengths, mask)[0]
+    def __init__(self, *, reduction: str = "mean") -> None:
+        self.reduction = check_choice(type(self).__name__, "reduction", reduction, REDUCTIONS)
+
+    def __call__(
+        self,
+        y: Any,
+        target: Any,
+        lengths: Any = None,
+        *,
+        mask: Any = None,
+        sample_weight: Any = None,
+    ) -> Any:
+        """The mean over the real elements, or what `reduction` says."""
+        return self._evaluate(y, target, lengths, mask, sample_weight)[0]
 
     def vjp(
-        self, y: Any, target: Any, lengths: Any = None, *, mask: Any = None
-    ) -> tuple[float, LossPullback]:
-        """The mean, and a pullback: `dy = pullback(dloss=1.0)`."""
-        value, dy = self._evaluate(y, target, lengths, mask)
-        return value, LossPullback(type(self).__name__, dy, swapped=True)
+        self,
+        y: Any,
+        target: Any,
+        lengths: Any = None,
+        *,
+        mask: Any = None,
+        sample_weight: Any = None,
+    ) -> tuple[Any, LossPullback]:
+        """The value of a call, and a pullback: `dy = pullback(dloss=1.0)`."""
+        value, dy, elements = self._evaluate(y, target, lengths, mask, sample_weight)
+        return value, LossPullback(type(self).__name__, dy, True, elements)
 
-    def counted(self, y_shape: tuple[int, ...], target: Any, lengths: Any = None) -> Bools:
-        """True where an element of the target is real, in the target's own shape: metrics count
-        the same.
+    def counted(
+        self,
+        y_shape: tuple[int, ...],
+        target: Any,
+        lengths: Any = None,
+        *,
+        sample_weight: Any = None,
+    ) -> Bools:
+        """True where an element of the target counts, in the target's own shape or of its first
+        axes: metrics count the same. What has weight 0 does not.
 
-        Checks `target` and `lengths` against the shape of y, with the errors of a call.
+        Checks `target`, `lengths` and weights against the shape of y, with the errors of a call.
         """
-        real = turned(self._check_alone(y_shape, target, lengths)[1], len(y_shape) >= BATCHED, 2)
+        checked = self._check_alone(y_shape, target, lengths, sample_weight)
+        real = turned(checked[1], len(y_shape) >= BATCHED, 2)
         return np.asarray(real.any(axis=tuple(range(np.ndim(target), real.ndim))))
 
     def count(self, y_shape: tuple[int, ...], target: Any, lengths: Any = None) -> int:
         """The number of real elements. Checks as `counted`."""
         return int(np.count_nonzero(self._check_alone(y_shape, target, lengths)[1]))
 
-    def batch_weight(self, y_shape: tuple[int, ...], target: Any, lengths: Any = None) -> float:
-        """What the loss is divided by: this batch's weight in a mean over batches.
+    def batch_weight(
+        self,
+        y_shape: tuple[int, ...],
+        target: Any,
+        lengths: Any = None,
+        *,
+        sample_weight: Any = None,
+    ) -> float:
+        """What the mean is divided by: this batch's weight in a mean over batches.
 
-        The number of real elements, or with class weights the sum of theirs. Checks as
-        `counted`.
+        The number of real elements, or with weights of samples or classes the sum of theirs.
+        Checks as `counted`.
         """
-        return float(self.total_weight(*self._check_alone(y_shape, target, lengths)))
+        return self._total(*self._check_alone(y_shape, target, lengths, sample_weight))
 
     def metric_input(self, y: Any, lengths: Any = None) -> Any:
         """What metrics are given for the model's output y: y itself, unless the loss decodes it."""
         return y
+
+    def metric_target(self, y_shape: tuple[int, ...], target: Any) -> Any:
+        """What metrics are given for the target: the target itself, unless it is probabilities."""
+        return target
 
     def check_target(self, y_shape: tuple[int, ...], dtype: Any, target: Any) -> Array:
         """The target as the core takes it, its shape checked against y's."""
@@ -117,44 +137,91 @@ class Loss(Settings):
         """Checks the real targets' values; returns `real` less the elements to be ignored."""
         raise NotImplementedError
 
-    def total_weight(self, target: Array, real: Bools) -> float:
-        """What the sum over the real elements is divided by."""
-        return float(np.count_nonzero(real))
+    def elements(self, y_shape: tuple[int, ...], target: Array) -> tuple[int, ...]:
+        """The shape of what is real or not, and has a weight: that of the target."""
+        return target.shape
+
+    def total_weight(self, target: Array, real: Bools, weight: Array | None = None) -> float:
+        """What the sum over the real elements is divided by; `weight` has the elements' shape."""
+        return float(np.count_nonzero(real)) if weight is None else sum_in_order(weight[real])
 
     def terms(self, y: Array, target: Array, real: Bools, scale: float) -> tuple[Array, Array]:
         """(scale * the loss of each element, scale * its derivative), 0 where not real."""
         raise NotImplementedError
 
-    def _evaluate(self, y: Any, target: Any, lengths: Any, mask: Any) -> tuple[float, Array]:
-        """The mean and its gradient, time-major."""
+    def _evaluate(
+        self, y: Any, target: Any, lengths: Any, mask: Any, sample_weight: Any
+    ) -> tuple[Any, Array, PerElement | None]:
+        """The value and its gradient, time-major; of the losses of elements where they are."""
         y = read_floats(type(self).__name__, "y", y, None)
-        target, real = self._check(y.shape, y.dtype, target, lengths, mask)
-        y = as_contiguous(turned(y, True))
-        total = self.total_weight(target, real)
+        given = target
+        target, real, weight = self._check(y.shape, y.dtype, target, lengths, mask, sample_weight)
+        shape, y, scale = y.shape, as_contiguous(turned(y, True)), 1.0
+        if self.reduction == "mean":
+            total = self._total(target, real, weight)
+            scale = 1.0 / total if total else 0.0
         with np.errstate(over="ignore", invalid="ignore"):  # infinite y: NaN is the answer
-            losses, dy = self.terms(y, target, real, 1.0 / total if total else 0.0)
-        return sum_in_order(losses), dy.reshape(y.shape)
+            losses, dy = self.terms(y, target, real, scale)
+            if weight is not None:
+                weight = np.where(real, weight, 0.0)
+                losses = losses * (of_losses := self.weights_of_losses(weight, losses))
+                dy = dy * over_gradients(of_losses, dy.ndim).astype(dy.dtype)
+        if self.reduction != "none":
+            return sum_in_order(losses), dy.reshape(y.shape), None
+        shape = self.losses_shape(shape, np.shape(given), losses)
+        elements = PerElement(shape, losses.shape, dy.shape)
+        by_time = turned(np.empty(shape, bool), len(y.shape) >= BATCHED, 2).shape
+        value = turned(losses.reshape(by_time), len(y.shape) >= BATCHED, 2)
+        return np.array(value, np.float64, order="C"), dy.reshape(y.shape), elements
+
+    def losses_shape(
+        self, y_shape: tuple[int, ...], target_shape: tuple[int, ...], losses: Array
+    ) -> tuple[int, ...]:
+        """The shape of the losses that `reduction="none"` gives: the target's, or else y's."""
+        return target_shape if np.prod(target_shape) == losses.size else y_shape
+
+    def weights_of_losses(self, weight: Array, losses: Array) -> Array:
+        """The weights of elements in the shape of what `terms` gives, or with axes of size 1."""
+        return weight.reshape(losses.shape)
+
+    def _total(self, target: Array, real: Bools, weight: Array | None) -> float:
+        """`total_weight`; a subclass without weights in mind may define it without them."""
+        given = () if weight is None else (weight,)
+        return float(self.total_weight(target, real, *given))
 
     def _check_alone(
-        self, y_shape: tuple[int, ...], target: Any, lengths: Any
-    ) -> tuple[Array, Bools]:
+        self, y_shape: tuple[int, ...], target: Any, lengths: Any, sample_weight: Any = None
+    ) -> tuple[Array, Bools, Array | None]:
         """`_check` where there is no y yet."""
         if not isinstance(y_shape, tuple):
             owner = type(self).__name__
             raise TypeError(f"{owner}: y_shape is {describe(y_shape)}, expected a tuple")
-        return self._check(y_shape, None, target, lengths)
+        return self._check(y_shape, None, target, lengths, None, sample_weight)
 
     def _check(
-        self, y_shape: tuple[int, ...], dtype: Any, target: Any, lengths: Any, mask: Any = None
-    ) -> tuple[Array, Bools]:
-        """The target and which of its elements are real, everything checked; time-major."""
+        self,
+        y_shape: tuple[int, ...],
+        dtype: Any,
+        target: Any,
+        lengths: Any,
+        mask: Any = None,
+        sample_weight: Any = None,
+    ) -> tuple[Array, Bools, Array | None]:
+        """The target, which of its elements are real, their weights; all checked, time-major."""
+        owner, swapped = type(self).__name__, len(y_shape) >= BATCHED
         target = self.check_target(y_shape, dtype, target)
-        real = real_elements(type(self).__name__, target.shape, lengths, mask)
+        elements = self.elements(y_shape, target)
+        real = real_elements(owner, elements, lengths, mask)
+        weight = None
+        if sample_weight is not None:
+            weight = read_weights(owner, elements, real, sample_weight)
+            real = real & (weight > 0)
+            weight = np.ascontiguousarray(turned(weight, swapped, 2))
         real = self.check_values(y_shape, target, real)
-        swapped = len(y_shape) >= BATCHED
         return (
             as_contiguous(turned(target, swapped, 2)),
             np.ascontiguousarray(turned(real, swapped, 2)),
+            weight,
         )
 
 
@@ -170,3 +237,8 @@ class ElementLoss(Loss):
     def check_values(self, y_shape: tuple[int, ...], target: Array, real: Bools) -> Bools:
         check_finite(type(self).__name__, target, real)
         return real
+
+    def losses_shape(
+        self, y_shape: tuple[int, ...], target_shape: tuple[int, ...], losses: Array
+    ) -> tuple[int, ...]:
+        return y_shape

@@ -1,4 +1,4 @@
-"""Losses of regressions and forecasts: MSE, MAE, Huber, Quantile and GaussianNLL."""
+"""Losses of regressions and forecasts: MSE, MAE, Huber, SmoothL1, Quantile and GaussianNLL."""
 
 import math
 from typing import Any
@@ -78,13 +78,44 @@ class Huber(DifferenceLoss):
     2.5
     """
 
-    def __init__(self, delta: float = 1.0) -> None:
+    def __init__(self, delta: float = 1.0, *, reduction: str = "mean") -> None:
+        super().__init__(reduction=reduction)
         self.delta = _positive("Huber", "delta", delta)
 
     def of_difference(self, difference: Array) -> tuple[Array, Array]:
         size = np.abs(difference).astype(np.float64)
         inner = np.minimum(size, self.delta)
         return inner * (size - inner / 2), np.clip(difference, -self.delta, self.delta)
+
+
+class SmoothL1(DifferenceLoss):
+    """d^2 / (2 beta) where |d| < beta, else |d| - beta/2, for d = y - target.
+
+    Girshick 2015; torch.nn.SmoothL1Loss: Huber's over its delta. beta = 0 gives |d|. ValueError
+    unless beta is finite and >= 0, and for a target that is not finite.
+
+    Examples
+    --------
+    >>> loss = pyrnn.losses.SmoothL1(beta=0.5)
+    >>> loss(np.array([0.25]), np.array([0.0]))  # the parabola
+    0.0625
+    >>> loss(np.array([3.0]), np.array([0.0]))  # the line
+    2.75
+    """
+
+    def __init__(self, beta: float = 1.0, *, reduction: str = "mean") -> None:
+        super().__init__(reduction=reduction)
+        self.beta = check_number("SmoothL1", "beta", beta)
+        if not 0 <= self.beta < math.inf:
+            raise ValueError(f"SmoothL1: beta is {self.beta}, expected a finite number >= 0")
+
+    def of_difference(self, difference: Array) -> tuple[Array, Array]:
+        size = np.abs(difference).astype(np.float64)
+        if self.beta == 0:
+            return size, np.sign(difference)
+        inner = np.minimum(size, self.beta)
+        slope = np.clip(difference / difference.dtype.type(self.beta), -1, 1)
+        return inner / self.beta * (size - inner / 2), slope
 
 
 class _SeveralPerTarget(Loss):
@@ -116,6 +147,10 @@ class _SeveralPerTarget(Loss):
         check_finite(type(self).__name__, target, real)
         return real
 
+    def weights_of_losses(self, weight: Array, losses: Array) -> Array:
+        spread: Array = weight[..., None, :]
+        return spread
+
     def split(self, y: Array, target: Array, real: Bools) -> tuple[Array, Array, Bools]:
         """y (..., K, F), target and real (..., 1, F), zeros where not real."""
         shape = (*target.shape[:-1], self.per_target, target.shape[-1])
@@ -141,7 +176,8 @@ class Quantile(_SeveralPerTarget):
     0.0667
     """
 
-    def __init__(self, levels: Any = (0.1, 0.5, 0.9)) -> None:
+    def __init__(self, levels: Any = (0.1, 0.5, 0.9), *, reduction: str = "mean") -> None:
+        super().__init__(reduction=reduction)
         given = levels if isinstance(levels, list | tuple | np.ndarray) else [levels]
         self.levels = tuple(check_number("Quantile", "levels", level) for level in given)
         if not self.levels or not all(0 < level < 1 for level in self.levels):
@@ -160,7 +196,8 @@ class Quantile(_SeveralPerTarget):
         losses = np.maximum(levels * error, (levels - 1) * error).astype(np.float64)
         side = np.sign(error)  # -level where the error is positive, 1 - level where negative
         slope = (y.dtype.type(0.5) - levels) * np.abs(side) - y.dtype.type(0.5) * side
-        scale /= len(self.levels)
+        if self.reduction == "mean":
+            scale /= len(self.levels)
         return losses * scale, slope * y.dtype.type(scale)
 
 
@@ -182,7 +219,8 @@ class GaussianNLL(_SeveralPerTarget):
     2.0
     """
 
-    def __init__(self, *, full: bool = False, eps: float = 1e-6) -> None:
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
+        super().__init__(reduction=reduction)
         self.full = check_flag("GaussianNLL", "full", full)
         self.eps = _positive("GaussianNLL", "eps", eps)
 

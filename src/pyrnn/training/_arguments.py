@@ -71,6 +71,11 @@ def checked_parts(model: Any, loss: Any, optimizer: Any) -> tuple[Module, Loss, 
     _check_kind("model", model, Module)
     _check_kind("loss", loss, Loss, losses)
     _check_kind("optimizer", optimizer, Optimizer, optim)
+    if loss.reduction == "none":
+        raise ValueError(
+            f"Trainer: {type(loss).__name__} has reduction 'none', a number for each element, and "
+            "training follows the gradient of one number, expected reduction 'mean' or 'sum'"
+        )
     return model, loss, optimizer
 
 

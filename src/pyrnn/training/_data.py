@@ -12,22 +12,33 @@ from .._base.prediction import BATCH_SIZE
 from .._base.torch_data import is_torch_data, loader_options
 
 
-def read_data(name: str, x: Any, y: Any = None, lengths: Any = None) -> Dataset:
-    """x and y with their lengths, or x alone: a tuple (x, target[, lengths]) or a dataset."""
+def read_data(
+    name: str, x: Any, y: Any = None, lengths: Any = None, sample_weight: Any = None
+) -> Dataset:
+    """x and y with their lengths and weights, or x alone: a tuple (x, target[, lengths]) or a
+    dataset."""
     if y is None:
         if lengths is not None:
             raise ValueError(
                 f"{name} lengths are given without y, expected x, y and lengths, or one tuple "
                 "(x, target, lengths)"
             )
-        return as_dataset(name, x)
+        if sample_weight is None:
+            return as_dataset(name, x)
+        if not isinstance(x, tuple) or len(x) not in (2, 3):
+            raise ValueError(
+                f"{name} sample_weight is given with a dataset, expected x and y, or its own "
+                "attribute sample_weight"
+            )
+        x, y, lengths = (*x, None)[:3]
+        return columns_of(name, x, y, lengths, sample_weight)
     if isinstance(x, tuple) or hasattr(x, "lengths") or is_torch_data(x):
         came = "a tuple" if isinstance(x, tuple) else "a dataset"
         raise TypeError(
             f"{name} x is {came} and y is given too, expected the input alone as x; data to be "
             "held out are validation=(x, target)"
         )
-    return columns_of(name, x, y, lengths)
+    return columns_of(name, x, y, lengths, sample_weight)
 
 
 def split(data: Dataset, validation: Any) -> tuple[Dataset, Dataset | None]:

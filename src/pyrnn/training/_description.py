@@ -86,7 +86,7 @@ def describe_samples(samples: Samples | None) -> dict[str, Any] | None:
         batch = samples.batch(block, 0, width)
         targets = batch.target if isinstance(batch.target, list) else [batch.target]
         inputs = [x for _, x in samples.inputs(batch)]
-        for array in [*inputs, *targets, batch.target_lengths]:
+        for array in [*inputs, *targets, batch.target_lengths, batch.weight]:
             if array is not None:
                 content.update(f"{array.dtype} {array.shape}".encode())
                 content.update(np.ascontiguousarray(array).data)

@@ -3,21 +3,44 @@
 import copy
 from collections.abc import Sequence
 from inspect import signature
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..losses import Loss
 
-Wanted = tuple[Any, Any]  # a target and its lengths
+
+class Wanted(NamedTuple):
+    """What a batch's y is compared with."""
+
+    target: Any
+    lengths: Any = None
+    weight: Any = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keywords of a loss; none where nothing is weighted."""
+        return {} if self.weight is None else {"sample_weight": self.weight}
 
 
 def update_metrics(metrics: Sequence[Any], loss: Loss, y: Any, wanted: Wanted) -> None:
-    """Adds a batch to each metric, which counts what the loss counts."""
+    """Adds a batch to each metric, which counts what the loss counts, all of it alike."""
     if not metrics:
         return
-    seen, counted = loss.metric_input(y, wanted[1]), loss.counted(y.shape, *wanted)
+    target, lengths, _ = wanted
+    seen, counted = loss.metric_input(y, lengths), counted_by(loss, y.shape, wanted)
+    target = loss.metric_target(y.shape, target)
     for metric in metrics:
         mask = {"mask": counted} if takes_mask(metric) else {}
-        metric.update(seen, *wanted, **mask)
+        metric.update(seen, target, lengths, **mask)
+
+
+def counted_by(loss: Loss, y_shape: tuple[int, ...], wanted: Wanted) -> Any:
+    """True where the loss counts a target."""
+    return loss.counted(y_shape, wanted.target, wanted.lengths, **wanted.options)
+
+
+def weight_by(loss: Loss, y_shape: tuple[int, ...], wanted: Wanted) -> float:
+    """The weight of a batch in a mean over batches."""
+    return loss.batch_weight(y_shape, wanted.target, wanted.lengths, **wanted.options)
 
 
 def takes_mask(metric: Any) -> bool:

@@ -13,11 +13,18 @@ from .._base.layout import time_major, turned
 from .._base.module import Module
 from .._base.named import NamedSamples
 from .._base.prediction import first_embedding, layout_of, per_step, read_samples, sample_first
-from .._base.samples import Batch, Samples, Target, by_length, cut
+from .._base.samples import Batch, Samples, by_length, cut
 from .._base.targets import first_wrong, real_elements
 from ..losses import Loss
 from ._arguments import check_output
-from ._measures import check_masks, try_metrics, update_metrics
+from ._measures import (
+    Wanted,
+    check_masks,
+    counted_by,
+    try_metrics,
+    update_metrics,
+    weight_by,
+)
 
 PROBED_STEPS = 16  # of the first sample, to see the shape of the model's output
 CHECKED_STEPS, CHECKED_ELEMENTS = 4096, 2**18  # looked at together before training
@@ -42,13 +49,15 @@ class Mean:
 
 
 class ForwardPass(NamedTuple):
-    """The loss of one batch, its weight in a mean over batches, the state after it; `backward`
-    adds `share` times the gradient of the loss into every .grad."""
+    """The mean loss of one batch, its weight in a mean over batches, the state after it; `backward`
+    adds `share` times the gradient of the loss into every .grad. `adds` says that this is the
+    gradient of a sum, which those of other batches are added to."""
 
     loss: float
     weight: float
     state: Any
     backward: Callable[[float], object]
+    adds: bool = False
 
 
 class Objective:
@@ -60,6 +69,7 @@ class Objective:
         self.layout = layout._replace(
             dtype=layout.dtype or np.dtype(np.float32),
             integer_target=loss.integer_target,
+            probabilities=loss.takes_probabilities,
             ragged_target=loss.ragged_target,
         )
         self.metrics = [copy.deepcopy(metric) for metric in metrics]
@@ -111,13 +121,16 @@ class Objective:
         (y, state), pullback = self._vjp(batch, state)
         y = self._turned(samples, y)
         wanted = self._wanted(samples, batch)
-        value, loss_pullback = self.loss.vjp(y, *wanted)
-        weight = self.loss.batch_weight(y.shape, *wanted)
+        value, loss_pullback = self.loss.vjp(y, wanted.target, wanted.lengths, **wanted.options)
+        weight = weight_by(self.loss, y.shape, wanted)
+        adds = self.loss.reduction == "sum"
+        if adds:
+            value = value / weight if weight else 0.0
 
         def backward(share: float) -> object:
             return pullback(self._turned(samples, loss_pullback(share)))
 
-        return ForwardPass(value, weight, state, backward)
+        return ForwardPass(value, weight, state, backward, adds)
 
     def evaluate(
         self, samples: Samples, batch_size: int, tbptt: int | None = None
@@ -132,7 +145,11 @@ class Objective:
                 y, state = self.infer(batch, state)
                 y = self._turned(samples, y)
                 wanted = self._wanted(samples, batch)
-                mean.add(self.loss(y, *wanted), self.loss.batch_weight(y.shape, *wanted))
+                value = self.loss(y, wanted.target, wanted.lengths, **wanted.options)
+                weight = weight_by(self.loss, y.shape, wanted)
+                if self.loss.reduction == "sum":
+                    value = value / weight if weight else 0.0
+                mean.add(value, weight)
                 update_metrics(self.metrics, self.loss, y, wanted)
         return {"loss": mean.value} | {metric.name: metric.value for metric in self.metrics}
 
@@ -160,12 +177,13 @@ class Objective:
         lengths = {} if batch.lengths is None else {"lengths": batch.lengths}
         return {**lengths, "target": target, "target_lengths": target_lengths}
 
-    def _wanted(self, samples: Samples, batch: Batch) -> tuple[Target, Array | None]:
-        """The target, and the lengths where y has steps."""
+    def _wanted(self, samples: Samples, batch: Batch) -> Wanted:
+        """The target, the lengths where y has steps, and the weights."""
         assert batch.target is not None  # training and evaluation data have one
         if self.layout.own_targets:
-            return self._wanted_own(batch)
-        return batch.target, batch.lengths if samples.per_step else None
+            return Wanted(*self._wanted_own(batch), batch.weight)
+        lengths = batch.lengths if samples.per_step else None
+        return Wanted(batch.target, lengths, batch.weight)
 
     def _wanted_own(self, batch: Batch) -> tuple[Array, Array]:
         """What a model that takes targets is to give, and its lengths."""
@@ -195,17 +213,17 @@ class Objective:
             raise TypeError("target is None, expected an array")
         if start and not (samples.per_step or self.layout.own_targets):
             return True  # its one target was looked at with its first steps
-        target, lengths = self._wanted(samples, batch)
-        counted = self.loss.counted(self._shape(samples, batch, features), target, lengths)
+        wanted = self._wanted(samples, batch)
+        counted = counted_by(self.loss, self._shape(samples, batch, features), wanted)
         if self.loss.ragged_target:
             return True
-        real = real_elements(type(self.loss).__name__, counted.shape, lengths)
+        real = real_elements(type(self.loss).__name__, counted.shape, wanted.lengths)
         return bool((counted == real).all())
 
     def _weighs(self, samples: Samples, batch: Batch, features: Any) -> bool:
         """Whether the loss counts any target of a batch."""
         shape = self._shape(samples, batch, features)
-        return self.loss.batch_weight(shape, *self._wanted(samples, batch)) > 0
+        return weight_by(self.loss, shape, self._wanted(samples, batch)) > 0
 
     def _shape(self, samples: Samples, batch: Batch, features: Any) -> tuple[int, ...]:
         """The shape of the model's output for a batch, sample first."""

@@ -71,6 +71,9 @@ class Trainer(Settings):
       measures; `with ema.applied():` puts them into the model after the fit.
     - `seed` fixes the order of the batches.
 
+    The losses in `history` and of `evaluate` are means, also with `reduction="sum"`, which makes
+    steps by the gradient of the sum over a batch.
+
     A loss with parameters of its own (`CRF`) is trained, clipped and kept in checkpoints with the
     model; `trained` is the module of both, or the model if the loss has none. CTC takes a list of
     arrays of labels, each of its own length.
@@ -143,6 +146,7 @@ class Trainer(Settings):
         y: Any = None,
         *,
         lengths: Any = None,
+        sample_weight: Any = None,
         validation: Any = None,
         epochs: int = 1,
         batch_size: int | None = None,
@@ -161,7 +165,9 @@ class Trainer(Settings):
         `(x, target, lengths)`, or a dataset, and y None. `validation` is such a tuple or dataset,
         or a share of the samples, 0.2: the last fifth of them, before any shuffling, is held out,
         as Keras does it. Of a torch DataLoader the dataset is taken, and its batch size and whether
-        it shuffles if they are not given here (None: 32, True).
+        it shuffles if they are not given here (None: 32, True). `sample_weight` has a number >= 0
+        for each sample (N,), or for each step, (N, T) or N arrays (T_i,), as the loss takes it;
+        metrics count all alike but what has weight 0. A `SequenceDataset` can have some, too.
 
         The last, smaller batch of an epoch counts too.
 
@@ -198,7 +204,9 @@ class Trainer(Settings):
             check_place("Trainer: checkpoint", checkpoint)
         elif resume or checkpoint_every is not None:
             raise ValueError("Trainer: checkpoint is None, expected the path of a file")
-        data, held_out = split(read_data("Trainer: train", x, y, lengths), validation)
+        data, held_out = split(
+            read_data("Trainer: train", x, y, lengths, sample_weight), validation
+        )
         plan = Plan(
             train=self._samples("train", data, tbptt, measured=False),
             held_out=None if held_out is None else self._samples("validation", held_out, tbptt),
@@ -274,15 +282,21 @@ class Trainer(Settings):
         return self._updates.averaged_weights()
 
     def evaluate(
-        self, x: Any, y: Any = None, *, lengths: Any = None, batch_size: int | None = None
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        lengths: Any = None,
+        sample_weight: Any = None,
+        batch_size: int | None = None,
     ) -> dict[str, float]:
         """{"loss": the mean over the real elements of all data}, and each metric by its name.
 
-        x, y and `lengths` as `fit` takes them. Uses the model's own weights, not the averaged ones.
-        Errors as `fit`.
+        x, y, `lengths` and `sample_weight` as `fit` takes them. Uses the model's own weights, not
+        the averaged ones. Errors as `fit`.
         """
         size = checked_batches(x, batch_size, False)["batch_size"]
-        data = read_data("Trainer: data", x, y, lengths)
+        data = read_data("Trainer: data", x, y, lengths, sample_weight)
         return self._objective.evaluate(self._samples("data", data), size)
 
     def predict(self, x: Any, lengths: Any = None, batch_size: int | None = None) -> Any:

@@ -23,9 +23,10 @@ Watch = Callable[[Gradients], object]  # called before each step
 class Updates:
     """Gathers the gradients of `accumulate` backward passes, clips them, and takes a step.
 
-    `.grad` holds the mean over the real elements gathered so far, so that several small batches
-    give the step of a large one. Schedules that count steps, and averaged weights, follow. Where no
-    element was real there is no gradient, and no step: momentum and weight decay would make one.
+    `.grad` holds the mean over the real elements gathered so far, or the sum of a loss that adds,
+    so that several small batches give the step of a large one. Schedules that count steps, and
+    averaged weights, follow. Where no element was real there is no gradient, and no step: momentum
+    and weight decay would make one.
     """
 
     def __init__(
@@ -57,6 +58,8 @@ class Updates:
             self.model.zero_grad()
         weight = self._weight + result.weight
         share = result.weight / weight if self._weight else 1.0
+        if result.adds:
+            share = 1.0
         if share < 1:
             for _, parameter in trained(self.model.named_parameters()):
                 _core.scale_in_place(parameter.grad, 1 - share, num_threads())
