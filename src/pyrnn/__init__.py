@@ -51,6 +51,8 @@ from .data import Vocabulary as Vocabulary
 from .layers import GRU as GRU
 from .layers import LSTM as LSTM
 from .layers import RNN as RNN
+from .layers import Add as Add
+from .layers import Concat as Concat
 from .layers import Dropout as Dropout
 from .layers import Embedding as Embedding
 from .layers import LastStep as LastStep
@@ -59,7 +61,9 @@ from .layers import Linear as Linear
 from .layers import MaxPool as MaxPool
 from .layers import MeanPool as MeanPool
 from .layers import Output as Output
+from .layers import Parallel as Parallel
 from .layers import ReLU as ReLU
+from .layers import Residual as Residual
 from .layers import Sequential as Sequential
 from .layers import SequentialStream as SequentialStream
 from .layers import Sigmoid as Sigmoid

@@ -151,6 +151,19 @@ def timed_part(at, name, args, options):
     return alone, passes(at, model, ("snns", out + "n", "sn"), x, None, None, at.mask())
 
 
+def branches(at, name):
+    """Parts side by side in a model, with a state, lengths and a mask."""
+    at = at.one_order()
+    parts = at.part("LSTM", I, I), at.part("Linear", I, I)
+    joined = getattr(pyrnn, name)(*parts[: 1 if name == "Residual" else 2])
+    model, x = at.model(joined), at.normal(T, B, I)
+    out = "n" if name == "Parallel" else "s"  # a tuple
+    kinds = "snns", out + "n", "sn"
+    return [passes(at, model, kinds, x, *told) for told in ((), (None, at.lengths()))] + [
+        passes(at, model, kinds, x, None, None, at.mask())
+    ]
+
+
 def attention(at, options):
     at = at.one_order()
     module = at.alone("Attention", H, H, **options)
@@ -201,6 +214,7 @@ TABLES = [
     (streamed, [(*cell, SHARED_STEP) for cell in CELLS], DTYPES[:1], TIME_MAJOR),
     (part, PARTS, DTYPES, TIME_MAJOR),
     (timed_part, TIMED_PARTS, DTYPES, BOTH),
+    (branches, [(name,) for name in ("Concat", "Add", "Residual", "Parallel")], DTYPES, BOTH),
     (attention, [(options,) for options in ATTENTIONS], DTYPES, BOTH),
     (decoder, [(options,) for options in DECODERS], DTYPES, BOTH),
     (language_model, [()], DTYPES, BOTH),

@@ -69,6 +69,7 @@ class Module(Settings, Part, Summarised, Freezable):
     - `random`: vjp takes `rng`.
     - `drops_time`: the output has no time axis. `makes_time`: it has one that x has not.
     - `keeps_features`: the output has the features of x, each at its place.
+    - `gives_several`: the output is a tuple, as that of a Parallel, whose part may be anywhere.
 
     A module that is none of the first three may make of the time axis what it likes: of a batch of
     different lengths it gets the rows of one length at a time, so that it never meets padding.
@@ -110,6 +111,7 @@ class Module(Settings, Part, Summarised, Freezable):
     makes_time: bool = False
     keeps_features: ClassVar[bool] = False
     makes_probabilities: ClassVar[bool] = False
+    gives_several: bool = False
     made_of_parts: ClassVar[bool] = False
     parts_from_config: ClassVar[bool] = False
     _not_pickled: ClassVar[frozenset[str]] = frozenset()

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .checks import Array, check_flag
+from .checks import Array, check_flag, describe
 from .layout import is_ids, turned
 from .mask import mask_of_lengths
 from .pullback import Additions, Pullback, compute
@@ -58,10 +58,21 @@ class Part:
     def keeps_time(self: Any, y: Array, steps: int, *, single: bool = False) -> bool:
         """Whether y, what this makes of `steps` steps, of one sequence if `single`, has them too:
         (N, T, ...) or (N, T) of ids in its layout; not one entry per sequence, nor other steps."""
+        if not isinstance(y, np.ndarray):
+            raise TypeError(
+                f"{type(self).__name__}: it gives {describe(y)}, expected one array: of several "
+                "outputs nothing says which have steps"
+            )
         time = 0 if single or not self.batch_first else 1
         axes = (1 if single else 2) + (not is_ids(y))
         kept = not (self.drops_time or self.makes_time)
         return bool(kept and y.ndim >= axes and y.shape[time] == steps)
+
+    def placed(self: Any, y: Any, moved: Any, move: Callable[[Array], Array]) -> Any:
+        """y, or its gradient, moved to or from the places that a mask gives its steps, if it has
+        those of x; None stays."""
+        keeps = y is not None and self.keeps_time(y, moved.steps, single=moved.single)
+        return move(y) if keeps else y
 
     _forward_names: ClassVar[tuple[str, ...] | None] = None  # the arguments of a class's forward
 

@@ -111,7 +111,7 @@ def check_logits(owner: str, module: Any, taker: str) -> None:
 def works_along_time(module: Any) -> bool:
     """Whether x comes to a part that takes sequences, by way of parts that keep its axes."""
     for part in module.forward_path():
-        if part.stateful or part.time_aware:
+        if part.num_states or part.time_aware:
             return True
         if part.makes_time:
             return False

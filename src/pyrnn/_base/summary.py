@@ -1,7 +1,7 @@
 """The table that Module.summary returns: layers, output shapes, numbers of parameters."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -87,6 +87,8 @@ class Summary(Settings):
 
 class Summarised:
     """What has a summary: the base of Module."""
+
+    _has_row: ClassVar[bool] = True  # of its own; False: its last part's says all
 
     def summary(self, x: Any = None) -> Summary:
         """A table of the parts with the shapes of their outputs and their numbers of parameters.
@@ -178,7 +180,7 @@ def _probe(module: Any, sizes: tuple[int, int], features: tuple[int, ...]) -> An
     N, T = sizes
     has_time = False
     for step in module.forward_path():
-        has_time = any(part.stateful or part.time_aware for part in step.modules())
+        has_time = any(part.num_states or part.time_aware for part in step.modules())
         if has_time or step.makes_time:
             break
     leading = ((N, T) if module.batch_first else (T, N)) if has_time else (N,)
@@ -195,7 +197,7 @@ def _rows(
 ) -> Iterator[Row]:
     """A module's row, and those of its parts below it; a chain of parts has theirs alone."""
     parts = [(key, part) for key, part in vars(module).items() if isinstance(part, Summarised)]
-    if not module.made_of_parts:
+    if module._has_row:
         own = {id(p): p for p in vars(module).values() if isinstance(p, Parameter)}
         new = [parameter for key, parameter in own.items() if key not in counted]
         counted.update(own)

@@ -4,6 +4,10 @@ from ._activations import ReLU as ReLU
 from ._activations import Sigmoid as Sigmoid
 from ._activations import Softmax as Softmax
 from ._activations import Tanh as Tanh
+from ._branches import Add as Add
+from ._branches import Concat as Concat
+from ._branches import Parallel as Parallel
+from ._branches import Residual as Residual
 from ._cells import GRU as GRU
 from ._cells import LSTM as LSTM
 from ._cells import RNN as RNN

@@ -13,6 +13,7 @@ from .._base.checks import (
     Array,
     as_plain_array,
     check_flag,
+    check_shape,
     describe,
     read_floats,
     read_integers,
@@ -22,6 +23,7 @@ from .._base.mask import Mask, mask_of_lengths, read_mask
 from .._base.module import Module
 from .._base.pullback import Additions, Pullback, compute
 from .._base.tape import recorded
+from ._agreement import agreed_dtype, give_layout
 
 States = list[Any]
 Back = Callable[[Any, States], tuple[Any, States, Additions]]
@@ -67,9 +69,9 @@ class Container(Module):
             setattr(self, name, module)
         self._names = tuple(parts)
         self.batch_first = batch_first
-        self.dtype = self._agreed_dtype()
+        self.dtype = agreed_dtype(self)
         self._check_parts()
-        self._give_layout()
+        give_layout(self)
 
     def _check_parts(self) -> None:
         """ValueError for parts that cannot be joined."""
@@ -93,6 +95,29 @@ class Container(Module):
 
     def __iter__(self) -> Iterator[Module]:
         return (getattr(self, name) for name in self._names)
+
+    def __getitem__(self, i: Any) -> Module:
+        """Module i."""
+        place = self._places(i)
+        if not isinstance(place, int):
+            raise TypeError(f"{type(self).__name__}: the index is a slice, expected an integer")
+        part: Module = getattr(self, self._names[place])
+        return part
+
+    def _places(self, i: Any) -> int | range:
+        """An index, or the places of a slice that has any."""
+        owner, count = type(self).__name__, len(self)
+        try:
+            places: int | range = range(count)[i]
+        except TypeError:
+            raise TypeError(
+                f"{owner}: the index is {describe(i)}, expected an integer or a slice"
+            ) from None
+        except IndexError:
+            raise IndexError(f"{owner}: the index is {i}, of {count} modules") from None
+        if places == range(0):
+            raise IndexError(f"{owner}: {i} holds none of {count} modules, expected at least one")
+        return places
 
     def named_parts(self) -> list[tuple[str, Module]]:
         """(name, part) in order; those without names are "0", "1" and so on."""
@@ -237,35 +262,6 @@ class Container(Module):
         plain = type(x) is np.ndarray
         return time_major(x, self.batch_first, 2 if is_ids(x) else 3) if plain else x
 
-    def _give_layout(self) -> None:
-        """One layout to all parts: the container's own, else that of parts that have one."""
-        owner = type(self).__name__
-        named = self.named_parts()
-        parts = [(name, module) for name, part in named for module in part.speakers()]
-        words = [m for _, m in parts if _says_layout(m)] + [part for part in self if part._is_part]
-        if not self._says_layout and words:
-            self._layout = words[0].batch_first
-        for name, part in named:
-            if part._is_part and part.batch_first != self.batch_first:
-                raise ValueError(
-                    f"{owner}: module {name} ({type(part).__name__}) is part of a Sequential with "
-                    f"batch_first={part.batch_first}, expected {self.batch_first} as this one's"
-                )
-        for name, module in parts:
-            if _says_layout(module) and module.batch_first != self.batch_first:
-                raise ValueError(
-                    f"{owner}: module {name}: {type(module).__name__} has "
-                    f"batch_first={module.batch_first}, expected {self.batch_first}: "
-                    "the modules disagree in batch_first"
-                )
-        for _, module in parts:
-            if module._layout != self.batch_first:  # a container's parts have its layout
-                for each in module.modules() if module.made_of_parts else [module]:
-                    each._layout = self.batch_first
-        self._says_layout = self._says_layout or bool(words)
-        for _, module in parts:
-            module._is_part = True
-
     def _split(self, name: str, value: Any) -> States:
         """A state, or its gradient, as what each part takes of it."""
         counts = [part.num_states for part in self]
@@ -284,18 +280,6 @@ class Container(Module):
             taken = tuple(islice(rest, count))
             entries.append(taken if part.made_of_parts else taken[0] if count else None)
         return entries
-
-    def _agreed_dtype(self) -> np.dtype[Any]:
-        """The dtype of all parts that have one; float32 if none has."""
-        speakers = (module for part in self for module in part.speakers())
-        parts = [m for m in speakers if hasattr(m, "dtype") and m._says_dtype]
-        dtypes = {part.dtype for part in parts}
-        if len(dtypes) > 1:
-            owner = type(self).__name__
-            listed = ", ".join(f"{type(part).__name__} {part.dtype}" for part in parts)
-            raise ValueError(f"{owner}: the modules disagree in dtype: {listed}")
-        self._says_dtype = bool(parts)
-        return dtypes.pop() if dtypes else np.dtype(np.float32)
 
 
 def lengths_of(moved: Mask | None) -> Array | None:
@@ -319,6 +303,24 @@ def through(part: Module, pullback: Any, dy: Any, dstate: Any) -> tuple[Any, Sta
     return dx, [], additions
 
 
-def _says_layout(module: Module) -> bool:
-    """Whether a module was given its layout, or its class has one."""
-    return module._says_layout or not isinstance(type(module).batch_first, property)
+def hollow(y: Any) -> Any:
+    """An array of the shape of y that takes no memory; of a tuple, such arrays."""
+    if isinstance(y, tuple):
+        return tuple(map(hollow, y))
+    return np.broadcast_to(y.dtype.type(0), y.shape)
+
+
+def read_dy(owner: str, dy: Any, y: Any) -> Any:
+    """The gradient of an array y, or of a tuple of some; None is zero."""
+    if dy is None:
+        return None
+    if not isinstance(y, tuple):
+        dy = read_floats(owner, "dy", dy, y.dtype)
+        check_shape(owner, "dy", dy, y.shape, "the shape of y")
+        return dy
+    if not isinstance(dy, tuple | list) or len(dy) != len(y):
+        came = f"has {len(dy)} entries" if isinstance(dy, tuple | list) else f"is {describe(dy)}"
+        raise ValueError(
+            f"{owner}: dy {came}, expected a tuple with one for each of {len(y)} outputs"
+        )
+    return tuple(read_dy(owner, d, one) for d, one in zip(dy, y, strict=True))

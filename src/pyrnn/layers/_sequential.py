@@ -1,14 +1,14 @@
 """Sequential: modules one after the other."""
 
-from collections.abc import Iterator
-from typing import Any, overload
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, overload
 
-from .._base.checks import check_shape, check_size, describe, read_floats
+from .._base.checks import Array, check_size
 from .._base.mask import Mask
 from .._base.module import Module, storable
 from .._base.prediction import works_along_time
 from .._base.pullback import Additions
-from ._container import Back, Container, States, entries_of, lengths_of, through
+from ._container import Back, Container, States, entries_of, hollow, lengths_of, read_dy, through
 from ._stream import SequentialStream
 
 
@@ -54,6 +54,8 @@ class Sequential(Container):
     array([2., 2.], dtype=float32)
     """
 
+    _has_row: ClassVar[bool] = False
+
     def __init__(self, *modules: Module, batch_first: bool | None = None, **named: Module) -> None:
         super().__init__(modules, named, batch_first)
 
@@ -63,21 +65,24 @@ class Sequential(Container):
     def __getitem__(self, i: slice) -> "Sequential": ...
     def __getitem__(self, i: int | slice) -> Module:
         """Module i; of a slice, a Sequential of the same modules: it shares their parameters."""
-        chosen = _chosen(i, len(self))
-        if isinstance(chosen, range):
-            some = [self._names[k] for k in chosen]
-            parts = {name: getattr(self, name) for name in some}
-            if self._is_named:
-                return Sequential(batch_first=self.batch_first, **parts)
-            return Sequential(*parts.values(), batch_first=self.batch_first)
-        part: Module = getattr(self, self._names[chosen])
-        return part
+        places = self._places(i)
+        if isinstance(places, int):
+            return super().__getitem__(i)
+        parts = {self._names[k]: self[k] for k in places}
+        if self._is_named:
+            return Sequential(batch_first=self.batch_first, **parts)
+        return Sequential(*parts.values(), batch_first=self.batch_first)
 
     def forward_path(self) -> Iterator[Module]:
         return (step for part in self for step in part.forward_path())
 
     def check_front(self, owner: str, layer: Module) -> None:
         self[0].check_front(owner, layer)
+
+    def placed(self, y: Any, moved: Mask, move: Callable[[Array], Array]) -> Any:
+        if self.gives_several:
+            return self[-1].placed(y, moved, move)
+        return super().placed(y, moved, move)
 
     def stream(self, batch_size: int = 1) -> SequentialStream:
         """Inference step by step on a snapshot of the weights.
@@ -101,9 +106,8 @@ class Sequential(Container):
         for part, state in zip(self, states, strict=True):
             x, new = part.run_part(x, state, lengths_of(moved))
             new_states += entries_of(part, new)
-            if moved and not part.keeps_time(x, moved.steps, single=moved.single):
-                moved = None
-        return (moved.scatter(x) if moved else x), new_states
+            moved = self._moved_after(part, x, moved)
+        return (self[-1].placed(x, moved, moved.scatter) if moved else x), new_states
 
     def _vjp(
         self, x: Any, states: States, moved: Mask | None, need_dx: bool, rng: int | None
@@ -116,15 +120,13 @@ class Sequential(Container):
             new_states += entries_of(part, new)
             pullbacks.append((part, pullback))
             need_dx = need_dx or bool(part.parameters())
-            if moved and not part.keeps_time(x, moved.steps, single=moved.single):
-                moved = None
-        y = moved.scatter(x) if moved else x
+            moved = self._moved_after(part, x, moved)
+        y = self[-1].placed(x, moved, moved.scatter) if moved else x
+        shape = hollow(y) if moved else None
 
         def back(dy: Any, dstates: States) -> tuple[Any, States, Additions]:
-            if moved and dy is not None:
-                dy = read_floats("Sequential", "dy", dy, y.dtype)
-                check_shape("Sequential", "dy", dy, y.shape, "the shape of y")
-                dy = moved.gather(dy)
+            if moved:
+                dy = self[-1].placed(read_dy("Sequential", dy, shape), moved, moved.gather)
             new_dstates: States = []
             additions: Additions = []
             for (part, pullback), dstate in zip(
@@ -136,6 +138,13 @@ class Sequential(Container):
             return dy, new_dstates, additions
 
         return y, new_states, back
+
+    @staticmethod
+    def _moved_after(part: Module, y: Any, moved: Mask | None) -> Mask | None:
+        """The mask for what follows a part; none where the steps of x are gone."""
+        if moved is None or part.gives_several:  # the last part, whose outputs are looked at apart
+            return moved
+        return moved if part.keeps_time(y, moved.steps, single=moved.single) else None
 
     def _check_parts(self) -> None:
         """Follows the time axis through the parts: refuses what needs one that is gone, or a
@@ -154,21 +163,12 @@ class Sequential(Container):
             if part.drops_time or part.makes_time:
                 dropper = part if part.drops_time else None
                 self.makes_time = dropper is None
+            if part.gives_several and part is not self[-1]:
+                raise ValueError(
+                    f"{owner} gives several outputs, expected it at the end; Concat and Add make "
+                    "one of several"
+                )
             if not part.keeps_features:
                 front = part if part.stateful and not part.made_of_parts else None
         self.drops_time = dropper is not None
-
-
-def _chosen(i: Any, count: int) -> int | range:
-    """An index, or the places of a slice that has any."""
-    try:
-        chosen: int | range = range(count)[i]
-    except TypeError:
-        raise TypeError(
-            f"Sequential: the index is {describe(i)}, expected an integer or a slice"
-        ) from None
-    except IndexError:
-        raise IndexError(f"Sequential: the index is {i}, of {count} modules") from None
-    if chosen == range(0):
-        raise IndexError(f"Sequential: {i} holds none of {count} modules, expected at least one")
-    return chosen
+        self.gives_several = self[-1].gives_several

@@ -208,7 +208,7 @@ class SequentialStream(Settings):
         return y.squeeze(axis) if single else y
 
     def _get_states(self) -> tuple[Any, ...]:
-        return tuple(state for stream in self._streams for state in stream.states)
+        return joined_states(self._streams)
 
     def _set_states(self, state: Any) -> None:
         count = len(self._get_states())
@@ -220,9 +220,7 @@ class SequentialStream(Settings):
                 f"Sequential.stream: state has {len(rest)} entries, expected {count}, one per "
                 "recurrent layer"
             )
-        for stream in self._streams:
-            n = len(stream.states)
-            stream.states, rest = rest[:n], rest[n:]
+        give_states(self._streams, rest)
 
     def _with_batch(self, x: Any, steps: int, axis: int) -> tuple[Any, bool]:
         """x with its batch axis, and whether it had none; integers have no feature axis."""
@@ -233,6 +231,43 @@ class SequentialStream(Settings):
         if isinstance(x, np.ndarray):
             return (x[None] if axis == 0 else x[:, None]), True
         return ([x] if axis == 0 else [[row] for row in x]), True
+
+
+class BranchStream:
+    """In a stream of a Sequential, modules that get the same input, whose outputs are joined.
+
+    A part that is None passes its input on.
+    """
+
+    def __init__(self, parts: Sequence[Any], joined: Callable[[Any, list[Any]], Any]) -> None:
+        self._parts, self._joined = parts, joined
+        self._streams = [part for part in parts if part is not None and part.states]
+
+    def step(self, x: Any) -> Any:
+        return self._joined(x, [x if part is None else part.step(x) for part in self._parts])
+
+    def run(self, x: Any) -> Any:
+        return self._joined(x, [x if part is None else part.run(x) for part in self._parts])
+
+    @property
+    def states(self) -> tuple[Any, ...]:
+        return joined_states(self._streams)
+
+    @states.setter
+    def states(self, states: tuple[Any, ...]) -> None:
+        give_states(self._streams, states)
+
+
+def joined_states(streams: Sequence[Any]) -> tuple[Any, ...]:
+    """The states of several streams as one tuple."""
+    return tuple(state for stream in streams for state in stream.states)
+
+
+def give_states(streams: Sequence[Any], states: tuple[Any, ...]) -> None:
+    """The inverse."""
+    for stream in streams:
+        n = len(stream.states)
+        stream.states, states = states[:n], states[n:]
 
 
 def check_out(owner: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
