@@ -56,7 +56,7 @@ def train(vectors, training, validation, epochs, seed):
         ema=pyrnn.optim.EMA(model, 0.99),
         seed=seed,
     )
-    stop = pyrnn.EarlyStopping("accuracy", mode="max", patience=3)
+    stop = pyrnn.EarlyStopping("accuracy", patience=3)
     trainer.fit(
         training,
         validation=validation,

@@ -113,3 +113,56 @@ def test_what_could_not_be_saved_is_refused_before_the_first_step(tmp_path):
     for options, error in (({"mode": "up"}, ValueError), ({"min_delta": -1}, ValueError)):
         with pytest.raises(error, match=next(iter(options))):
             pyrnn.ModelCheckpoint("x", **options)
+
+
+class Errors(pyrnn.metrics.Metric):
+    """A user's metric, which does not say what is better."""
+
+    name = "errors"
+
+    def reset(self):
+        self.count = 0
+
+    @property
+    def value(self):
+        return float(self.count)
+
+    def add(self, y, target, lengths):
+        self.count += int((y.argmax(axis=-1) != target).sum())
+
+
+DIRECTIONS = {
+    **dict.fromkeys(("Accuracy", "F1"), True),
+    **dict.fromkeys(("Perplexity", "MAE", "RMSE", "MASE"), False),
+}
+
+
+def test_every_metric_says_what_is_better():
+    classes = {
+        n: c for n, c in vars(pyrnn.metrics).items() if isinstance(c, type) and n != "Metric"
+    }
+    assert {name: cls.higher_is_better for name, cls in classes.items()} == DIRECTIONS
+
+
+@pytest.mark.parametrize(("monitor", "best"), [("accuracy", 2), ("loss", 3), ("val_loss", 3)])
+def test_the_best_of_a_measure_that_says_what_is_better(monitor, best, tmp_path):
+    script = Scripted([0.5, 0.7, 0.1, 0.6], monitor)
+    for make in (pyrnn.EarlyStopping, lambda m: pyrnn.ModelCheckpoint(tmp_path / "best", m)):
+        callback = make(monitor)
+        fit(make_trainer(metrics=[pyrnn.metrics.Accuracy()]), [script, callback], 4)
+        assert callback.best_epoch == best and callback.mode is None
+
+
+def test_a_metric_that_does_not_say_it():
+    class Signed(Errors):
+        higher_is_better = False
+
+    for metric, mode, best in ((Errors, "min", 3), (Errors, "max", 2), (Signed, None, 3)):
+        stopping = pyrnn.EarlyStopping("errors", mode=mode)
+        script = Scripted([0.5, 0.7, 0.1, 0.6], "errors")
+        fit(make_trainer(metrics=[metric()]), [script, stopping], 4)
+        assert stopping.best_epoch == best
+    trainer = make_trainer(metrics=[Errors()])
+    with pytest.raises(ValueError, match="mode is None, and the metric 'errors'"):
+        fit(trainer, [pyrnn.EarlyStopping("errors")], 1)
+    assert not len(trainer.history)

@@ -30,6 +30,8 @@ class _ClassMetric(Metric):
     class is predicted.
     """
 
+    higher_is_better = True
+
     def __init__(self, *, ignore_index: int = -100) -> None:
         self.ignore_index = check_size(
             type(self).__name__, "ignore_index", ignore_index, minimum=-(2**63), maximum=MAX_INT64
@@ -150,6 +152,7 @@ class Perplexity(Metric):
     """
 
     name = "perplexity"
+    higher_is_better = False
 
     def __init__(self, *, ignore_index: int = -100) -> None:
         self.ignore_index = check_size(

@@ -21,7 +21,8 @@ class Metric(Settings):
     other, so that a cut into other batches of the same order changes no bit.
 
     A subclass writes `name`, `reset`, `value` and `add`, which asks `read_floats` or `real` what
-    counts.
+    counts; `higher_is_better = True`, or False, tells `EarlyStopping` and `ModelCheckpoint` which
+    value is the best.
 
     Examples
     --------
@@ -43,6 +44,7 @@ class Metric(Settings):
 
     name = ""
     _changeable: ClassVar[frozenset[str]] = frozenset({"name"})  # two of a class need two names
+    higher_is_better: ClassVar[bool | None] = None  # None: callbacks have to be told
     ragged_target: ClassVar[bool] = False  # whether it takes targets of lengths of their own
     _mask: Any = None  # that of the update under way
 

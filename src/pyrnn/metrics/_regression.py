@@ -16,6 +16,8 @@ class _ErrorMetric(Metric):
     y and target are floats of one shape; the target may lack y's last axis when that has size 1.
     """
 
+    higher_is_better = False
+
     def reset(self) -> None:
         self._total, self._count = 0.0, 0
 

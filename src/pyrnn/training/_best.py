@@ -15,7 +15,7 @@ class Best(Callback):
     best_value: float
     best_epoch: int
 
-    def __init__(self, monitor: str, *, min_delta: float, mode: str) -> None:
+    def __init__(self, monitor: str, *, min_delta: float, mode: str | None) -> None:
         owner = type(self).__name__
         if not isinstance(monitor, str):
             raise TypeError(
@@ -25,7 +25,8 @@ class Best(Callback):
         self.min_delta = check_number(owner, "min_delta", min_delta)
         if not self.min_delta >= 0:
             raise ValueError(f"{owner}: min_delta is {min_delta}, expected a number >= 0")
-        self.mode = check_choice(owner, "mode", mode, ("min", "max"))
+        self.mode = None if mode is None else check_choice(owner, "mode", mode, ("min", "max"))
+        self._higher = mode == "max"
         self._forget()
 
     def _forget(self) -> None:
@@ -43,6 +44,17 @@ class Best(Callback):
                 f"{type(self).__name__}: monitor is {describe(self.monitor)}, this fit measures "
                 f"{', '.join(trainer.measures)}"
             )
+        self._higher = self.mode == "max" if self.mode else self._direction(trainer)
+
+    def _direction(self, trainer: Any) -> bool:
+        """Whether a higher value is better, where `mode` does not say it."""
+        higher: bool | None = trainer.higher_is_better(self.monitor)
+        if higher is None:
+            raise ValueError(
+                f"{type(self).__name__}: mode is None, and the metric {self.monitor!r} has no "
+                "higher_is_better: expected 'min' or 'max'"
+            )
+        return higher
 
     def _notes(self, trainer: Any) -> bool:
         """Whether the epoch that has ended is the best so far, which is noted then."""
@@ -55,7 +67,7 @@ class Best(Callback):
         """Whether a value beats the best one by more than min_delta."""
         if math.isnan(self.best_value) or math.isnan(value):
             return not math.isnan(value)
-        gain = self.best_value - value if self.mode == "min" else value - self.best_value
+        gain = value - self.best_value if self._higher else self.best_value - value
         return gain > self.min_delta
 
     def state_dict(self) -> dict[str, Any]:

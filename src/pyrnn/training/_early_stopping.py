@@ -13,7 +13,8 @@ class EarlyStopping(Best):
     """Stops when `monitor` has not improved for `patience` epochs (Prechelt 1998).
 
     `monitor` is "loss", "val_loss" or the name of a metric, all as in the history; better is
-    smaller by more than `min_delta` with mode="min", larger with "max". NaN is never better.
+    smaller by more than `min_delta` with mode="min", larger with "max"; None is "min" for the
+    losses, and what a metric's `higher_is_better` says. NaN is never better.
     With `restore_best` the model ends with the weights of the best epoch, whether the fit was
     stopped or came to its last epoch; with `ema`, these are the averaged weights, which the
     validation measured. After an error or Ctrl-C it has the weights of the last step, and
@@ -43,7 +44,7 @@ class EarlyStopping(Best):
         *,
         patience: int = 5,
         min_delta: float = 0.0,
-        mode: str = "min",
+        mode: str | None = None,
         restore_best: bool = True,
     ) -> None:
         super().__init__(monitor, min_delta=min_delta, mode=mode)

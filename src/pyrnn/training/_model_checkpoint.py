@@ -45,7 +45,7 @@ class ModelCheckpoint(Best):
         monitor: str = "val_loss",
         *,
         min_delta: float = 0.0,
-        mode: str = "min",
+        mode: str | None = None,
         loss_path: Any = None,
     ) -> None:
         super().__init__(monitor, min_delta=min_delta, mode=mode)

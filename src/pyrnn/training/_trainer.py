@@ -277,6 +277,14 @@ class Trainer(Settings):
         held_out = ["val_loss", *(metric.name for metric in self._objective.metrics)]
         return ["loss", *(held_out if self._validates else [])]
 
+    def higher_is_better(self, measure: str) -> bool | None:
+        """Which values of a measure are better: False of the losses; None if a metric says nothing,
+        KeyError for another name."""
+        metrics = {metric.name: metric for metric in self._objective.metrics}
+        if measure in ("loss", "val_loss"):
+            return False
+        return getattr(metrics[measure], "higher_is_better", None)
+
     def averaged_weights(self) -> AbstractContextManager[Any]:
         """Within, the model has the weights that `ema` averaged; its own without `ema`."""
         return self._updates.averaged_weights()
