@@ -172,6 +172,25 @@ def test_a_module_of_ones_own():
     ]
 
 
+def test_several_inputs():
+    class Described(pyrnn.Module):
+        def __init__(self):
+            self.words = pyrnn.Embedding(9, 3, seed=0)
+            self.head = pyrnn.Linear(5, 2, seed=1)
+
+        def forward(self, ids, static):
+            return self.head(pyrnn.concat([self.words(ids).mean(axis=1), static], axis=-1))
+
+    model = Described()
+    given = {"ids": np.zeros((4, 6), np.int64), "static": (4, 2)}
+    assert shapes(model.summary(given)) == ["(4, 2)", "(4, 6, 3)", "(4, 2)"]
+    assert shapes(model.summary()) == ["", "", ""]
+    with pytest.raises(ValueError, match="takes more than x, expected a dict of its inputs"):
+        model.summary((4, 6))
+    with pytest.raises(TypeError, match=r"Described\.summary: static is 'x'"):
+        model.summary(given | {"static": "x"})
+
+
 def test_what_takes_more_than_x():
     for module in (pyrnn.Seq2Seq(5, 6, 2, 3, seed=0), pyrnn.CRF(3)):
         name = type(module).__name__

@@ -1,6 +1,6 @@
 """The table that Module.summary returns: layers, output shapes, numbers of parameters."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -93,7 +93,8 @@ class Summarised:
     def summary(self, x: Any = None) -> Summary:
         """A table of the parts with the shapes of their outputs and their numbers of parameters.
 
-        `x` is an input, or its shape as a tuple, such as (N, T, F), or (N, T) for ids. Without one
+        `x` is an input, or its shape as a tuple, such as (N, T, F), or (N, T) for ids; of several
+        inputs a dict with such an entry for each argument of `forward`. Without one
         the width comes from the first layer that has one, and the numbers of samples and steps are
         shown as N and T; shapes are left out where no layer says what x is, and where a call takes
         more than x. The table is an object that a notebook shows; `print(model.summary())` prints
@@ -111,14 +112,22 @@ class Summarised:
 
 
 def _read(module: Any, x: Any) -> Any:
-    """The input itself, or zeros of its shape: ids for an Embedding in front."""
+    """The input itself, or zeros of its shape; of several inputs a dict of such."""
     name = type(module).__name__
-    owner = f"{name}.summary"
+    if isinstance(x, Mapping):
+        return {key: _read_one(module, key, value) for key, value in x.items()}
     if not _takes_x_alone(module):
-        raise ValueError(f"{owner}: {name} takes more than x, expected a module of x alone")
+        expected = "a module of x alone" if module.takes_target else "a dict of its inputs by name"
+        raise ValueError(f"{name}.summary: {name} takes more than x, expected {expected}")
+    return _read_one(module, "x", x)
+
+
+def _read_one(module: Any, name: str, x: Any) -> Any:
+    owner = f"{type(module).__name__}.summary"
     if not isinstance(x, tuple):
-        return as_plain_array(owner, "x", x, "or a tuple with its shape")
-    return _zeros(module, tuple(check_size(owner, f"x[{i}]", size) for i, size in enumerate(x)))
+        return as_plain_array(owner, name, x, "or a tuple with its shape")
+    sizes = (check_size(owner, f"{name}[{i}]", size) for i, size in enumerate(x))
+    return _zeros(module, tuple(sizes))
 
 
 def _takes_x_alone(module: Any) -> bool:

@@ -13,6 +13,9 @@ class Callback(Settings):
     weights, learning rates. `trainer.stop()` ends the fit after the epoch. An exception ends the
     fit: the model keeps the weights of the last step, and the checkpoint its last version.
 
+    A logger defines `on_epoch_end`, where `trainer.history[-1]` has all numbers of the epoch by
+    name. What a callback has to remember when a training resumes, it returns from `state_dict`.
+
     Examples
     --------
     >>> class StopAtLoss(pyrnn.Callback):
