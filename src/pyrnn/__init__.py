@@ -43,6 +43,7 @@ from ._base.runtime import set_num_threads as set_num_threads
 from ._base.runtime import set_workspace_limit as set_workspace_limit
 from ._base.runtime import show_config as show_config
 from ._base.runtime import threads as threads
+from ._base.seeding import seed as seed
 from ._base.summary import Summary as Summary
 from ._base.value import Value as Value
 from ._files.load import load as load

@@ -1,6 +1,7 @@
 """Initialisers: each overwrites one Parameter in place and returns nothing.
 
-`generator` is an `np.random.Generator`, an int seed, or None (the operating system's entropy).
+`generator` is an `np.random.Generator`, an int seed, or None: that of `pyrnn.seed`, or else the
+operating system's entropy.
 Numbers are drawn in float64 and rounded, so float32 and float64 parameters get the same values.
 
     init.orthogonal(lstm.weight_hh_l0, blocks=4, generator=0)   # one orthogonal matrix per gate
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from ._base.checks import check_number, check_size, describe
 from ._base.module import Module
 from ._base.parameter import Parameter
+from ._base.seeding import generator as generator_of
 
 __all__ = [
     "forget_gate_bias",
@@ -221,9 +223,7 @@ def _generator(function: str, generator: Any) -> "np.random.Generator":
     """A generator, or that of a seed."""
     if isinstance(generator, np.random.Generator):
         return generator
-    if generator is not None:
-        generator = check_size(f"init.{function}", "generator", generator, minimum=0, maximum=2**64)
-    return np.random.default_rng(generator)
+    return generator_of(f"init.{function}", generator, "generator")
 
 
 def _matrix_shape(function: str, parameter: Parameter) -> tuple[int, int]:

@@ -141,13 +141,6 @@ def check_list(owner: str, name: str, value: Any) -> list[Any]:
     return list(value)
 
 
-def generator(owner: str, seed: Any) -> "np.random.Generator":  # its import takes a while
-    """The generator that `seed` gives; None draws one from the operating system."""
-    if seed is not None:
-        seed = check_size(owner, "seed", seed, minimum=0, maximum=2**64 - 1)
-    return np.random.default_rng(seed)
-
-
 _stored: ContextVar[tuple[int, int] | None] = ContextVar("pyrnn_stored", default=None)
 
 

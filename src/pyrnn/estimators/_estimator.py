@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
 from .._base.checks import check_flag
+from .._base.seeding import is_seeded, unseeded
 from .._base.settings import Settings
 from ._naming import naming
 
@@ -42,6 +43,8 @@ class Estimator(Settings, BaseEstimator):
         return self
 
     def _seed(self) -> int:
-        """Where all randomness of a fit comes from."""
+        """Where all randomness of a fit comes from; `pyrnn.seed`, if called, without a state."""
+        if self.random_state is None and is_seeded():
+            return int(unseeded().integers(2**31 - 1))
         with naming(type(self).__name__, "random_state"):
             return int(check_random_state(self.random_state).randint(2**31 - 1))

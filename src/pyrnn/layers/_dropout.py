@@ -11,7 +11,6 @@ from .._base.checks import (
     check_flag,
     check_probability,
     check_shape,
-    generator,
     read_floats,
 )
 from .._base.draws import Draws
@@ -19,6 +18,7 @@ from .._base.layout import turned
 from .._base.module import Module, storable
 from .._base.pullback import Additions, Pullback
 from .._base.runtime import num_threads
+from .._base.seeding import generator
 
 
 @storable

@@ -15,7 +15,6 @@ from .._base.checks import (
     check_memory,
     check_shape,
     check_size,
-    generator,
     read_floats,
     read_integers,
 )
@@ -24,6 +23,7 @@ from .._base.module import Module, storable
 from .._base.parameter import Parameter
 from .._base.pullback import Additions, Pullback
 from .._base.runtime import num_threads
+from .._base.seeding import generator
 from .._base.targets import check_ids
 
 

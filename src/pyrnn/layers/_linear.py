@@ -14,7 +14,6 @@ from .._base.checks import (
     check_memory,
     check_shape,
     check_size,
-    generator,
     read_floats,
 )
 from .._base.layout import stored, turned
@@ -23,6 +22,7 @@ from .._base.packing import PackedWeights
 from .._base.parameter import Parameter
 from .._base.pullback import Additions, Pullback, add_arrays
 from .._base.runtime import num_threads
+from .._base.seeding import generator
 
 
 @storable

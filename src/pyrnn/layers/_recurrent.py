@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, over
 import numpy as np
 
 from .. import _core, init
-from .._base.checks import Array, check_flag, check_memory, generator
+from .._base.checks import Array, check_flag, check_memory
 from .._base.computed_once import ComputedOnce
 from .._base.draws import Draws
 from .._base.inputs import has_c, read_gradient, read_inputs, read_state
@@ -17,6 +17,7 @@ from .._base.packing import PackedWeights
 from .._base.parameter import Parameter
 from .._base.pullback import Additions, Pullback
 from .._base.runtime import num_threads
+from .._base.seeding import generator
 from ._options import RecurrentOptions, check_every, steps_between
 from ._stream import Stream
 

@@ -17,7 +17,6 @@ from .._base.checks import (
     check_number,
     check_shape,
     check_size,
-    generator,
     read_floats,
 )
 from .._base.layout import stored, turned
@@ -25,6 +24,7 @@ from .._base.module import Module, storable
 from .._base.parameter import Parameter
 from .._base.pullback import Additions, Pullback, add_arrays
 from .._base.runtime import num_threads
+from .._base.seeding import generator
 from .._base.targets import Bools, class_target, first_wrong, sum_in_order
 from ._constraints import Constraints
 from ._loss import Loss

@@ -17,7 +17,6 @@ from .._base.checks import (
     check_memory,
     check_shape,
     check_size,
-    generator,
     read_floats,
 )
 from .._base.layout import time_major, turned
@@ -26,6 +25,7 @@ from .._base.module import Module, storable
 from .._base.parameter import Parameter
 from .._base.pullback import Additions, Pullback, add_arrays, compute
 from .._base.runtime import num_threads
+from .._base.seeding import generator
 from ..layers._linear import Linear
 
 SCORES = ("additive", "multiplicative", "dot")

@@ -15,7 +15,6 @@ from .._base.checks import (
     check_flag,
     check_shape,
     check_size,
-    generator,
     read_floats,
 )
 from .._base.computed_once import ComputedOnce
@@ -33,6 +32,7 @@ from .._base.module import Module, storable
 from .._base.packing import PackedWeights
 from .._base.pullback import Additions, Pullback, compute
 from .._base.runtime import num_threads
+from .._base.seeding import generator
 from ..layers._dropout import Dropout
 from ..layers._options import MAX_LAYERS, check_dropout
 from ..layers._recurrent import Recurrent, cells

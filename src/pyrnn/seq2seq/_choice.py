@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from .._base.checks import Array, as_integers, check_number, check_size, generator
+from .._base.checks import Array, as_integers, check_number, check_size
+from .._base.seeding import generator
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from .._base.checks import (
     check_probability,
     check_size,
     describe,
-    generator,
 )
 from .._base.draws import Draws
 from .._base.layout import turned
 from .._base.module import Module, storable
 from .._base.pullback import Additions, Pullback, compute
+from .._base.seeding import generator
 from ..layers._dropout import Dropout
 from ..layers._embedding import Embedding
 from ..layers._linear import Linear

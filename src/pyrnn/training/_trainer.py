@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from .._base.checks import check_flag, check_path, check_size, generator
+from .._base.checks import check_flag, check_path, check_size
 from .._base.columns import Dataset
 from .._base.module import Module
 from .._base.prediction import check_logits
 from .._base.samples import Samples
+from .._base.seeding import generator
 from .._base.settings import Settings
 from .._base.shown import html_table
 from .._base.tensor_file import check_place
