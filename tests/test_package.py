@@ -37,7 +37,7 @@ def test_versions_agree():
 def test_the_face_shows_what_is_promised():
     promised = "RNN LSTM GRU Linear Embedding Dropout LastStep LayerNorm MaxPool MeanPool"
     promised += " SumPool Tanh ReLU Sigmoid Softmax Sequential Concat Add Residual Parallel"
-    promised += " losses metrics"
+    promised += " TimeDistributed losses metrics"
     promised += " Module Parameter Trainer load optim init threads show_config active_isa"
     promised += " available_isas set_num_threads get_num_threads set_workspace_limit"
     assert set(promised.split()) <= set(public(pyrnn))

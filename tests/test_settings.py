@@ -28,7 +28,7 @@ def data():
 
 
 ARGUMENTS = {  # of the constructors that need some
-    **dict.fromkeys(("Add", "Concat", "Parallel", "Residual"), (pyrnn.Tanh(),)),
+    **dict.fromkeys(("Add", "Concat", "Parallel", "Residual", "TimeDistributed"), (pyrnn.Tanh(),)),
     "AttentionDecoder": (2, 3, 4),
     "Attention": (3, 4),
     "CRF": (3,),

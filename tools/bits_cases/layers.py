@@ -64,6 +64,7 @@ TIMED_PARTS = [
     ("LastStep", (), {"direction": "reverse"}),
     *((name, (), {}) for name in ("MaxPool", "MeanPool", "SumPool")),
 ]
+BRANCHES = "Concat", "Add", "Residual", "Parallel", "TimeDistributed"
 ATTENTIONS = [
     {},
     {"attention_size": 5},
@@ -152,10 +153,11 @@ def timed_part(at, name, args, options):
 
 
 def branches(at, name):
-    """Parts side by side in a model, with a state, lengths and a mask."""
+    """Parts side by side in a model, or one at every step, with lengths and a mask."""
     at = at.one_order()
     parts = at.part("LSTM", I, I), at.part("Linear", I, I)
-    joined = getattr(pyrnn, name)(*parts[: 1 if name == "Residual" else 2])
+    parts = {"Residual": parts[:1], "TimeDistributed": parts[1:]}.get(name, parts)
+    joined = getattr(pyrnn, name)(*parts)
     model, x = at.model(joined), at.normal(T, B, I)
     out = "n" if name == "Parallel" else "s"  # a tuple
     kinds = "snns", out + "n", "sn"
@@ -214,7 +216,7 @@ TABLES = [
     (streamed, [(*cell, SHARED_STEP) for cell in CELLS], DTYPES[:1], TIME_MAJOR),
     (part, PARTS, DTYPES, TIME_MAJOR),
     (timed_part, TIMED_PARTS, DTYPES, BOTH),
-    (branches, [(name,) for name in ("Concat", "Add", "Residual", "Parallel")], DTYPES, BOTH),
+    (branches, [(name,) for name in BRANCHES], DTYPES, BOTH),
     (attention, [(options,) for options in ATTENTIONS], DTYPES, BOTH),
     (decoder, [(options,) for options in DECODERS], DTYPES, BOTH),
     (language_model, [()], DTYPES, BOTH),

@@ -176,6 +176,10 @@ class Module(Settings, Part, Summarised, Freezable):
         """Self and the parts that speak for themselves: a Sequential speaks for its own."""
         return (module for _, module, _ in _walk(self, lambda module: not module.made_of_parts))
 
+    def in_one_layout(self) -> Iterator["Module"]:
+        """Self and the parts in its layout: not those of a part that gives them another one."""
+        return (module for _, module, _ in _walk(self, lambda module: not module._keeps_layout))
+
     def named_parameters(self) -> list[tuple[str, Parameter]]:
         """(dotted name, parameter), names as torch's; a shared parameter once."""
         named: dict[int, tuple[str, Parameter]] = {}
@@ -360,6 +364,8 @@ class StepByStep:
     """In a stream of a Sequential, a module that works on each step by itself."""
 
     states: tuple[Any, ...] = ()
+    step: Any
+    run: Any
 
     def __init__(self, module: Module) -> None:
         self.step = self.run = module

@@ -160,9 +160,10 @@ def _shapes_of(module: Any, x: Any) -> Shapes:
 
 def _shapes_of_any(module: Any) -> Shapes:
     """The same for the x that the layers say, N and T in the place of its sizes."""
-    parts = (part for step in module.forward_path() for part in step.modules())
-    first = next((part for part in parts if part.takes_ids or part._width), None)
-    if first is None or not _takes_x_alone(module):
+    parts = ((step, part) for step in module.forward_path() for part in step.modules())
+    says = ((step, part) for step, part in parts if part.takes_ids or part._width)
+    step, first = next(says, (module, None))
+    if first is None or step._keeps_layout or not _takes_x_alone(module):
         return {}
     width = () if first.takes_ids else getattr(first, first._width)
     features = width if isinstance(width, tuple) else (width,)

@@ -23,3 +23,4 @@ from ._over_time import SumPool as SumPool
 from ._sequential import Sequential as Sequential
 from ._stream import SequentialStream as SequentialStream
 from ._stream import Stream as Stream
+from ._time_distributed import TimeDistributed as TimeDistributed

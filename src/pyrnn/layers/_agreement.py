@@ -43,7 +43,7 @@ def give_layout(container: Any) -> None:
             )
     for _, module in parts:
         if module._layout != container.batch_first:  # a container's parts have its layout
-            for each in module.modules() if module.made_of_parts else [module]:
+            for each in module.in_one_layout() if module.made_of_parts else [module]:
                 each._layout = container.batch_first
     container._says_layout = container._says_layout or bool(words)
     for _, module in parts:

@@ -71,6 +71,10 @@ class Container(Module):
         self.batch_first = batch_first
         self.dtype = agreed_dtype(self)
         self._check_parts()
+        self._agree_on_layout()
+
+    def _agree_on_layout(self) -> None:
+        """One layout for all parts."""
         give_layout(self)
 
     def _check_parts(self) -> None:
