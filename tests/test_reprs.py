@@ -24,6 +24,20 @@ class Net(pyrnn.Module):
         self.head = pyrnn.Linear(size, classes)
 
 
+class Square(pyrnn.LSTM):
+    """A user's subclass with a constructor of its own."""
+
+    def __init__(self, size):
+        super().__init__(size, size, num_layers=2)
+
+
+class Short(optim.Cosine):
+    """Another one."""
+
+    def __init__(self, optimizer, epochs):
+        super().__init__(optimizer, 10 * epochs, per="epoch")
+
+
 def stepped(schedule, count):
     for _ in range(count):
         schedule.step(1.0)
@@ -53,6 +67,8 @@ def model():
             stepped(optim.OnPlateau(optim.SGD(0.1), factor=0.5, patience=0), 3),
             "OnPlateau(patience=0, factor=0.5, count=3, best=1, scale=0.25)",
         ),
+        (Square(3), "Square(input_size=3, hidden_size=3, num_layers=2)"),
+        (Short(optim.SGD(0.1), 2), "Short(steps=20, per='epoch', count=0)"),
         (optim.EMA(model(), 0.9), "EMA(decay=0.9, updates=0)"),
         (losses.CrossEntropy(), "CrossEntropy()"),
         (losses.CrossEntropy(weight=np.ones(2)), "CrossEntropy(weight=[1.0, 1.0])"),

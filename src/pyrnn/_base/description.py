@@ -1,7 +1,7 @@
 """How a module describes itself: by its forward, and for files by how it is made."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,12 +35,13 @@ def constructor(cls: Any) -> dict[str, Any]:
     return {p.name: as_json(p.default) for p in named if p.kind in keywords and p.name != "seed"}
 
 
-def kept_options(thing: Any) -> dict[str, Any]:
-    """Those of the constructor's options that an object keeps as attributes of their names: a
-    user's class need not keep all. A method of such a name says nothing about it."""
+def kept_options(thing: Any, names: Iterable[str] | None = None) -> dict[str, Any]:
+    """Those of the constructor's options, or of some, that an object keeps as attributes of their
+    names: a user's class need not keep all. A method of such a name says nothing about it."""
     cls = type(thing)
-    names = (n for n in constructor(cls) if not inspect.isroutine(getattr(cls, n, None)))
-    return {name: getattr(thing, name) for name in names if hasattr(thing, name)}
+    names = constructor(cls) if names is None else names
+    options = (n for n in names if not inspect.isroutine(getattr(cls, n, None)))
+    return {name: getattr(thing, name) for name in options if hasattr(thing, name)}
 
 
 def _is_plain(value: Any) -> bool:

@@ -348,7 +348,8 @@ class Module(Settings, Part, Summarised, Freezable):
 
     def _options(self) -> dict[str, Any]:
         """Those that it keeps, where the class says nothing; batch_first None comes to True."""
-        options = kept_options(self) if type(self).config is Module.config else self.config()
+        own = type(self).config is not Module.config
+        options = self.config() if own else kept_options(self, self._defaults())
         return {name: v for name, v in options.items() if (name, v) != ("batch_first", True)}
 
     def __getstate__(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from functools import wraps
 from typing import Any, ClassVar
 
 from .checks import describe
-from .description import kept_options
+from .description import constructor, kept_options
 from .shown import changed_options, in_digits, short
 
 _set = object.__setattr__
@@ -45,7 +45,7 @@ class Settings:
 
     def _phrases(self) -> Iterator[str]:
         """What the repr says: the options that are not the defaults, then the state."""
-        yield from changed_options(type(self), self._options(), self._always_shown)
+        yield from changed_options(self._defaults(), self._options(), self._always_shown)
         for name in self._shown_state:
             value = getattr(self, name)
             if value is not None and value == value:  # not NaN: there is something to be said
@@ -54,7 +54,13 @@ class Settings:
     def _options(self) -> dict[str, Any]:
         """The constructor's options as the object has them."""
         own = getattr(self, "config", None)
-        return kept_options(self) if own is None else own()
+        return kept_options(self, self._defaults()) if own is None else own()
+
+    def _defaults(self) -> dict[str, Any]:
+        """The options of the constructor, and of that of pyrnn which a user's subclass calls, with
+        their defaults."""
+        makers = dict.fromkeys((self._maker or type(self), type(self)))
+        return {name: value for cls in makers for name, value in constructor(cls).items()}
 
     def _close(self) -> None:
         """Takes no new attributes from here on."""

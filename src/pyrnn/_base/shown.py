@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .checks import printable
-from .description import as_json, constructor
+from .description import as_json
 
 Cells = Sequence[str]
 LARGE, LARGEST = 10_000, 1_000_000_000
@@ -15,10 +15,9 @@ FEW, LONGEST = 8, 80  # elements of an array that is shown, characters of a valu
 
 
 def changed_options(
-    cls: type, options: Mapping[str, Any], always: Container[str] = ()
+    defaults: Mapping[str, Any], options: Mapping[str, Any], always: Container[str] = ()
 ) -> Iterator[str]:
-    """`name=value` of the options that are not the constructor's defaults."""
-    defaults = constructor(cls)
+    """`name=value` of the options that are not the defaults."""
     for name, value in zip(options, map(as_json, options.values()), strict=True):
         default = defaults.get(name, inspect.Parameter.empty)
         if name in always or not _same(value, default):

@@ -31,8 +31,8 @@ class LearningRateCurve(Settings):
     """What `Trainer.find_lr` returns: the loss at rates that grow from step to step.
 
     `rates` and `losses` have one number for each step; `smoothed` is the mean of the losses nearby,
-    with the weights of a normal distribution over the steps. `suggestion` is a
-    tenth of the rate at which `smoothed` is least, where it still falls; None if it never does.
+    with the weights of a normal distribution over the steps. `suggestion` is a tenth of the rate at
+    which `smoothed` is least, where it still falls (Howard & Gugger 2020); None if it never does.
     `plot` draws them. More steps, or larger batches, make a curve of noisy losses clearer.
 
     Examples

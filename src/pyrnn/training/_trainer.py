@@ -237,7 +237,7 @@ class Trainer(Settings):
         bucket: bool = True,
         tbptt: int | None = None,
     ) -> LearningRateCurve:
-        """Trains a copy for some steps at rates that grow from step to step (Smith 2017, section
+        """Trains a copy for some steps at rates that grow from step to step (Smith 2015, section
         3.3), and returns the losses with a suggestion: `trainer.optimizer.lr = found.suggestion`.
 
         The rate of step k is lowest * (highest / lowest)^(k / (steps - 1)), that of the parameters
