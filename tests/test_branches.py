@@ -207,6 +207,8 @@ def test_streams(kind, rng):
     assert_same_bits(stream.state, before)
     stream.reset()
     assert_same_bits(stream.step(x[:, 0]), expected[:, 0])
+    alone = made(kind, *parts())
+    assert_same_bits(alone.stream(2).step(x[:, 0]), alone(x)[:, 0])
 
 
 def test_parallel_has_no_stream():

@@ -1,6 +1,5 @@
 """Module, the base of every layer."""
 
-import copy
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any, ClassVar, TypeVar, overload
@@ -28,6 +27,7 @@ from .parameter import Parameter
 from .part import Part
 from .prediction import predict
 from .settings import Settings
+from .steps import steps_of
 from .summary import Summarised
 from .tape import infer, record, recorded
 from .tensor_file import check_suffix, write_tensors
@@ -56,7 +56,8 @@ class Module(Settings, Part, Summarised, Freezable):
       nested as x is; of several arguments with floats a tuple with one for each, in their order.
     - `state`, `lengths` and `mask` are for a forward that names them: Sequential, predict and
       Trainer give them to it, a mask where it names no lengths. One that names state returns
-      `(y, state)`: `dx, dstate = pullback(dy, dstate)`.
+      `(y, state)`: `dx, dstate = pullback(dy, dstate)`; given the state of a piece of a sequence,
+      it goes on with the next piece, which truncated BPTT and streams rely on.
     - It depends on its arguments and parameters alone, draws by Dropout, writes nothing.
 
     TypeError or ValueError for what is not recorded. Or a subclass defines `__call__` (inference)
@@ -211,16 +212,7 @@ class Module(Settings, Part, Summarised, Freezable):
     def step_part(self, batch_size: int) -> Any:
         """What a stream of a Sequential runs for this module, with `step`, `run` and `states` as a
         Stream has them; None where a step passes as it is."""
-        if self.stateful or self.time_aware:
-            raise TypeError(
-                f"Sequential: {type(self).__name__} needs whole sequences: it has no stream"
-            )
-        if self.has_forward:
-            raise TypeError(
-                f"Sequential: {type(self).__name__} has a forward, which may look at all steps: it "
-                "has no stream, unless it defines step_part"
-            )
-        return StepByStep(copy.deepcopy(self))
+        return steps_of(self)
 
     def parameters(self) -> list[Parameter]:
         """All parameters, those of the parts included, each once."""
@@ -359,20 +351,6 @@ class Module(Settings, Part, Summarised, Freezable):
         vars(self).update(state)
         if "batch_first" in state:  # of a pickle from when it was an attribute of its own
             self.batch_first = vars(self).pop("batch_first")
-
-
-class StepByStep:
-    """In a stream of a Sequential, a module that works on each step by itself."""
-
-    states: tuple[Any, ...] = ()
-    step: Any
-    run: Any
-
-    def __init__(self, module: Module) -> None:
-        self.step = self.run = module
-
-    def __repr__(self) -> str:
-        return repr(self.step)
 
 
 def _walk(

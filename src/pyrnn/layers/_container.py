@@ -14,6 +14,7 @@ from .._base.checks import (
     as_plain_array,
     check_flag,
     check_shape,
+    check_size,
     describe,
     read_floats,
     read_integers,
@@ -24,6 +25,7 @@ from .._base.module import Module
 from .._base.pullback import Additions, Pullback, compute
 from .._base.tape import recorded
 from ._agreement import agreed_dtype, give_layout
+from ._stream import SequentialStream
 
 States = list[Any]
 Back = Callable[[Any, States], tuple[Any, States, Additions]]
@@ -171,6 +173,20 @@ class Container(Module):
             return (dx, tuple(dstates)), additions
 
         return (y, tuple(states)), Pullback(self, backward, self.parameters())
+
+    def stream(self, batch_size: int = 1) -> SequentialStream:
+        """Inference step by step on a snapshot of the weights.
+
+        ValueError if a layer reads backwards; TypeError if a part needs whole sequences.
+        """
+        owner = f"{type(self).__name__}.stream"
+        batch_size = check_size(owner, "batch_size", batch_size)
+        parts = self._stream_parts(batch_size)
+        return SequentialStream(owner, parts, batch_size, self.batch_first)
+
+    def _stream_parts(self, batch_size: int) -> list[Any]:
+        """What a stream runs, one after the other."""
+        return [self.step_part(batch_size)]
 
     def _description(self, name: str, seen: dict[int, str]) -> dict[str, Any]:
         parts = [

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, overload
 
-from .._base.checks import Array, check_size
+from .._base.checks import Array
 from .._base.mask import Mask
 from .._base.module import Module, storable
 from .._base.prediction import works_along_time
@@ -84,19 +84,13 @@ class Sequential(Container):
             return self[-1].placed(y, moved, move)
         return super().placed(y, moved, move)
 
-    def stream(self, batch_size: int = 1) -> SequentialStream:
-        """Inference step by step on a snapshot of the weights.
-
-        ValueError if a layer is bidirectional; TypeError if a part needs whole sequences.
-        """
-        batch_size = check_size("Sequential.stream", "batch_size", batch_size)
-        steps = (part.step_part(batch_size) for part in self)
-        passed = [step for step in steps if step is not None]
-        return SequentialStream(passed, batch_size, self.batch_first)
-
     def step_part(self, batch_size: int) -> SequentialStream:
         """The same as `stream`, for a Sequential around it."""
         return self.stream(batch_size)
+
+    def _stream_parts(self, batch_size: int) -> list[Any]:
+        steps = (part.step_part(batch_size) for part in self)
+        return [step for step in steps if step is not None]
 
     def _fronts(self) -> Iterator[Module]:
         yield self[0]

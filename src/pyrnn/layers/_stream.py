@@ -130,11 +130,14 @@ class SequentialStream(Settings):
     (True, True)
     """
 
-    def __init__(self, parts: Sequence[Any], batch_size: int, batch_first: bool) -> None:
+    def __init__(
+        self, owner: str, parts: Sequence[Any], batch_size: int, batch_first: bool
+    ) -> None:
+        self._owner = owner
         self.batch_size = batch_size
         self._batch_first = batch_first
         self._calls = _core.OneAtATime(
-            "Sequential.stream: another thread is in a call on this stream, "
+            f"{self._owner}: another thread is in a call on this stream, "
             "expected one call at a time"
         )
         self._parts = parts
@@ -190,13 +193,13 @@ class SequentialStream(Settings):
 
     def _step(self, x_t: Any, out: Array | None) -> Array:
         if out is not None:  # a wrong kind before the step; a wrong shape when y's is known
-            check_writeable("Sequential.stream", out)
+            check_writeable(self._owner, out)
         x, single = self._with_batch(x_t, steps=0, axis=0)
         for step in self._steps:
             x = step(x)
         y: Array = x[0] if single else x
         if out is not None:
-            check_out("Sequential.stream", out, y.shape, y.dtype)
+            check_out(self._owner, out, y.shape, y.dtype)
         return deliver(y, out)
 
     def _run(self, x: Any) -> Array:
@@ -214,17 +217,17 @@ class SequentialStream(Settings):
         count = len(self._get_states())
         rest = (None,) * count if state is None else state
         if not isinstance(rest, tuple):
-            raise TypeError(f"Sequential.stream: state is {describe(state)}, expected a tuple")
+            raise TypeError(f"{self._owner}: state is {describe(state)}, expected a tuple")
         if len(rest) != count:
             raise ValueError(
-                f"Sequential.stream: state has {len(rest)} entries, expected {count}, one per "
+                f"{self._owner}: state has {len(rest)} entries, expected {count}, one per "
                 "recurrent layer"
             )
         give_states(self._streams, rest)
 
     def _with_batch(self, x: Any, steps: int, axis: int) -> tuple[Any, bool]:
         """x with its batch axis, and whether it had none; integers have no feature axis."""
-        array = as_plain_array("Sequential.stream", "x", x, "of numbers")
+        array = as_plain_array(self._owner, "x", x, "of numbers")
         features = 0 if is_ids(array) else 1
         if self.batch_size != 1 or array.ndim != steps + features:
             return x, False

@@ -9,9 +9,10 @@ import numpy as np
 from .._base.checks import Array, as_plain_array, describe
 from .._base.layout import is_ids, turned
 from .._base.mask import Mask
-from .._base.module import Module, StepByStep, storable
+from .._base.module import Module, storable
 from .._base.prediction import works_along_time
 from .._base.pullback import Additions
+from .._base.steps import StepByStep
 from ._container import Back, Container, States, hollow, read_dy, through
 
 

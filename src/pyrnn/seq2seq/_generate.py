@@ -47,7 +47,7 @@ def generate(
     >>> len(ids), bool((ids < 50).all())
     (20, True)
     """
-    if not (getattr(model, "made_of_parts", False) and hasattr(model, "stream")):
+    if not getattr(model, "made_of_parts", False):
         raise TypeError(f"generate: model is {describe(model)}, expected a Sequential")
     check_logits("generate", model, "generate")
     length = check_size("generate", "length", length, minimum=0)
