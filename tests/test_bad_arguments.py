@@ -44,6 +44,7 @@ REQUIRED = {  # of constructors and functions
     "LayerNorm": (4,),
     "Parameter": (np.zeros(3),),
     "CRF": (3,),
+    "EntityF1": (["O", "B-A"],),
     "Attention": (3, 4),
     "AttentionDecoder": (3, 4, 3),
     "Seq2Seq": (5, 5, 4, 3),

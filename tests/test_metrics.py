@@ -60,8 +60,14 @@ def test_mase_of_the_targets(rng):
 CASES = {
     "Accuracy": (metrics.Accuracy, "classes"),
     "F1": (lambda **o: metrics.F1("macro", **o), "classes"),
+    "Precision": (lambda **o: metrics.Precision("macro", **o), "classes"),
+    "Recall": (lambda **o: metrics.Recall("weighted", **o), "classes"),
+    "AUC": (metrics.AUC, "classes"),
+    "EntityF1": (lambda **o: metrics.EntityF1(["O", "B-A", "I-A", "B-B"], **o), "classes"),
     "Perplexity": (metrics.Perplexity, "classes"),
     "MAE": (metrics.MAE, "floats"),
+    "MSE": (metrics.MSE, "floats"),
+    "R2": (metrics.R2, "floats"),
     "RMSE": (metrics.RMSE, "floats"),
     "MASE": (lambda **o: metrics.MASE(2, **o), "floats"),
 }
@@ -136,8 +142,13 @@ def test_bad_input_adds_nothing(name, rng):
 
 
 def test_bad_options_and_classes():
-    with pytest.raises(ValueError, match="average"):
-        metrics.F1("weighted")
+    for cls in (metrics.F1, metrics.Precision, metrics.Recall, metrics.AUC):
+        with pytest.raises(ValueError, match="average is 'mean', expected one of"):
+            cls("mean")
+    with pytest.raises(ValueError, match="positive is 2 and average 'macro'"):
+        metrics.F1("macro", positive=2)
+    with pytest.raises(ValueError, match="positive is 3, and y has 3 classes"):
+        metrics.Recall(positive=3).update(np.zeros((2, 3)), [0, 1])
     with pytest.raises(ValueError, match="3 classes, expected 2"):
         metrics.F1().update(np.zeros((2, 3)), [0, 1])
     macro = metrics.F1("macro")

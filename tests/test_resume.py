@@ -46,7 +46,8 @@ trainer = pyrnn.Trainer(
     schedule=Halving(optimizer), ema=Average(model),
 )
 trainer.fit(
-    task, held_out, epochs=4, batch_size=4, progress=False, checkpoint=checkpoint, resume=True,
+    task, validation=held_out, epochs=4, batch_size=4, progress=False,
+    checkpoint=checkpoint, resume=True,
     callbacks=[Losses(), pyrnn.EarlyStopping(patience=2)], **fit,
 )
 model.save(result)

@@ -7,12 +7,18 @@ metric.reset()
 """
 
 from .._base.face import present as _present
-from ._classification import F1 as F1
 from ._classification import Accuracy as Accuracy
 from ._classification import Perplexity as Perplexity
+from ._entities import EntityF1 as EntityF1
 from ._metric import Metric as Metric
+from ._per_class import F1 as F1
+from ._per_class import Precision as Precision
+from ._per_class import Recall as Recall
+from ._ranking import AUC as AUC
 from ._regression import MAE as MAE
 from ._regression import MASE as MASE
+from ._regression import MSE as MSE
+from ._regression import R2 as R2
 from ._regression import RMSE as RMSE
 
 _present(globals())

@@ -1,6 +1,5 @@
-"""Metrics of classifiers and language models: Accuracy, F1 and Perplexity."""
+"""Metrics of classifiers and language models: Accuracy and Perplexity."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ from .._base.checks import (
     Array,
     as_integers,
     as_plain_array,
-    check_choice,
     check_size,
     too_large,
 )
@@ -20,7 +18,7 @@ from .._base.targets import Bools, check_classes, class_target, sum_in_order
 from ._metric import Metric, ratio
 
 
-class _ClassMetric(Metric):
+class ClassMetric(Metric):
     """A metric of the predicted class.
 
     y (..., C) with C >= 2 are scores for class numbers target (...): the largest is predicted, the
@@ -31,6 +29,7 @@ class _ClassMetric(Metric):
     """
 
     higher_is_better = True
+    _scored = False  # of the update under way
 
     def __init__(self, *, ignore_index: int = -100) -> None:
         self.ignore_index = check_size(
@@ -39,24 +38,35 @@ class _ClassMetric(Metric):
         super().__init__()
 
     def add(self, y: Array, target: Any, lengths: Any) -> None:
+        classes, real, C, _ = self.read_classes(y, target, lengths)
+        predicted = self.predicted(y).reshape(classes.shape)
+        self.add_classes(predicted[real], classes[real], C)
+
+    def read_classes(self, y: Array, target: Any, lengths: Any) -> tuple[Array, Bools, int, bool]:
+        """The classes of the target, which of them count, the number of classes, and whether y has
+        a score for each rather than a logit of class 1."""
         owner = type(self).__name__
         classes = _as_classes(owner, target)
-        if y.shape in (classes.shape, (*classes.shape, 1)):
-            C, predicted = 2, np.where(np.isnan(y), -1, y > 0).reshape(classes.shape)
-        else:
+        self._scored = y.shape not in (classes.shape, (*classes.shape, 1))
+        if self._scored:
             class_target(owner, y.shape, classes)
-            C = y.shape[-1]
-            predicted = np.where(np.isnan(y).any(axis=-1), -1, y.argmax(axis=-1))
+        C = y.shape[-1] if self._scored else 2
         real = self.real(classes, lengths)
         real = check_classes(owner, classes, real, C, self.ignore_index)
-        self.add_classes(predicted[real], classes[real], C)
+        return classes, real, C, self._scored
+
+    def predicted(self, y: Array) -> Array:
+        """The predicted classes of what was read, -1 where y has a NaN."""
+        if not self._scored:
+            return np.where(np.isnan(y), -1, y > 0)
+        return np.where(np.isnan(y).any(axis=-1), -1, y.argmax(axis=-1))
 
     def add_classes(self, predicted: Array, classes: Array, C: int) -> None:
         """Adds the real elements, predicted and true; C is the number of classes."""
         raise NotImplementedError
 
 
-class Accuracy(_ClassMetric):
+class Accuracy(ClassMetric):
     """The share of targets whose class is predicted.
 
     y (..., C) scores for class numbers target (...), or logits of class 1 in the target's shape.
@@ -83,58 +93,6 @@ class Accuracy(_ClassMetric):
     def add_classes(self, predicted: Array, classes: Array, C: int) -> None:
         self._right += int(np.count_nonzero(predicted == classes))
         self._count += classes.size
-
-
-class F1(_ClassMetric):
-    """2 * precision * recall / (precision + recall) = tp / (tp + (fp + fn) / 2).
-
-    van Rijsbergen 1979; as scikit-learn's f1_score. average="binary": of class 1 of two; "macro":
-    the mean over the classes that occur, predicted or true; "micro": of all classes' counts
-    together. 0 where no element is a true positive, NaN where there is nothing to count. Inputs
-    and errors as Accuracy's; ValueError for "binary" with more than two classes, and for a number
-    of classes that changes.
-
-    Examples
-    --------
-    >>> metric = pyrnn.metrics.F1()
-    >>> metric.update(np.array([-1.0, 1.0, 1.0]), np.array([0, 1, 0]))  # logits of class 1
-    >>> round(metric.value, 4)  # precision 1/2, recall 1
-    0.6667
-    """
-
-    def __init__(self, average: str = "binary", *, ignore_index: int = -100) -> None:
-        self.average = check_choice("F1", "average", average, ("binary", "macro", "micro"))
-        self.name = "f1" if average == "binary" else f"f1_{average}"
-        super().__init__(ignore_index=ignore_index)
-
-    def reset(self) -> None:
-        self._true_positives = self._predicted = self._true = np.zeros(0, np.int64)
-
-    @property
-    def value(self) -> float:
-        tp, either = self._true_positives, self._predicted + self._true  # fp + fn + 2 tp
-        if self.average == "micro":
-            return ratio(2 * int(tp.sum()), int(either.sum()))
-        if self.average == "binary":
-            return ratio(2 * tp[1], either[1]) if tp.size else math.nan
-        occurring = either > 0
-        scores = 2 * tp[occurring] / either[occurring]
-        return ratio(math.fsum(scores), scores.size)
-
-    def add_classes(self, predicted: Array, classes: Array, C: int) -> None:
-        if self.average == "binary" and C != 2:
-            raise ValueError(f"F1: y has {C} classes, expected 2 for average 'binary'")
-        if self._true.size not in (0, C):
-            raise ValueError(f"F1: y has {C} classes, those before had {self._true.size}")
-        some = predicted[predicted >= 0]
-        counted = [
-            np.bincount(of, minlength=C) for of in (classes[predicted == classes], some, classes)
-        ]
-        if self._true.size:
-            counted[0] += self._true_positives
-            counted[1] += self._predicted
-            counted[2] += self._true
-        self._true_positives, self._predicted, self._true = counted
 
 
 class Perplexity(Metric):

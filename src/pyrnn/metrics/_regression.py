@@ -1,4 +1,4 @@
-"""Metrics of regressions and forecasts: MAE, RMSE and MASE."""
+"""Metrics of regressions and forecasts: MAE, MSE, RMSE, R2 and MASE."""
 
 import math
 from typing import Any
@@ -54,6 +54,72 @@ class MAE(_ErrorMetric):
     @property
     def value(self) -> float:
         return ratio(self._total, self._count)
+
+
+class MSE(_ErrorMetric):
+    """The mean of (y - target)^2. Errors as MAE's.
+
+    Examples
+    --------
+    >>> metric = pyrnn.metrics.MSE()
+    >>> metric.update(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    >>> metric.value
+    2.0
+    """
+
+    name = "mse"
+
+    def of_error(self, error: Array) -> Array:
+        return np.square(error)
+
+    @property
+    def value(self) -> float:
+        return ratio(self._total, self._count)
+
+
+class R2(_ErrorMetric):
+    """1 - sum((y - target)^2) / sum((target - mean of targets)^2), over all elements together.
+
+    The coefficient of determination (Wright 1921), as scikit-learn's r2_score of flat arrays: 1 is
+    perfect, 0 as good as the mean of the targets. Of targets that are all equal it is 1 if y is,
+    too, and else 0; NaN for fewer than two. Errors as MAE's.
+
+    Examples
+    --------
+    >>> metric = pyrnn.metrics.R2()
+    >>> metric.update(np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.0, 3.0]))
+    >>> metric.value
+    0.5
+    """
+
+    name = "r2"
+    higher_is_better = True
+
+    def reset(self) -> None:
+        super().reset()
+        self._start: float | None = None  # the first target, which the others are measured from
+        self._sum, self._squares = 0.0, 0.0
+
+    def add_errors(self, y: Array, target: Array, real: Bools) -> None:
+        super().add_errors(y, target, real)
+        values = target[real].astype(np.float64)
+        if values.size:
+            self._start = float(values.reshape(-1)[0]) if self._start is None else self._start
+            values -= self._start
+            self._sum = sum_in_order(values, self._sum)
+            self._squares = sum_in_order(np.square(values), self._squares)
+
+    def of_error(self, error: Array) -> Array:
+        return np.square(error)
+
+    @property
+    def value(self) -> float:
+        if self._count < 2:
+            return math.nan
+        around_mean = self._squares - self._sum**2 / self._count
+        if around_mean <= 0:
+            return float(self._total == 0)
+        return 1.0 - self._total / around_mean
 
 
 class RMSE(_ErrorMetric):

@@ -17,6 +17,7 @@ from ..optim import Optimizer
 from ..optim._ema import EMA as _EMA
 from ..optim._schedule import Schedule
 from ._callbacks import Callback
+from ._measures import train_name
 
 # What the trainer uses of its parts that have no common base.
 METRIC = ("update", "reset", "name")
@@ -51,7 +52,8 @@ def checked_metrics(given: Any) -> list[Any]:
     made = [made_of_word("Trainer", "metrics", metric, metrics, Metric) for metric in given]
     checked_ones = checked("metrics", made, METRIC)
     names = [metric.name for metric in checked_ones]
-    if len({"loss", "val_loss", *names}) < len(names) + 2:
+    taken = {"loss", "val_loss", *names, *map(train_name, checked_ones)}
+    if len(taken) < 2 * len(names) + 2:
         raise ValueError(f"Trainer: metrics are named {names}, expected names of their own")
     return checked_ones
 

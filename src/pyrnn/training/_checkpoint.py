@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from .._base.module import Module
 from .._base.parameter import Parameter
 from .._base.tensor_file import mapping, read_tensors, write_tensors
 from ..optim._optimizer import Optimizer
+from ._callbacks import Callback
 from ._description import Options, first_difference
 
 TENSOR = "$tensor"  # {TENSOR: name} is an array in the JSON of a checkpoint
@@ -75,6 +76,25 @@ class OptimizerState:
             for key, array in arrays.items():
                 check_like(f"the {describe(key)} of {describe(name)}", array, like[key])
         return read
+
+
+def parts_of(updates: Any, progress: Any, history: Any, callbacks: Sequence[Callback]) -> Parts:
+    """All that a checkpoint of a training holds, by name."""
+    parts: dict[str, Any] = {
+        "model": ModelState(updates.model),
+        "optimizer": OptimizerState(updates.optimizer, updates.model),
+        "updates": updates,
+        "progress": progress,
+        "history": history,
+    }
+    for i, schedule in enumerate(updates.schedules):
+        parts[f"schedule {i}"] = schedule
+    if updates.ema is not None:
+        parts["ema"] = updates.ema
+    for i, callback in enumerate(callbacks):
+        if type(callback).state_dict is not Callback.state_dict:
+            parts[f"callback {i}"] = callback
+    return parts
 
 
 def read_arrays(what: str, arrays: Any, named: list[tuple[str, Parameter]]) -> dict[str, Array]:

@@ -24,6 +24,7 @@ from ._display import Display, display
 from ._epoch_order import epoch_batches
 from ._gradients import Gradients
 from ._history import History
+from ._measures import train_name
 from ._objective import Mean, Objective
 from ._progress import Progress
 from ._updates import Updates
@@ -38,6 +39,7 @@ class Plan(NamedTuple):
     batch_size: int
     shuffle: bool
     bucket: bool
+    train_metrics: bool
     tbptt: int | None
     progress: bool | str
     callbacks: tuple[Callback, ...]
@@ -147,13 +149,19 @@ class Loop:
         return mean.value
 
     def _validate(self) -> dict[str, float]:
-        """The loss and the metrics on the held-out data, if there are such."""
-        if self.plan.held_out is None:
-            return {}
+        """The loss and the metrics on the held-out data, if there are such, and the metrics on the
+        training data, if they are asked for."""
+        plan, found = self.plan, dict[str, float]()
+        how = plan.batch_size, plan.tbptt
         with self.updates.averaged_weights():
-            return self.objective.evaluate(
-                self.plan.held_out, self.plan.batch_size, self.plan.tbptt
-            )
+            if plan.held_out is not None:
+                found |= self.objective.evaluate(plan.held_out, *how)
+            if plan.train_metrics:
+                measured = self.objective.evaluate(plan.train, *how)
+                found |= {
+                    train_name(metric): measured[metric.name] for metric in self.objective.metrics
+                }
+        return found
 
     def _finish_epoch(self, measured: dict[str, float]) -> None:
         """Records the epoch, steps the schedules, calls back, writes the checkpoint."""

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from inspect import signature
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..losses import Loss
 
 
@@ -33,6 +35,11 @@ def update_metrics(metrics: Sequence[Any], loss: Loss, y: Any, wanted: Wanted) -
         metric.update(seen, target, lengths, **mask)
 
 
+def train_name(metric: Any) -> str:
+    """What a metric is called where it is measured on the training data."""
+    return f"train_{metric.name}"
+
+
 def counted_by(loss: Loss, y_shape: tuple[int, ...], wanted: Wanted) -> Any:
     """True where the loss counts a target."""
     return loss.counted(y_shape, wanted.target, wanted.lengths, **wanted.options)
@@ -59,6 +66,11 @@ def try_metrics(name: str, metrics: Sequence[Any], loss: Loss, y: Any, wanted: W
         metric.reset()
         try:
             update_metrics([metric], loss, y, wanted)
+            if np.ndim(metric.value):
+                raise ValueError(
+                    f"{type(metric).__name__} has an array of {np.size(metric.value)} numbers, "
+                    "expected one number: another average"
+                )
         except (TypeError, ValueError) as error:
             raise type(error)(f"{name}: {error}") from None
 

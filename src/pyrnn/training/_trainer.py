@@ -29,12 +29,13 @@ from ._arguments import (
     checked_parts,
 )
 from ._callbacks import Callback, call
-from ._checkpoint import ModelState, OptimizerState, Parts
+from ._checkpoint import parts_of
 from ._data import checked_batches, read_data, split
 from ._display import check_progress
 from ._history import History
 from ._learning_rates import LearningRateCurve, find_lr
 from ._loop import Loop, Plan
+from ._measures import train_name
 from ._objective import Objective
 from ._progress import Progress
 from ._updates import Updates, trained_module
@@ -65,9 +66,10 @@ class Trainer(Settings):
     - `accumulate` batches make one step: their gradients' mean over all real elements.
     - `schedule` is a schedule of `pyrnn.optim`, or a list of them, whose factors are multiplied.
       One that watches a measure gets the validation loss, or the training loss without validation.
-    - `metrics`, of `pyrnn.metrics`, are measured on the validation data and by `evaluate`; they
-      count the targets that the loss counts. One of your own that is no `Metric` has `update(y,
-      target, lengths=None, mask=None)`, `reset`, `name` and `value`; see `Metric` for the mask.
+    - `metrics`, of `pyrnn.metrics`, are measured on the validation data, or on the training data if
+      there are none, and by `evaluate`; they count the targets that the loss counts. One of your
+      own that is no `Metric` has `update(y, target, lengths=None, mask=None)`, `reset`, `name` and
+      `value`; see `Metric` for the mask.
     - `ema`, averaged weights of `pyrnn.optim`, follow every step and are what the validation
       measures; `with ema.applied():` puts them into the model after the fit.
     - `seed` fixes the order of the batches.
@@ -139,7 +141,7 @@ class Trainer(Settings):
             ema=ema,
         )
         self._progress = Progress(self._generator, 0)
-        self._validates = False
+        self._validates = self._measures_train = False
 
     def fit(
         self,
@@ -154,6 +156,7 @@ class Trainer(Settings):
         shuffle: bool | None = None,
         progress: bool | str = True,
         bucket: bool = True,
+        train_metrics: bool | None = None,
         tbptt: int | None = None,
         callbacks: Sequence[Callback] = (),
         checkpoint: Any = None,
@@ -177,6 +180,9 @@ class Trainer(Settings):
           a line after each epoch, with the loss and the metrics on `validation`. "epochs" prints
           these lines everywhere, False nothing.
         - `bucket`: with `shuffle`, samples of about one length share a batch.
+        - `train_metrics`: the metrics are measured on the training data, too, after each epoch, as
+          "train_accuracy": with the weights of that moment and without dropout, as on the
+          validation data, in one more pass over the data. None: where there is no `validation`.
         - `tbptt=k`: truncated BPTT. Every batch is cut into pieces of k steps, each followed by a
           step of the optimizer; the state is passed on, its gradient is not. Memory is O(k), and
           k = T equals training without it (Williams & Peng 1990). Not for bidirectional models. The
@@ -208,12 +214,15 @@ class Trainer(Settings):
         data, held_out = split(
             read_data("Trainer: train", x, y, lengths, sample_weight), validation
         )
+        asked = held_out is None if train_metrics is None else train_metrics
+        measures = check_flag("Trainer", "train_metrics", asked) and bool(self._objective.metrics)
         plan = Plan(
-            train=self._samples("train", data, tbptt, measured=False),
+            train=self._samples("train", data, tbptt, measured=measures),
             held_out=None if held_out is None else self._samples("validation", held_out, tbptt),
             epochs=check_size("Trainer", "epochs", epochs, minimum=0),
             **checked_batches(x, batch_size, shuffle),
             bucket=check_flag("Trainer", "bucket", bucket),
+            train_metrics=measures,
             tbptt=tbptt,
             progress=check_progress(progress),
             callbacks=checked_callbacks(callbacks),
@@ -235,6 +244,7 @@ class Trainer(Settings):
         batch_size: int | None = None,
         shuffle: bool | None = None,
         bucket: bool = True,
+        train_metrics: bool | None = None,
         tbptt: int | None = None,
     ) -> LearningRateCurve:
         """Trains a copy for some steps at rates that grow from step to step (Smith 2015, section
@@ -275,15 +285,18 @@ class Trainer(Settings):
     @property
     def measures(self) -> list[str]:
         """What the running fit adds to its history after each epoch, by name."""
-        held_out = ["val_loss", *(metric.name for metric in self._objective.metrics)]
-        return ["loss", *(held_out if self._validates else [])]
+        metrics = self._objective.metrics
+        held_out = ["val_loss", *(metric.name for metric in metrics)] if self._validates else []
+        return ["loss", *held_out, *map(train_name, metrics if self._measures_train else [])]
 
     def higher_is_better(self, measure: str) -> bool | None:
         """Which values of a measure are better: False of the losses; None if a metric says nothing,
         KeyError for another name."""
-        metrics = {metric.name: metric for metric in self._objective.metrics}
         if measure in ("loss", "val_loss"):
             return False
+        given = self._objective.metrics
+        metrics = {metric.name: metric for metric in given}
+        metrics |= {train_name(metric): metric for metric in given}
         return getattr(metrics[measure], "higher_is_better", None)
 
     def averaged_weights(self) -> AbstractContextManager[Any]:
@@ -340,12 +353,12 @@ class Trainer(Settings):
         updates = self._updates
         check_belonging(self.trained, self.optimizer, updates.schedules, updates.ema)
         updates.forget()
-        self._validates = plan.held_out is not None
+        self._validates, self._measures_train = plan.held_out is not None, plan.train_metrics
         self._progress = Progress(self._generator, len(self.history))
         self._is_fitting = True
         try:
             call(plan.callbacks, "on_fit_start", self)
-            parts = self._parts(plan.callbacks)
+            parts = parts_of(updates, self._progress, self.history, plan.callbacks)
             loop = Loop(plan, self._objective, updates, self.history, self._progress, parts, self)
             if resume:
                 loop.resume()
@@ -360,24 +373,6 @@ class Trainer(Settings):
                 f"Trainer: {name} was called during a fit of the same Trainer, in a callback or in "
                 "another thread: expected after it; trainer.stop() ends it with the epoch"
             )
-
-    def _parts(self, callbacks: Sequence[Callback]) -> Parts:
-        """All that a checkpoint holds, by name."""
-        parts: dict[str, Any] = {
-            "model": ModelState(self.trained),
-            "optimizer": OptimizerState(self.optimizer, self.trained),
-            "updates": self._updates,
-            "progress": self._progress,
-            "history": self.history,
-        }
-        for i, schedule in enumerate(self._updates.schedules):
-            parts[f"schedule {i}"] = schedule
-        if self._updates.ema is not None:
-            parts["ema"] = self._updates.ema
-        for i, callback in enumerate(callbacks):
-            if type(callback).state_dict is not Callback.state_dict:
-                parts[f"callback {i}"] = callback
-        return parts
 
     def _samples(
         self, role: str, data: Dataset, tbptt: int | None = None, *, measured: bool = True
