@@ -46,6 +46,22 @@ def test_while_one_does_the_call_is_noted(variable):
     assert call("me") == ("me", (), {})
 
 
+def test_a_call_with_a_value_sets_it_back():
+    def look(*args, **options):
+        return first.get(), args, options
+
+    def fail():
+        raise KeyboardInterrupt
+
+    assert _core.with_value(first, "tape", look, 1, name=2) == ("tape", (1,), {"name": 2})
+    with pytest.raises(KeyboardInterrupt):
+        _core.with_value(first, "tape", fail)
+    assert first.get() is None
+    for wrong in ((), (first, "tape"), ("first", "tape", look)):
+        with pytest.raises(TypeError, match="with_value: expected a ContextVar"):
+            _core.with_value(*wrong)
+
+
 def test_errors_of_the_method_come_through():
     call = _core.RecordedMethod(lambda self: self.missing, noted, ())
     with pytest.raises(AttributeError, match="missing"):

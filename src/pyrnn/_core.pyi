@@ -1,6 +1,7 @@
 """The C++ core. Strict: arrays must be C-contiguous, aligned, of the exact dtype and shape."""
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, final
 
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ def thread_limit() -> int: ...
 def _set_openmp_default(threads: int) -> None: ...
 def set_workspace_limit(bytes: int) -> None: ...
 def workspace_limit() -> int: ...
+def with_value(
+    variable: ContextVar[Any], value: Any, function: Any, *args: Any, **kwargs: Any
+) -> Any: ...
 
 @final
 class RecordedMethod:  # (method, noted, active)

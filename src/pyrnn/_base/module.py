@@ -216,7 +216,8 @@ class Module(Settings, Part, Summarised, Freezable):
 
     def parameters(self) -> list[Parameter]:
         """All parameters, those of the parts included, each once."""
-        return [parameter for _, parameter in self.named_parameters()]
+        found = {id(parameter): parameter for _, _, own in _walk(self) for _, parameter in own}
+        return list(found.values())
 
     def num_parameters(self) -> int:
         """The number of elements, frozen ones included; what is shared counts once."""

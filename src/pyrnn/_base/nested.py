@@ -95,7 +95,7 @@ def read_arguments(
     by_name: dict[Any, Any] = {}
     known = (*names[: len(args)], *[None] * (len(args) - len(names)), *options)
     for i, argument in enumerate((*args, *options.values())):
-        (item, place), name = read(argument), known[i]
+        (item, place), name = (None, None) if argument is None else read(argument), known[i]
         if i < len(args) and not ((by_name and name) or name in GIVEN_IF_NAMED):
             in_order.append(item)
         elif name in by_name:

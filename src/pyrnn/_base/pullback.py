@@ -81,12 +81,13 @@ class Pullback:
 
     def compute(self, *args: Any, **kwargs: Any) -> tuple[Any, Additions]:
         """The result, and the additions that are still to be made: for modules made of modules."""
-        name = type(self._module).__name__
         backward, self._backward = self._backward, None
         if backward is None:
+            name = type(self._module).__name__
             raise RuntimeError(f"{name}: this pullback has been used; a new one comes from vjp")
         try:
             if self._versions != [parameter._version for parameter in self._parameters]:
+                name = type(self._module).__name__
                 raise RuntimeError(
                     f"{name}: a parameter was written after the vjp of this pullback"
                 )

@@ -105,7 +105,8 @@ class Gradients:
             return
         if not single and not stateful:  # which alone promises to take None for zero
             found = with_zeros(found, outputs)
-        result, more = compute(pullback, *(found if type(found) is tuple else (found,)))
+        cotangents = found if type(found) is tuple else (found,)
+        result, more = compute(pullback, *cotangents)
         self.additions += more
         if stateful:
             result, d_state = result
@@ -193,9 +194,10 @@ class Tape:
 
     def call(self, part: Any, call: Any, names: Any, shown: Any, args: Any, options: Any) -> Any:
         """A part's call: in inference just that, in training its vjp, which is noted."""
-        if len(args) == 1 and not options and type(args[0]) is Value:  # most calls
+        given = [option for option in options.values() if option is not None] if options else ()
+        if len(args) == 1 and not given and type(args[0]) is Value:  # most calls
             array, index = args[0]._on(self)
-            keywords: dict[str, Any] = {}
+            keywords: dict[str, Any] = options
             wanted = index >= 0
             plain, inputs, state = [array], [(index, array.shape, array.dtype)], None
         else:
@@ -239,16 +241,16 @@ class Tape:
 
     def _wrapped(self, part: Any, tree: Any, wanted: bool) -> tuple[Any, Any]:
         """(values, places) of a part's outputs."""
+        if isinstance(tree, np.ndarray):
+            dtype, index = tree.dtype, NEVER
+            if dtype.kind != "f":
+                return tree, None
+            if wanted:
+                index, self._count = self._count, self._count + 1
+            return value(self, tree, index), (index, tree.shape, dtype)
         if type(tree) is tuple:  # most of what is no array
             both = [self._wrapped(part, item, wanted) for item in tree]
             return tuple([item for item, _ in both]), [place for _, place in both]
-        if isinstance(tree, np.ndarray):
-            if tree.dtype.kind != "f":
-                return tree, None
-            if not wanted:
-                return value(self, tree, NEVER), (NEVER, tree.shape, tree.dtype)
-            index, self._count = self._count, self._count + 1
-            return value(self, tree, index), (index, tree.shape, tree.dtype)
         if tree is not None and not isinstance(tree, tuple | list | dict):
             raise TypeError(
                 f"{self._owner}: {type(part).__name__} gave {describe(tree)} in forward, expected "

@@ -6,11 +6,13 @@ Where no forward runs, the same functions work on plain arrays.
 import math
 import operator
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar
+from functools import partial
 from typing import Any, NoReturn, Self
 
 import numpy as np
 
+from .. import _core
 from . import operations
 from .checks import Array, as_plain_array
 from .operations import Result
@@ -21,16 +23,8 @@ active: ContextVar[Any] = ContextVar("pyrnn_tape", default=None)
 observer: ContextVar[Any] = ContextVar("pyrnn_observer", default=None)
 
 
-def under(tape: Any, function: Any, *args: Any, **options: Any) -> Any:
-    """Calls a function while a tape runs, or none. The context that holds it is left in C, so that
-    no interrupt leaves the tape behind."""
-    return copy_context().run(_run, tape, function, args, options)
-
-
-def _run(tape: Any, function: Any, args: Any, options: Any) -> Any:
-    active.set(tape)
-    return function(*args, **options)
-
+# under(tape, function, *args, **options) calls a function while a tape runs, or none.
+under = partial(_core.with_value, active)
 
 WAY_OUT = (
     "a module with a vjp of its own computes anything, and pyrnn.stop_gradient(value) gives the "

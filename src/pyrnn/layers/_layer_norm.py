@@ -82,7 +82,7 @@ class LayerNorm(Module):
         need_dx = check_flag("LayerNorm", "need_dx", need_dx)
         x, swapped = stored(self._check(x), self._axes)
         y, mean, scale = self._forward(x)
-        parameters = self.parameters()
+        parameters = [p for p in (self.weight, self.bias) if p is not None]
 
         def backward(dy: Any) -> tuple[Array | None, Additions]:
             dy = read_floats("LayerNorm", "dy", dy, self.dtype)

@@ -97,7 +97,7 @@ class Linear(Module):
             additions = add_arrays(parameters, [g for g in gradients if g is not None])
             return (None if dx is None else turned(dx.reshape(x.shape), swapped)), additions
 
-        y_shape, parameters = y.shape, self.parameters()
+        y_shape, parameters = y.shape, self._weights()
         return y, Pullback(self, backward, parameters)
 
     def config(self) -> dict[str, Any]:
@@ -123,7 +123,11 @@ class Linear(Module):
 
     def packed(self) -> _core.PackedLinear:
         """The weights for the core, packed anew when one was written."""
-        return self._packed.get(self.parameters(), self._pack)
+        return self._packed.get(self._weights(), self._pack)
+
+    def _weights(self) -> list[Parameter]:
+        """What the core packs, and gives gradients for."""
+        return [self.weight] if self.bias is None else [self.weight, self.bias]
 
     def _pack(self) -> _core.PackedLinear:
         """The weights in the kernels' layout."""
