@@ -62,10 +62,13 @@ def split(data: Dataset, validation: Any) -> tuple[Dataset, Dataset | None]:
     return part_of(data, 0, kept), part_of(data, kept, count)
 
 
+BATCHES = {"batch_size": BATCH_SIZE, "shuffle": True}  # where nobody says anything else
+
+
 def checked_batches(data: Any, batch_size: Any, shuffle: Any) -> dict[str, Any]:
     """The size of batches and whether they are shuffled: as given, as a DataLoader has it, or 32
     and True."""
-    own = {"batch_size": BATCH_SIZE, "shuffle": True} | loader_options(data)
+    own = BATCHES | loader_options(data)
     size = own["batch_size"] if batch_size is None else batch_size
     shuffle = own["shuffle"] if shuffle is None else shuffle
     return {

@@ -13,6 +13,7 @@ from .._base.samples import Samples
 from ._arguments import check_trained
 from ._callbacks import Callback, call
 from ._checkpoint import Parts, read_checkpoint, write_checkpoint
+from ._data import BATCHES
 from ._description import (
     Options,
     describe,
@@ -187,7 +188,9 @@ class Loop:
 
     def _options(self, values: dict[str, Any]) -> Options:
         """Options of this training, those of the Trainer and of its fit among them."""
-        return Options(values, type(self.trainer).__init__, type(self.trainer).fit)
+        options = Options(values, type(self.trainer).__init__, type(self.trainer).fit)
+        options.defaults |= BATCHES
+        return options
 
     def _describe(self) -> Options:
         """What is trained, how and on what, as it is when the fit begins."""
