@@ -24,11 +24,12 @@ demo: $(VENV)/.with-plot
 examples: $(VENV)/.with-examples $(EXAMPLE_DATA)
 	$(BIN)/python examples/table.py $(EXAMPLES)
 
+# A test process for each core: no test asks a clock, and those that count threads set their number.
 test: $(VENV)/.with-test $(EXAMPLE_DATA)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
 
 test-full: $(VENV)/.with-test $(EXAMPLE_DATA)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-peers: $(VENV)/.with-test $(VENV)/.with-torch $(VENV)/.with-onnxruntime
 	$(PIP) install --no-deps pytorch-crf==0.7.2
