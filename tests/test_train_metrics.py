@@ -100,3 +100,29 @@ def test_names_and_masks_are_checked():
     assert np.isfinite(
         make_trainer(metrics=[metrics.F1(positive=2)]).fit(X, TARGET, **OPTIONS).last("train_f1_2")
     )
+
+
+def test_the_picture_has_both_in_one_panel():
+    pytest.importorskip("matplotlib", reason="matplotlib is an optional extra")
+    t = trainer()
+    history = t.fit(X, TARGET, validation=0.25, train_metrics=True, **OPTIONS)
+    loss, accuracy, f1 = history.plot().axes
+    assert (accuracy.get_ylabel(), f1.get_ylabel()) == ("accuracy", "f1_macro")
+    colors = {line.get_label().split()[0]: line.get_color() for line in loss.lines}
+    for panel, name in ((accuracy, "accuracy"), (f1, "f1_macro")):
+        drawn = {line.get_label().split()[0]: line for line in panel.lines}
+        for side, values in (("validation", name), ("training", f"train_{name}")):
+            assert list(drawn[side].get_ydata()) == history.metrics[values]
+            assert drawn[side].get_color() == colors[side]
+
+
+def test_find_lr_measures_nothing_and_takes_weights():
+    t = make_trainer()
+    weight = np.arange(60.0)
+    found = [
+        t.find_lr(X, TARGET, steps=5, **given).losses
+        for given in ({}, {"sample_weight": weight}, {"sample_weight": np.ones(60)})
+    ]
+    assert found[0] == found[2] != found[1]
+    with pytest.raises(TypeError, match="train_metrics"):
+        t.find_lr(X, TARGET, train_metrics=True)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 20  # of its table
 COLORS = ("#4477aa", "#cc6677")  # of training and validation
+SIDES = ("training", "validation")
+TRAIN = "train_"  # the names of metrics on the training data begin with it
 
 
 @dataclass(repr=False)
@@ -158,16 +160,20 @@ class History(Settings):
             for name, values in self.metrics.items()
             if not all(map(math.isnan, values))
         }
-        count = len(metrics)
+        panels: dict[str, dict[str, list[float]]] = {}
+        for name, values in metrics.items():
+            side = SIDES[not name.startswith(TRAIN)]
+            panels.setdefault(name.removeprefix(TRAIN), {})[side] = values
+        count = len(panels)
         figure = new_figure("History.plot", figsize=(7, 4.2 + 1.6 * count))
         axes, *below = figure.subplots(
             1 + count, sharex=True, squeeze=False, height_ratios=[4.2] + [1.6] * count
         )[:, 0]
-        losses = {"training": self.loss, "validation": self.val_loss}
+        losses = dict(zip(SIDES, (self.loss, self.val_loss), strict=True))
         scaled = {name: [scale * value for value in values] for name, values in losses.items()}
         self._draw_curves(axes, label, scaled)
-        for panel, (name, values) in zip(below, metrics.items(), strict=True):
-            self._draw_curves(panel, name, {"validation": values})
+        for panel, (name, curves) in zip(below, panels.items(), strict=True):
+            self._draw_curves(panel, name, curves)
         for name, level in (lines or {}).items():
             axes.axhline(level, color="0.35", linestyle="--", linewidth=1.2)
             axes.annotate(
@@ -190,13 +196,13 @@ class History(Settings):
         """Curves over epochs 1, 2, ..., their last values in the legend; none where all is NaN."""
         from matplotlib.ticker import MaxNLocator
 
-        for (name, values), color in zip(curves.items(), COLORS[-len(curves) :], strict=True):
+        for name, values in curves.items():
             known = [value for value in values if not math.isnan(value)]
             if known:
                 axes.plot(
                     range(1, len(values) + 1),
                     values,
-                    color=color,
+                    color=COLORS[SIDES.index(name)],
                     markersize=4,
                     marker="o" if len(values) <= 40 else None,
                     label=f"{name} (last {known[-1]:.4g})",

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..losses import Loss
+from ._history import TRAIN
 
 
 class Wanted(NamedTuple):
@@ -37,7 +38,7 @@ def update_metrics(metrics: Sequence[Any], loss: Loss, y: Any, wanted: Wanted) -
 
 def train_name(metric: Any) -> str:
     """What a metric is called where it is measured on the training data."""
-    return f"train_{metric.name}"
+    return f"{TRAIN}{metric.name}"
 
 
 def counted_by(loss: Loss, y_shape: tuple[int, ...], wanted: Wanted) -> Any:

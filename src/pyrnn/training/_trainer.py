@@ -238,13 +238,13 @@ class Trainer(Settings):
         y: Any = None,
         *,
         lengths: Any = None,
+        sample_weight: Any = None,
         lowest: float = 1e-6,
         highest: float = 10.0,
         steps: int = 100,
         batch_size: int | None = None,
         shuffle: bool | None = None,
         bucket: bool = True,
-        train_metrics: bool | None = None,
         tbptt: int | None = None,
     ) -> LearningRateCurve:
         """Trains a copy for some steps at rates that grow from step to step (Smith 2015, section
@@ -260,7 +260,7 @@ class Trainer(Settings):
         steps = check_size("Trainer", "steps", steps, minimum=2)
         tbptt = None if tbptt is None else check_size("Trainer", "tbptt", tbptt)
         batches = checked_batches(x, batch_size, shuffle)
-        data = read_data("Trainer: train", x, y, lengths)
+        data = read_data("Trainer: train", x, y, lengths, sample_weight)
         updates = self._updates
         return find_lr(
             self.model,
