@@ -132,8 +132,8 @@ class Errors(pyrnn.metrics.Metric):
 
 
 DIRECTIONS = {
-    **dict.fromkeys(("Accuracy", "F1"), True),
-    **dict.fromkeys(("Perplexity", "MAE", "RMSE", "MASE"), False),
+    **dict.fromkeys(("Accuracy", "Precision", "Recall", "F1", "EntityF1", "AUC", "R2"), True),
+    **dict.fromkeys(("Perplexity", "MAE", "MSE", "RMSE", "MASE"), False),
 }
 
 
@@ -151,6 +151,17 @@ def test_the_best_of_a_measure_that_says_what_is_better(monitor, best, tmp_path)
         callback = make(monitor)
         fit(make_trainer(metrics=[pyrnn.metrics.Accuracy()]), [script, callback], 4)
         assert callback.best_epoch == best and callback.mode is None
+
+
+def test_the_best_on_the_training_data():
+    script = Scripted([0.5, 0.7, 0.1, 0.6], "train_accuracy")
+    stopping = pyrnn.EarlyStopping("train_accuracy")
+    trainer = make_trainer(metrics=[pyrnn.metrics.Accuracy()])
+    fit(trainer, [script, stopping], 4, validation=None)
+    assert stopping.best_epoch == 2
+    assert trainer.higher_is_better("accuracy") and not trainer.higher_is_better("loss")
+    with pytest.raises(KeyError):
+        trainer.higher_is_better("other")
 
 
 def test_a_metric_that_does_not_say_it():
