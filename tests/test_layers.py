@@ -108,6 +108,7 @@ def test_embedding_ids_out_of_range(ids):
 EQUATIONS = {
     "Tanh": (np.tanh, lambda y: 1 - y**2),
     "ReLU": (lambda x: np.maximum(x, 0), lambda y: (y > 0) * 1.0),
+    "Identity": (lambda x: x, np.ones_like),
     "Sigmoid": (lambda x: 1 / (1 + np.exp(-x)), lambda y: y * (1 - y)),
 }
 
@@ -252,6 +253,8 @@ WITH_VJP = {
     "LastStep": (pyrnn.LastStep(), (np.ones((2, 4, 3)),)),
     "GRU": (pyrnn.GRU(3, 2), (np.ones((2, 4, 3), "f4"),)),
     "Sequential": (pyrnn.Sequential(pyrnn.Tanh()), (np.ones(3),)),
+    "Concat": (pyrnn.Concat(pyrnn.Tanh()), (np.ones(3),)),
+    "TimeDistributed": (pyrnn.TimeDistributed(pyrnn.Tanh()), (np.ones((2, 4, 3)),)),
     "Attention": (pyrnn.Attention(3, 3), (np.ones((2, 4, 3), "f4"),) * 2),
     "Seq2Seq": (pyrnn.Seq2Seq(5, 5, 2, 2), (np.ones((1, 2), int), np.full((1, 2), 3))),
 }

@@ -27,9 +27,13 @@ PARTS = {  # that know no time, and those that do
     "Softmax": lambda **_: pyrnn.Softmax(),
     "Dropout": lambda **o: pyrnn.Dropout(0.4, seed=1, **o),
     "LastStep": lambda **o: pyrnn.LastStep(bidirectional=True, **o),
+    "LastStep reversed": lambda **o: pyrnn.LastStep(direction="reverse", **o),
     "SumPool": pyrnn.SumPool,
     "MeanPool": pyrnn.MeanPool,
     "MaxPool": pyrnn.MaxPool,
+    "Concat": lambda **_: pyrnn.Concat(pyrnn.Identity(), PARTS["Linear"](), PARTS["Dropout"]()),
+    "Residual": lambda **_: pyrnn.Residual(pyrnn.LSTM(F, F, direction="reverse", seed=0)),
+    "TimeDistributed": lambda **_: pyrnn.TimeDistributed(PARTS["Linear"]()),
 }
 
 

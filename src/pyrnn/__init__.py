@@ -56,6 +56,7 @@ from .layers import Add as Add
 from .layers import Concat as Concat
 from .layers import Dropout as Dropout
 from .layers import Embedding as Embedding
+from .layers import Identity as Identity
 from .layers import LastStep as LastStep
 from .layers import LayerNorm as LayerNorm
 from .layers import Linear as Linear

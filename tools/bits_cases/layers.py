@@ -55,7 +55,7 @@ PARTS = [
     ("LayerNorm", (I,), {}),
     ("LayerNorm", (I,), {"eps": 0.01, "bias": False}),
     ("LayerNorm", (I,), {"elementwise_affine": False}),
-    *((name, (), {}) for name in ("Tanh", "ReLU", "Sigmoid", "Softmax")),
+    *((name, (), {}) for name in ("Tanh", "ReLU", "Sigmoid", "Softmax", "Identity")),
 ]
 TIMED_PARTS = [
     ("Dropout", (0.3,), {}),

@@ -1,4 +1,4 @@
-"""Tanh, ReLU, Sigmoid and Softmax as modules."""
+"""Tanh, ReLU, Sigmoid, Softmax and Identity as modules."""
 
 from typing import Any, ClassVar
 
@@ -103,6 +103,29 @@ class Sigmoid(_Elementwise):
 
     core_name = "sigmoid"
     makes_probabilities = True
+
+
+@storable
+class Identity(_Activation):
+    """y = x and dx = dy, for x of any shape: as torch.nn.Identity.
+
+    For x itself beside what other modules make of it, or in the place of a module that is left out.
+
+    Examples
+    --------
+    >>> x = np.ones((2, 5, 3), np.float32)
+    >>> pyrnn.Concat(pyrnn.Identity(), pyrnn.GRU(3, 4, seed=0))(x).shape
+    (2, 5, 7)
+    """
+
+    def step_part(self, batch_size: int) -> None:
+        """None: a step passes as it is."""
+
+    def _forward(self, x: Array) -> Array:
+        return x
+
+    def _backward(self, y: Array, dy: Array) -> Array:
+        return dy
 
 
 @storable
