@@ -46,7 +46,8 @@ class Branches(Container):
 
     def step_part(self, batch_size: int) -> BranchStream:
         """Each part's step, and what is made of them, for a Sequential around it."""
-        return BranchStream([part.step_part(batch_size) for part in self], self._joined)
+        parts = [part.step_part(batch_size) for part in self]
+        return BranchStream(type(self).__name__, parts, self._joined)
 
     def _fronts(self) -> Iterator[Module]:
         return iter(self)

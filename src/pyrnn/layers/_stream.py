@@ -242,9 +242,15 @@ class BranchStream:
     A part that is None passes its input on.
     """
 
-    def __init__(self, parts: Sequence[Any], joined: Callable[[Any, list[Any]], Any]) -> None:
-        self._parts, self._joined = parts, joined
+    def __init__(
+        self, owner: str, parts: Sequence[Any], joined: Callable[[Any, list[Any]], Any]
+    ) -> None:
+        self._owner, self._parts, self._joined = owner, parts, joined
         self._streams = [part for part in parts if part is not None and part.states]
+
+    def __repr__(self) -> str:
+        shown = ("..." if part is None else repr(part) for part in self._parts)
+        return f"{self._owner}({', '.join(shown)})"
 
     def step(self, x: Any) -> Any:
         return self._joined(x, [x if part is None else part.step(x) for part in self._parts])
