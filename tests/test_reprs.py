@@ -92,6 +92,13 @@ def model():
             "SequentialStream(Stream(layer=GRU(input_size=2, hidden_size=3), batch_size=1), "
             "Linear(in_features=3, out_features=1), batch_size=1)",
         ),
+        (
+            pyrnn.Sequential(
+                pyrnn.Residual(pyrnn.Linear(2, 2)), pyrnn.TimeDistributed(pyrnn.Linear(2, 2))
+            ).stream(),
+            "SequentialStream(BranchStream(Linear(in_features=2, out_features=2)), "
+            "TimeDistributed(Linear(in_features=2, out_features=2)), batch_size=1)",
+        ),
         (pyrnn.History(), "History(0 epochs)"),
     ],
     ids=lambda value: type(value).__name__,

@@ -19,7 +19,7 @@ class StepByStep:
         self.step = self.run = module
 
     def __repr__(self) -> str:
-        return repr(self.step)
+        return repr(self.run)
 
 
 class ForwardSteps:
