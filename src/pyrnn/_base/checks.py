@@ -310,8 +310,9 @@ def as_plain_array(owner: str, name: str, value: Any, content: str) -> Array:
 
 def convert(name: str, value: Any, content: str) -> Array:
     """The same; `name` begins the messages. What an object's own `__array__` raises is told."""
-    special = isinstance(value, np.ndarray) and type(value) is not np.ndarray
-    if special and isinstance(value, np.ma.MaskedArray | np.matrix):
+    if type(value) is np.ndarray:
+        return value
+    if isinstance(value, np.ndarray) and isinstance(value, np.ma.MaskedArray | np.matrix):
         raise TypeError(
             f"{name} is a {printable(type(value).__name__)}, expected a plain array {content}"
         )

@@ -162,7 +162,9 @@ def _length(entry: Any) -> int | None:
 
 def read_numbers(name: str, value: Any) -> Array:
     """An array of real numbers."""
-    array = convert(name, np.asarray(value) if np.isscalar(value) else value, "of real numbers")
+    if type(value) is not np.ndarray and np.isscalar(value):
+        value = np.asarray(value)
+    array = convert(name, value, "of real numbers")
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} has dtype {array.dtype}, expected real numbers")
     return array

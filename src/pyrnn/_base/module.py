@@ -354,6 +354,9 @@ class Module(Settings, Part, Summarised, Freezable):
             self.batch_first = vars(self).pop("batch_first")
 
 
+PLAIN = frozenset({bool, float, int, str, tuple, type(None)})  # most attributes: no need to ask
+
+
 def _walk(
     top: Module, enters: Callable[[Module], bool] = lambda module: True
 ) -> list[tuple[str, Module, list[tuple[str, Parameter]]]]:
@@ -369,6 +372,8 @@ def _walk(
         seen.add(id(module))
         own, parts = [], []
         for name, value in vars(module).items():
+            if type(value) in PLAIN:
+                continue
             if isinstance(value, Parameter):
                 own.append((name, value))
             elif isinstance(value, Module):
