@@ -23,9 +23,17 @@ from sequences import QUICK, classifier, ragged, texts
 SPECS = [SequenceClassifier(epochs=20, **QUICK), SequenceRegressor(epochs=40, **QUICK)]
 
 
-@parametrize_with_checks(SPECS)
+WEIGHTS = "two equal samples may be in two batches, one of weight 2 is in one"
+
+
+@parametrize_with_checks(
+    SPECS,
+    expected_failed_checks=lambda estimator: {
+        "check_sample_weight_equivalence_on_dense_data": WEIGHTS
+    },
+)
 def test_scikit_learns_checks(estimator, check):
-    """On tables; none is expected to fail."""
+    """On tables; one is expected to fail."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "invalid value encountered in cast")  # scikit-learn's own
         check(estimator)

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._base.checks import Array, check_choice, describe
+from .._base.columns import Columns, Dataset, read_weight
 from ..layers._sequential import Sequential
 from ..losses import Loss
 from ..training._history import History
@@ -77,13 +78,17 @@ class SequenceEstimator(Estimator):
 
     _least_steps: ClassVar[int] = 1  # of a sample
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Trains on sequences X with targets y; see the class for their forms.
+
+        `sample_weight` (N,) are numbers >= 0 that weight the samples in the loss, which is
+        sum(w * loss) / sum(w); scales and classes are those of all samples.
 
         TypeError or ValueError for what does not fit; after any error the estimator is as before.
         """
         fresh = self._begin(keep=self.warm_start)
-        fresh._learn(X, y, self._seed(), self.epochs, hold_out=self.early_stopping)
+        hold_out = self.early_stopping
+        fresh._learn(X, y, sample_weight, self._seed(), self.epochs, hold_out=hold_out)
         return self._finish(fresh)
 
     def __sklearn_tags__(self) -> Any:
@@ -94,7 +99,9 @@ class SequenceEstimator(Estimator):
         tags.non_deterministic = False
         return tags
 
-    def _learn(self, X: Any, y: Any, seed: int, epochs: int, *, hold_out: bool) -> None:
+    def _learn(
+        self, X: Any, y: Any, sample_weight: Any, seed: int, epochs: int, *, hold_out: bool
+    ) -> None:
         """Reads the data, makes a network unless there is one, and trains it."""
         if y is None:
             raise ValueError(
@@ -113,7 +120,8 @@ class SequenceEstimator(Estimator):
         target = self._read_target(x, y, first=not goes_on)
         if not goes_on:
             self._make(seed)
-        data, held_out = self._split(x, target, seed, hold_out)
+        weight = self._read_weight(sample_weight, len(target))
+        data, held_out = self._split(x, target, weight, seed, hold_out)
         train(self, self._trainer, data, held_out, epochs)
         self.n_iter_ = len(self.history_)
 
@@ -141,11 +149,39 @@ class SequenceEstimator(Estimator):
         with naming(type(self).__name__, "learning_rate"):
             self._trainer.optimizer.lr = self.learning_rate
 
-    def _split(self, x: Any, target: Any, seed: int, hold_out: bool) -> tuple[Any, Any]:
-        """(x, target) to train on, and what is held out for early stopping, or None."""
+    def _read_weight(self, sample_weight: Any, count: int) -> Any:
+        """The weights of the samples (N,), of the steps of each if there is an output per step."""
+        if sample_weight is None:
+            return None
+        owner = type(self).__name__
+        if np.isscalar(sample_weight):
+            sample_weight = np.full(count, sample_weight)
+        weight: Any = read_weight(f"{owner}:", sample_weight, count)
+        if self._pooling() is not None and np.ndim(weight[0]):
+            raise ValueError(
+                f"{owner}: sample_weight has shape {np.shape(weight[0])} for a sample, expected "
+                f"({count},), one number for each: a 1D array"
+            )
+        every = np.concatenate([np.ravel(w) for w in weight])
+        wrong = ~(np.isfinite(every) & (every >= 0))
+        if wrong.any():
+            raise ValueError(
+                f"{owner}: sample_weight has {every[wrong][0]}, expected finite numbers >= 0"
+            )
+        if not every.any():
+            raise ValueError(
+                f"{owner}: sample_weight is 0 everywhere. Sample weights must contain at least one "
+                "non-zero number."
+            )
+        return weight
+
+    def _split(
+        self, x: Any, target: Any, weight: Any, seed: int, hold_out: bool
+    ) -> tuple[Dataset, Dataset | None]:
+        """What to train on, and what is held out for early stopping, or None."""
         N, share = len(target), check_share(self)
         if not hold_out:
-            return (x, target), None
+            return _samples(x, target, weight), None
         count = round(share * N)
         if not 1 <= count < N:
             raise ValueError(
@@ -154,7 +190,8 @@ class SequenceEstimator(Estimator):
             )
         order = np.random.default_rng(seed).permutation(N)
         held, rest = self._held_out(order, target, count)
-        return _taken(x, target, rest), _taken(x, target, held)
+        taken = [_samples(*(_taken(a, rows) for a in (x, target, weight))) for rows in (rest, held)]
+        return taken[0], taken[1]
 
     def _held_out(self, order: Array, target: Any, count: int) -> tuple[Array, Array]:
         """`count` of the samples, and the others."""
@@ -184,8 +221,13 @@ class SequenceEstimator(Estimator):
         raise NotImplementedError
 
 
-def _taken(x: Any, target: Any, rows: Array) -> tuple[Any, Any]:
-    """Some samples of arrays or lists."""
-    x = [x[i] for i in rows] if isinstance(x, list) else x[rows]
-    target = [target[i] for i in rows] if isinstance(target, list) else target[rows]
-    return x, target
+def _taken(column: Any, rows: Array) -> Any:
+    """Some entries of an array or a list, if there is one."""
+    if column is None:
+        return None
+    return [column[i] for i in rows] if isinstance(column, list) else column[rows]
+
+
+def _samples(x: Any, target: Any, weight: Any) -> Dataset:
+    """What a Trainer is given."""
+    return Columns(x, target, None, weight, name="Trainer: train")

@@ -20,8 +20,8 @@ class ClassEstimator(SequenceEstimator):
 
     class_weight: Any = None
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
-        """One more epoch on X and y.
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """One more epoch on X and y, weighted as by `fit`.
 
         The first call, unless a fit came before, makes the network: it decides on scale and
         vocabulary, and `classes` are all labels that will ever come, those of y without.
@@ -37,7 +37,7 @@ class ClassEstimator(SequenceEstimator):
                     f"{type(self).__name__}: classes is {given.tolist()}, which is not the same as "
                     f"on last call to partial_fit, was: {fresh.classes_.tolist()}"
                 )
-        fresh._learn(X, y, self._seed(), 1, hold_out=False)
+        fresh._learn(X, y, sample_weight, self._seed(), 1, hold_out=False)
         return self._finish(fresh)
 
     def _encode(self, labels: Array, *, first: bool) -> Array:

@@ -22,7 +22,7 @@ class SequenceClassifier(ClassifierMixin, ClassEstimator):
 
     X is a list of arrays (T_i, F) of different lengths, an array (N, T, F), a table (N, T) of one
     feature or (N, T*F) with `n_features_per_step`, or, with `embedding`, a list of sequences of
-    integer ids or of tokens (T_i,). y has N labels of any kind. There are no sample weights.
+    integer ids or of tokens (T_i,). y has N labels of any kind.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
 
     X is a list of arrays (T_i, F) of different lengths, an array (N, T, F), a table (N, T) of one
     feature or (N, T*F) with `n_features_per_step`, or, with `embedding`, a list of sequences of
-    integer ids or of tokens (T_i,). y is (N,) or (N, K). There are no sample weights.
+    integer ids or of tokens (T_i,). y is (N,) or (N, K).
 
     Parameters
     ----------
@@ -57,14 +57,14 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
 
     loss: str = "mse"
 
-    def partial_fit(self, X: Any, y: Any) -> Self:
-        """One more epoch on X and y.
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """One more epoch on X and y, weighted as by `fit`.
 
         The first call, unless a fit came before, makes the network, and decides on scales and
         vocabulary.
         """
         fresh = self._begin(keep=True)
-        fresh._learn(X, y, self._seed(), 1, hold_out=False)
+        fresh._learn(X, y, sample_weight, self._seed(), 1, hold_out=False)
         return self._finish(fresh)
 
     def predict(self, X: Any) -> Array:

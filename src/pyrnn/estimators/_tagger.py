@@ -24,7 +24,7 @@ class SequenceTagger(ClassEstimator):
     X is a list of arrays (T_i, F) of different lengths, an array (N, T, F), a table (N, T) of one
     feature or (N, T*F) with `n_features_per_step`, or, with `embedding`, a list of sequences of
     integer ids or of tokens (T_i,). y is a list of N sequences of T_i labels each, or an array
-    (N, T). There are no sample weights.
+    (N, T). `sample_weight` has a number for each sequence or, without `crf`, for each step.
 
     A step's label may depend on what follows it only with `bidirectional`.
 

@@ -1,0 +1,112 @@
+"""Promise: estimators weight samples, and refuse weights that are none."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+
+from sklearn.ensemble import AdaBoostClassifier, BaggingRegressor
+
+from compare import assert_same_bits
+from pyrnn.estimators import SequenceClassifier, SequenceRegressor, SequenceTagger
+from sequences import ragged
+
+OPTIONS = {"hidden_size": 4, "epochs": 3, "random_state": 0, "batch_size": 200, "scale": False}
+
+
+def problems():
+    X, y = ragged()
+    numbers = np.array([x[-1, 0] for x in X])
+    steps = [np.where(x[:, 0] > 0, "up", "down") for x in X]
+    yield SequenceClassifier(**OPTIONS), X, np.array(y), "predict_proba"
+    yield SequenceRegressor(**OPTIONS), X, numbers, "predict"
+    yield SequenceTagger(**OPTIONS), X, steps, "predict_proba"
+    yield SequenceTagger(crf=True, **OPTIONS), X, steps, "predict_proba"
+
+
+PROBLEMS = list(problems())
+each = pytest.mark.parametrize("problem", PROBLEMS, ids=lambda p: repr(p[0])[:20])
+
+
+def taken(column, rows):
+    return [column[i] for i in rows] if isinstance(column, list) else column[rows]
+
+
+@each
+def test_a_sample_of_weight_2_is_there_twice(problem):
+    """In one batch, without scales."""
+    model, X, y, method = problem
+    weight = np.arange(len(X)) % 3 + 1
+    rows = np.repeat(np.arange(len(X)), weight)
+    model.set_params(batch_size=1000)
+    found = getattr(model.fit(X, y, sample_weight=weight), method)(X)
+    expected = getattr(model.fit(taken(X, rows), taken(y, rows)), method)(X)
+    plain = getattr(model.fit(X, y), method)(X)
+    for a, b, c in zip(found, expected, plain, strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-4)
+        assert not np.array_equal(a, c)
+
+
+@each
+def test_equal_weights_change_nothing(problem):
+    model, X, y, method = problem
+    expected = getattr(model.fit(X, y), method)(X)
+    for weight in (np.ones(len(X)), [1] * len(X), 1.0):
+        found = getattr(model.fit(X, y, sample_weight=weight), method)(X)
+        for a, b in zip(found, expected, strict=True):
+            assert_same_bits(a, b)
+
+
+@each
+def test_with_what_is_held_out_and_one_epoch_more(problem):
+    model, X, y, _ = problem
+    weight = np.arange(len(X)) + 1.0
+    model.set_params(early_stopping=True).fit(X, y, sample_weight=weight)
+    assert np.isfinite(model.history_.val_loss).all()
+    model.set_params(early_stopping=False).fit(X, y)
+    before = model.network_.state_dict()
+    model.partial_fit(X, y, sample_weight=weight)
+    assert any((model.network_.state_dict()[name] != value).any() for name, value in before.items())
+
+
+def test_weights_of_steps():
+    """Of a tagger; 0 leaves a step out."""
+    _, X, y, _ = PROBLEMS[2]
+    weight = [np.arange(len(x)) % 2 for x in X]
+    wrong = [np.where(w, labels, "down") for w, labels in zip(weight, y, strict=True)]
+    found = [
+        SequenceTagger(**OPTIONS).fit(X, labels, sample_weight=weight).predict_proba(X)
+        for labels in (y, wrong)
+    ]
+    for a, b in zip(*found, strict=True):
+        assert_same_bits(a, b)
+
+
+def test_in_scikit_learns_ensembles():
+    X = np.random.default_rng(0).standard_normal((60, 6))
+    y = X.sum(axis=1)
+    boosted = AdaBoostClassifier(SequenceClassifier(**OPTIONS | {"epochs": 60}), n_estimators=3)
+    assert boosted.fit(X, y > 0).score(X, y > 0) > 0.8
+    bagged = BaggingRegressor(SequenceRegressor(**OPTIONS), n_estimators=2, random_state=0)
+    bagged.fit(X, y, sample_weight=np.ones(60))
+
+
+@pytest.mark.parametrize(
+    ("weight", "words"),
+    [
+        ([1.0], r"sample_weight has shape \(1,\)"),
+        (lambda n: -np.ones(n), "sample_weight has -1"),
+        (lambda n: np.full(n, np.nan), "sample_weight has nan"),
+        (lambda n: np.zeros(n), "sample_weight is 0 everywhere"),
+        (lambda n: np.ones((n, 2)), "sample_weight has shape"),
+        (lambda n: ["a"] * n, "sample_weight has dtype"),
+    ],
+)
+def test_bad_weights(weight, words):
+    for model, X, y, _ in PROBLEMS[:2]:
+        model.fit(X, y)
+        before = model.network_.state_dict()
+        given = weight(len(X)) if callable(weight) else weight
+        with pytest.raises((TypeError, ValueError), match=f"{type(model).__name__}: {words}"):
+            model.fit(X, y, sample_weight=given)
+        assert_same_bits(model.network_.state_dict(), before)
