@@ -96,7 +96,7 @@ def model():
             pyrnn.Sequential(
                 pyrnn.Residual(pyrnn.Linear(2, 2)), pyrnn.TimeDistributed(pyrnn.Linear(2, 2))
             ).stream(),
-            "SequentialStream(BranchStream(Linear(in_features=2, out_features=2)), "
+            "SequentialStream(Residual(Linear(in_features=2, out_features=2)), "
             "TimeDistributed(Linear(in_features=2, out_features=2)), batch_size=1)",
         ),
         (pyrnn.History(), "History(0 epochs)"),

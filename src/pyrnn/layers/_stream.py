@@ -266,9 +266,6 @@ class BranchStream:
     def states(self, states: tuple[Any, ...]) -> None:
         give_states(self._streams, states)
 
-    def __repr__(self) -> str:
-        return f"BranchStream({', '.join(map(repr, self._parts))})"
-
 
 def joined_states(streams: Sequence[Any]) -> tuple[Any, ...]:
     """The states of several streams as one tuple."""
