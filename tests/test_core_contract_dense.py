@@ -77,11 +77,12 @@ def test_optimizer_steps():
         calls(_core.sgd_step, dict(p=fresh(), g=fresh(), m=fresh(), lr=0.1, mu=0.9, d=0.0,
               nesterov=False, wd=0.0, first=True, n=1), p=bad, g=bad[:-1],
               m=[b for b in bad if b is not None], lr=["x", None])
-        calls(_core.adam_step, dict(p=fresh(), g=fresh(), m=fresh(), v=fresh(), lr=0.1, glr=0.1,
-              b1=0.9, b2=0.99, eps=1e-8, wd=0.0, keep=1.0, step=1, n=1), p=bad, g=bad[:-1], m=bad,
-              v=bad)
-        calls(_core.rmsprop_step, dict(p=fresh(), g=fresh(), s=fresh(), m=fresh(), lr=0.1, a=0.9,
-              b=0.1, eps=1e-8, mu=0.9, wd=0.0, n=1), p=bad, g=bad[:-1], s=bad)
+        calls(_core.adam_step, dict(p=fresh(), g=fresh(), m=fresh(), v=fresh(), vm=fresh(),
+              lr=0.1, glr=0.1, b1=0.9, b2=0.99, eps=1e-8, wd=0.0, keep=1.0, step=1, n=1), p=bad,
+              g=bad[:-1], m=bad, v=bad, vm=[b for b in bad if b is not None])
+        calls(_core.rmsprop_step, dict(p=fresh(), g=fresh(), s=fresh(), a=fresh(), m=fresh(),
+              lr=0.1, alpha=0.9, b=0.1, eps=1e-8, mu=0.9, wd=0.0, n=1), p=bad, g=bad[:-1], s=bad,
+              a=[b for b in bad if b is not None])
         calls(_core.scale_in_place, dict(a=fresh(), factor=2.0, n=1),
               a=not_arrays + [read_only, zeros(3, 2).astype(int)])
         calls(_core.sum_squares, dict(a=fresh()), a=not_arrays + [zeros(3, 2).astype(int)])

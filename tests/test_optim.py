@@ -11,6 +11,7 @@ from pyrnn import optim
 DTYPES = ("float32", "float64")
 
 
+DECOUPLED = {"decoupled_weight_decay": True}
 SETTINGS = [
     (optim.SGD, sgd, {"lr": 0.1}),
     (optim.SGD, sgd, {"lr": 0.1, "weight_decay": 0.3}),
@@ -28,6 +29,20 @@ SETTINGS = [
     (optim.Adagrad, adagrad_from_half, {"lr": 0.1, "initial_accumulator_value": 0.5}),
     (optim.NAdam, nadam, {"lr": 0.1}),
     (optim.NAdam, nadam, {"lr": 0.1, "betas": (0.5, 0.7), "eps": 1e-2, "weight_decay": 0.3}),
+    (optim.SGD, sgd, {"lr": 0.1, "weight_decay": 0.3, **DECOUPLED, "maximize": True}),
+    (optim.SGD, sgd, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.3, **DECOUPLED}),
+    (optim.Adam, adam, {"lr": 0.1, "amsgrad": True, "betas": (0.5, 0.3)}),
+    (optim.Adam, adam, {"lr": 0.1, "weight_decay": 0.3, **DECOUPLED, "maximize": True}),
+    (optim.AdamW, adamw, {"lr": 0.1, "amsgrad": True, "betas": (0.5, 0.3), "maximize": True}),
+    (optim.NAdam, nadam, {"lr": 0.1, "weight_decay": 0.3, "maximize": True}),
+    (optim.RMSprop, rmsprop, {"lr": 0.01, "centered": True, "eps": 1e-2}),
+    (
+        optim.RMSprop,
+        rmsprop,
+        {"lr": 0.01, "centered": True, "eps": 0.1, "momentum": 0.9, "weight_decay": 0.2},
+    ),
+    (optim.RMSprop, rmsprop, {"lr": 0.01, "weight_decay": 0.3, **DECOUPLED, "maximize": True}),
+    (optim.Adagrad, adagrad, {"lr": 0.1, "weight_decay": 0.3, **DECOUPLED, "maximize": True}),
     (
         optim.NAdam,
         nadam,
@@ -276,6 +291,58 @@ def test_nesterov_is_a_flag():
     for momentum in (0.0, 0.9):
         with pytest.raises(TypeError, match="nesterov is 'no', expected True or False"):
             optim.SGD(nesterov="no", momentum=momentum)
+
+
+def test_maximize_is_an_option_of_groups_too():
+    """A flag of one group alone; `maximize` climbs what the others descend."""
+    up, down = pyrnn.Parameter([1.0]), pyrnn.Parameter([1.0])
+    up.grad[...] = down.grad[...] = 1.0
+    optim.SGD(0.25, groups=[{"params": [up], "maximize": True}]).step([up, down])
+    assert up.data.item() == 1.25 and down.data.item() == 0.75
+    assert up.grad.item() == 1.0
+
+
+def test_a_variance_is_never_negative():
+    """Equal gradients have variance 0, which rounding may take below it."""
+    p = pyrnn.Parameter(np.zeros(1000, np.float32))
+    optimizer = optim.RMSprop(1e-3, centered=True, alpha=0.3)
+    p.grad[...] = np.linspace(0.1, 3, 1000)
+    for _ in range(100):
+        optimizer.step([p])
+    assert np.isfinite(p.data).all()
+
+
+@pytest.mark.parametrize("name", ["amsgrad", "maximize", "decoupled_weight_decay", "centered"])
+def test_flags_are_checked(name):
+    for cls in (optim.SGD, optim.Adam, optim.AdamW, optim.NAdam, optim.RMSprop, optim.Adagrad):
+        if name in cls().options:
+            with pytest.raises(TypeError, match=f"{cls.__name__}: {name} is 1, expected True or"):
+                cls(**{name: 1})
+
+
+def test_a_state_of_before_the_flags_loads():
+    """It lacks the options, and goes on as it did."""
+    net = pyrnn.Linear(2, 2, seed=0)
+    for cls in (optim.SGD, optim.Adam, optim.AdamW, optim.NAdam, optim.RMSprop, optim.Adagrad):
+        optimizer = cls(0.1)
+        optimizer.step(net)
+        state = optimizer.state_dict()
+        for name in ("amsgrad", "maximize", "decoupled_weight_decay", "centered"):
+            if cls is not optim.NAdam or name != "decoupled_weight_decay":
+                state["options"].pop(name, None)
+        again = cls(0.5)
+        again.load_state_dict(state)
+        assert again.options == optimizer.options
+    with pytest.raises(ValueError, match=r"'weight' has the arrays .*expected .*max_exp_avg_sq"):
+        optim.Adam(amsgrad=True).load_state_dict(
+            {**(o := stepped_adam(net)).state_dict(), "options": {**o.options, "amsgrad": True}}
+        )
+
+
+def stepped_adam(net):
+    optimizer = optim.Adam()
+    optimizer.step(net)
+    return optimizer
 
 
 def test_bad_parameters():

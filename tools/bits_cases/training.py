@@ -10,11 +10,19 @@ from .losses import criterion, example
 from .setting import BOTH, DTYPES, TIME_MAJOR, B, H, I, T, TimeMajor, passes, ten_steps
 
 ADAM = {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-4, "weight_decay": 0.02}
+DECOUPLED = {"decoupled_weight_decay": True}
 START = {"initial_accumulator_value": 0.5, "lr_decay": 0.1}
 OPTIMIZERS = [
     ("SGD", {"lr": 0.2, "momentum": 0.9, "dampening": 0.1, "weight_decay": 0.02}),
     ("SGD", {"lr": 0.2, "momentum": 0.9, "nesterov": True}),
+    ("SGD", {"lr": 0.2, "weight_decay": 0.02, **DECOUPLED, "maximize": True}),
     ("Adam", {}),
+    ("Adam", ADAM | {"amsgrad": True, **DECOUPLED, "maximize": True}),
+    ("AdamW", ADAM | {"amsgrad": True, "maximize": True}),
+    ("NAdam", ADAM | {"maximize": True}),
+    ("RMSprop", {"centered": True, "momentum": 0.9, "eps": 1e-3}),
+    ("RMSprop", {"lr": 0.02, "weight_decay": 0.02, **DECOUPLED, "maximize": True}),
+    ("Adagrad", {"lr": 0.1, "weight_decay": 0.02, **DECOUPLED, "maximize": True}),
     ("Adam", ADAM),
     ("AdamW", ADAM),
     ("NAdam", ADAM),

@@ -198,6 +198,7 @@ struct AdamStep {
   const T* g;
   T* m;
   T* v;
+  T* v_max;           // AMSGrad's largest v so far; null: v itself
   T m_rate;           // 1 - beta1
   T beta2;
   T v_rate;           // 1 - beta2
@@ -216,6 +217,7 @@ struct RmspropStep {
   T* p;
   const T* g;
   T* square_avg;
+  T* grad_avg;         // null: not centred
   T* momentum_buffer;  // null: no momentum
   T lr;
   T alpha;

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import _core
-from .._base.checks import Array, check_flag, describe
+from .._base.checks import Array, describe
 from .._base.parameter import Parameter
 from .._base.runtime import num_threads
 from ._groups import Groups, Options
@@ -15,6 +15,8 @@ class Adam(Optimizer):
 
     g += weight_decay * p;  m = b1*m + (1-b1)*g;  v = b2*v + (1-b2)*g^2;
     p -= lr / (1-b1^t) * m / (sqrt(v) / sqrt(1-b2^t) + eps),  betas = (b1, b2), step t from 1.
+    `amsgrad` divides by the largest v so far instead (Reddi et al. 2018), `maximize` turns the
+    gradient's sign first, `decoupled_weight_decay` makes it AdamW.
 
     ValueError for a number that is negative or not finite, or a beta of 1 or more; at the first
     step for an eps that is 0 in the parameters' dtype. `groups`: see Optimizer.
@@ -39,13 +41,23 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        amsgrad: bool = False,
+        maximize: bool = False,
         groups: Groups | None = None,
     ) -> None:
-        super().__init__(**self._checked(lr, betas, eps, weight_decay), groups=groups)
+        super().__init__(
+            **self._checked(lr, betas, eps, weight_decay),
+            **self._flags(
+                decoupled_weight_decay=decoupled_weight_decay, amsgrad=amsgrad, maximize=maximize
+            ),
+            groups=groups,
+        )
 
     def init_one(self, parameter: Parameter, options: Options) -> State:
         self.check_eps(parameter, options)
-        return {"exp_avg": zeros_like(parameter), "exp_avg_sq": zeros_like(parameter)}
+        names = ["exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if options.get("amsgrad") else [])]
+        return {name: zeros_like(parameter) for name in names}
 
     def update_one(
         self, array: Array, grad: Array, state: State, step: int, options: Options
@@ -60,6 +72,7 @@ class Adam(Optimizer):
             grad,
             state["exp_avg"],
             state["exp_avg_sq"],
+            state.get("max_exp_avg_sq"),
             m_size,
             g_size,
             beta1,
@@ -98,7 +111,7 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay: p *= 1 - lr * weight_decay before Adam's step.
 
-    Loshchilov & Hutter 2019; torch.optim.AdamW. Errors as Adam's.
+    Loshchilov & Hutter 2019; torch.optim.AdamW. Options and errors as Adam's.
 
     Examples
     --------
@@ -119,9 +132,16 @@ class AdamW(Adam):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        maximize: bool = False,
         groups: Groups | None = None,
     ) -> None:
-        super().__init__(lr, betas=betas, eps=eps, weight_decay=weight_decay, groups=groups)
+        Optimizer.__init__(
+            self,
+            **self._checked(lr, betas, eps, weight_decay),
+            **self._flags(amsgrad=amsgrad, maximize=maximize),
+            groups=groups,
+        )
 
 
 class NAdam(Adam):
@@ -129,9 +149,8 @@ class NAdam(Adam):
 
     m and v as Adam's; u_t = b1 * (1 - 0.96^(t * momentum_decay) / 2), U_t = u_1 * ... * u_t;
     p -= lr * ((1-u_t) / (1-U_t) * g + u_{t+1} / (1-U_{t+1}) * m) / (sqrt(v) / sqrt(1-b2^t) + eps).
-    Weight decay is added to the gradient, or with `decoupled_weight_decay` taken as AdamW's.
-
-    Errors as Adam's.
+    Weight decay is added to the gradient, or with `decoupled_weight_decay` taken as AdamW's;
+    `maximize` turns the gradient's sign first. Errors as Adam's.
 
     Examples
     --------
@@ -153,15 +172,14 @@ class NAdam(Adam):
         weight_decay: float = 0.0,
         momentum_decay: float = 4e-3,
         decoupled_weight_decay: bool = False,
+        maximize: bool = False,
         groups: Groups | None = None,
     ) -> None:
         Optimizer.__init__(
             self,
             **self._checked(lr, betas, eps, weight_decay),
             momentum_decay=self.check("momentum_decay", momentum_decay),
-            decoupled_weight_decay=check_flag(
-                "NAdam", "decoupled_weight_decay", decoupled_weight_decay
-            ),
+            **self._flags(decoupled_weight_decay=decoupled_weight_decay, maximize=maximize),
             groups=groups,
         )
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from .. import _core
 from .._base.checks import (
     Array,
     as_plain_array,
+    check_flag,
     check_list,
     check_mapping,
     check_number,
@@ -20,6 +22,7 @@ from .._base.checks import (
 from .._base.description import constructor
 from .._base.freezing import trained
 from .._base.parameter import Parameter
+from .._base.runtime import num_threads
 from .._base.shown import html_table, short
 from ._groups import Grouped, Groups, Options, Parameters, check_rates, named_parameters
 
@@ -39,8 +42,9 @@ class Optimizer(Grouped):
     there is not or is out of range, a pattern that matches no name, and a parameter in two groups.
 
     A subclass hands its constructor's keywords, `lr` among them, to `super().__init__`, and writes
-    `init_one` and `update_one`, which get the options of the parameter's group. Of the
-    options `lr` alone may change later, by hand (`optimizer.lr = 1e-4`, which is the optimizer's
+    `init_one` and `update_one`, which get the options of the parameter's group. `update_one` gets
+    the gradient with its sign turned where an option `maximize` is True. Of the options `lr` alone
+    may change later, by hand (`optimizer.lr = 1e-4`, which is the optimizer's
     own rate from then on) or by schedules, which multiply its own rate.
 
     An optimizer belongs to the parameters of its first step: what it remembers of them is of no
@@ -164,8 +168,10 @@ class Optimizer(Grouped):
             self._known.update((name, weakref.ref(parameter)) for name, parameter in named)
         for name, parameter in updated:
             step, state = self._steps.get(name, 0) + 1, self._states[name]
+            own, grad = options[name], parameter.grad
             with parameter.writing() as array:
-                self.update_one(array, parameter.grad, state, step, options[name])
+                grad = np.negative(grad) if own.get("maximize") else grad
+                self.update_one(array, grad, state, step, own)
             self._steps[name] = step
 
     def state_dict(self) -> dict[str, Any]:
@@ -267,6 +273,11 @@ class Optimizer(Grouped):
             )
         return number
 
+    def _flags(self, **flags: Any) -> Options:
+        """Options that are True or False, by name."""
+        owner = type(self).__name__
+        return {name: check_flag(owner, name, value) for name, value in flags.items()}
+
     def check_eps(self, parameter: Parameter, options: Options) -> None:
         """ValueError for an eps that is 0 in the parameter's dtype, so that 0 / 0 could come."""
         least = float(np.finfo(parameter.dtype).tiny)
@@ -320,6 +331,15 @@ def _read_floats(owner: str, name: str, value: Any) -> Array:
     if array.dtype.kind != "f":
         raise TypeError(f"{owner}: {name} has dtype {array.dtype}, expected floats")
     return np.array(array, order="C")
+
+
+def decayed(array: Array, options: Options) -> float:
+    """The weight decay that is added to the gradient; a decoupled one is taken off the parameter
+    here, and nothing is added."""
+    if not options["decoupled_weight_decay"]:
+        return float(options["weight_decay"])
+    _core.scale_in_place(array, 1.0 - options["lr"] * options["weight_decay"], num_threads())
+    return 0.0
 
 
 def zeros_like(parameter: Parameter) -> Array:

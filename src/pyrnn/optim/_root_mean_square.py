@@ -7,14 +7,17 @@ from .._base.checks import Array
 from .._base.parameter import Parameter
 from .._base.runtime import num_threads
 from ._groups import Groups, Options
-from ._optimizer import Optimizer, State, zeros_like
+from ._optimizer import Optimizer, State, decayed, zeros_like
 
 
 class RMSprop(Optimizer):
-    """RMSprop (Tieleman & Hinton 2012; torch.optim.RMSprop, not centred).
+    """RMSprop (Tieleman & Hinton 2012; torch.optim.RMSprop).
 
     g += weight_decay * p;  s = alpha*s + (1-alpha)*g^2;  d = g / (sqrt(s) + eps);
-    with momentum b = momentum*b + d and p -= lr * b, else p -= lr * d.
+    with momentum b = momentum*b + d and p -= lr * b, else p -= lr * d. `centered` takes the
+    variance, s - a^2 with a = alpha*a + (1-alpha)*g, below the root (Graves 2013), at least 0;
+    `maximize` turns the gradient's sign first; with `decoupled_weight_decay` p *= 1 - lr *
+    weight_decay instead of the first equation, as AdamW does.
 
     ValueError for a number that is negative or not finite, or alpha >= 1; at the first step for an
     eps that is 0 in the parameters' dtype. `groups`: see Optimizer.
@@ -37,7 +40,10 @@ class RMSprop(Optimizer):
         alpha: float = 0.99,
         eps: float = 1e-8,
         momentum: float = 0.0,
+        centered: bool = False,
         weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
         groups: Groups | None = None,
     ) -> None:
         super().__init__(
@@ -46,12 +52,16 @@ class RMSprop(Optimizer):
             eps=self.check("eps", eps),
             momentum=self.check("momentum", momentum),
             weight_decay=self.check("weight_decay", weight_decay),
+            **self._flags(
+                centered=centered, decoupled_weight_decay=decoupled_weight_decay, maximize=maximize
+            ),
             groups=groups,
         )
 
     def init_one(self, parameter: Parameter, options: Options) -> State:
         self.check_eps(parameter, options)
-        names = ["square_avg", "momentum_buffer"] if options["momentum"] else ["square_avg"]
+        kept = {"grad_avg": "centered", "momentum_buffer": "momentum"}
+        names = ["square_avg", *(name for name, option in kept.items() if options[option])]
         return {name: zeros_like(parameter) for name in names}
 
     def update_one(
@@ -62,13 +72,14 @@ class RMSprop(Optimizer):
             array,
             grad,
             state["square_avg"],
+            state.get("grad_avg"),
             buffer,
             o["lr"],
             o["alpha"],
             1 - o["alpha"],
             o["eps"],
             o["momentum"],
-            o["weight_decay"],
+            decayed(array, o),
             num_threads(),
         )
 
@@ -77,7 +88,9 @@ class Adagrad(Optimizer):
     """Adagrad (Duchi et al. 2011; torch.optim.Adagrad).
 
     g += weight_decay * p;  s += g^2, from initial_accumulator_value;
-    p -= lr / (1 + (t-1) * lr_decay) * g / (sqrt(s) + eps), step t from 1.
+    p -= lr / (1 + (t-1) * lr_decay) * g / (sqrt(s) + eps), step t from 1. `maximize` turns the
+    gradient's sign first; with `decoupled_weight_decay` p *= 1 - lr * weight_decay instead of the
+    first equation, as AdamW does.
 
     ValueError for a number that is negative or not finite; at the first step for an eps that is 0
     in the parameters' dtype. `groups`: see Optimizer.
@@ -101,6 +114,8 @@ class Adagrad(Optimizer):
         weight_decay: float = 0.0,
         initial_accumulator_value: float = 0.0,
         eps: float = 1e-10,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
         groups: Groups | None = None,
     ) -> None:
         super().__init__(
@@ -111,6 +126,7 @@ class Adagrad(Optimizer):
                 "initial_accumulator_value", initial_accumulator_value
             ),
             eps=self.check("eps", eps),
+            **self._flags(decoupled_weight_decay=decoupled_weight_decay, maximize=maximize),
             groups=groups,
         )
 
@@ -130,11 +146,12 @@ class Adagrad(Optimizer):
             grad,
             state["sum"],
             None,
+            None,
             lr,
             alpha,
             square_rate,
             options["eps"],
             0.0,
-            options["weight_decay"],
+            decayed(array, options),
             num_threads(),
         )

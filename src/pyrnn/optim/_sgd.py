@@ -5,7 +5,7 @@ from .._base.checks import Array, check_flag
 from .._base.parameter import Parameter
 from .._base.runtime import num_threads
 from ._groups import Groups, Options
-from ._optimizer import Optimizer, State, zeros_like
+from ._optimizer import Optimizer, State, decayed, zeros_like
 
 
 class SGD(Optimizer):
@@ -13,6 +13,8 @@ class SGD(Optimizer):
 
     g += weight_decay * p;  b = g at the first step, then momentum * b + (1 - dampening) * g;
     d = g + momentum * b with Nesterov, else b (g without momentum);  p -= lr * d.
+    `maximize` turns the gradient's sign first; with `decoupled_weight_decay` p *= 1 - lr *
+    weight_decay instead of the first equation (SGDW, Loshchilov & Hutter 2019).
 
     ValueError for a number that is negative or not finite, for dampening without momentum, and for
     Nesterov without momentum or with dampening. `groups`: see Optimizer.
@@ -36,6 +38,8 @@ class SGD(Optimizer):
         dampening: float = 0.0,
         nesterov: bool = False,
         weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
         groups: Groups | None = None,
     ) -> None:
         owner = type(self).__name__
@@ -57,6 +61,7 @@ class SGD(Optimizer):
             dampening=dampening,
             nesterov=nesterov,
             weight_decay=self.check("weight_decay", weight_decay),
+            **self._flags(decoupled_weight_decay=decoupled_weight_decay, maximize=maximize),
             groups=groups,
         )
 
@@ -75,7 +80,7 @@ class SGD(Optimizer):
             o["momentum"],
             o["dampening"],
             o["nesterov"],
-            o["weight_decay"],
+            decayed(array, o),
             step == 1,
             num_threads(),
         )

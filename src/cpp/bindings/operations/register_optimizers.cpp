@@ -35,19 +35,21 @@ void run_sgd_step(py::handle p_in, py::handle g_in, py::handle buffer_in, double
   });
 }
 
-void run_adam_step(py::handle p_in, py::handle g_in, py::handle m_in, py::handle v_in, double step_size,
-                   double gradient_size, double beta1, double beta2, double eps, double weight_decay, double keep,
-                   std::int64_t step, int threads) {
+void run_adam_step(py::handle p_in, py::handle g_in, py::handle m_in, py::handle v_in, py::handle v_max_in,
+                   double step_size, double gradient_size, double beta1, double beta2, double eps, double weight_decay,
+                   double keep, std::int64_t step, int threads) {
   checked_threads(threads);
   require(step >= 1, "step: ", step, ", expected at least 1");
   with_type_of(p_in, "p", [&](auto type) {
     using T = decltype(type);
     const Pinned p = require_array<T>(p_in, "p"), g = like<T>(p, g_in, "g");
     const Pinned m = like<T>(p, m_in, "m"), v = like<T>(p, v_in, "v");
+    const auto v_max = like_or_none<T>(p, v_max_in, "v_max");
     const AdamState<T> state{.p = writeable_data<T>(p, "p"),
                              .g = data<T>(g),
                              .m = writeable_data<T>(m, "m"),
-                             .v = writeable_data<T>(v, "v")};
+                             .v = writeable_data<T>(v, "v"),
+                             .v_max = writeable_data<T>(v_max, "v_max")};
     const AdamOptions options{.step_size = step_size,
                               .gradient_size = gradient_size,
                               .beta1 = beta1,
@@ -60,17 +62,20 @@ void run_adam_step(py::handle p_in, py::handle g_in, py::handle m_in, py::handle
   });
 }
 
-void run_rmsprop_step(py::handle p_in, py::handle g_in, py::handle square_avg_in, py::handle buffer_in, double lr,
-                      double alpha, double square_rate, double eps, double momentum, double weight_decay, int threads) {
+void run_rmsprop_step(py::handle p_in, py::handle g_in, py::handle square_avg_in, py::handle grad_avg_in,
+                      py::handle buffer_in, double lr, double alpha, double square_rate, double eps, double momentum,
+                      double weight_decay, int threads) {
   checked_threads(threads);
   with_type_of(p_in, "p", [&](auto type) {
     using T = decltype(type);
     const Pinned p = require_array<T>(p_in, "p"), g = like<T>(p, g_in, "g");
     const Pinned square_avg = like<T>(p, square_avg_in, "square_avg");
+    const auto grad_avg = like_or_none<T>(p, grad_avg_in, "grad_avg");
     const auto buffer = like_or_none<T>(p, buffer_in, "momentum_buffer");
     const RmspropState<T> state{.p = writeable_data<T>(p, "p"),
                                 .g = data<T>(g),
                                 .square_avg = writeable_data<T>(square_avg, "square_avg"),
+                                .grad_avg = writeable_data<T>(grad_avg, "grad_avg"),
                                 .momentum_buffer = writeable_data<T>(buffer, "momentum_buffer")};
     const RmspropOptions options{.lr = lr,
                                  .alpha = alpha,
@@ -118,10 +123,10 @@ void register_optimizers(py::module_& m) {
   m.def("sgd_step", &run_sgd_step, py::arg("p"), py::arg("g"), py::arg("momentum_buffer"), py::arg("lr"),
         py::arg("momentum"), py::arg("dampening"), py::arg("nesterov"), py::arg("weight_decay"), py::arg("first"),
         py::arg("threads"));
-  m.def("adam_step", &run_adam_step, py::arg("p"), py::arg("g"), py::arg("m"), py::arg("v"), py::arg("step_size"),
-        py::arg("gradient_size"), py::arg("beta1"), py::arg("beta2"), py::arg("eps"), py::arg("weight_decay"),
-        py::arg("keep"), py::arg("step"), py::arg("threads"));
-  m.def("rmsprop_step", &run_rmsprop_step, py::arg("p"), py::arg("g"), py::arg("square_avg"),
+  m.def("adam_step", &run_adam_step, py::arg("p"), py::arg("g"), py::arg("m"), py::arg("v"), py::arg("v_max"),
+        py::arg("step_size"), py::arg("gradient_size"), py::arg("beta1"), py::arg("beta2"), py::arg("eps"),
+        py::arg("weight_decay"), py::arg("keep"), py::arg("step"), py::arg("threads"));
+  m.def("rmsprop_step", &run_rmsprop_step, py::arg("p"), py::arg("g"), py::arg("square_avg"), py::arg("grad_avg"),
         py::arg("momentum_buffer"), py::arg("lr"), py::arg("alpha"), py::arg("square_rate"), py::arg("eps"),
         py::arg("momentum"), py::arg("weight_decay"), py::arg("threads"));
   m.def("sum_squares", &run_sum_squares, py::arg("a"));

@@ -28,6 +28,7 @@ struct AdamState {
   const T* g;
   T* m;
   T* v;
+  T* v_max;  // null without AMSGrad
 };
 template <class T>
 void adam_step(Index count, const AdamState<T>& state, const AdamOptions& options, int threads);
@@ -40,6 +41,7 @@ struct RmspropState {
   T* p;
   const T* g;
   T* square_avg;
+  T* grad_avg;  // null if not centred
   T* momentum_buffer;  // null without momentum
 };
 template <class T>
