@@ -213,6 +213,8 @@ def test_a_training_of_nothing_is_refused(loss):
     before = model.state_dict()
     with pytest.raises(ValueError, match=r"Trainer: all \d+ parameters are frozen.*unfreeze"):
         trainer.fit(data, progress=False)
+    with pytest.raises(ValueError, match=r"parameters are frozen"):
+        trainer.find_lr(data, steps=2)
     assert_same_bits(model.state_dict(), before)
     assert not trainer.history.loss
     model.unfreeze()

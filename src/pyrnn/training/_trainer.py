@@ -23,6 +23,7 @@ from ._arguments import (
     check_belonging,
     check_clipping,
     check_rates,
+    check_trained,
     checked,
     checked_callbacks,
     checked_metrics,
@@ -256,6 +257,7 @@ class Trainer(Settings):
         callbacks do not. The trainer, with weights, optimizer and random counters, stays as it is
         to the bit. Data and errors as those of `fit`.
         """
+        check_trained(self.trained)
         low, high = check_rates(lowest, highest)
         steps = check_size("Trainer", "steps", steps, minimum=2)
         tbptt = None if tbptt is None else check_size("Trainer", "tbptt", tbptt)
