@@ -33,9 +33,7 @@ test-full: $(VENV)/.with-test $(EXAMPLE_DATA)
 
 test-peers: $(VENV)/.with-test $(VENV)/.with-torch $(VENV)/.with-onnxruntime
 	$(PIP) install --no-deps pytorch-crf==0.7.2
-	$(BIN)/python -m pytest tests/test_torch_data.py tests/test_torch_parity.py tests/test_torch_parity_losses.py \
-	    tests/test_torch_parity_structured.py \
-	    tests/test_onnx_parity.py tests/test_shapes.py
+	$(BIN)/python -m pytest tests/test_torch_*.py tests/test_onnx_parity.py tests/test_shapes.py
 
 # pyrnn alone, as shares of what the machine can do; measuring takes under ten minutes.
 bench: $(VENV)/.with-bench $(PROBE)

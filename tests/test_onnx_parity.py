@@ -1,4 +1,5 @@
-"""Promise: peepholes and coupled gates are those of ONNX' LSTM (inputs P, attribute input_forget).
+"""Promise: peepholes, coupled gates and directions are those of ONNX' LSTM (P, input_forget,
+direction), on sequences of one length and of several (sequence_lens).
 
 Float32 within 3e-5 of the largest entry, as for torch; where onnx and onnxruntime are installed.
 """
@@ -22,7 +23,7 @@ def gates_in_onnx_order(w, coupled):
 
 
 def model(layer):
-    """One ONNX LSTM node with the weights of one layer, forward or both directions."""
+    """One ONNX LSTM node with the weights of one layer."""
     weights = {name: p.data for name, p in layer.named_parameters()}
     suffixes = ("l0", "l0_reverse")[: layer.num_directions]
 
@@ -50,20 +51,23 @@ def model(layer):
     }
     node = onnx.helper.make_node(
         "LSTM",
-        ["x", "W", "R", "B", "", "h0", "c0", "P"],
+        ["x", "W", "R", "B", "lengths", "h0", "c0", "P"],
         ["y", "hn", "cn"],
         hidden_size=H,
         input_forget=int(layer.coupled_gates),
-        direction="bidirectional" if layer.bidirectional else "forward",
+        direction="bidirectional" if layer.bidirectional else layer.direction,
     )
 
-    def tensors(names):
-        kind = onnx.TensorProto.FLOAT
+    def tensors(names, kind=onnx.TensorProto.FLOAT):
         return [onnx.helper.make_tensor_value_info(name, kind, None) for name in names]
 
     constants = [onnx.numpy_helper.from_array(a, name) for name, a in arrays.items()]
     graph = onnx.helper.make_graph(
-        [node], "lstm", tensors(("x", "h0", "c0")), tensors(("y", "hn", "cn")), constants
+        [node],
+        "lstm",
+        tensors(("x", "h0", "c0")) + tensors(("lengths",), onnx.TensorProto.INT32),
+        tensors(("y", "hn", "cn")),
+        constants,
     )
     opset = [onnx.helper.make_opsetid("", 14)]
     made = onnx.helper.make_model(graph, opset_imports=opset, ir_version=8)
@@ -72,7 +76,8 @@ def model(layer):
     )
 
 
-@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("lengths", ["full", "ragged"])
+@pytest.mark.parametrize("direction", ["forward", "reverse", "both"])
 @pytest.mark.parametrize(
     "options",
     [
@@ -83,18 +88,21 @@ def model(layer):
     ],
     ids=str,
 )
-def test_equals_onnxruntime(options, bidirectional):
+def test_equals_onnxruntime(options, direction, lengths):
     case = Case(
         "lstm",
         hidden_size=H,
         T=9,
         B=4,
-        bidirectional=bidirectional,
+        bidirectional=direction == "both",
+        direction="reverse" if direction == "reverse" else "forward",
+        lengths=lengths,
         dtype="float32",
         options=tuple(options.items()),
     )
     problem = case.any_problem()
-    inputs = {"x": problem.x, "h0": problem.h0, "c0": problem.c0}
+    ends = problem.lengths.astype(np.int32)
+    inputs = {"x": problem.x, "h0": problem.h0, "c0": problem.c0, "lengths": ends}
     y, hn, cn = model(problem.layer).run(None, inputs)
     expected = {"y": np.concatenate(list(y.swapaxes(0, 1)), axis=-1), "hn": hn, "cn": cn}
     actual = problem.inference()
