@@ -49,7 +49,7 @@ void register_arrays(py::module_& m) {
   m.def("batched_product", &run_batched_product, py::arg("a"), py::arg("b"), py::arg("threads"));
   static PyMethodDef rows = {"has_whole_rows", &whole_rows, METH_O,
                              "has_whole_rows($module, array)\n--\n\nWhether the core reads each row where it lies."};
-  m.attr(rows.ml_name) = py::reinterpret_steal<py::object>(PyCFunction_NewEx(&rows, m.ptr(), nullptr));
+  add_function(m, rows);
   m.def("row_sums", &run_row_sums, py::arg("x"), py::arg("threads"));
 }
 

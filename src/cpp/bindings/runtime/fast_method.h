@@ -35,6 +35,13 @@ inline void add_method(const py::object& type, PyMethodDef& method) {
   type.attr(method.ml_name) = py::reinterpret_steal<py::object>(descriptor);
 }
 
+// Gives the module a function; `function` is of static storage.
+inline void add_function(py::module_& module, PyMethodDef& function) {
+  PyObject* made = PyCFunction_NewEx(&function, module.ptr(), nullptr);
+  if (made == nullptr) throw py::error_already_set();
+  module.attr(function.ml_name) = py::reinterpret_steal<py::object>(made);
+}
+
 inline PyMethodDef fast_method(const char* name, FastCall call, const char* doc) {
   return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call)), METH_FASTCALL | METH_KEYWORDS, doc};
 }
