@@ -54,7 +54,7 @@ def test_the_core_refuses_bad_ctc_calls():
         ({"num_tags": 0}, ValueError),
         ({"num_tags": 2.0}, TypeError),
         ({"num_tags": 2**31}, ValueError),
-        ({"reduction": "sum"}, ValueError),
+        ({"reduction": "total"}, ValueError),
         ({"reduction": None}, TypeError),
         ({"batch_first": True}, TypeError),
         ({"dtype": "float16"}, TypeError),
