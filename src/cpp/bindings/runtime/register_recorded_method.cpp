@@ -16,10 +16,8 @@ namespace py = pybind11;
 namespace {
 
 struct RecordedMethod {
-  // clang-format off
-  PyObject_HEAD
-      // clang-format on
-      vectorcallfunc vectorcall;
+  PyObject ob_base;  // PyObject_HEAD
+  vectorcallfunc vectorcall;
   PyObject* method;
   PyObject* noted;   // called in its place while a variable holds something
   PyObject* active;  // a tuple of context variables

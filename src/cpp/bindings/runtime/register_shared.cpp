@@ -60,7 +60,7 @@ GradientLock gradient_lock;
 // Whether `grad` can take additions: an ndarray as `values` is one, writeable.
 bool can_be_added_to(py::handle grad, const py::array& values) {
   constexpr int flags =
-      py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_ | py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
+      int{py::array::c_style} | py::detail::npy_api::NPY_ARRAY_ALIGNED_ | py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
   if (!Py_IS_TYPE(grad.ptr(), py::detail::npy_api::get().PyArray_Type_)) return false;
   const auto array = py::reinterpret_borrow<py::array>(grad);
   const py::dtype dtype = array.dtype();
