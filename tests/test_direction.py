@@ -140,6 +140,58 @@ def test_last_step_has_to_end_where_the_layer_does():
         pyrnn.Sequential(forward, pyrnn.Tanh(), pyrnn.LastStep(direction="reverse"))
 
 
+@pytest.mark.parametrize(
+    "around",
+    [
+        pyrnn.Sequential,
+        pyrnn.Residual,
+        pyrnn.Concat,
+        lambda layer: pyrnn.Concat(pyrnn.Linear(4, 2), layer),
+        lambda layer: pyrnn.Add(pyrnn.Identity(), layer),
+        lambda layer: pyrnn.Sequential(pyrnn.Residual(layer), pyrnn.LayerNorm(4)),
+        lambda layer: pyrnn.Sequential(layer, pyrnn.Concat(pyrnn.Identity(), pyrnn.Linear(4, 2))),
+        lambda layer: pyrnn.Sequential(layer, pyrnn.TimeDistributed(pyrnn.Tanh())),
+        lambda layer: pyrnn.Sequential(layer, pyrnn.Residual(pyrnn.Dropout(0.5))),
+    ],
+)
+def test_last_step_has_to_end_where_a_layer_in_a_container_does(around):
+    def make(**options):
+        return around(pyrnn.GRU(4, 4, direction="reverse")), pyrnn.LastStep(**options)
+
+    pyrnn.Sequential(*make(direction="reverse"))
+    with pytest.raises(ValueError, match="direction='forward', expected 'reverse' as the GRU"):
+        pyrnn.Sequential(*make())
+    front, last = make()
+    with pytest.raises(ValueError, match="direction='forward', expected 'reverse' as the GRU"):
+        pyrnn.Sequential(front, pyrnn.Sequential(pyrnn.Dropout(0.5), pyrnn.Tanh(), last))
+    pyrnn.Sequential(front, pyrnn.Sequential(pyrnn.Linear(4, 4), pyrnn.LastStep()))
+
+
+def test_last_step_of_both_directions_after_containers():
+    both, last = pyrnn.GRU(4, 2, bidirectional=True), pyrnn.LastStep(bidirectional=True)
+    pyrnn.Sequential(pyrnn.Residual(both), last)
+    pyrnn.Sequential(pyrnn.Concat(both), last)
+    with pytest.raises(ValueError, match="bidirectional=False, expected True as the GRU"):
+        pyrnn.Sequential(pyrnn.Residual(both), pyrnn.LastStep())
+    for front in (
+        [pyrnn.Concat(both, pyrnn.Linear(4, 4))],
+        [both, pyrnn.Concat(pyrnn.Identity(), pyrnn.Linear(4, 4)), pyrnn.Tanh()],
+    ):
+        with pytest.raises(ValueError, match="put a LastStep into each part of the Concat"):
+            pyrnn.Sequential(*front, last)
+    with pytest.raises(ValueError, match="merge='sum', expected 'concat'"):
+        pyrnn.Sequential(
+            pyrnn.Residual(pyrnn.GRU(4, 4, bidirectional=True, merge="sum")), pyrnn.LastStep()
+        )
+
+
+def test_front_of_containers_outlives_pickles():
+    front = pickle.loads(pickle.dumps(pyrnn.Concat(pyrnn.GRU(4, 4, direction="reverse"))))
+    assert front.front().layers == (front[0],)
+    with pytest.raises(ValueError, match="expected 'reverse' as the GRU"):
+        pyrnn.Sequential(front, pyrnn.LastStep())
+
+
 @pytest.mark.parametrize("make", [pyrnn.RNN, pyrnn.LSTM, pyrnn.GRU], ids=lambda cls: cls.__name__)
 def test_refusals(make):
     layer, name = make(3, 4, direction="reverse"), make.__name__

@@ -318,6 +318,20 @@ def test_bad_options(make, error, words):
         make()
 
 
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda inner: optim.Warmup(inner, 2),
+        lambda inner: optim.Chain([optim.Cosine(inner.optimizer, 3), inner], [2]),
+    ],
+)
+def test_a_schedule_is_inside_one_other_at_most(around):
+    inner = optim.Cosine(optimizer(), 5)
+    optim.Warmup(inner, 2)
+    with pytest.raises(ValueError, match="the Cosine is inside another schedule"):
+        around(inner)
+
+
 def test_an_inner_schedule_is_stepped_by_the_one_around_it_alone():
     for make in (lambda o: optim.Cosine(o, 5), lambda o: optim.OnPlateau(o, patience=0)):
         inner = make(optimizer())

@@ -256,7 +256,6 @@ def test_memory_of_tbptt_does_not_grow_with_the_sequence():
         (lambda outer, inner, other: [outer, inner], "Cosine that is inside"),
         (lambda outer, inner, other: inner, "Cosine that is inside"),
         (lambda outer, inner, other: [outer, outer], "one Warmup twice"),
-        (lambda outer, inner, other: [outer, pyrnn.optim.Warmup(inner, 2)], "one Cosine twice"),
         (lambda outer, inner, other: [other, outer, other], "one Step twice"),
     ],
 )

@@ -23,6 +23,7 @@ from .description import (
     kept_options,
 )
 from .freezing import Freezable, frozen_names
+from .front import Front
 from .parameter import Parameter
 from .part import Part
 from .prediction import predict
@@ -203,8 +204,12 @@ class Module(Settings, Part, Summarised, Freezable):
         """How many entries a state of a Sequential has for this module."""
         return int(self.stateful)
 
-    def check_front(self, owner: str, layer: "Module") -> None:
-        """ValueError if this does not fit the recurrent layer whose features arrive here."""
+    def front(self) -> Front:
+        """Which recurrent layers the features of the output come from."""
+        return Front((self,) if self.stateful else (), passes=self.keeps_features)
+
+    def check_front(self, owner: str, front: Front) -> None:
+        """ValueError if this does not fit the recurrent layers whose features arrive here."""
 
     def check_ids(self, ids: Array) -> None:
         """ValueError for ids out of range, of a module that takes some."""

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from itertools import accumulate
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from .._base.checks import Array, describe
+from .._base.front import Front, beside
 from .._base.layout import time_major
 from .._base.mask import Mask
 from .._base.module import Module, storable
@@ -40,9 +41,9 @@ class Branches(Container):
         yield from (step for part in self for step in part.forward_path())
         yield self
 
-    def check_front(self, owner: str, layer: Module) -> None:
+    def check_front(self, owner: str, front: Front) -> None:
         for name, part in self.named_parts():
-            part.check_front(f"{owner}: module {name} ({type(part).__name__})", layer)
+            part.check_front(f"{owner}: module {name} ({type(part).__name__})", front)
 
     def step_part(self, batch_size: int) -> BranchStream:
         """Each part's step, and what is made of them, for a Sequential around it."""
@@ -139,6 +140,8 @@ class Parallel(Branches):
 class _OneOutput(Branches):
     """Branches whose outputs are arrays that become one."""
 
+    _joins: ClassVar[bool] = False  # whether features come side by side
+
     def _check_parts(self) -> None:
         owner = type(self).__name__
         for name, part in self.named_parts():
@@ -149,6 +152,7 @@ class _OneOutput(Branches):
                 )
         self.drops_time = any(part.drops_time for part in self)
         self.makes_time = any(part.makes_time for part in self)
+        self._front = beside([part.front() for part in self], self._joins and len(self) > 1)
 
     def _joined(self, x: Any, ys: list[Any]) -> Array:
         for (name, part), y in zip(self.named_parts(), ys, strict=True):
@@ -191,6 +195,8 @@ class Concat(_OneOutput):
     >>> both(np.array([[[1.0], [3.0], [5.0]]]))  # (1, 3, 1) to (1, 2)
     array([[5., 3.]])
     """
+
+    _joins: ClassVar[bool] = True
 
     def _one(self, x: Any, ys: list[Array]) -> Array:
         if not all(y.ndim for y in ys):

@@ -19,6 +19,7 @@ from .._base.checks import (
     read_floats,
     read_integers,
 )
+from .._base.front import Front
 from .._base.layout import is_ids, time_major
 from .._base.mask import Mask, mask_of_lengths, read_mask
 from .._base.module import Module
@@ -58,6 +59,7 @@ class Container(Module):
     random: ClassVar[bool] = True
     made_of_parts: ClassVar[bool] = True
     _shown: ClassVar[Any] = staticmethod(itemgetter(0))  # y alone
+    _front = Front()  # also of a pickle that has none
     if TYPE_CHECKING:  # the parts by their names
 
         def __getattr__(self, name: str) -> Any: ...
@@ -91,6 +93,9 @@ class Container(Module):
     ) -> tuple[Any, States, Back]:
         """The same in training, and the way back: (dx, dstates, additions) of (dy, dstates)."""
         raise NotImplementedError
+
+    def front(self) -> Front:
+        return self._front
 
     def _fronts(self) -> Iterator[Module]:
         """The parts that get x itself."""

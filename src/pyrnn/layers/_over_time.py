@@ -7,6 +7,7 @@ import numpy as np
 
 from .. import _core
 from .._base.checks import Array, as_floats, as_lengths, check_flag, check_shape, read_floats
+from .._base.front import Front
 from .._base.layout import stored, turned
 from .._base.mask import read_mask
 from .._base.module import Module, storable
@@ -124,8 +125,18 @@ class LastStep(OverTime):
         self.bidirectional = check_flag("LastStep", "bidirectional", bidirectional)
         self.direction = check_direction("LastStep", direction, self.bidirectional)
 
-    def check_front(self, owner: str, layer: Any) -> None:
-        """ValueError if this does not fit the recurrent layer in front."""
+    def check_front(self, owner: str, front: Front) -> None:
+        """ValueError if this does not fit the recurrent layers in front."""
+        for layer in front.layers:
+            self._check_layer(owner, layer)
+        if self.bidirectional and front.layers and front.joined:
+            raise ValueError(
+                f"{owner} cannot tell the directions in front apart, as a Concat puts other "
+                "features beside them: put a LastStep into each part of the Concat"
+            )
+
+    def _check_layer(self, owner: str, layer: Any) -> None:
+        """ValueError if this does not fit one of them."""
         name, both = type(layer).__name__, getattr(layer, "bidirectional", self.bidirectional)
         if getattr(layer, "merge", "concat") != "concat":
             raise ValueError(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, overload
 
 from .._base.checks import Array
+from .._base.front import Front
 from .._base.mask import Mask
 from .._base.module import Module, storable
 from .._base.prediction import works_along_time
@@ -76,8 +77,12 @@ class Sequential(Container):
     def forward_path(self) -> Iterator[Module]:
         return (step for part in self for step in part.forward_path())
 
-    def check_front(self, owner: str, layer: Module) -> None:
-        self[0].check_front(owner, layer)
+    def check_front(self, owner: str, front: Front) -> None:
+        for part in self:
+            part.check_front(owner, front)
+            if not part.front().passes:
+                break
+            front = part.front().after(front)
 
     def placed(self, y: Any, moved: Mask, move: Callable[[Array], Array]) -> Any:
         if self.gives_several:
@@ -143,7 +148,7 @@ class Sequential(Container):
     def _check_parts(self) -> None:
         """Follows the time axis through the parts: refuses what needs one that is gone, or a
         LastStep with the wrong directions."""
-        front: Module | None = None  # the recurrent layer whose features arrive here
+        front = Front(passes=True)
         dropper: Module | None = None  # the part that has taken the time axis away
         for name, part in self.named_parts():
             owner = f"Sequential: module {name} ({type(part).__name__})"
@@ -152,8 +157,8 @@ class Sequential(Container):
                     f"{owner} needs the time axis, "
                     f"which a {type(dropper).__name__} in front has taken away"
                 )
-            if front:
-                part.check_front(owner, front)
+            part.check_front(owner, front)
+            front = part.front().after(front)
             if part.drops_time or part.makes_time:
                 dropper = part if part.drops_time else None
                 self.makes_time = dropper is None
@@ -162,7 +167,6 @@ class Sequential(Container):
                     f"{owner} gives several outputs, expected it at the end; Concat and Add make "
                     "one of several"
                 )
-            if not part.keeps_features:
-                front = part if part.stateful and not part.made_of_parts else None
+        self._front = front
         self.drops_time = dropper is not None
         self.gives_several = self[-1].gives_several

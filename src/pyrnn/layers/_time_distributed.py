@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .._base.checks import Array, as_plain_array, describe
+from .._base.front import Front
 from .._base.layout import is_ids, turned
 from .._base.mask import Mask
 from .._base.module import Module, storable
@@ -79,6 +80,8 @@ class TimeDistributed(Container):
         if self[0].gives_several:
             name = type(self[0]).__name__
             raise ValueError(f"TimeDistributed: {name} gives several outputs, expected one")
+        same = Front(passes=True)  # recurrent layers inside read no steps of x
+        self._front = same if self[0].front() == same else Front()
 
     def _agree_on_layout(self) -> None:
         """The module has its own layout: it gets rows."""

@@ -20,7 +20,14 @@ class Around(Schedule):
         raise NotImplementedError
 
     def _take_in(self) -> None:
-        """From here on only this schedule steps those inside; last in a constructor."""
+        """From here on only this schedule steps those inside; last in a constructor. ValueError
+        for one that another schedule steps already, or that comes twice."""
+        for i, inner in enumerate(self.inners):
+            if inner._is_inner or inner in self.inners[:i]:
+                raise ValueError(
+                    f"{type(self).__name__}: the {type(inner).__name__} is inside another schedule "
+                    "or comes twice, expected each schedule once"
+                )
         self.needs_metric = any(inner.needs_metric for inner in self.inners)
         for inner in self.inners:
             inner._is_inner = True
@@ -45,7 +52,8 @@ class Warmup(Around):
 
     `schedule` is a Schedule, whose first factor the line ends at, or an Optimizer, whose learning
     rates stay then (torch's LinearLR, with SequentialLR). Steps are counted as the inner
-    schedule's `per` says. ValueError unless steps >= 1 and start_factor is in [0, 1].
+    schedule's `per` says. ValueError unless steps >= 1 and start_factor is in [0, 1], and for a
+    schedule that is inside another one already.
 
     Examples
     --------
@@ -188,11 +196,6 @@ def _check_fit(schedules: Sequence[Any]) -> None:
     for i, schedule in enumerate(schedules):
         if not isinstance(schedule, Schedule):
             raise TypeError(f"Chain: schedules[{i}] is {describe(schedule)}, expected a Schedule")
-        if schedule._is_inner or schedule in schedules[:i]:
-            raise ValueError(
-                f"Chain: schedules[{i}], a {type(schedule).__name__}, is inside another schedule "
-                "or comes twice, expected each once"
-            )
         first = schedules[0]
         if (schedule.optimizer, schedule.group) != (first.optimizer, first.group):
             raise ValueError(
