@@ -176,6 +176,22 @@ def test_a_loss_that_never_falls_gives_no_suggestion():
     assert repr(found).endswith("suggestion=None)")
 
 
+@pytest.mark.parametrize("shift", [0.0, -3.0, 1.0])
+def test_losses_may_be_negative(shift):
+    """What falls below 0, or begins there, is followed until it diverges."""
+
+    class Shifted(pyrnn.losses.MSE):
+        def terms(self, *given):
+            terms, gradients = super().terms(*given)
+            return terms + shift - 1, gradients
+
+    trainer = pyrnn.Trainer(pyrnn.Linear(1, 1, seed=0), Shifted(), pyrnn.optim.SGD(0.1), seed=0)
+    found = trainer.find_lr(*line(), lowest=1e-4, highest=100.0, steps=60)
+    plain = linear().find_lr(*line(), lowest=1e-4, highest=100.0, steps=60)
+    assert min(found.losses) < 0 or shift > 0
+    assert 3 < found.rates[-1] < 30 and found.suggestion == pytest.approx(plain.suggestion, rel=0.5)
+
+
 def test_a_loss_that_is_no_number_ends_it():
     trainer = pyrnn.Trainer(pyrnn.Linear(1, 1, seed=0), "mse", pyrnn.optim.SGD(1.0), seed=0)
     with np.errstate(over="ignore"):

@@ -105,6 +105,36 @@ def test_another_training_begins_anew(tmp_path):
     assert [row["epoch"] for row in rows(path)] == ["1", "2"]
 
 
+def test_the_rate_is_that_of_the_last_step(tmp_path):
+    """Also with a schedule that counts steps, and where the last step has fewer batches."""
+    path, used = tmp_path / "log.csv", []
+
+    class Used(pyrnn.optim.SGD):
+        def step(self, parameters):
+            used.append(self.lr)
+            super().step(parameters)
+
+    for accumulate in (1, 2):
+        used.clear()
+        optimizer = Used(0.1)
+        schedule = pyrnn.optim.Lambda(optimizer, lambda count: 1 / (1 + count))
+        trainer = make_trainer(optimizer=optimizer, schedule=schedule, accumulate=accumulate)
+        fit(trainer, path, 2, batch_size=8)
+        steps = len(used) // 2
+        assert steps == (3, 2)[accumulate - 1] and used[-1] < used[0]
+        assert [float(row["lr"]) for row in rows(path)] == used[steps - 1 :: steps]
+
+
+def test_no_rate_comes_from_another_training(tmp_path):
+    """Whose file stood there, while this one trained for some epochs without a log."""
+    path = tmp_path / "log.csv"
+    fit(make_trainer(optimizer=pyrnn.optim.SGD(0.1)), path, 2)
+    trainer = make_trainer(optimizer=pyrnn.optim.SGD(0.5))
+    trainer.fit(DATA, epochs=2, batch_size=8, progress=False)
+    fit(trainer, path, 1)
+    assert [row["lr"] for row in rows(path)] == ["", "", "0.5"]
+
+
 def test_other_files_are_left_alone(tmp_path):
     path, trainer = tmp_path / "data.csv", make_trainer()
     path.write_text("date,price\n2024,3\n")

@@ -76,6 +76,10 @@ def test_a_loss_with_parameters_has_a_file_of_its_own(tmp_path):
     assert best.best_epoch == 3
     assert_same_bits(pyrnn.load(paths[0]).state_dict(), model.state_dict())
     assert_same_bits(pyrnn.load(paths[1]).state_dict(), crf.state_dict())
+    (tmp_path / "link").symlink_to(paths[0])
+    for same in (paths[0], f"{tmp_path}/./model.safetensors", tmp_path / "link"):
+        with pytest.raises(ValueError, match=r"loss_path is .*, the model's file, expected"):
+            pyrnn.ModelCheckpoint(paths[0], "loss", loss_path=same)
     with pytest.raises(ValueError, match="loss_path is None, and the loss has parameters"):
         trainer.fit((x, x), callbacks=[pyrnn.ModelCheckpoint(paths[0], "loss")], progress=False)
     with pytest.raises(ValueError, match=r"loss_path is .*, and the loss has no parameters"):

@@ -73,6 +73,15 @@ def test_a_fit_that_resumes_begins_where_it_was(monkeypatch, tmp_path):
     assert "6/9" in text and text.strip().split("\r")[-1].startswith("epoch 3/3: 100%")
 
 
+def test_a_redirector_can_only_write(monkeypatch):
+    """As logging puts one into the place of stderr."""
+    written = io.StringIO()
+    stream = types.SimpleNamespace(
+        write=written.write, flush=written.flush, getvalue=written.getvalue
+    )
+    assert len(shown(monkeypatch, stream).splitlines()) == 3
+
+
 def test_words(monkeypatch):
     assert shown(monkeypatch, io.StringIO(), progress=False) == ""
     assert shown(monkeypatch, Terminal(), progress=False) == ""

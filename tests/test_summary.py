@@ -1,11 +1,13 @@
 """Promise: `summary` shows layers, output shapes and parameter counts, as a call computes them."""
 
 import re
+import sys
 
 import numpy as np
 import pytest
 
 import pyrnn
+from pyrnn._base.value import observer
 
 
 def tagger():
@@ -209,3 +211,29 @@ def test_bad_input():
     ):
         with pytest.raises(error, match=words):
             model.summary(x)
+
+
+def test_an_interrupt_leaves_nothing_that_watches():
+    """Wherever in the lines of the summary it comes."""
+
+    def interrupt(frame, event, argument):
+        if not frame.f_code.co_filename.endswith("summary.py"):
+            return None
+        if event == "line":
+            left.append(frame.f_lineno)
+            if len(left) == count:
+                raise KeyboardInterrupt
+        return interrupt
+
+    model, traced, count, left = pyrnn.Linear(2, 1), sys.gettrace(), 0, [0]
+    while len(left) >= count:
+        count, left = count + 1, []
+        sys.settrace(interrupt)
+        try:
+            model.summary((1, 2))
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(traced)
+        assert observer.get() is None
+    assert count > 10

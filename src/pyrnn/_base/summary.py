@@ -5,6 +5,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from .. import _core
 from .checks import as_plain_array, check_size
 from .nested import leaves
 from .parameter import Parameter
@@ -150,11 +151,7 @@ def _shapes_of(module: Any, x: Any) -> Shapes:
         if seen.setdefault(id(part), [])[-1:] != [shapes]:  # a call may run another method
             seen[id(part)].append(shapes)
 
-    token = observer.set(note)
-    try:
-        module.run_part(x)
-    finally:
-        observer.reset(token)
+    _core.with_value(observer, note, module.run_part, x)
     return seen
 
 

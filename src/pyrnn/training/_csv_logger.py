@@ -21,10 +21,10 @@ class CSVLogger(Callback):
     parameters in no group), loss, val_loss, the metrics, seconds and tokens_per_second; what was
     not measured is empty. A line is appended whole. The first epoch of a fit writes the file anew
     from the history: a fit that resumes neither repeats a line nor loses one, and a file of another
-    training is replaced. What is no such file is not: ValueError at the start of a fit, OSError for
-    a path that cannot be written to.
+    training is replaced. Any other existing file is left alone: ValueError at the start of a fit.
+    OSError for a path that cannot be written to.
 
-    For other loggers see `Callback`, which the guide makes one of TensorBoard of.
+    For other loggers, subclass `Callback`; the guide has one for TensorBoard.
 
     Examples
     --------
@@ -55,8 +55,8 @@ class CSVLogger(Callback):
         self._read()
         self._begin()
 
-    def on_batch_end(self, trainer: Any, loss: float) -> None:
-        self._lr = trainer.optimizer.lr
+    def on_gradients(self, trainer: Any, gradients: Any) -> None:
+        self._lr = trainer.optimizer.lr  # once the step is done, it is the next one's
 
     def on_epoch_end(self, trainer: Any) -> None:
         history, last = trainer.history, len(trainer.history)
@@ -66,7 +66,10 @@ class CSVLogger(Callback):
                 file.write(_line(row.values()))
             return
         rates = self._read()
-        rows = [self._row(i + 1, rates.get(i + 1, math.nan), history[i]) for i in range(last - 1)]
+        rows = [
+            self._row(i, rates.get((i, loss), math.nan), history[i - 1])
+            for i, loss in enumerate(history.loss[:-1], 1)
+        ]
         lines = [_line(row), *(_line(each.values()) for each in [*rows, row])]
         atomic_write(self.path, "".join(lines).encode())
         self._columns = list(row)
@@ -75,8 +78,9 @@ class CSVLogger(Callback):
     def _row(epoch: int, lr: float, numbers: dict[str, float]) -> dict[str, Any]:
         return {"epoch": epoch, "lr": lr, **numbers}
 
-    def _read(self) -> dict[int, float]:
-        """The learning rates of the epochs in the file, which the history does not have."""
+    def _read(self) -> dict[tuple[int, float], float]:
+        """The learning rates in the file, which the history does not have, by epoch and loss: an
+        epoch of another training has another loss."""
         if not os.path.exists(self.path) or not os.path.getsize(self.path):
             return {}
         from csv import reader
@@ -92,8 +96,8 @@ class CSVLogger(Callback):
         rates = {}
         for row in rows:
             with suppress(ValueError):  # of a line that a crash has cut, or that has no rate
-                epoch, lr, *_ = row
-                rates[int(epoch)] = float(lr)
+                epoch, lr, loss, *_ = row
+                rates[int(epoch), float(loss)] = float(lr)
         return rates
 
 

@@ -97,7 +97,8 @@ def is_live() -> bool:
     if sys.stderr is None:  # as pythonw has it
         return False
     get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)
-    return sys.stderr.isatty() or hasattr(get_ipython(), "kernel")
+    is_terminal = getattr(sys.stderr, "isatty", bool)  # a log's redirector may only write
+    return is_terminal() or hasattr(get_ipython(), "kernel")
 
 
 def check_progress(value: Any) -> bool | str:

@@ -24,11 +24,12 @@ TRAIN = "train_"  # the names of metrics on the training data begin with it
 class History(Settings):
     """The record of a training run: lists with one number per epoch.
 
-    `loss` is the mean over the epoch's real elements, each batch with the weights of its moment;
-    `val_loss` the mean over the validation data after the epoch, NaN without such data; `seconds`
-    the time spent on training; `tokens_per_second` real time steps per second of it. `metrics` has
-    such a list for each metric of the trainer by name, on the validation data too, and on the
-    training data as "train_accuracy" where `fit` was asked for them or had no validation.
+    `loss` is the mean over the epoch's real elements, each batch computed with the weights at
+    that time; `val_loss` the mean over the validation data after the epoch, NaN without such data;
+    `seconds` the time spent on training; `tokens_per_second` real time steps per second of it.
+    `metrics` has such a list for each metric of the trainer by name, on the validation data too,
+    and on the training data as "train_accuracy" where `fit` was asked for them or had no
+    validation.
 
     Examples
     --------

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MEMORY = 0.9  # of the running mean of the losses that tells divergence
-DIVERGED = 4.0  # times the least such mean
+DIVERGED = 3.0  # times the first such mean or the least, the larger one: a rise above the least
 BEFORE = 10.0  # how much smaller the suggestion is than the rate with the least loss
 WIDTH = 3.0  # steps, the standard deviation of the weights that smooth the curve
 
@@ -98,7 +98,8 @@ def find_lr(
 ) -> LearningRateCurve:
     """The curve of a copy of model, loss and optimizer, which is trained at each rate in turn.
 
-    It ends early when the loss is no number, or four times the least so far, as running means.
+    It ends early when the loss is no number, or when its running mean has risen far above the least
+    one; losses may be negative, so that far is no multiple of the least alone.
     """
     model, loss, optimizer = copy.deepcopy((model, loss, optimizer))
     objective = Objective(model, loss, [])
@@ -127,7 +128,7 @@ def find_lr(
         running = MEMORY * running + (1 - MEMORY) * mean.value
         now = running / (1 - MEMORY ** len(losses))
         least = min(least, now)
-        if now - DIVERGED * least > 0 and len(losses) > 1:
+        if now - least > DIVERGED * max(abs(losses[0]), abs(least)):
             break
     return LearningRateCurve(tried, losses)
 

@@ -1,5 +1,6 @@
 """ModelCheckpoint: keeps the best model in a file."""
 
+import os
 from typing import Any
 
 from .._base.checks import check_path
@@ -14,8 +15,9 @@ class ModelCheckpoint(Best):
     `monitor`, `mode` and `min_delta` are those of `EarlyStopping`. The file is that of
     `model.save(path)`, always a whole one, for `pyrnn.load(path)`; with `ema` it has the averaged
     weights, which the validation measured. A loss with parameters, such as `CRF`, is saved to
-    `loss_path`. A fit that resumes from its checkpoint knows the best epoch so far. (The
-    checkpoint of `fit(checkpoint=...)` is another thing: the last state of the training.)
+    `loss_path`; ValueError if that is the model's file. A fit that resumes from its checkpoint
+    knows the best epoch so far. (The checkpoint of `fit(checkpoint=...)` is another thing: the last
+    state of the training.)
 
     `best_value` and `best_epoch` (from 1) say which epoch is in the file. At the start of a fit
     TypeError for a model that `save` cannot describe, OSError for a path that cannot be written
@@ -53,6 +55,11 @@ class ModelCheckpoint(Best):
         self.loss_path = None
         if loss_path is not None:
             self.loss_path = check_path("ModelCheckpoint", loss_path, "loss_path")
+            if os.path.realpath(self.loss_path) == os.path.realpath(self.path):
+                raise ValueError(
+                    f"ModelCheckpoint: loss_path is {self.loss_path!r}, the model's file, expected "
+                    "the path of its own file"
+                )
 
     def on_fit_start(self, trainer: Any) -> None:
         super().on_fit_start(trainer)

@@ -182,7 +182,7 @@ class Trainer(Settings):
           these lines everywhere, False nothing.
         - `bucket`: with `shuffle`, samples of about one length share a batch.
         - `train_metrics`: the metrics are measured on the training data, too, after each epoch, as
-          "train_accuracy": with the weights of that moment and without dropout, as on the
+          "train_accuracy": computed with the weights at that time and without dropout, as on the
           validation data, in one more pass over the data. None: where there is no `validation`.
         - `tbptt=k`: truncated BPTT. Every batch is cut into pieces of k steps, each followed by a
           step of the optimizer; the state is passed on, its gradient is not. Memory is O(k), and
@@ -253,9 +253,10 @@ class Trainer(Settings):
 
         The rate of step k is lowest * (highest / lowest)^(k / (steps - 1)), that of the parameters
         in no group; those of groups keep their ratio to it. It ends early when the loss is no
-        number, or four times the least so far. Clipping and `accumulate` act; schedules, `ema` and
-        callbacks do not. The trainer, with weights, optimizer and random counters, stays as it is
-        to the bit. Data and errors as those of `fit`.
+        number, or when its running mean (weights 0.9^k) has risen above the least one by three
+        times the first or the least, whichever is larger in size. Clipping and `accumulate` act;
+        schedules, `ema` and callbacks do not. The trainer, with weights, optimizer and random
+        counters, stays as it is to the bit. Data and errors as those of `fit`.
         """
         check_trained(self.trained)
         low, high = check_rates(lowest, highest)
