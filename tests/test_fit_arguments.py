@@ -133,6 +133,8 @@ def test_words_are_the_classes():
         ("mse", "adamm", (), r"optimizer is 'adamm'.*did you mean 'adam'"),
         ("mase", "adam", (), r"loss is 'mase', .*did you mean 'mse' or 'mae'"),
         ("bce", "adam", (), r"loss is 'bce', .*did you mean 'bcewithlogits'"),
+        ("categorical_crossentropy", "adam", (), r"did you mean 'crossentropy'"),
+        ("MSELoss", "adam", (), r"did you mean 'mse'"),
         ("cross entropi", "adam", (), r"did you mean 'crossentropy'"),
         ("mse", "adam", ["acuracy"], r"metrics is 'acuracy'.*did you mean 'accuracy'"),
         ("mse", "adam", "zzz", r"metrics is 'zzz', expected one of \['accuracy', .*'rmse'\]$"),

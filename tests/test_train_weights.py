@@ -190,3 +190,19 @@ def test_what_does_not_fit():
     t = make_trainer(last, loss=losses.MSE())
     with pytest.raises(ValueError, match=r"expected \(\): one for each sample"):
         t.fit(X, np.ones((30, 1)), sample_weight=BY_STEP, progress=False)
+
+
+def test_a_translator_takes_weights_of_pairs():
+    sources = [RNG.integers(3, 9, n) for n in RNG.integers(1, 6, 20)]
+    targets = [source[::-1] for source in sources]
+    weight = np.arange(20) % 3
+    rows, whole = np.repeat(np.arange(20), weight), {"batch_size": 99, "shuffle": False}
+    found = []
+    for data, given in (
+        ((sources, targets), {"sample_weight": weight}),
+        (([sources[i] for i in rows], [targets[i] for i in rows]), {}),
+    ):
+        model = pyrnn.Seq2Seq(9, 9, 4, 5, bos=1, eos=2, dtype=np.float64, seed=0)
+        t = make_trainer(model, pyrnn.optim.SGD(0.5), losses.CrossEntropy())
+        found.append(results(t, *data, **given, **whole))
+    assert_close(*found)

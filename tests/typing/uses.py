@@ -43,6 +43,9 @@ assert_type(gru.stream().step(x[:, 0]), NDArray[Any])
 
 trainer = pyrnn.Trainer(linear, pyrnn.losses.MSE(), pyrnn.optim.Adam(1e-3), clip_norm=1.0)
 assert_type(trainer.fit((y, h)), pyrnn.History)
+assert_type(trainer.fit(y, h, validation=0.2, sample_weight=[1.0]), pyrnn.History)
+assert_type(trainer.evaluate({"x": y}, h), dict[str, float])
+pyrnn.Trainer(linear, "mse", "adam", metrics=["mae"])
 assert_type(pyrnn.load("model.safetensors"), pyrnn.Module)
 
 model = pyrnn.Sequential(lstm, pyrnn.LastStep(bidirectional=True), linear)

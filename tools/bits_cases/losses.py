@@ -10,23 +10,39 @@ LOSSES = [
     ("MSE", {}),
     ("MAE", {}),
     ("Huber", {"delta": 0.5}),
+    ("SmoothL1", {"beta": 0.5}),
+    *((name, {"reduction": "none"}) for name in ("MSE", "GaussianNLL", "BCEWithLogits")),
+    ("Quantile", {"levels": (0.2, 0.7), "reduction": "none"}),
+    *((name, {"reduction": "sum"}) for name in ("MAE", "Huber", "SmoothL1")),
     ("Quantile", {"levels": (0.2, 0.7)}),
     ("GaussianNLL", {}),
     ("GaussianNLL", {"full": True, "eps": 0.5}),
     ("CrossEntropy", {}),
     ("CrossEntropy", {"weight": [1, 2, 0.5, 3], "ignore_index": 1, "label_smoothing": 0.1}),
     ("BCEWithLogits", {}),
+    ("CrossEntropy", {"reduction": "sum"}),
     ("BCEWithLogits", {"pos_weight": 2.5}),
+    ("BCEWithLogits", {"weight": [1, 2, 0.5, 3]}),
     ("CTC", {}),
     ("CTC", {"blank": 3, "reduction": "sequence_mean", "zero_infinity": True}),
     ("CRF", {}),
+    ("CRF", {"reduction": "none"}),
     ("CRF", {"reduction": "mean", "constraints": ~np.eye(4, dtype=bool)[::-1]}),
 ]
 METRICS = [
     ("Accuracy", {"ignore_index": 1}),
     ("F1", {"average": "macro"}),
     ("F1", {"average": "micro", "ignore_index": 1}),
+    *((name, {"positive": 2}) for name in ("F1", "Precision", "Recall")),
+    ("Precision", {"average": "weighted", "ignore_index": 1}),
+    ("Recall", {"average": None, "ignore_index": 1}),
+    ("AUC", {}),
+    ("AUC", {"average": "weighted", "ignore_index": 1}),
+    ("EntityF1", {"tags": ["O", "B-a", "I-a", "B-b"]}),
+    ("EntityF1", {"tags": ["O", "B-a", "I-a", "B-b"], "average": "macro", "ignore_index": 1}),
     ("Perplexity", {"ignore_index": 1}),
+    ("MSE", {}),
+    ("R2", {}),
     ("RMSE", {}),
     ("MAE", {}),
     ("MASE", {"seasonality": 2}),
@@ -50,7 +66,7 @@ def example(at, name, classes=4):
         return y, [1 + at.ids(2, n) for n in at.lengths(5)]
     if name == "BCEWithLogits":
         return y, at.rng.random(y.shape).astype(at.dtype)
-    if name in ("MSE", "MAE", "Huber", "RMSE", "MASE"):
+    if name in ("MSE", "MAE", "Huber", "SmoothL1", "RMSE", "R2", "MASE"):
         return y, at.normal(*y.shape)
     return y, at.ids(2 if name == "CRF" else classes, T, B)  # which no constraint forbids
 

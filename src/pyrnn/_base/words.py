@@ -50,9 +50,11 @@ def made_of_word(owner: str, name: str, value: Any, package: ModuleType, kind: t
 
 
 def nearest_words(word: str, words: Iterable[str]) -> list[str]:
-    """Those spelt alike, the nearest first, or else those that begin with it: at most three."""
+    """Those spelt alike, the nearest first, or else those that begin with it or are in it: at most
+    three."""
     from difflib import get_close_matches
 
     known = sorted(words)
     near = get_close_matches(word, known, 3, 0.7)
-    return near or [other for other in known if len(word) > 1 and other.startswith(word)][:3]
+    begun = [other for other in known if len(word) > 1 and other.startswith(word)]
+    return near or begun[:3] or [other for other in known if other in word][:3]

@@ -14,12 +14,14 @@ class SequenceDataset(Columns):
 
     `x` is a list of arrays (T_i, F), or (T_i,) of ids; `target` has one entry per sequence, an
     array (N, ...), or one per step, a list of arrays (T_i, ...). Padded arrays (N, T, ...), x with
-    `lengths` (N,), will do as well. `dataset[i]` is (x_i, target_i).
+    `lengths` (N,), will do as well. `dataset[i]` is (x_i, target_i). `sample_weight` has a number
+    >= 0 for each sample, (N,), or for each step, (N, T) or a list of arrays (T_i,); see
+    `Trainer.fit`.
 
     For samples that do not fit in memory a class of your own, which may be a subclass, defines
     `__len__`, `__getitem__` and `lengths`, the number of steps of each sample, by which batches are
-    made; it needs nothing of this `__init__`. A sample must be the same each time it is asked for,
-    and have no padding.
+    made, and perhaps `sample_weight`; it needs nothing of this `__init__`. A sample must be the
+    same each time it is asked for, and have no padding.
 
     TypeError for what is no real numbers. ValueError for no samples, for x and target that do not
     belong together, and for samples of different widths. `name` begins the messages.
