@@ -1,5 +1,9 @@
 """Promise: callbacks see training at its turns; one that raises does no harm; the best is kept."""
 
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -240,6 +244,32 @@ def test_bad_callbacks():
         with pytest.raises(ValueError, match=monitor):
             trainer.fit(DATA, validation=held_out, callbacks=[pyrnn.EarlyStopping(monitor)])
         assert not trainer.history.loss
+
+
+def test_no_fit_while_another_reads_its_data():
+    """In another thread, from the first moment on."""
+    trainer, refused = make_trainer(), []
+
+    def no_callbacks():
+        with ThreadPoolExecutor(1) as other:
+            refused.append(other.submit(trainer.fit, DATA, progress=False).exception())
+        yield from ()
+
+    trainer.fit(DATA, callbacks=no_callbacks(), progress=False)
+    assert isinstance(refused[0], RuntimeError) and len(trainer.history) == 1
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))])
+def test_a_copy_from_within_a_fit_can_be_fitted(copied):
+    class Copy(pyrnn.Callback):
+        def on_epoch_end(self, trainer):
+            self.made = copied(trainer)
+            self.made.fit(DATA, epochs=2, progress=False)
+
+    trainer, kept = make_trainer(), Copy()
+    trainer.fit(DATA, callbacks=[kept], progress=False)
+    kept.made.fit(DATA, progress=False)
+    assert len(kept.made.history) == 4 and len(trainer.history) == 1
 
 
 def test_no_fit_within_a_fit():

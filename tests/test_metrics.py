@@ -21,7 +21,7 @@ def test_errors_of_regressions(dtype, rng):
     ):
         metric.update(y, target, lengths)
         assert metric.value == pytest.approx(expected, rel=1e-14)
-        assert metric.name in repr(metric)
+        assert repr(metric) == f"{type(metric).__name__}(value={expected:.4g})"
 
 
 def test_mase_of_the_training_series(rng):

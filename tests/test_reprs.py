@@ -44,6 +44,12 @@ def stepped(schedule, count):
     return schedule
 
 
+def measured(metric):
+    """Three of four elements are right; the last of four classes does not occur."""
+    metric.update(np.eye(4)[[0, 1, 1, 0]], np.array([0, 1, 2, 0]))
+    return metric
+
+
 def model():
     return pyrnn.Sequential(pyrnn.GRU(2, 3, seed=0), pyrnn.Dropout(0.1), pyrnn.Linear(3, 1))
 
@@ -100,6 +106,13 @@ def model():
             "TimeDistributed(Linear(in_features=2, out_features=2)), batch_size=1)",
         ),
         (pyrnn.History(), "History(0 epochs)"),
+        (metrics.Accuracy(), "Accuracy()"),
+        (measured(metrics.Accuracy(ignore_index=3)), "Accuracy(ignore_index=3, value=0.75)"),
+        (metrics.F1(None), "F1(average=None)"),
+        (measured(metrics.F1(None)), "F1(average=None, value=[1, 0.6667, 0, nan])"),
+        (measured(metrics.F1(positive=1)), "F1(positive=1, value=0.6667)"),
+        (measured(metrics.Precision(None)), "Precision(average=None, value=[1, 0.5, 0, nan])"),
+        (metrics.EntityF1(("O", "B-A"), None), "EntityF1(tags=('O', 'B-A'), average=None)"),
     ],
     ids=lambda value: type(value).__name__,
 )  # fmt: skip

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from typing import Any, ClassVar
 
+import numpy as np
+
 from .checks import describe
 from .description import constructor, kept_options
-from .shown import changed_options, in_digits, short
+from .shown import changed_options, measured
 
 _set = object.__setattr__
 
@@ -48,8 +50,8 @@ class Settings:
         yield from changed_options(self._defaults(), self._options(), self._always_shown)
         for name in self._shown_state:
             value = getattr(self, name)
-            if value is not None and value == value:  # not NaN: there is something to be said
-                yield f"{name}={in_digits(value) if isinstance(value, float) else short(value)}"
+            if value is not None and np.any(value == value):  # not NaN: something is to be said
+                yield f"{name}={measured(value)}"
 
     def _options(self) -> dict[str, Any]:
         """The constructor's options as the object has them."""

@@ -37,6 +37,13 @@ def short(value: Any) -> str:
     return printable(repr(value), LONGEST)
 
 
+def measured(value: Any) -> str:
+    """The same, floats in four digits."""
+    if isinstance(value, np.ndarray) and value.ndim and value.size <= FEW:
+        return f"[{', '.join(map(measured, value))}]"
+    return in_digits(value) if isinstance(value, float) else short(value)
+
+
 def _same(value: Any, default: Any) -> bool:
     """Whether an option is the default; an array never is."""
     if isinstance(value, np.ndarray) or isinstance(default, np.ndarray):

@@ -43,6 +43,7 @@ class Metric(Settings):
     """
 
     name = ""
+    _shown_state = ("value",)
     _changeable: ClassVar[frozenset[str]] = frozenset({"name"})  # two of a class need two names
     higher_is_better: ClassVar[bool | None] = None  # None: callbacks have to be told
     ragged_target: ClassVar[bool] = False  # whether it takes targets of lengths of their own
@@ -82,9 +83,6 @@ class Metric(Settings):
         real = self.real(target, lengths)
         check_finite(type(self).__name__, target, real)
         return target, real
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.name} = {self.value:g})"
 
 
 def ratio(total: float, count: float) -> float:

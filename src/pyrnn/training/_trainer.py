@@ -38,6 +38,7 @@ from ._learning_rates import LearningRateCurve, find_lr
 from ._loop import Loop, Plan
 from ._measures import train_name
 from ._objective import Objective
+from ._one_at_a_time import OneAtATime, one_at_a_time
 from ._progress import Progress
 from ._updates import Updates, trained_module
 
@@ -102,8 +103,6 @@ class Trainer(Settings):
     True
     """
 
-    _is_fitting = False
-
     def __init__(
         self,
         model: Module,
@@ -143,7 +142,12 @@ class Trainer(Settings):
         )
         self._progress = Progress(self._generator, 0)
         self._validates = self._measures_train = False
+        self._alone = OneAtATime(
+            "Trainer: fit was called during a fit of the same Trainer, in a callback or in another "
+            "thread: expected after it; trainer.stop() ends it with the epoch"
+        )
 
+    @one_at_a_time
     def fit(
         self,
         x: Any,
@@ -202,7 +206,6 @@ class Trainer(Settings):
         end of an epoch if a weight has. Nothing that is not finite is written over a checkpoint.
         After any error, and after Ctrl-C, the model is usable and `history` has the whole epochs.
         """
-        self._refuse_if_fitting("fit")
         if tbptt is not None:
             tbptt = check_size("Trainer", "tbptt", tbptt)
         if checkpoint_every is not None:
@@ -358,24 +361,12 @@ class Trainer(Settings):
         updates.forget()
         self._validates, self._measures_train = plan.held_out is not None, plan.train_metrics
         self._progress = Progress(self._generator, len(self.history))
-        self._is_fitting = True
-        try:
-            call(plan.callbacks, "on_fit_start", self)
-            parts = parts_of(updates, self._progress, self.history, plan.callbacks)
-            loop = Loop(plan, self._objective, updates, self.history, self._progress, parts, self)
-            if resume:
-                loop.resume()
-            loop.run()
-        finally:
-            self._is_fitting = False
-
-    def _refuse_if_fitting(self, name: str) -> None:
-        """RuntimeError inside a fit: a callback would train what is being trained."""
-        if self._is_fitting:
-            raise RuntimeError(
-                f"Trainer: {name} was called during a fit of the same Trainer, in a callback or in "
-                "another thread: expected after it; trainer.stop() ends it with the epoch"
-            )
+        call(plan.callbacks, "on_fit_start", self)
+        parts = parts_of(updates, self._progress, self.history, plan.callbacks)
+        loop = Loop(plan, self._objective, updates, self.history, self._progress, parts, self)
+        if resume:
+            loop.resume()
+        loop.run()
 
     def _samples(
         self, role: str, data: Dataset, tbptt: int | None = None, *, measured: bool = True
