@@ -70,12 +70,11 @@ class CrossEntropy(Loss):
             )
 
     def check_target(self, y_shape: tuple[int, ...], dtype: Any, target: Any) -> Array:
-        given = as_plain_array("CrossEntropy", "target", target, "of integers or probabilities")
-        classes = (
-            _probabilities("CrossEntropy", y_shape, target)
-            if given.dtype.kind == "f"
-            else class_target("CrossEntropy", y_shape, target)
-        )
+        given = target
+        if not isinstance(given, np.ndarray):
+            given = as_plain_array("CrossEntropy", "target", given, "of integers or probabilities")
+        read = _probabilities if given.dtype.kind == "f" else class_target
+        classes = read("CrossEntropy", y_shape, target)
         if self.weight is not None and self.weight.shape != y_shape[-1:]:
             raise ValueError(
                 f"CrossEntropy: weight has shape {self.weight.shape}, expected "
