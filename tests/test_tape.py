@@ -331,3 +331,25 @@ def failing(vjp):
         raise KeyboardInterrupt
 
     return lambda *args, **options: (vjp(*args, **options)[0], pullback)
+
+
+def test_arrays_that_forward_writes_again_are_kept_as_they_were():
+    """The masks, indices and factors of a loop may be one array."""
+
+    class Loop(pyrnn.Module):
+        def __init__(self):
+            self.w = pyrnn.Parameter(np.ones(3))
+
+        def forward(self, x):
+            mask, factor, place, y = np.zeros(3, bool), np.zeros(3), np.zeros(1, int), x.sum()
+            for k in range(3):
+                mask[:], factor[:], place[:] = False, k + 1.0, k
+                mask[k] = True
+                y = y + pyrnn.where(mask, self.w * (k + 1.0), 0.0).sum()
+                y = y + (self.w * factor).sum() + 10 * self.w[place].sum() + self.w[[k]].sum()
+            return y
+
+    loop = Loop()
+    _, pullback = loop.vjp(np.zeros(2))
+    pullback(np.ones(()))
+    assert loop.w.grad.tolist() == [1 + 6 + 11, 2 + 6 + 11, 3 + 6 + 11]

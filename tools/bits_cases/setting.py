@@ -137,9 +137,8 @@ def passes(at, module, kinds, *given, **options):
 
 
 def ten_steps(at, model, loss, optimizer, x, target, lengths=None, after=lambda value: None):
-    """Ten losses, with after(loss) for each, then the weights and the optimizer's state.
-
-    `own_lrs` is left out: older versions have none, and the rates that acted are in the options.
+    """Ten losses, with after(loss) for each, then the weights and the optimizer's state, without
+    the options: newer versions have more of them.
     """
     values = []
     for _ in range(10):
@@ -150,5 +149,5 @@ def ten_steps(at, model, loss, optimizer, x, target, lengths=None, after=lambda 
         optimizer.step(model)
         model.zero_grad()
     state = optimizer.state_dict()
-    state.pop("own_lrs", None)
-    return values, model.state_dict(), state
+    rates = [options["lr"] for options in (state["options"], *state.get("groups", ()))]
+    return values, model.state_dict(), state["state"], state["steps"], rates

@@ -35,6 +35,15 @@ def read_nested(tree: Any, read: Callable[[Any], tuple[Any, Any]]) -> tuple[Any,
     return items if isinstance(tree, list) else tuple(items), places if some else None
 
 
+def snapshot(tree: Any) -> Any:
+    """The same with copies of arrays that somebody can write."""
+    if isinstance(tree, np.ndarray):
+        return tree.copy() if tree.flags.writeable else tree
+    if isinstance(tree, tuple | list):
+        return type(tree)(map(snapshot, tree))
+    return tree
+
+
 def leaves(tree: Any) -> Iterator[Any]:
     """What is nested."""
     if not isinstance(tree, tuple | list | dict):

@@ -31,6 +31,7 @@ from .nested import (
     read_arguments,
     read_gradients,
     read_nested,
+    snapshot,
     with_zeros,
 )
 from .operations import At, Result
@@ -173,6 +174,10 @@ class Tape:
         if not alike:
             name = operation.__name__
             arrays = [constant(name, array, dtype) for array in arrays]
+        if self._recording and wanted:  # what the caller may write before the way back
+            pairs = zip(arrays, operands, strict=True)
+            arrays = [a if isinstance(given, Operand) else snapshot(a) for a, given in pairs]
+            options = {option: snapshot(given) for option, given in options.items()}
         y, pulls = operation(*arrays, **options)
         if type(y) is not np.ndarray:
             y = np.asarray(y)
