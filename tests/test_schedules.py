@@ -55,6 +55,12 @@ def test_one_cycle():
         assert all(0 < f <= 1 for f in curve(optim.OneCycle(optimizer(), steps), 5))
 
 
+@pytest.mark.parametrize("steps", [1, 2, 10])
+def test_one_cycle_without_a_way_down(steps):
+    found = curve(optim.OneCycle(optimizer(), steps, pct_start=1.0), steps + 3)
+    assert found == sorted(found) and found[steps - 1 :] == [1] * 4
+
+
 def test_warmup():
     found = curve(optim.Warmup(optim.Step(optimizer(), 2), 4, start_factor=0.5), 9)
     assert found == pytest.approx([0.5, 0.625, 0.75, 0.875, 1, 1, 0.1, 0.1, 0.01])

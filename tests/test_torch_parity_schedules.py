@@ -59,6 +59,7 @@ CASES = {
         lambda o: S.CosineAnnealingWarmRestarts(o, 5, T_mult=2),
     ),
     "OneCycle": one_cycle(STEPS),
+    "only up": one_cycle(STEPS, pct_start=1.0),
     "linear": one_cycle(STEPS, anneal_strategy="linear", pct_start=0.4),
     "three phases": one_cycle(STEPS, three_phase=True, div_factor=10, final_div_factor=50),
     "linear, three": one_cycle(STEPS, three_phase=True, anneal_strategy="linear", pct_start=0.5),

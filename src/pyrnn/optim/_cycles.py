@@ -15,11 +15,12 @@ class OneCycle(Schedule):
     """From 1/div_factor up to 1 and down to 1/(div_factor * final_div_factor), by half cosines.
 
     The optimizer's own lr is the peak, after pct_start of the `steps` steps, the first of which is
-    0 and the last steps - 1. With `anneal_strategy="linear"` by straight lines; with `three_phase`
-    the way down mirrors the way up, to 1/div_factor, and the rest of the steps leads to the end
-    (Smith & Topin 2019; torch's OneCycleLR, with max_lr = lr; momentum stays as it is). ValueError
-    unless steps >= 1, 0 <= pct_start <= 1, at most 0.5 and at least 1/steps with three phases, and
-    the divisors are >= 1.
+    0 and the last steps - 1; with pct_start=1.0 the rate stays there. With
+    `anneal_strategy="linear"` by straight lines; with `three_phase` the way down mirrors the way
+    up, to 1/div_factor, and the rest of the steps leads to the end (Smith & Topin 2019; torch's
+    OneCycleLR, with max_lr = lr; momentum stays as it is). ValueError unless steps >= 1,
+    0 <= pct_start <= 1, at most 0.5 and at least 1/steps with three phases, and the divisors are
+    >= 1.
 
     Examples
     --------
@@ -174,8 +175,8 @@ class WarmRestarts(Schedule):
 
 
 def _share(count: int, start: float, end: float) -> float:
-    """How much of the way from one step to another is done, at most 1."""
-    return min((count - start) / (end - start), 1.0) if end > start else 1.0
+    """How much of the way from one step to another is done, at most 1; 0 where there is none."""
+    return min((count - start) / (end - start), 1.0) if end > start else 0.0
 
 
 def check_divisor(owner: str, name: str, value: float) -> float:
