@@ -142,6 +142,27 @@ def test_two_sequences_of_different_lengths():
     assert found[0][-1] < found[0][0]
 
 
+def test_lengths_that_a_forward_requires_come_in_every_batch():
+    class Required(Towers):
+        def forward(self, query, document, query_lengths, document_lengths):
+            return super().forward(query, document, query_lengths, document_lengths)
+
+    query, document = ids(1), ids(2)
+    held = N // 4  # samples that are equally long
+    query[-held:] = [q[:1] for q in query[-held:]]
+    document[-held:] = [np.resize(d, 4) for d in document[-held:]]
+    ragged = {"query": query, "document": document}
+    t = trainer(Required())
+    found = results(t, ragged, LABELS, held_out=held / N)
+    assert found[1] == results(trainer(Towers()), ragged, LABELS, held_out=held / N)[1]
+    equal = {key: np.stack(column[-held:]) for key, column in ragged.items()}
+    widths = {"query_lengths": np.full(held, 1), "document_lengths": np.full(held, 4)}
+    assert_same_bits(t.predict(equal), t.model(**equal, **widths))
+    assert_same_bits(t.predict(equal | widths), t.predict(equal))
+    shorter = {"document_lengths": np.full(held, 2)}  # what is given is not replaced
+    assert_same_bits(t.predict(equal | shorter), t.model(**equal, **(widths | shorter)))
+
+
 def test_sequences_of_the_same_lengths_and_masks():
     class Tagger(pyrnn.Module):
         def __init__(self):

@@ -108,6 +108,38 @@ def test_samples_without_time_and_of_several_inputs():
         assert_same_bits(trainers[0].model.state_dict(), trainers[1].model.state_dict())
 
 
+def test_the_lengths_of_padded_samples_of_several_inputs():
+    class Named(Padded):
+        def __getitem__(self, i):
+            x, target, length = super().__getitem__(i)
+            return {"x": x, "scale": np.ones(1, np.float32)}, target, length
+
+    class Scaled(pyrnn.Module):
+        def __init__(self):
+            self.inner = regressor()
+
+        def forward(self, x, scale, lengths=None):
+            return self.inner(x, lengths=lengths)[0] * scale[:, None]
+
+    trainers = [make_trainer(Scaled(), loss=pyrnn.losses.MSE()) for _ in range(2)]
+    given = {"x": X, "scale": np.ones((23, 1), np.float32)}
+    losses = [
+        trainers[0].fit(Named(), progress=False).loss,
+        trainers[1].fit(given, TARGET, progress=False).loss,
+    ]
+    assert losses[0] == losses[1]
+    assert_same_bits(trainers[0].model.state_dict(), trainers[1].model.state_dict())
+
+
+def test_a_length_of_samples_without_time_is_refused():
+    class Rows(Ragged):
+        def __getitem__(self, i):
+            return X[0][0], TARGET[0][0], 1
+
+    with pytest.raises(ValueError, match="has lengths, but x of shape"):
+        make_trainer(pyrnn.Linear(X[0].shape[1], 1), loss="mse").fit(Rows(), progress=False)
+
+
 class Endless(data.IterableDataset):
     def __iter__(self):
         yield from zip(X, TARGET, strict=True)
@@ -129,6 +161,14 @@ class Odd(Ragged):
             data.DataLoader(Ragged(), sampler=data.WeightedRandomSampler([1.0] * 23, 23)),
             ValueError,
             "sampler of its own.*sample_weight",
+        ),
+        *(
+            (data.DataLoader(Ragged(), sampler=sampler), ValueError, "sampler of its own")
+            for sampler in (
+                data.RandomSampler(Ragged(), replacement=True),
+                data.RandomSampler(Ragged(), num_samples=100),
+                data.SequentialSampler(range(5)),
+            )
         ),
         (Odd(), TypeError, r"sample 0 is of type Tensor, expected \(x, target\)"),
         (data.TensorDataset(torch.zeros(3, 2)), ValueError, "1 tensors, expected x, target"),

@@ -1,4 +1,4 @@
-"""Columns: samples in memory, each a sequence of its own length; padded, cut, told by methods."""
+"""Columns: samples in memory, each a sequence of its own length; padded and cut."""
 
 from typing import Any, Protocol
 

@@ -17,7 +17,8 @@ class NamedSamples(Samples):
 
     The first input along time, in the order of the forward's parameters, is `main`: `lengths` are
     its, batches are made by them, and targets per step have its steps. Other ragged inputs are
-    padded likewise; their lengths are given as `{name}_lengths`. Padded arrays keep their width.
+    padded likewise. Padded arrays keep their width. A forward that names `{name}_lengths` gets
+    them in every batch, and the width of an array that came without.
     """
 
     def __init__(self, name: str, named: Named, layout: Layout, module: Any) -> None:
@@ -41,7 +42,7 @@ class NamedSamples(Samples):
         self._check_lengths(names)
 
     def steps(self, rows: Any = slice(None)) -> int:
-        """Of padded arrays all: who knows which of the other arrays would have to be cut too?"""
+        """The full width of padded arrays: nothing says which others would have to be cut."""
         return len(self._first) if self.arrays and self.has_time else super().steps(rows)
 
     def main_input(self, batch: Batch) -> Array:
@@ -58,14 +59,12 @@ class NamedSamples(Samples):
         """Some samples, whole."""
         batch, names = super().batch(rows), self._module._forward_names
         x = {self.main: batch.x}
-        for key, samples in self._others.items():
-            other = samples.batch(rows)
-            x[key] = other.x
-            if f"{key}_{LENGTHS}" in names and samples.lengths is not None:
-                x[f"{key}_{LENGTHS}"] = samples.lengths[rows]
-        if f"{self.main}_{LENGTHS}" in names and self.lengths is not None:
-            x[f"{self.main}_{LENGTHS}"] = self.lengths[rows]
-        else:
+        x |= {key: samples.batch(rows).x for key, samples in self._others.items()}
+        for key, samples in {self.main: self, **self._others}.items():
+            if f"{key}_{LENGTHS}" in names and f"{key}_{LENGTHS}" not in x and samples.has_time:
+                width = np.full(len(rows), samples.steps(rows))
+                x[f"{key}_{LENGTHS}"] = width if samples.lengths is None else samples.lengths[rows]
+        if f"{self.main}_{LENGTHS}" not in names:
             x |= self._module.told(batch.x, batch.lengths)
         return batch._replace(x=x)
 

@@ -40,7 +40,7 @@ def is_torch_data(value: Any) -> bool:
 
 
 def loader_options(data: Any) -> dict[str, Any]:
-    """The batch_size and the shuffle that a DataLoader has; none of what is none."""
+    """The batch_size and the shuffle that a DataLoader has; empty for anything else."""
     if not is_torch_data(data) or not hasattr(data, "sampler"):
         return {}
     shuffle = isinstance(data.sampler, sys.modules["torch.utils.data"].RandomSampler)
@@ -73,11 +73,11 @@ def read_torch(name: str, data: Any) -> Any:
     if isinstance(first, dict):
         samples = [_read_sample(name, data, i) for i in range(len(data))]
         inputs = {key: [np.asarray(x[key]) for x, _, _ in samples] for key in first}
-        return inputs, [target for _, target, _ in samples]
+        return _with_lengths(inputs, samples)
     x = read_numbers(f"{name} x[0]", first)
     if x.ndim < (1 if is_ids(x) else 2):  # no time axis: nothing to be cut
         samples = [_read_sample(name, data, i) for i in range(len(data))]
-        return tuple(np.stack([np.asarray(s[k]) for s in samples]) for k in (0, 1))
+        return _with_lengths(np.stack([np.asarray(x) for x, _, _ in samples]), samples)
     return TorchSamples(name, data)
 
 
@@ -92,11 +92,23 @@ def _read_sample(name: str, dataset: Any, i: int) -> Sample:
     return x, target, int(length[0]) if length else None
 
 
+def _with_lengths(x: Any, samples: list[Sample]) -> tuple[Any, ...]:
+    """(x, target) of samples that were read, or (x, target, lengths) where x is padded."""
+    targets = [np.asarray(target) for _, target, _ in samples]
+    together = np.stack(targets) if len({target.shape for target in targets}) == 1 else targets
+    lengths = [length for _, _, length in samples if length is not None]
+    return (x, together, np.array(lengths, np.int64)) if lengths else (x, together)
+
+
 def _check_loader(name: str, loader: Any, torch: Any) -> None:
     """ValueError for what a Trainer, which makes its own batches, would leave out."""
     own = "expected loader.dataset"
-    if type(loader.sampler) not in (torch.RandomSampler, torch.SequentialSampler) or (
-        loader.batch_sampler is not None and type(loader.batch_sampler) is not torch.BatchSampler
+    sampler, batches = loader.sampler, loader.batch_sampler
+    if (
+        type(sampler) not in (torch.RandomSampler, torch.SequentialSampler)
+        or getattr(sampler, "replacement", False)
+        or len(sampler) != len(loader.dataset)
+        or (batches is not None and type(batches) is not torch.BatchSampler)
     ):
         raise ValueError(
             f"{name}: the loader has a sampler of its own, which a Trainer cannot follow, {own} "

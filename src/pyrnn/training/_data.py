@@ -1,4 +1,4 @@
-"""What people bring to a Trainer: x and y, tuples, datasets, and the share that is held out."""
+"""The data arguments of a Trainer: x and y, tuples, datasets, and the share that is held out."""
 
 import math
 from typing import Any

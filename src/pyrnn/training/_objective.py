@@ -249,8 +249,8 @@ class Objective:
             )
         if isinstance(samples, NamedSamples):
             raise ValueError(
-                "Trainer: tbptt cuts x into pieces, and of several inputs nobody knows which to "
-                "cut, expected tbptt None"
+                "Trainer: tbptt cuts x into pieces, and with several inputs it is undefined which "
+                "one to cut, expected tbptt None"
             )
         if not self.model.num_states or not samples.per_step:
             raise ValueError(
