@@ -7,7 +7,7 @@ import pytest
 
 import pyrnn
 from compare import assert_same_bits
-from pyrnn import losses
+from pyrnn import _core, losses
 
 N, T, C = 5, 4, 3
 LENGTHS = np.array([4, 0, 2, 3, 1])
@@ -108,6 +108,22 @@ def test_gradient_of_the_parameters_of_a_crf(reduction, rng):
                 sides.append(np.sum(dloss * loss(y, target, LENGTHS, sample_weight=weight)))
             parameter[...] = before
             assert (sides[0] - sides[1]) / 2e-6 == pytest.approx(parameter.grad[where], abs=1e-8)
+
+
+def test_a_factor_of_a_crf_belongs_to_its_sequence(rng, monkeypatch):
+    y, target = draw("CRF", rng)
+    factors = np.array([np.nan, 1.0, -2.0, 0.0, 0.5])
+    y[3] = np.nan  # counts nothing
+    alone = [crf(reduction="sum").vjp(y[i : i + 1], target[i : i + 1], LENGTHS[i : i + 1])
+             for i in range(N)]  # fmt: skip
+    pullback = crf(reduction="none").vjp(y, target, LENGTHS)[1]
+    calls, gradients = [], _core.crf_gradients
+    monkeypatch.setattr(_core, "crf_gradients", lambda *a: calls.append(a) or gradients(*a))
+    dy = pullback(factors)
+    assert len(calls) == 1  # whatever the factors are
+    for i in (1, 2, 4):
+        np.testing.assert_allclose(dy[i], alone[i][1](factors[i])[0], rtol=1e-12, atol=1e-14)
+    assert np.isnan(dy[0, : LENGTHS[0]]).all() and (dy[3] == 0).all()
 
 
 @each_loss

@@ -20,8 +20,9 @@ def test_the_core_refuses_bad_crf_calls():
                      w=wrong_arrays(4, 4) + not_arrays, s=wrong_arrays(4) + not_arrays,
                      e=wrong_arrays(4) + not_arrays, n=[0, -1, None])
         calls(_core.crf_likelihood, good, tags=bad + not_arrays[1:], **wrong)
-        good = dict(x=x, l=l, w=w, s=v, e=v, tags=tags, scale=1.0, first=False, n=1)
-        calls(_core.crf_gradients, good, tags=bad + not_arrays[1:], scale=[None, "x"], **wrong)
+        good = dict(x=x, l=l, w=w, s=v, e=v, tags=tags, scale=zeros(3), first=False, n=1)
+        calls(_core.crf_gradients, good, tags=bad + not_arrays[1:],
+              scale=wrong_arrays(3)[:8] + not_arrays, **wrong)
         calls(_core.crf_viterbi, dict(x=x, l=l, w=w, s=v, e=v, first=False, n=1), **wrong)
         """,
         minimum=250,

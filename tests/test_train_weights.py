@@ -108,6 +108,17 @@ def test_the_sum_makes_larger_steps_and_is_reported_as_the_mean():
     assert_close(found, results(other, X, TARGET, batch_size=30, epochs=3, shuffle=False))
 
 
+@pytest.mark.parametrize(("kind", "outputs"), [(losses.Quantile, 3), (losses.GaussianNLL, 2)])
+def test_the_sum_of_several_numbers_for_each_target_is_reported_as_the_mean(kind, outputs):
+    found = []
+    for reduction in ("mean", "sum"):
+        model = pyrnn.Sequential(pyrnn.GRU(2, 5, seed=0), pyrnn.Linear(5, outputs, seed=1))
+        t = make_trainer(model, pyrnn.optim.SGD(1e-9), kind(reduction=reduction))
+        found.append([*results(t, X, TARGET, validation=0.2)[:2], t.evaluate(X, TARGET)["loss"]])
+    for mean, total in zip(*found, strict=True):
+        assert total == pytest.approx(mean, rel=1e-5)
+
+
 def test_resumed_to_the_bit_and_compared(tmp_path):
     options = {"sample_weight": BY_STEP, "checkpoint": tmp_path / "c"}
     whole = results(trainer(), X, TARGET, sample_weight=BY_STEP, epochs=3)

@@ -257,7 +257,7 @@ def crf_gradients(
     start: _Array,
     end: _Array,
     tags: _Array | None,
-    scale: float,
+    scale: _Array,
     batch_first: bool,
     threads: int,
 ) -> tuple[_Array, _Array, _Array, _Array, _Array]: ...

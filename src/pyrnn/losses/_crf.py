@@ -10,7 +10,6 @@ from .._base.checks import (
     Array,
     as_contiguous,
     as_lengths,
-    check_choice,
     check_dtype,
     check_flag,
     check_memory,
@@ -30,8 +29,6 @@ from ._constraints import Constraints
 from ._loss import Loss
 from ._pullback import scale_gradients
 
-REDUCTIONS = ("token_mean", "mean", "sum", "none")
-
 
 @storable
 class CRF(Module, Loss):
@@ -48,8 +45,8 @@ class CRF(Module, Loss):
     into .grad. `reduction="token_mean"` divides the sum over all sequences by the number of real
     steps, "mean" by the number of sequences that have any; "sum" divides it by nothing, "none"
     gives -log p of each sequence (N,). `sample_weight` (N,) weights the sequences: their sum is
-    divided by the sum of the steps' or sequences' weights, and the gradient takes one pass for each
-    different weight. emissions are (N, T, K), target is (N, T).
+    divided by the sum of the steps' or sequences' weights. emissions are (N, T, K), target is
+    (N, T).
 
     `Trainer(model, crf, optimizer)` trains the CRF with the model, whatever the model's layout; its
     metrics see the tags that `decode` gives. Averaged weights need the parameters of both:
@@ -73,6 +70,7 @@ class CRF(Module, Loss):
     (1, 4, 3)
     """
 
+    reductions: ClassVar[tuple[str, ...]] = ("token_mean", "mean", "sum", "none")
     integer_target = True
     whole_sequences: ClassVar[bool] = True
 
@@ -85,8 +83,8 @@ class CRF(Module, Loss):
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
+        Loss.__init__(self, reduction=reduction)
         self.num_tags = check_size("CRF", "num_tags", num_tags)
-        self.reduction = check_choice("CRF", "reduction", reduction, REDUCTIONS)
         self.dtype = check_dtype("CRF", dtype)
         rng = generator("CRF", seed)
         check_memory("CRF", self.num_tags * (self.num_tags + 2), self.dtype)
@@ -119,12 +117,13 @@ class CRF(Module, Loss):
         if self.reduction == "none":
             nll = self._negative_log_likelihood(emissions, lengths, target)
         else:
-            nll, gradients = self._gradients(emissions, lengths, target, weights, scale)
+            factors = np.full(rows, scale) if weights is None else scale * weights
+            nll, gradients = self._gradients(emissions, lengths, target, factors)
 
         def backward(dloss: Any = 1.0) -> tuple[Array, Additions]:
             if self.reduction == "none":
-                factors = _weighted(_read_dloss(dloss, rows), weights)
-                found = self._gradients(emissions, lengths, target, factors, 1.0)[1]
+                of_losses = _weighted(_read_dloss(dloss, rows), weights)
+                found = self._gradients(emissions, lengths, target, of_losses)[1]
             else:
                 found = gradients
                 in_memory = [stored(found[0])[0], *found[1:]]
@@ -157,8 +156,9 @@ class CRF(Module, Loss):
         layout; 0 after the lengths. Errors as `decode`."""
         emissions, lengths = self._read(emissions, lengths)
         emissions, by_time = stored(emissions)
+        ones = np.ones(len(lengths), self.dtype)
         log_sums, marginals, *_ = _core.crf_gradients(
-            emissions, lengths, *self._scores(), None, 1.0, not by_time, num_threads()
+            emissions, lengths, *self._scores(), None, ones, not by_time, num_threads()
         )
         self._check_paths(log_sums)
         return turned(marginals, by_time)
@@ -263,28 +263,16 @@ class CRF(Module, Loss):
         return checked
 
     def _gradients(
-        self, emissions: Array, lengths: Array, target: Array, weights: Array | None, scale: float
+        self, emissions: Array, lengths: Array, target: Array, factors: Array
     ) -> tuple[Array, list[Array]]:
-        """-log p of each sequence, and scale * weights * the gradients of the emissions, in their
-        layout, and of the parameters: the core has one factor for a call."""
-        if weights is None:
-            emissions, by_time = stored(emissions)
-            tags = as_contiguous(turned(target, not by_time, 2))
-            nll, *gradients = _core.crf_gradients(
-                emissions, lengths, *self._scores(), tags, scale, not by_time, num_threads()
-            )
-            return nll, [turned(gradients[0], by_time), *gradients[1:]]
-        nll = np.zeros(len(emissions))
-        total = [np.zeros_like(emissions), *(np.zeros_like(p.data) for p in self.parameters())]
-        for weight in np.unique(weights[weights != 0]):
-            rows = np.flatnonzero(weights == weight)
-            nll[rows], gradients = self._gradients(
-                emissions[rows], lengths[rows], target[:, rows], None, scale * float(weight)
-            )
-            total[0][rows] = gradients[0]
-            for sum_of, gradient in zip(total[1:], gradients[1:], strict=True):
-                sum_of += gradient
-        return nll, total
+        """-log p of each sequence, and the gradients of the emissions, in their layout, and of the
+        parameters: each sequence's times its factor."""
+        emissions, by_time = stored(emissions)
+        tags, factors = as_contiguous(turned(target, not by_time, 2)), factors.astype(self.dtype)
+        nll, *gradients = _core.crf_gradients(
+            emissions, lengths, *self._scores(), tags, factors, not by_time, num_threads()
+        )
+        return nll, [turned(gradients[0], by_time), *gradients[1:]]
 
     def _divisor(self, target: Array, real: Bools, weight: Array | None) -> float:
         """What the sum over the sequences is divided by."""

@@ -10,7 +10,6 @@ from .._base.checks import (
     Array,
     as_integers,
     as_lengths,
-    check_choice,
     check_flag,
     check_shape,
     check_size,
@@ -23,9 +22,6 @@ from ._loss import Loss
 from ._pullback import LossPullback, PerElement
 
 Labels = tuple[Array, float]  # a labelling and its log-probability
-
-
-REDUCTIONS = ("mean", "sequence_mean", "sum", "none")
 
 
 class CTC(Loss):
@@ -61,6 +57,7 @@ class CTC(Loss):
     0.75
     """
 
+    reductions: ClassVar[tuple[str, ...]] = ("mean", "sequence_mean", "sum", "none")
     integer_target = True
     ragged_target: ClassVar[bool] = True
     takes_logits: ClassVar[bool] = True
@@ -73,8 +70,8 @@ class CTC(Loss):
         reduction: str = "mean",
         zero_infinity: bool = False,
     ) -> None:
+        super().__init__(reduction=reduction)
         self.blank = check_size("CTC", "blank", blank, minimum=0)
-        self.reduction = check_choice("CTC", "reduction", reduction, REDUCTIONS)
         self.zero_infinity = check_flag("CTC", "zero_infinity", zero_infinity)
 
     def __call__(  # type: ignore[override]

@@ -17,8 +17,6 @@ from .._base.targets import (
 )
 from ._pullback import LossPullback, PerElement, over_gradients
 
-REDUCTIONS = ("mean", "sum", "none")
-
 
 class Loss(Settings):
     """Base of the losses: checks, what is real, weights, the mean.
@@ -50,6 +48,7 @@ class Loss(Settings):
     (8.0, array([12.]))
     """
 
+    reductions: ClassVar[tuple[str, ...]] = ("mean", "sum", "none")
     reduction: str = "mean"
     takes_probabilities: ClassVar[bool] = False  # whether float targets may be class probabilities
     integer_target = False  # whether targets are class numbers; else they have y's dtype
@@ -58,7 +57,7 @@ class Loss(Settings):
     whole_sequences: ClassVar[bool] = False  # whether no sequence may be cut into pieces
 
     def __init__(self, *, reduction: str = "mean") -> None:
-        self.reduction = check_choice(type(self).__name__, "reduction", reduction, REDUCTIONS)
+        self.reduction = check_choice(type(self).__name__, "reduction", reduction, self.reductions)
 
     def __call__(
         self,
@@ -120,6 +119,13 @@ class Loss(Settings):
         Checks as `counted`.
         """
         return self._total(*self._check_alone(y_shape, target, lengths, sample_weight))
+
+    def mean_of(self, value: float, weight: float) -> float:
+        """The mean over a batch: what a call gave for it, with "sum" divided by its `batch_weight`.
+        0.0 where nothing counts."""
+        if self.reduction != "sum":
+            return value
+        return value / weight if weight else 0.0
 
     def metric_input(self, y: Any, lengths: Any = None) -> Any:
         """What metrics are given for the model's output y: y itself, unless the loss decodes it."""

@@ -189,6 +189,9 @@ class Quantile(_SeveralPerTarget):
     def per_target(self) -> int:
         return len(self.levels)
 
+    def mean_of(self, value: float, weight: float) -> float:
+        return super().mean_of(value, weight * len(self.levels))  # a sum over y, not the target
+
     def terms(self, y: Array, target: Array, real: Bools, scale: float) -> tuple[Array, Array]:
         y, target, real = self.split(y, target, real)
         levels = np.array(self.levels, y.dtype)[:, None]

@@ -123,14 +123,12 @@ class Objective:
         wanted = self._wanted(samples, batch)
         value, loss_pullback = self.loss.vjp(y, wanted.target, wanted.lengths, **wanted.options)
         weight = weight_by(self.loss, y.shape, wanted)
-        adds = self.loss.reduction == "sum"
-        if adds:
-            value = value / weight if weight else 0.0
 
         def backward(share: float) -> object:
             return pullback(self._turned(samples, loss_pullback(share)))
 
-        return ForwardPass(value, weight, state, backward, adds)
+        mean, adds = self.loss.mean_of(value, weight), self.loss.reduction == "sum"
+        return ForwardPass(mean, weight, state, backward, adds)
 
     def evaluate(
         self, samples: Samples, batch_size: int, tbptt: int | None = None
@@ -147,9 +145,7 @@ class Objective:
                 wanted = self._wanted(samples, batch)
                 value = self.loss(y, wanted.target, wanted.lengths, **wanted.options)
                 weight = weight_by(self.loss, y.shape, wanted)
-                if self.loss.reduction == "sum":
-                    value = value / weight if weight else 0.0
-                mean.add(value, weight)
+                mean.add(self.loss.mean_of(value, weight), weight)
                 update_metrics(self.metrics, self.loss, y, wanted)
         return {"loss": mean.value} | {metric.name: metric.value for metric in self.metrics}
 

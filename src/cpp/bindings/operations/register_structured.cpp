@@ -73,19 +73,20 @@ py::array run_crf_likelihood(py::handle emissions_in, py::handle lengths_in, py:
   });
 }
 
-// (values, d_emissions, d_transitions, d_start, d_end), the gradients times `scale`.
+// (values, d_emissions, d_transitions, d_start, d_end), each row's gradients times its `scale`.
 py::tuple run_crf_gradients(py::handle emissions_in, py::handle lengths_in, py::handle transitions_in,
-                            py::handle start_in, py::handle end_in, py::handle tags_in, double scale, bool batch_first,
-                            int threads) {
+                            py::handle start_in, py::handle end_in, py::handle tags_in, py::handle scale_in,
+                            bool batch_first, int threads) {
   checked_threads(threads);
   return with_type_of(emissions_in, "emissions", [&](auto type) {
     using T = decltype(type);
     const Crf<T> crf(emissions_in, lengths_in, transitions_in, start_in, end_in, batch_first);
     const auto paths = checked_paths(tags_in, crf.of);
     const py::ssize_t K = crf.of.columns;
+    const Pinned scale = require_array<T>(scale_in, "scale", {crf.of.rows}, "(B,)");
     NewArray<double> values({crf.of.rows});
     NewArray<T> d_emissions(shape_of(crf.array)), d_transitions({K, K}), d_start({K}), d_end({K});
-    const CrfGradients<T> gradients{.scale = static_cast<T>(scale),
+    const CrfGradients<T> gradients{.scale = data<T>(scale),
                                     .d_emissions = d_emissions.data(),
                                     .d_transitions = d_transitions.data(),
                                     .d_start = d_start.data(),

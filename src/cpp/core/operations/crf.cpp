@@ -69,8 +69,9 @@ class Likelihood {
       const Index steps = of.lengths[row];
       values_[row] = steps ? forward(m, row, rank) : 0.0;
       if (!sums) continue;
-      if (steps) backward(m, row, rank, sums);
-      for (Index t = steps; t < of.steps; ++t)
+      const bool counts = steps && gradients_.scale[row] != T(0);
+      if (counts) backward(m, row, rank, sums);
+      for (Index t = counts ? steps : 0; t < of.steps; ++t)
         std::fill_n(gradients_.d_emissions + row * of.row_stride() + t * of.time_stride(), of.columns, T(0));
     }
   }
@@ -104,7 +105,7 @@ class Likelihood {
     T* d_emissions = gradients_.d_emissions + row * of.row_stride();
     std::fill_n(m.posterior, tables_.width(), T(0));
     // Without any path the value is NaN, and so are the gradients.
-    m.posterior[0] = std::isnan(values_[row]) ? std::numeric_limits<T>::quiet_NaN() : gradients_.scale;
+    m.posterior[0] = std::isnan(values_[row]) ? std::numeric_limits<T>::quiet_NaN() : gradients_.scale[row];
     for (Index t = steps; t > 0 && !interrupt_.requested(); --t) {
       k_.crf_backward({.from = tables_.from(t),
                        .to = tables_.to(t, steps),
@@ -121,12 +122,13 @@ class Likelihood {
       poll(rank);
     }
     for (Index i = 0; i < of.columns; ++i) sums_start(sums)[i] += m.posterior[i];
-    if (paths_) subtract_path(paths_ + row * path_row(), steps, d_emissions, sums);
+    if (paths_) subtract_path(paths_ + row * path_row(), row, d_emissions, sums);
   }
 
   // The other half of each gradient: what the row's own path holds.
-  void subtract_path(const std::int64_t* path, Index steps, T* d_emissions, T* sums) noexcept {
-    const T scale = gradients_.scale;
+  void subtract_path(const std::int64_t* path, Index row, T* d_emissions, T* sums) noexcept {
+    const T scale = gradients_.scale[row];
+    const Index steps = scores_.of.lengths[row];
     sums_start(sums)[path[0]] -= scale;
     sums_end(sums)[path[(steps - 1) * path_step()]] -= scale;
     for (Index t = 0; t < steps; ++t) {

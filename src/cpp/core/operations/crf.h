@@ -20,7 +20,7 @@ struct CrfScores {
 // What crf_likelihood writes; null for what is not asked for. Without the emissions' there are no others.
 template <class T>
 struct CrfGradients {
-  T scale;           // of all gradients
+  const T* scale;    // of each row's gradients; those of a row with 0 are 0, whatever its emissions are
   T* d_emissions;    // as the emissions
   T* d_transitions;  // [from][to]
   T* d_start;        // [tags]
