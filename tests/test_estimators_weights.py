@@ -110,3 +110,37 @@ def test_bad_weights(weight, words):
         with pytest.raises((TypeError, ValueError), match=f"{type(model).__name__}: {words}"):
             model.fit(X, y, sample_weight=given)
         assert_same_bits(model.network_.state_dict(), before)
+
+
+def test_weights_of_steps_that_do_not_fit():
+    (_, X, y, _), (crf, *_) = PROBLEMS[2:]
+    tagger, steps = SequenceTagger(**OPTIONS), [np.ones(len(x)) for x in X]
+    with pytest.raises(ValueError, match=r"^SequenceTagger: sample_weight has shape \(\d+,\) for"):
+        crf.fit(X, y, sample_weight=steps)
+    with pytest.raises(ValueError, match=r"^SequenceTagger: sample_weight\[1\] has shape \(1,\)"):
+        tagger.fit(X, y, sample_weight=[steps[0], np.ones(1), *steps[2:]])
+    with pytest.raises(ValueError, match=r"^SequenceTagger: sample_weight is 0 everywhere"):
+        without = [np.zeros((0, X[0].shape[1])), *X[1:]], [[], *y[1:]]
+        tagger.fit(*without, sample_weight=np.arange(len(X)) == 0)  # which has no steps
+
+
+@each
+@pytest.mark.parametrize("weighed", ["held out", "trained on"])
+def test_weights_on_one_side_of_early_stopping(problem, weighed):
+    model, X, y, _ = problem
+    model = type(model)(**model.get_params()).set_params(early_stopping=True)
+    held = []
+
+    class Noting(type(model)):
+        def _held_out(self, order, target, count):
+            held.append(super()._held_out(order, target, count))
+            return held[-1]
+
+    Noting(**model.get_params()).fit(X, y)
+    weight = np.zeros(len(X))
+    weight[held[0][weighed != "held out"]] = 1
+    words = "all samples but" if weighed == "held out" else "all samples that early_stopping"
+    with pytest.raises(
+        ValueError, match=f"^{type(model).__name__}: sample_weight is 0 for {words}"
+    ):
+        model.fit(X, y, sample_weight=weight)

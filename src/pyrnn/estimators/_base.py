@@ -1,5 +1,6 @@
 """What the estimators of sequences share: their parameters, fit, partial_fit, predictions."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -120,7 +121,7 @@ class SequenceEstimator(Estimator):
         target = self._read_target(x, y, first=not goes_on)
         if not goes_on:
             self._make(seed)
-        weight = self._read_weight(sample_weight, len(target))
+        weight = self._read_weight(sample_weight, target)
         data, held_out = self._split(x, target, weight, seed, hold_out)
         train(self, self._trainer, data, held_out, epochs)
         self.n_iter_ = len(self.history_)
@@ -149,29 +150,26 @@ class SequenceEstimator(Estimator):
         with naming(type(self).__name__, "learning_rate"):
             self._trainer.optimizer.lr = self.learning_rate
 
-    def _read_weight(self, sample_weight: Any, count: int) -> Any:
+    def _read_weight(self, sample_weight: Any, target: Any) -> Any:
         """The weights of the samples (N,), of the steps of each if there is an output per step."""
         if sample_weight is None:
             return None
-        owner = type(self).__name__
+        owner, count = type(self).__name__, len(target)
         if np.isscalar(sample_weight):
             sample_weight = np.full(count, sample_weight)
         weight: Any = read_weight(f"{owner}:", sample_weight, count)
-        if self._pooling() is not None and np.ndim(weight[0]):
-            raise ValueError(
-                f"{owner}: sample_weight has shape {np.shape(weight[0])} for a sample, expected "
-                f"({count},), one number for each: a 1D array"
-            )
+        if np.ndim(weight[0]):
+            if self._pooling() is not None or self._loss().whole_sequences:
+                raise ValueError(
+                    f"{owner}: sample_weight has shape {np.shape(weight[0])} for a sample, "
+                    f"expected ({count},), one number for each: a 1D array"
+                )
+            _check_steps(owner, weight, target)
         every = np.concatenate([np.ravel(w) for w in weight])
         wrong = ~(np.isfinite(every) & (every >= 0))
         if wrong.any():
             raise ValueError(
                 f"{owner}: sample_weight has {every[wrong][0]}, expected finite numbers >= 0"
-            )
-        if not every.any():
-            raise ValueError(
-                f"{owner}: sample_weight is 0 everywhere. Sample weights must contain at least one "
-                "non-zero number."
             )
         return weight
 
@@ -180,6 +178,7 @@ class SequenceEstimator(Estimator):
     ) -> tuple[Dataset, Dataset | None]:
         """What to train on, and what is held out for early stopping, or None."""
         N, share = len(target), check_share(self)
+        self._check_weighs(target, weight, range(N), "everywhere")
         if not hold_out:
             return _samples(x, target, weight), None
         count = round(share * N)
@@ -190,8 +189,23 @@ class SequenceEstimator(Estimator):
             )
         order = np.random.default_rng(seed).permutation(N)
         held, rest = self._held_out(order, target, count)
+        self._check_weighs(target, weight, held, "for all samples that early_stopping holds out")
+        self._check_weighs(target, weight, rest, "for all samples but those that are held out")
         taken = [_samples(*(_taken(a, rows) for a in (x, target, weight))) for rows in (rest, held)]
         return taken[0], taken[1]
+
+    def _check_weighs(self, target: Any, weight: Any, rows: Iterable[int], where: str) -> None:
+        """ValueError unless some of these samples, or of their steps, has a weight > 0."""
+        if weight is None:
+            return
+        for i in rows:
+            w = weight[i][: len(target[i])] if np.ndim(weight[i]) else weight[i]
+            if np.size(target[i]) and np.any(w):
+                return
+        raise ValueError(
+            f"{type(self).__name__}: sample_weight is 0 {where}. Sample weights must contain at "
+            "least one non-zero number."
+        )
 
     def _held_out(self, order: Array, target: Any, count: int) -> tuple[Array, Array]:
         """`count` of the samples, and the others."""
@@ -219,6 +233,18 @@ class SequenceEstimator(Estimator):
     def _loss(self) -> Loss:
         """What is minimised."""
         raise NotImplementedError
+
+
+def _check_steps(owner: str, weight: Any, target: Any) -> None:
+    """ValueError unless each sample has a weight for each of its steps; an array has padding."""
+    for i, steps in enumerate(map(len, target)):
+        shape = np.shape(weight[i])
+        padded = isinstance(weight, np.ndarray) and len(shape) == 1 and shape[0] >= steps
+        if shape != (steps,) and not padded:
+            raise ValueError(
+                f"{owner}: sample_weight[{i}] has shape {shape}, expected ({steps},), one number "
+                f"for each step of X[{i}]"
+            )
 
 
 def _taken(column: Any, rows: Array) -> Any:
