@@ -305,3 +305,9 @@ def test_a_file_that_names_others_is_refused(tmp_path):
             pyrnn.load(path)
     rewrite(path, lambda d: d.pop("frozen"))  # an older file
     assert pyrnn.load(path)[0].weight.requires_grad
+
+
+def test_the_beginning_of_a_name_is_near_it():
+    model = pyrnn.Sequential(embedding=pyrnn.Embedding(9, 3), output=pyrnn.Linear(3, 3))
+    with pytest.raises(ValueError, match=r"such as 'embedding.weight', or a pattern"):
+        model.freeze("emb")

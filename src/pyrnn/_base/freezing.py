@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from .checks import describe, describe_all
 from .parameter import Parameter
+from .words import nearest_words
 
 
 class Freezable:
@@ -54,7 +55,6 @@ class Freezable:
 
 def matching(owner: str, argument: str, pattern: Any, names: Iterable[str]) -> list[str]:
     """The names that a pattern of fnmatch matches; ValueError with the nearest if there is none."""
-    from difflib import get_close_matches
     from fnmatch import fnmatchcase
 
     if not isinstance(pattern, str):
@@ -62,7 +62,7 @@ def matching(owner: str, argument: str, pattern: Any, names: Iterable[str]) -> l
     names = list(names)
     found = [name for name in names if fnmatchcase(name, pattern)]
     if not found:
-        near = get_close_matches(pattern, names, 3, 0.4) or names
+        near = nearest_words(pattern, names, 0.4) or names
         raise ValueError(
             f"{owner}: {argument} {pattern!r} matches none of the {len(names)} parameters, "
             f"expected the name of one, such as {describe_all(near)}, or a pattern such as '0.*'"

@@ -9,6 +9,7 @@ import numpy as np
 from .checks import describe
 from .description import constructor, kept_options
 from .shown import changed_options, measured
+from .words import nearest_words
 
 _set = object.__setattr__
 
@@ -114,9 +115,7 @@ def options(maker: type | None) -> frozenset[str]:
 
 def _nearest(name: str, names: Iterable[str]) -> str | None:
     """The name that was probably meant: spelt alike, or the initials of its words ("lr")."""
-    from difflib import get_close_matches
-
-    sought = sorted(names)
+    sought = set(names)
     initials = "".join(word[:1] for word in name.split("_"))
-    close = get_close_matches(name.lower(), sought, 1, 0.6)
-    return close[0] if close else initials if initials in sought else None
+    near = nearest_words(name.lower(), sought, 0.6)
+    return near[0] if near else initials if initials in sought else None

@@ -49,12 +49,13 @@ def made_of_word(owner: str, name: str, value: Any, package: ModuleType, kind: t
         ) from None
 
 
-def nearest_words(word: str, words: Iterable[str]) -> list[str]:
+def nearest_words(word: str, words: Iterable[str], cutoff: float = 0.7) -> list[str]:
     """Those spelt alike, the nearest first, or else those that begin with it or are in it: at most
-    three."""
+    three. `cutoff` is the least similarity, 0 to 1, of difflib's get_close_matches."""
     from difflib import get_close_matches
 
     known = sorted(words)
-    near = get_close_matches(word, known, 3, 0.7)
+    near = get_close_matches(word, known, 3, cutoff)
     begun = [other for other in known if len(word) > 1 and other.startswith(word)]
-    return near or begun[:3] or [other for other in known if other in word][:3]
+    within = [other for other in known if len(other) > 2 and other in word]
+    return near or begun[:3] or within[:3]

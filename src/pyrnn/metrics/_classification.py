@@ -29,7 +29,6 @@ class ClassMetric(Metric):
     """
 
     higher_is_better = True
-    _scored = False  # of the update under way
 
     def __init__(self, *, ignore_index: int = -100) -> None:
         self.ignore_index = check_size(
@@ -38,8 +37,8 @@ class ClassMetric(Metric):
         super().__init__()
 
     def add(self, y: Array, target: Any, lengths: Any) -> None:
-        classes, real, C, _ = self.read_classes(y, target, lengths)
-        predicted = self.predicted(y).reshape(classes.shape)
+        classes, real, C, scored = self.read_classes(y, target, lengths)
+        predicted = self.predicted(y, scored).reshape(classes.shape)
         self.add_classes(predicted[real], classes[real], C)
 
     def read_classes(self, y: Array, target: Any, lengths: Any) -> tuple[Array, Bools, int, bool]:
@@ -47,17 +46,17 @@ class ClassMetric(Metric):
         a score for each rather than a logit of class 1."""
         owner = type(self).__name__
         classes = _as_classes(owner, target)
-        self._scored = y.shape not in (classes.shape, (*classes.shape, 1))
-        if self._scored:
+        scored = y.shape not in (classes.shape, (*classes.shape, 1))
+        if scored:
             class_target(owner, y.shape, classes)
-        C = y.shape[-1] if self._scored else 2
+        C = y.shape[-1] if scored else 2
         real = self.real(classes, lengths)
         real = check_classes(owner, classes, real, C, self.ignore_index)
-        return classes, real, C, self._scored
+        return classes, real, C, scored
 
-    def predicted(self, y: Array) -> Array:
-        """The predicted classes of what was read, -1 where y has a NaN."""
-        if not self._scored:
+    def predicted(self, y: Array, scored: bool) -> Array:
+        """The predicted classes, of scores or of logits, -1 where y has a NaN."""
+        if not scored:
             return np.where(np.isnan(y), -1, y > 0)
         return np.where(np.isnan(y).any(axis=-1), -1, y.argmax(axis=-1))
 

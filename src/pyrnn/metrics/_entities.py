@@ -60,14 +60,14 @@ class EntityF1(ClassMetric):
     @property
     def value(self) -> Any:
         """F1 over all batches so far, or the array of all types."""
-        return averaged(self.average, self, *self._counts)
+        return averaged(self.average, self.scores, *self._counts)
 
     def scores(self, right: Array, predicted: Array, true: Array) -> Array:
         """F1 of counts; NaN for 0/0."""
         return quotients(2 * right, predicted + true)
 
     def add(self, y: Array, target: Any, lengths: Any) -> None:
-        classes, real, C, _ = self.read_classes(y, target, lengths)
+        classes, real, C, scored = self.read_classes(y, target, lengths)
         if classes.ndim != 2 or y.ndim != 3 or len(self.tags) != C:
             raise ValueError(
                 f"EntityF1: y has shape {y.shape}, expected (N, T, {len(self.tags)}), a score for "
@@ -77,7 +77,7 @@ class EntityF1(ClassMetric):
         counted = np.take_along_axis(real, front, 1)
         told, right = (
             self._spans(np.take_along_axis(np.where(real, tags, 0), front, 1), counted)
-            for tags in (self.predicted(y), classes)
+            for tags in (self.predicted(y, scored), classes)
         )
         same = (told[0] >= 0) & (told[0] == right[0]) & (told[1] == right[1])
         for counts, types in zip(self._counts, (right[0][same], told[0], right[0]), strict=True):

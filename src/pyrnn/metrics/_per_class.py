@@ -1,6 +1,7 @@
 """Metrics of each class, and their averages: Precision, Recall and F1."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,17 +11,18 @@ from ._classification import ClassMetric
 from ._metric import ratio
 
 AVERAGES = ("macro", "weighted", "micro")
+AVERAGING = """average="binary": of class 1 of two, or of the class `positive` of any number;
+    "macro": the mean over the classes that occur, predicted or true; "weighted": the same by their
+    numbers of true elements; "micro": of all classes' counts together; None: an array with a number
+    for each class, which a Trainer cannot record. NaN for a class that does not occur and where
+    there is nothing to count. Inputs and errors as Accuracy's; ValueError for "binary" with more
+    than two classes and no `positive`, and for a number of classes that changes."""
 
 
 class PerClass(ClassMetric):
-    """A metric of the counts of each class: true positives, predicted, true.
+    __doc__ = f"""A metric of the counts of each class: true positives, predicted, true; 0 for 0/0.
 
-    average="binary": of class 1 of two, or of the class `positive` of any number; "macro": the mean
-    over the classes that occur, predicted or true; "weighted": the same by their numbers of true
-    elements; "micro": of all classes' counts together; None: an array with a number for each class,
-    which a Trainer cannot record. 0 where it would be 0/0, and NaN for a class that does not occur
-    and where there is nothing to count. Inputs and errors as Accuracy's; ValueError for "binary"
-    with more than two classes and no `positive`, and for a number of classes that changes.
+    {AVERAGING}
     """
 
     _word = ""  # what the name begins with
@@ -54,9 +56,10 @@ class PerClass(ClassMetric):
         """The average over all batches so far, or the array of all classes."""
         counts = self._true_positives, self._predicted, self._true
         if self.average != "binary":
-            return averaged(self.average, self, *counts)
+            return averaged(self.average, self.scores, *counts)
         positive = 1 if self.positive is None else self.positive
-        return averaged("micro", self, *(count[positive : positive + 1] for count in counts))
+        own = (count[positive : positive + 1] for count in counts)
+        return averaged("micro", self.scores, *own)
 
     def scores(self, tp: Array, predicted: Array, true: Array) -> Array:
         """The metric of counts, for each class or of all together; NaN for 0/0."""
@@ -82,13 +85,11 @@ class PerClass(ClassMetric):
 
 
 class Precision(PerClass):
-    """true positives / predicted: the share of what was predicted that is right.
+    __doc__ = f"""true positives / predicted: the share of what was predicted that is right.
 
-    As scikit-learn's precision_score. average="binary": of class 1 of two, or of the class
-    `positive` of any number; "macro": the mean over the classes that occur, predicted or true;
-    "weighted": by their numbers of true elements; "micro": of all counts together; None: an array
-    with a number for each class. 0 where nothing was predicted, NaN for a class that does not occur
-    at all. Inputs and errors as F1's.
+    As scikit-learn's precision_score; 0 where nothing was predicted.
+
+    {AVERAGING}
 
     Examples
     --------
@@ -126,15 +127,11 @@ class Recall(PerClass):
 
 
 class F1(PerClass):
-    """2 * precision * recall / (precision + recall) = tp / (tp + (fp + fn) / 2).
+    __doc__ = f"""2 * precision * recall / (precision + recall) = tp / (tp + (fp + fn) / 2).
 
-    van Rijsbergen 1979; as scikit-learn's f1_score. average="binary": of class 1 of two, or of the
-    class `positive` of any number; "macro": the mean over the classes that occur, predicted or
-    true; "weighted": by their numbers of true elements; "micro": of all classes' counts together;
-    None: an array with a number for each class, which a Trainer cannot record. 0 where no element
-    is a true positive, NaN where there is nothing to count. Inputs and errors as Accuracy's;
-    ValueError for "binary" with more than two classes and no `positive`, and for a number of
-    classes that changes.
+    van Rijsbergen 1979; as scikit-learn's f1_score. 0 where no element is a true positive.
+
+    {AVERAGING}
 
     Examples
     --------
@@ -157,13 +154,19 @@ def quotients(over: Array, under: Array) -> Array:
     return found
 
 
-def averaged(average: str | None, metric: Any, tp: Array, predicted: Array, true: Array) -> Any:
+def averaged(
+    average: str | None,
+    scores_of: Callable[[Array, Array, Array], Array],
+    tp: Array,
+    predicted: Array,
+    true: Array,
+) -> Any:
     """The scores of classes by their counts, averaged; None: all of them."""
     if average == "micro":
         together = [np.asarray(counts.sum()) for counts in (tp, predicted, true)]
-        return _or_zero(metric.scores(*together)) if together[1] + together[2] > 0 else math.nan
+        return _or_zero(scores_of(*together)) if together[1] + together[2] > 0 else math.nan
     occurring = predicted + true > 0
-    scores = np.where(occurring, _or_zero(metric.scores(tp, predicted, true)), np.nan)
+    scores = np.where(occurring, _or_zero(scores_of(tp, predicted, true)), np.nan)
     if average is None:
         return scores
     if average == "macro":
