@@ -88,11 +88,11 @@ def test_resumed_within_an_epoch_to_the_bit(tmp_path):
 
 
 def test_names_and_masks_are_checked():
-    class Taken(metrics.Accuracy):
-        name = "train_accuracy"
-
-    with pytest.raises(ValueError, match="names of their own"):
-        make_trainer(metrics=["accuracy", Taken()])
+    for name in ("accuracy", "loss", "val_loss", "seconds", "lr", "train_accuracy", "train_time"):
+        taken = metrics.Accuracy()
+        taken.name = name
+        with pytest.raises(ValueError, match="names of their own"):
+            make_trainer(metrics=["accuracy", taken])
     with pytest.raises(TypeError, match="train_metrics is 1"):
         trainer().fit(X, TARGET, train_metrics=1, **OPTIONS)
     with pytest.raises(ValueError, match=r"Trainer: train: F1 has an array of 4 numbers"):

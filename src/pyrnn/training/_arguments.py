@@ -17,12 +17,13 @@ from ..optim import Optimizer
 from ..optim._ema import EMA as _EMA
 from ..optim._schedule import Schedule
 from ._callbacks import Callback
-from ._measures import train_name
+from ._history import TRAIN, History
 
 # What the trainer uses of its parts that have no common base.
 METRIC = ("update", "reset", "name")
 SCHEDULE = ("step", "per", "state_dict", "load_state_dict")
 EMA = ("update", "applied", "state_dict", "load_state_dict")
+TAKEN = ("epoch", "lr", *History().columns())  # names of columns in tables and logs
 
 
 def checked(name: str, values: Sequence[Any], needed: tuple[str, ...]) -> list[Any]:
@@ -52,9 +53,13 @@ def checked_metrics(given: Any) -> list[Any]:
     made = [made_of_word("Trainer", "metrics", metric, metrics, Metric) for metric in given]
     checked_ones = checked("metrics", made, METRIC)
     names = [metric.name for metric in checked_ones]
-    taken = {"loss", "val_loss", *names, *map(train_name, checked_ones)}
-    if len(taken) < 2 * len(names) + 2:
-        raise ValueError(f"Trainer: metrics are named {names}, expected names of their own")
+    is_of_training = any(str(name).startswith(TRAIN) for name in names)
+    if is_of_training or len({*names, *TAKEN}) < len(names) + len(TAKEN):
+        raise ValueError(
+            f"Trainer: metrics are named {names}, expected names of their own, none of "
+            f"{', '.join(TAKEN)}, and none that begins with {TRAIN!r}, as those on the training "
+            "data do"
+        )
     return checked_ones
 
 
@@ -167,7 +172,7 @@ def check_clipping(clip_norm: Any, clip_value: Any) -> None:
         raise ValueError("Trainer: clip_norm and clip_value are both given, expected one of them")
 
 
-def check_rates(lowest: Any, highest: Any) -> tuple[float, float]:
+def check_rate_range(lowest: Any, highest: Any) -> tuple[float, float]:
     """Two learning rates with 0 < lowest < highest."""
     low = check_number("Trainer", "lowest", lowest)
     high = check_number("Trainer", "highest", highest)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .._base.checks import check_list, check_mapping, check_number
 from .._base.settings import Settings
 from .._base.shown import html_table, in_digits
+from ._figures import COLORS, finish_axes, new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 
 MOST_ROWS = 20  # of its table
-COLORS = ("#4477aa", "#cc6677")  # of training and validation
 SIDES = ("training", "validation")
 TRAIN = "train_"  # the names of metrics on the training data begin with it
 
@@ -74,9 +74,8 @@ class History(Settings):
         return len(self.loss)
 
     def last(self, name: str) -> float:
-        """The latest "loss" or "val_loss", or value of a metric; KeyError for another name."""
-        lists = {"loss": self.loss, "val_loss": self.val_loss, **self.metrics}
-        return lists[name][-1]
+        """The latest number of one of the `columns`; KeyError for another name."""
+        return self.columns()[name][-1]
 
     def __getitem__(self, epoch: int) -> dict[str, float]:
         """All numbers of one epoch by name, counted from 0: `history[-1]` is the last one."""
@@ -188,8 +187,7 @@ class History(Settings):
             )
         axes.set_title(self._title())
         [axes, *below][-1].set_xlabel("epoch")
-        if path is not None:
-            figure.savefig(path, dpi=150)
+        save_figure(figure, path)
         return figure
 
     @staticmethod
@@ -210,10 +208,7 @@ class History(Settings):
                 )
         axes.set_ylabel(label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-        if axes.lines:
-            axes.legend(frameon=False)
+        finish_axes(axes)
 
     def _title(self) -> str:
         """How long it took and how fast it was."""
@@ -223,16 +218,6 @@ class History(Settings):
         steps = sum(s * r for s, r in zip(self.seconds, self.tokens_per_second, strict=True))
         epochs = f"{len(self)} epoch{'s' if len(self) > 1 else ''}"
         return f"{epochs}, {seconds:.1f} s of training, {steps / seconds:,.0f} steps per second"
-
-
-def new_figure(owner: str, **options: Any) -> "Figure":
-    """An empty figure of matplotlib, which `owner` needs."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        error.add_note(f"{owner} draws with matplotlib: pip install matplotlib")
-        raise
-    return Figure(layout="constrained", **options)
 
 
 def _numbers(name: str, values: Any) -> list[float]:

@@ -14,7 +14,7 @@ from .._base.shown import in_digits
 from ..losses import Loss
 from ..optim._optimizer import Optimizer
 from ._epoch_order import epoch_batches
-from ._history import COLORS, new_figure
+from ._figures import COLORS, finish_axes, new_figure, save_figure
 from ._objective import ForwardPass, Mean, Objective
 from ._updates import Updates, trained_module
 
@@ -70,11 +70,8 @@ class LearningRateCurve(Settings):
             axes.set_ylim(low - margin, high + margin)  # the loss that diverges leaves the picture
         axes.set_xscale("log")
         axes.set(xlabel="learning rate", ylabel="training loss", title="Loss while the rate grows")
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False)
-        if path is not None:
-            figure.savefig(path, dpi=150)
+        finish_axes(axes)
+        save_figure(figure, path)
         return figure
 
     def _phrases(self) -> Iterator[str]:

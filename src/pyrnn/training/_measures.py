@@ -41,6 +41,15 @@ def train_name(metric: Any) -> str:
     return f"{TRAIN}{metric.name}"
 
 
+def recorded(metrics: Sequence[Any], *, held_out: bool, train: bool) -> dict[str, bool | None]:
+    """What an epoch records, by name, and whether a higher value is better; None if a metric does
+    not say. `held_out` and `train` are the data on which the metrics are measured."""
+    higher = {metric.name: getattr(metric, "higher_is_better", None) for metric in metrics}
+    in_validation = {"val_loss": False, **higher} if held_out else {}
+    in_training = {train_name(metric): higher[metric.name] for metric in metrics if train}
+    return {"loss": False, **in_validation, **in_training}
+
+
 def counted_by(loss: Loss, y_shape: tuple[int, ...], wanted: Wanted) -> Any:
     """True where the loss counts a target."""
     return loss.counted(y_shape, wanted.target, wanted.lengths, **wanted.options)

@@ -22,7 +22,7 @@ from ._arguments import (
     SCHEDULE,
     check_belonging,
     check_clipping,
-    check_rates,
+    check_rate_range,
     check_trained,
     checked,
     checked_callbacks,
@@ -36,7 +36,7 @@ from ._display import check_progress
 from ._history import History
 from ._learning_rates import LearningRateCurve, find_lr
 from ._loop import Loop, Plan
-from ._measures import train_name
+from ._measures import recorded
 from ._objective import Objective
 from ._one_at_a_time import OneAtATime, one_at_a_time
 from ._progress import Progress
@@ -262,7 +262,7 @@ class Trainer(Settings):
         counters, stays as it is to the bit. Data and errors as those of `fit`.
         """
         check_trained(self.trained)
-        low, high = check_rates(lowest, highest)
+        low, high = check_rate_range(lowest, highest)
         steps = check_size("Trainer", "steps", steps, minimum=2)
         tbptt = None if tbptt is None else check_size("Trainer", "tbptt", tbptt)
         batches = checked_batches(x, batch_size, shuffle)
@@ -292,18 +292,12 @@ class Trainer(Settings):
     def measures(self) -> list[str]:
         """What the running fit adds to its history after each epoch, by name."""
         metrics = self._objective.metrics
-        held_out = ["val_loss", *(metric.name for metric in metrics)] if self._validates else []
-        return ["loss", *held_out, *map(train_name, metrics if self._measures_train else [])]
+        return [*recorded(metrics, held_out=self._validates, train=self._measures_train)]
 
     def higher_is_better(self, measure: str) -> bool | None:
         """Which values of a measure are better: False of the losses; None if a metric says nothing,
         KeyError for another name."""
-        if measure in ("loss", "val_loss"):
-            return False
-        given = self._objective.metrics
-        metrics = {metric.name: metric for metric in given}
-        metrics |= {train_name(metric): metric for metric in given}
-        return getattr(metrics[measure], "higher_is_better", None)
+        return recorded(self._objective.metrics, held_out=True, train=True)[measure]
 
     def averaged_weights(self) -> AbstractContextManager[Any]:
         """Within, the model has the weights that `ema` averaged; its own without `ema`."""
