@@ -17,10 +17,9 @@ def train(menu, epochs, seed):
     """A small RNN that has seen pairs of today's and tomorrow's dish."""
     one_hot = np.eye(3, dtype=np.float32)[menu]
     today, tomorrow = one_hot[:-1, None], menu[1:, None]  # (N, T = 1, 3) and (N, T = 1)
-    model = pyrnn.Sequential(pyrnn.RNN(3, 8, seed=seed), pyrnn.Linear(8, 3, seed=seed))
-    loss, optimizer = pyrnn.losses.CrossEntropy(), pyrnn.optim.Adam(1e-2)
-    trainer = pyrnn.Trainer(model, loss, optimizer, seed=seed)
-    trainer.fit((today, tomorrow), epochs=epochs, progress=False)
+    model = pyrnn.Sequential(rnn=pyrnn.RNN(3, 8, seed=seed), head=pyrnn.Linear(8, 3, seed=seed))
+    trainer = pyrnn.Trainer(model, "cross_entropy", pyrnn.optim.Adam(1e-2), seed=seed)
+    trainer.fit(today, tomorrow, epochs=epochs, progress=False)
     return model
 
 

@@ -49,10 +49,10 @@ def train(vectors, training, validation, epochs, seed):
     )
     trainer = pyrnn.Trainer(
         model,
-        pyrnn.losses.CrossEntropy(),
+        "cross_entropy",
         pyrnn.optim.AdamW(1e-3, weight_decay=0.1),
         clip_norm=1.0,
-        metrics=[pyrnn.metrics.Accuracy()],
+        metrics=["accuracy"],
         ema=pyrnn.optim.EMA(model, 0.99),
         seed=seed,
     )

@@ -48,10 +48,11 @@ def train(x, speakers, epochs, seed):
         pyrnn.Dropout(0.5, seed=seed),
         pyrnn.Linear(256, 9, seed=seed),
     )
-    loss, optimizer = pyrnn.losses.CrossEntropy(), pyrnn.optim.Adam(3e-3)
+    optimizer = pyrnn.optim.Adam(3e-3)
     schedule = pyrnn.optim.Cosine(optimizer, epochs, per="epoch")
-    trainer = pyrnn.Trainer(model, loss, optimizer, clip_norm=1.0, schedule=schedule, seed=seed)
-    trainer.fit((x, speakers), epochs=epochs, batch_size=16, progress=False)
+    how = {"clip_norm": 1.0, "schedule": schedule, "seed": seed}
+    trainer = pyrnn.Trainer(model, "cross_entropy", optimizer, **how)
+    trainer.fit(x, speakers, epochs=epochs, batch_size=16, progress=False)
     return trainer
 
 
