@@ -285,7 +285,7 @@ def test_bad_input():
     with pytest.raises(TypeError, match="Residual: x has dtype int64"):
         pyrnn.Residual(pyrnn.Embedding(5, 3))(np.zeros((2, 5), int))
     for make, text in (
-        (lambda: pyrnn.Residual(tanh, tanh), "Residual: 2 modules came, expected one"),
+        (lambda: pyrnn.Residual(tanh, tanh), "Residual: got 2 modules, expected one"),
         (lambda: pyrnn.Residual(pool), "Residual: MaxPool takes the time axis away"),
         (lambda: pyrnn.Add(pyrnn.Parallel(tanh)), r"Add: module 0 \(Parallel\) gives several"),
         (lambda: pyrnn.Sequential(pyrnn.Parallel(tanh), tanh), "several outputs, expected it at"),

@@ -187,7 +187,7 @@ def test_last_step_of_both_directions_after_containers():
 
 def test_front_of_containers_outlives_pickles():
     front = pickle.loads(pickle.dumps(pyrnn.Concat(pyrnn.GRU(4, 4, direction="reverse"))))
-    assert front.front().layers == (front[0],)
+    assert front._features_from().layers == (front[0],)
     with pytest.raises(ValueError, match="expected 'reverse' as the GRU"):
         pyrnn.Sequential(front, pyrnn.LastStep())
 

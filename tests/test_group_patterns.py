@@ -118,6 +118,7 @@ def test_a_schedule_of_one_group():
     every.step()
     assert optimizer.lrs == pytest.approx((0.5, 0.05, 1.0))
     inner = optim.Warmup(optim.Step(optimizer.group("emb.*"), 1, per="step"), 1, start_factor=0.0)
+    assert inner.scope.number == inner.config()["group"] == inner.group
     assert inner.group == 1 and optimizer.lrs == (0.5, 0.0, 1.0)  # in the place of `one`
     optim.Cosine(optimizer, 2)  # in the place of all
     assert optimizer.lrs == optimizer.own_lrs == (1.0, 0.5, 1.0)

@@ -124,7 +124,7 @@ def test_names_that_are_taken_are_refused(name):
 
 
 def test_names_for_some_are_refused():
-    with pytest.raises(TypeError, match="1 modules came without a name and 1 with one"):
+    with pytest.raises(TypeError, match="got 1 modules without a name and 1 with one"):
         pyrnn.Sequential(pyrnn.Tanh(), head=pyrnn.Tanh())
     with pytest.raises(TypeError, match="module head is 3, expected a Module"):
         pyrnn.Sequential(head=3)

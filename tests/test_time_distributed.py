@@ -151,7 +151,7 @@ def test_summary():
 def test_bad_input():
     tanh, x = pyrnn.Tanh(), np.zeros((2, 5, 3), np.float32)
     for make, text in (
-        (lambda: pyrnn.TimeDistributed(tanh, tanh), "2 modules came, expected one"),
+        (lambda: pyrnn.TimeDistributed(tanh, tanh), "got 2 modules, expected one"),
         (lambda: pyrnn.TimeDistributed(), "no modules were given"),
         (lambda: pyrnn.TimeDistributed(pyrnn.Parallel(tanh)), "Parallel gives several outputs"),
         (

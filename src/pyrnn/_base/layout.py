@@ -21,6 +21,16 @@ def turned(array: Array, batch_first: bool, axes: int = BATCHED) -> Array:
     return array.swapaxes(0, 1) if batch_first and array.ndim >= axes else array
 
 
+def steps_first(array: Array, batch_first: bool, single: bool) -> Array:
+    """A view (T, N, ...) of a batch in the caller's layout, or of a single sequence (T, ...)."""
+    return array[:, None] if single else turned(array, batch_first, 2)
+
+
+def steps_as_given(array: Array, batch_first: bool, single: bool) -> Array:
+    """The way back: a view in the caller's layout."""
+    return array[:, 0] if single else turned(array, batch_first, 2)
+
+
 def time_major(array: Array, batch_first: bool, axes: int = BATCHED) -> Array:
     """The same array in the caller's layout, its memory time-major; copied where it is not."""
     return turned(as_contiguous(turned(array, batch_first, axes)), batch_first, axes)

@@ -62,13 +62,13 @@ class Module(Settings, Part, Summarised, Freezable):
     - It depends on its arguments and parameters alone, draws by Dropout, writes nothing.
 
     TypeError or ValueError for what is not recorded. Or a subclass defines `__call__` (inference)
-    and `vjp` (training: the output and a pullback) itself. Lists of parts are not searched. What
-    the class attributes say about the two, and a forward by its arguments, Sequential relies on:
+    and `vjp` (training: the output and a pullback) itself. Lists of parts are not searched.
+    Sequential relies on these class attributes, or on the arguments of `forward`:
 
     - `stateful`: take `state, lengths, mask`, return `(y, state)`.
     - `time_aware`: take `lengths`.
     - `stepwise`: the output at a step depends on x at this step alone, and is finite for zeros.
-    - `random`: vjp takes `rng`.
+    - `random`: vjp takes `rng`. `reads_backwards`: no output is known before the last step.
     - `drops_time`: the output has no time axis. `makes_time`: it has one that x has not.
     - `keeps_features`: the output has the features of x, each at its place.
     - `gives_several`: the output is a tuple, as that of a Parallel, whose part may be anywhere.
@@ -107,6 +107,7 @@ class Module(Settings, Part, Summarised, Freezable):
     time_aware: ClassVar[bool] = False
     stepwise: bool = False
     random: ClassVar[bool] = False
+    reads_backwards: bool = False
     takes_target: ClassVar[bool] = False
     takes_ids: ClassVar[bool] = False
     drops_time: bool = False
@@ -176,7 +177,7 @@ class Module(Settings, Part, Summarised, Freezable):
         return (module for _, module in self.named_modules())
 
     def speakers(self) -> Iterator["Module"]:
-        """Self and the parts that speak for themselves: a Sequential speaks for its own."""
+        """Self and its parts, without those inside a container that already reports for them."""
         return (module for _, module, _ in _walk(self, lambda module: not module.made_of_parts))
 
     def in_one_layout(self) -> Iterator["Module"]:
@@ -205,7 +206,7 @@ class Module(Settings, Part, Summarised, Freezable):
         """How many entries a state of a Sequential has for this module."""
         return int(self.stateful)
 
-    def front(self) -> Front:
+    def _features_from(self) -> Front:
         """Which recurrent layers the features of the output come from."""
         return Front((self,) if self.stateful else (), passes=self.keeps_features)
 

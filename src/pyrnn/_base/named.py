@@ -21,6 +21,8 @@ class NamedSamples(Samples):
     them in every batch, and the width of an array that came without.
     """
 
+    may_be_cut = False
+
     def __init__(self, name: str, named: Named, layout: Layout, module: Any) -> None:
         self._module = module
         names = module._forward_names or ()

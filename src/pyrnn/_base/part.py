@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .checks import Array, check_flag, describe
-from .layout import is_ids, turned
+from .layout import is_ids, steps_as_given, steps_first
 from .mask import mask_of_lengths
 from .pullback import Additions, Pullback, compute
 from .settings import options
@@ -146,7 +146,8 @@ class Part:
 
     def _takes_layout(self: Any) -> bool:
         """Whether batch_first may be set: what is a part or has some has agreed on it with the
-        others. A user's own module may get one while it is made, and nobody knows till when.
+        others. A user's own module may get one while it is made, and there is no way to tell when
+        that ends.
         """
         if self._maker is None:
             return not (self._is_own or self._is_part)
@@ -163,8 +164,7 @@ class ByLength:
     def __init__(self, module: Any, x: Array, lengths: Array) -> None:
         self._module = module
         self._one = _is_one(x)
-        self._swapped = module.batch_first and not self._one
-        self._rows, self._steps = len(lengths), x.shape[1 if self._swapped else 0]
+        self._rows, self._steps = len(lengths), len(self._by_time(x))
         several = np.unique(lengths)[::-1].tolist() or [self._steps]
         self._groups = [(steps, np.flatnonzero(lengths == steps)) for steps in several]
         self._has_steps = True  # of the outputs
@@ -238,12 +238,10 @@ class ByLength:
         )
 
     def _by_time(self, array: Array) -> Array:
-        """A view (T, N, ...)."""
-        return array[:, None] if self._one else turned(array, self._swapped, 2)
+        return steps_first(array, self._module.batch_first, self._one)
 
     def _to_layout(self, by_time: Array) -> Array:
-        """The way back."""
-        return by_time[:, 0] if self._one else turned(by_time, self._swapped, 2)
+        return steps_as_given(by_time, self._module.batch_first, self._one)
 
 
 def _is_one(x: Array) -> bool:

@@ -47,6 +47,8 @@ class Samples:
     output sets it, and until then batches have no targets. `name` begins the messages.
     """
 
+    may_be_cut = True  # whether `pieces` can cut x along time
+
     def __init__(self, name: str, dataset: Dataset, layout: Layout) -> None:
         self.name, self.dataset, self.layout = name, dataset, layout
         if len(dataset) < 1:

@@ -17,10 +17,10 @@ def seed(number: int | None) -> None:
 
     Modules (first weights, dropout), the order of a Trainer's batches, CRF, `init`, `generate` and
     estimators whose random_state is None: the k-th of them after this call gets the same numbers
-    in every run, whatever has its own seed, which goes on to hold. Each further call starts anew;
-    None goes back to the operating system's random numbers. It holds for all threads; which thread
-    gets which numbers follows from the order of their calls. TypeError or ValueError unless the
-    number is an integer of 0 to 2^64 - 1, or None.
+    in every run, regardless of objects with a seed of their own, which is unaffected. Each further
+    call starts anew; None goes back to the operating system's random numbers. It holds for all
+    threads; which thread gets which numbers follows from the order of their calls. TypeError or
+    ValueError unless the number is an integer of 0 to 2^64 - 1, or None.
 
     Examples
     --------

@@ -80,7 +80,7 @@ def steps_of(module: Any) -> StepByStep | ForwardSteps:
             f"Sequential: {name} has a forward, which may look at all steps: it has no stream, "
             "unless the class says stepwise = True, or its forward names state and carries it on"
         )
-    backwards = (part for part in module.modules() if getattr(part, "reads_backwards", False))
+    backwards = (part for part in module.modules() if part.reads_backwards)
     if (part := next(backwards, None)) is not None:
         raise ValueError(
             f"Sequential: {name} has a {type(part).__name__} that starts at the end: it has no "

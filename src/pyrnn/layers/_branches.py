@@ -22,9 +22,6 @@ class Branches(Container):
     A subclass says what is made of their outputs, `_joined`, and which gradient each of those has.
     """
 
-    def __init__(self, *modules: Module, batch_first: bool | None = None, **named: Module) -> None:
-        super().__init__(modules, named, batch_first)
-
     def _itself(self, x: Any, moved: Mask | None) -> Any:
         """x, if y is made of x itself, too; where a mask gives its steps."""
         return None
@@ -152,7 +149,9 @@ class _OneOutput(Branches):
                 )
         self.drops_time = any(part.drops_time for part in self)
         self.makes_time = any(part.makes_time for part in self)
-        self._front = beside([part.front() for part in self], self._joins and len(self) > 1)
+        self._front = beside(
+            [part._features_from() for part in self], self._joins and len(self) > 1
+        )
 
     def _joined(self, x: Any, ys: list[Any]) -> Array:
         for (name, part), y in zip(self.named_parts(), ys, strict=True):
@@ -257,10 +256,7 @@ class Residual(Add):
 
     def _check_parts(self) -> None:
         super()._check_parts()
-        if len(self) > 1:
-            raise ValueError(
-                f"Residual: {len(self)} modules came, expected one; a Sequential makes one of them"
-            )
+        self._check_one()
         if self.drops_time:
             name = type(self[0]).__name__
             raise ValueError(f"Residual: {name} takes the time axis away, which x has")

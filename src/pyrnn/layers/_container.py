@@ -64,9 +64,7 @@ class Container(Module):
 
         def __getattr__(self, name: str) -> Any: ...
 
-    def __init__(
-        self, modules: tuple[Module, ...], named: dict[str, Module], batch_first: bool | None
-    ) -> None:
+    def __init__(self, *modules: Module, batch_first: bool | None = None, **named: Module) -> None:
         self._is_named = bool(named)
         parts = self._read_parts(modules, named)
         for name, module in parts.items():
@@ -84,6 +82,14 @@ class Container(Module):
     def _check_parts(self) -> None:
         """ValueError for parts that cannot be joined."""
 
+    def _check_one(self) -> None:
+        """ValueError for several modules."""
+        if len(self) > 1:
+            raise ValueError(
+                f"{type(self).__name__}: got {len(self)} modules, expected one; combine them in a "
+                "Sequential"
+            )
+
     def _run(self, x: Any, states: States, moved: Mask | None) -> tuple[Any, States]:
         """(y, the states of the parts one after the other): inference."""
         raise NotImplementedError
@@ -94,7 +100,7 @@ class Container(Module):
         """The same in training, and the way back: (dx, dstates, additions) of (dy, dstates)."""
         raise NotImplementedError
 
-    def front(self) -> Front:
+    def _features_from(self) -> Front:
         return self._front
 
     def _fronts(self) -> Iterator[Module]:
@@ -221,7 +227,7 @@ class Container(Module):
         owner = type(self).__name__
         if modules and named:
             raise TypeError(
-                f"{owner}: {len(modules)} modules came without a name and {len(named)} with one, "
+                f"{owner}: got {len(modules)} modules without a name and {len(named)} with one, "
                 "expected names for all or for none"
             )
         parts = named or {str(i): module for i, module in enumerate(modules)}

@@ -138,7 +138,7 @@ class RecurrentOptions(Module):
         return 1 + self.bidirectional
 
     @property
-    def reads_backwards(self) -> bool:
+    def reads_backwards(self) -> bool:  # type: ignore[override]
         """Whether a direction starts at the end, so that no output is known before."""
         return self.bidirectional or self.direction == "reverse"
 

@@ -8,7 +8,7 @@ import numpy as np
 from .. import _core
 from .._base.checks import Array, as_floats, as_lengths, check_flag, check_shape, read_floats
 from .._base.front import Front
-from .._base.layout import stored, turned
+from .._base.layout import steps_as_given, steps_first, stored, turned
 from .._base.mask import read_mask
 from .._base.module import Module, storable
 from .._base.pullback import Additions, Pullback
@@ -75,7 +75,7 @@ class OverTime(Module):
         moved = read_mask(type(self).__name__, mask, lengths, x.shape[:-1], batch_first)
         if moved:
             x, lengths = moved.gather(x), moved.lengths
-        x = x[:, None] if unbatched else turned(x, batch_first)
+        x = steps_first(x, batch_first, unbatched)
         T, B = x.shape[:2]
         known = lengths is not None
         ends = as_lengths(type(self).__name__, lengths, B, T) if known else np.full(B, T)
@@ -83,8 +83,7 @@ class OverTime(Module):
         y, back = self.take(x, ends, by_row)
 
         def to_caller(dy: Array) -> Array:
-            dx = turned(back(dy), by_row)
-            dx = dx[:, 0] if unbatched else turned(dx, batch_first)
+            dx = steps_as_given(turned(back(dy), by_row), batch_first, unbatched)
             return moved.scatter(dx) if moved else dx
 
         return (y[0] if unbatched else y), to_caller

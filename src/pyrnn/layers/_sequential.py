@@ -57,9 +57,6 @@ class Sequential(Container):
 
     _has_row: ClassVar[bool] = False
 
-    def __init__(self, *modules: Module, batch_first: bool | None = None, **named: Module) -> None:
-        super().__init__(modules, named, batch_first)
-
     @overload
     def __getitem__(self, i: int) -> Module: ...
     @overload
@@ -80,9 +77,9 @@ class Sequential(Container):
     def check_front(self, owner: str, front: Front) -> None:
         for part in self:
             part.check_front(owner, front)
-            if not part.front().passes:
+            if not part._features_from().passes:
                 break
-            front = part.front().after(front)
+            front = part._features_from().after(front)
 
     def placed(self, y: Any, moved: Mask, move: Callable[[Array], Array]) -> Any:
         if self.gives_several:
@@ -158,7 +155,7 @@ class Sequential(Container):
                     f"which a {type(dropper).__name__} in front has taken away"
                 )
             part.check_front(owner, front)
-            front = part.front().after(front)
+            front = part._features_from().after(front)
             if part.drops_time or part.makes_time:
                 dropper = part if part.drops_time else None
                 self.makes_time = dropper is None

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._base.checks import Array, as_plain_array, describe
 from .._base.front import Front
-from .._base.layout import is_ids, turned
+from .._base.layout import is_ids, steps_as_given, steps_first
 from .._base.mask import Mask
 from .._base.module import Module, storable
 from .._base.prediction import works_along_time
@@ -51,9 +51,6 @@ class TimeDistributed(Container):
     time_aware: ClassVar[bool] = True
     _keeps_layout: ClassVar[bool] = True
 
-    def __init__(self, *modules: Module, batch_first: bool | None = None, **named: Module) -> None:
-        super().__init__(modules, named, batch_first)
-
     @property
     def num_states(self) -> int:
         """0: a step's states end with it."""
@@ -72,16 +69,12 @@ class TimeDistributed(Container):
         return _EachStep(copy.deepcopy(self))
 
     def _check_parts(self) -> None:
-        if len(self) > 1:
-            raise ValueError(
-                f"TimeDistributed: {len(self)} modules came, expected one; a Sequential makes one "
-                "of them"
-            )
+        self._check_one()
         if self[0].gives_several:
             name = type(self[0]).__name__
             raise ValueError(f"TimeDistributed: {name} gives several outputs, expected one")
         same = Front(passes=True)  # recurrent layers inside read no steps of x
-        self._front = same if self[0].front() == same else Front()
+        self._front = same if self[0]._features_from() == same else Front()
 
     def _agree_on_layout(self) -> None:
         """The module has its own layout: it gets rows."""
@@ -152,7 +145,7 @@ class _Steps:
 
     def __init__(self, x: Array, batch_first: bool, moved: Mask | None) -> None:
         self._single = x.ndim == 2 and not is_ids(x)
-        self._swapped = batch_first and not self._single
+        self._batch_first = batch_first
         self._moved = moved
         self._shape = self._by_time(x).shape[:2]
         real = np.arange(self._shape[0])[:, None]
@@ -175,7 +168,7 @@ class _Steps:
         else:
             by_time = np.zeros(shape, rows.dtype)
             by_time[self._real] = rows
-        return by_time[:, 0] if self._single else turned(by_time, self._swapped, 2)
+        return steps_as_given(by_time, self._batch_first, self._single)
 
     def joined(self, rows: Array) -> Array:
         """The same where the mask has the steps."""
@@ -183,8 +176,7 @@ class _Steps:
         return self._moved.scatter(y) if self._moved else y
 
     def _by_time(self, array: Array) -> Array:
-        """A view (T, N, ...)."""
-        return array[:, None] if self._single else turned(array, self._swapped, 2)
+        return steps_first(array, self._batch_first, self._single)
 
 
 class _EachStep(StepByStep):

@@ -75,7 +75,8 @@ class Warmup(Around):
                 f"Warmup: schedule is {describe(schedule)}, expected a Schedule or an Optimizer"
             )
         self.inner = schedule if isinstance(schedule, Schedule) else None
-        super().__init__(of_schedule(schedule), per=self.inner.per if self.inner else "step")
+        scope = schedule.scope if isinstance(schedule, Schedule) else schedule
+        super().__init__(scope, per=self.inner.per if self.inner else "step")
         self.steps = check_size("Warmup", "steps", steps)
         self.start_factor = check_probability("Warmup", "start_factor", start_factor)
         self._take_in()
@@ -141,7 +142,7 @@ class Chain(Around):
     def __init__(self, schedules: Sequence[Schedule], milestones: Sequence[int]) -> None:
         given = check_list("Chain", "schedules", schedules)
         _check_fit(given)
-        super().__init__(of_schedule(given[0]), per=given[0].per)
+        super().__init__(given[0].scope, per=given[0].per)
         self.milestones = check_milestones("Chain", milestones)
         if len(self.milestones) != len(given) - 1:
             raise ValueError(
@@ -209,10 +210,3 @@ def _check_fit(schedules: Sequence[Any]) -> None:
             )
     if len(schedules) < 2:
         raise ValueError(f"Chain: schedules are {len(schedules)}, expected 2 or more")
-
-
-def of_schedule(schedule: Any) -> Any:
-    """What another schedule is made for that acts with this one: its optimizer, or its group."""
-    if not isinstance(schedule, Schedule) or schedule.group is None:
-        return schedule.optimizer if isinstance(schedule, Schedule) else schedule
-    return schedule.optimizer.group(schedule.group)

@@ -58,8 +58,7 @@ class OnPlateau(Schedule):
 
     def config(self) -> dict[str, Any]:
         """The constructor's arguments; `factor` is a method here."""
-        names = "optimizer", "mode", "patience", "threshold", "cooldown", "min_factor"
-        return {name: getattr(self, name) for name in names} | {"factor": self.fall}
+        return super().config() | {"factor": self.fall}
 
     def factor(self, count: int) -> float:
         return self.scale

@@ -74,9 +74,8 @@ class Optimizer(Grouped):
             raise TypeError(f"{type(self).__name__}: lr is missing, expected a learning rate")
         options["lr"] = self.check("lr", options["lr"])
         self._set_groups(options, groups)
-        self._own_lrs: tuple[
-            float, ...
-        ] = ()  # what schedules multiply; empty: the rates of the groups
+        # What schedules multiply; empty: the rates of the groups.
+        self._own_lrs: tuple[float, ...] = ()
         self._schedules: tuple[Any, ...] = ()  # those that act
         self._steps: dict[str, int] = {}
         self._states: dict[str, State] = {}

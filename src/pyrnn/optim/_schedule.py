@@ -14,6 +14,7 @@ from .._base.checks import (
     describe,
     describe_all,
 )
+from .._base.description import kept_options
 from .._base.settings import Settings
 from ._groups import Group, check_rates
 from ._optimizer import Optimizer
@@ -68,6 +69,11 @@ class Schedule(Settings):
         self.count = 0
 
     @property
+    def scope(self) -> Optimizer | Group:
+        """What it acts on: the optimizer, or the one group that it was made with."""
+        return self.optimizer if self.group is None else self.optimizer.group(self.group)
+
+    @property
     def base_lrs(self) -> tuple[float, ...]:
         """The learning rates that the factor multiplies: the optimizer's own."""
         return self.optimizer.own_lrs
@@ -78,10 +84,15 @@ class Schedule(Settings):
 
     def step(self, metric: float | None = None) -> None:
         """Counts one and sets the learning rates; `metric` is for schedules that need one.
-        RuntimeError for the inner schedule of a Warmup, which steps it."""
+        RuntimeError for a schedule inside a Warmup or Chain, which steps it."""
         self._refuse_if_inner()
         vars(self)["count"] += 1
         self.apply()
+
+    def config(self) -> dict[str, Any]:
+        """The constructor's options that it keeps, and the number of its one group."""
+        group = {} if self.group is None else {"group": self.group}
+        return kept_options(self) | group
 
     def state_dict(self) -> dict[str, Any]:
         """What continues the schedule: plain numbers."""
@@ -142,5 +153,5 @@ class Schedule(Settings):
         self.optimizer.follow(*acting, *(() if self in acting else (self,)))
 
     def _options(self) -> dict[str, Any]:
-        own = {name: v for name, v in super()._options().items() if name != "optimizer"}
-        return own if self.group is None else own | {"group": self.group}
+        own = kept_options(self, self._defaults()) | self.config()
+        return {name: value for name, value in own.items() if name != "optimizer"}

@@ -63,8 +63,6 @@ def describe(thing: Any) -> dict[str, Any]:
     else:  # a user's module need not keep all
         options = kept_options(thing)
     plain = {name: _plain(value) for name, value in options.items() if name not in FREE}
-    if getattr(thing, "group", None) is not None:  # of a schedule of one group
-        plain["group"] = thing.group
     return {"class": cls.__name__, "options": Options(plain, cls.__init__)}
 
 
@@ -107,9 +105,8 @@ def first_difference(stored: Any, own: Any, name: str = "") -> str:
     elif isinstance(stored, list) and isinstance(own, list) and len(stored) == len(own):
         places = ((str(i), a, b) for i, (a, b) in enumerate(zip(stored, own, strict=True)))
     else:
-        same = stored in UNREAD or repr(stored) == repr(
-            own
-        )  # NaN is NaN, and 1 is neither 1.0 nor True
+        # By their reprs NaN is NaN, and 1 is neither 1.0 nor True.
+        same = stored in UNREAD or repr(stored) == repr(own)
         return "" if same else f"{name} = {_short(stored)}, expected {_short(own)}"
     found = (first_difference(a, b, f"{name} {key}".strip()) for key, a, b in places)
     return next(filter(None, found), "")

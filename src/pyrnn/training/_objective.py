@@ -11,7 +11,6 @@ from .._base.checks import Array
 from .._base.columns import Dataset
 from .._base.layout import time_major, turned
 from .._base.module import Module
-from .._base.named import NamedSamples
 from .._base.prediction import first_embedding, layout_of, per_step, read_samples, sample_first
 from .._base.samples import Batch, Samples, by_length, cut
 from .._base.targets import first_wrong, real_elements
@@ -243,7 +242,7 @@ class Objective:
                 f"Trainer: tbptt cuts sequences into pieces, and {type(self.loss).__name__} is a "
                 "loss of whole ones"
             )
-        if isinstance(samples, NamedSamples):
+        if not samples.may_be_cut:
             raise ValueError(
                 "Trainer: tbptt cuts x into pieces, and with several inputs it is undefined which "
                 "one to cut, expected tbptt None"
@@ -253,7 +252,7 @@ class Objective:
                 "Trainer: tbptt needs a recurrent model with an output for each step; "
                 f"{type(self.model).__name__}'s is one per sequence, or it has no state"
             )
-        if any(getattr(module, "reads_backwards", False) for module in self.model.modules()):
+        if any(module.reads_backwards for module in self.model.modules()):
             raise ValueError(
                 "Trainer: tbptt carries the state forwards, and the model is bidirectional or has "
                 "a direction='reverse', which starts at the end"
