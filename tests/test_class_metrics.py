@@ -77,6 +77,19 @@ def test_binary_classes(last, rng):
     assert metrics.F1().name == "f1"
 
 
+def test_targets_that_are_no_whole_numbers():
+    """The error names what came; padding may hold anything."""
+    target = np.array([[1.0, 0.3], [np.nan, 0.0]], np.float32)
+    for make in (lambda: metrics.Accuracy(ignore_index=-1), metrics.F1, metrics.AUC):
+        for y in (np.zeros((2, 2)), np.zeros((2, 2, 2))):
+            metric = make()
+            with pytest.raises(ValueError, match=r"target\[0, 1\] is 0\.3, expected whole class"):
+                metric.update(y, target)
+            with pytest.raises(ValueError, match=r"target\[1, 0\] is nan, expected whole class"):
+                metric.update(y, target.round(), [0, 2])
+            metric.update(y, target, [1, 0])
+
+
 def test_f1_without_a_true_positive_is_zero():
     metric = metrics.F1()
     metric.update(np.array([-1.0, 1.0]), [1, 0])

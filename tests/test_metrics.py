@@ -155,7 +155,7 @@ def test_bad_options_and_classes():
     macro.update(np.zeros((2, 3)), [0, 1])
     with pytest.raises(ValueError, match="4 classes, those before had 3"):
         macro.update(np.zeros((2, 4)), [0, 1])
-    with pytest.raises(ValueError, match=r"target\[1\] is -1"):
+    with pytest.raises(ValueError, match=r"target\[1\] is 0.5"):
         metrics.Accuracy().update(np.zeros(2), [0.0, 0.5])
     for series in ([1.0, 2.0], [[1.0, np.nan, 2.0]], [1.0]):
         with pytest.raises(ValueError, match="MASE"):

@@ -47,6 +47,23 @@ def test_the_best_by_any_measure(options, values, best, averaged, tmp_path):
     assert not np.array_equal(script.weights[best - 1]["4.bias"], model[4].bias.data) or averaged
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: pyrnn.EarlyStopping("right", patience=2, mode="max"),
+        lambda path: pyrnn.ModelCheckpoint(path, "right", mode="max"),
+    ],
+)
+def test_a_monitor_that_is_nan_is_a_warning(make, tmp_path):
+    """One in each fit, which names the monitor, where fit is called."""
+    best, trainer = make(tmp_path / "best.safetensors"), make_trainer(metrics=[Right()])
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="monitor 'right' is NaN in epoch") as warned:
+            fit(trainer, [Scripted([np.nan] * 9, "right"), best], 3)
+        assert len(warned) == 1 and warned[0].filename == __file__
+        assert best.best_epoch == 0
+
+
 def test_a_fit_that_resumes_knows_the_best(tmp_path):
     values, kept = [3, 1, 2, 0.5], {"checkpoint": tmp_path / "checkpoint"}
     path = tmp_path / "best.safetensors"

@@ -70,13 +70,17 @@ def square_root(a: Array) -> Result:
 
 def power(a: Array, exponent: Any) -> Result:
     """Products and roots, which are the same bits everywhere; numpy's power is not."""
-    n = check_number("forward", "the exponent of **", exponent)
+    others = "pyrnn.exp(exponent * pyrnn.log(x)) takes other numbers, and values"
+    try:
+        n = check_number("forward", "the exponent of **", exponent)
+    except TypeError as error:
+        raise TypeError(f"{error}: {others}") from None
     if n == 0.5:
         return square_root(a)
     if n != round(n) or abs(n) > 64:
         raise ValueError(
             f"forward: the exponent of ** is {exponent}, expected 0.5 or a whole number up to 64: "
-            "pyrnn.exp(exponent * pyrnn.log(x)) takes others"
+            f"{others}"
         )
     n = int(n)
     return _whole_power(a, n), (lambda g: g * (n * _whole_power(a, n - 1) if n else 0),)

@@ -111,7 +111,7 @@ def check_finite(
 def first_wrong(array: Array, wrong: Bools, name: str = "target") -> str:
     """'target[3, 0] is 12' for the first wrong element."""
     index = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
-    return f"{name}[{', '.join(str(int(i)) for i in index)}] is {array[index]}"
+    return f"{name}[{', '.join(str(int(i)) for i in index)}] is {array[index]!s}"
 
 
 def check_ids(owner: str, name: str, ids: Array, size: int, meaning: str) -> None:

@@ -3,6 +3,7 @@
 Where no forward runs, the same functions work on plain arrays.
 """
 
+import inspect
 import math
 import operator
 from collections.abc import Callable, Iterator
@@ -43,6 +44,11 @@ def _binary(operation: Callable[..., Result]) -> tuple[Method, Method]:
     )
 
 
+def _of_numpy(ufunc: Any) -> tuple[Method, Method]:
+    """The same of an operator that forward does not record: numpy's function, or its refusal."""
+    return lambda self, other: ufunc(self, other), lambda self, other: ufunc(other, self)
+
+
 def _compared(comparison: Callable[[Any, Any], Any]) -> Any:
     """A comparison's method, which gives an array of bools."""
     return lambda self, other: comparison(numbers(self), numbers(other))
@@ -79,6 +85,11 @@ class Operand:
 
     def __pow__(self, exponent: Any) -> "Value":
         return _recorded(operations.power, self, exponent=exponent)
+
+    __rpow__ = _of_numpy(np.power)[1]
+    __floordiv__, __rfloordiv__ = _of_numpy(np.floor_divide)
+    __mod__, __rmod__ = _of_numpy(np.remainder)
+    __divmod__, __rdivmod__ = _of_numpy(np.divmod)
 
     def __neg__(self) -> "Value":
         return _recorded(operations.negative, self)
@@ -285,6 +296,14 @@ class Value(Operand):
 
     __array__ = __bool__ = __float__ = __int__ = __complex__ = __index__ = _refuse
 
+    def __round__(self, digits: int | None = None) -> NoReturn:
+        refuse("round")
+
+    def __format__(self, form: str) -> str:
+        if form:
+            refuse(f"a value's text in the format {form!r}")
+        return str(self)
+
     def __getattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"forward: a value has no {name!r}; {WAY_OUT}")
 
@@ -330,12 +349,17 @@ def by_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str
     refuse(f"np.{ufunc.__name__}" + (f".{method}" if method != "__call__" else ""))
 
 
+def _over_axes(reduce: Callable[..., Any]) -> Callable[..., Any]:
+    """A method under numpy's name, where what follows axis by position is something else."""
+    return lambda a, axis=None, *, keepdims=False: reduce(a, axis, keepdims)
+
+
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.sum: Operand.sum,
-    np.mean: Operand.mean,
-    np.max: Operand.max,
-    np.amax: Operand.max,
-    np.reshape: Operand.reshape,
+    np.sum: _over_axes(Operand.sum),
+    np.mean: _over_axes(Operand.mean),
+    np.max: _over_axes(Operand.max),
+    np.amax: _over_axes(Operand.max),
+    np.reshape: lambda a, shape: a.reshape(shape),
     np.transpose: lambda a, axes=None: apply(operations.transpose, a, axes=axes),
     np.swapaxes: Operand.swapaxes,
     np.shape: lambda a: a.shape,
@@ -358,6 +382,16 @@ def implements(function: Any) -> Callable[[Any], Any]:
 
 def by_function(function: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """What another of numpy's functions gives of values."""
-    if function not in FUNCTIONS:
-        refuse(f"{function.__module__}.{function.__name__}".replace("numpy", "np"))
-    return FUNCTIONS[function](*args, **options)
+    name = f"{function.__module__}.{function.__name__}".replace("numpy", "np")
+    if (own := FUNCTIONS.get(function)) is None:
+        refuse(name)
+    try:
+        return own(*args, **options)
+    except TypeError:
+        taken = inspect.signature(own)
+        try:
+            taken.bind(*args, **options)
+        except TypeError:
+            others = [option for option in options if option not in taken.parameters]
+            refuse(f"{name} with {', '.join(others) or f'{len(args)} arguments'}")
+        raise

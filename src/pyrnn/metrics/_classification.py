@@ -14,7 +14,7 @@ from .._base.checks import (
     too_large,
 )
 from .._base.runtime import num_threads
-from .._base.targets import Bools, check_classes, class_target, sum_in_order
+from .._base.targets import Bools, check_classes, class_target, first_wrong, sum_in_order
 from ._metric import Metric, ratio
 
 
@@ -45,12 +45,16 @@ class ClassMetric(Metric):
         """The classes of the target, which of them count, the number of classes, and whether y has
         a score for each rather than a logit of class 1."""
         owner = type(self).__name__
-        classes = _as_classes(owner, target)
+        classes, whole = _as_classes(owner, target)
         scored = y.shape not in (classes.shape, (*classes.shape, 1))
         if scored:
             class_target(owner, y.shape, classes)
         C = y.shape[-1] if scored else 2
         real = self.real(classes, lengths)
+        if (wrong := real & ~whole).any():
+            raise ValueError(
+                f"{owner}: {first_wrong(np.asarray(target), wrong)}, expected whole class numbers"
+            )
         real = check_classes(owner, classes, real, C, self.ignore_index)
         return classes, real, C, scored
 
@@ -139,13 +143,13 @@ def _nll(rows: Array, classes: Array) -> Array:
     return _core.cross_entropy(np.ascontiguousarray(rows), classes, ones, None, num_threads())[0]
 
 
-def _as_classes(owner: str, target: Any) -> Array:
-    """Class numbers as int64; whole floats are taken for them."""
+def _as_classes(owner: str, target: Any) -> tuple[Array, Any]:
+    """Class numbers as int64, and which targets are whole numbers: floats are taken if they are."""
     array = as_plain_array(owner, "target", target, "of integers")
     if array.dtype.kind != "f":
-        return as_integers(owner, "target", target)
+        return as_integers(owner, "target", target), np.True_
     try:
         whole: Bools = np.isfinite(array) & (np.trunc(array) == array) & (np.abs(array) < 2**53)
-        return np.where(whole, array, -1).astype(np.int64)  # -1 is no class: an error where real
+        return np.where(whole, array, 0).astype(np.int64), whole
     except MemoryError:
         raise too_large(owner, "target", array) from None

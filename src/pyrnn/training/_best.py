@@ -1,11 +1,14 @@
 """Best: the base of callbacks that look for the best epoch."""
 
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from .._base.checks import check_choice, check_mapping, check_number, check_size, describe
 from ._callbacks import Callback
+
+STACK = 11  # frames from a warning to the call of `fit`
 
 
 class Best(Callback):
@@ -39,6 +42,7 @@ class Best(Callback):
 
     def on_fit_start(self, trainer: Any) -> None:
         self._forget()
+        self._warned = False
         if self.monitor not in trainer.measures:
             raise ValueError(
                 f"{type(self).__name__}: monitor is {describe(self.monitor)}, this fit measures "
@@ -59,6 +63,14 @@ class Best(Callback):
     def _notes(self, trainer: Any) -> bool:
         """Whether the epoch that has ended is the best so far, which is noted then."""
         value = trainer.history.last(self.monitor)
+        if math.isnan(value) and not self.best_epoch and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"{type(self).__name__}: monitor {self.monitor!r} is NaN in epoch "
+                f"{len(trainer.history)}, and no epoch before had a number: as long as it is NaN, "
+                "there is no best epoch; AUC, for one, is NaN on data of one class",
+                stacklevel=STACK,
+            )
         if is_better := self._is_better(value):
             self._note(value, len(trainer.history))
         return is_better

@@ -14,7 +14,8 @@ class EarlyStopping(Best):
 
     `monitor` is "loss", "val_loss" or the name of a metric, all as in the history; better is
     smaller by more than `min_delta` with mode="min", larger with "max"; None is "min" for the
-    losses, and what a metric's `higher_is_better` says. NaN is never better.
+    losses, and what a metric's `higher_is_better` says. NaN is never better;
+    where no epoch before had a number, it is a warning, once in a fit.
     With `restore_best` the model ends with the weights of the best epoch, whether the fit was
     stopped or came to its last epoch; with `ema`, these are the averaged weights, which the
     validation measured. After an error or Ctrl-C it has the weights of the last step, and

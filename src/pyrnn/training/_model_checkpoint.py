@@ -12,7 +12,8 @@ from ._best import Best
 class ModelCheckpoint(Best):
     """Saves the model whenever `monitor` is better than ever before in this fit.
 
-    `monitor`, `mode` and `min_delta` are those of `EarlyStopping`. The file is that of
+    `monitor`, `mode` and `min_delta` are those of `EarlyStopping`; as long as the monitor is NaN,
+    which is a warning, there is no file. The file is that of
     `model.save(path)`, always a whole one, for `pyrnn.load(path)`; with `ema` it has the averaged
     weights, which the validation measured. A loss with parameters, such as `CRF`, is saved to
     `loss_path`; ValueError if that is the model's file. A fit that resumes from its checkpoint

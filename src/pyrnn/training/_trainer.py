@@ -196,8 +196,9 @@ class Trainer(Settings):
         - `checkpoint`: a file, written after every epoch and every `checkpoint_every` batches, with
           all that training needs to continue; always a whole version. `resume=True` continues it,
           if it exists: the same call in a new process, with the same model, data and settings,
-          gives the same bits as an uninterrupted fit. `epochs` counts from the beginning of
-          the fit that was interrupted.
+          gives the same bits as an uninterrupted fit. The weights, the learning rates and the seed
+          are the file's, whatever those given are; `optimizer.lr = ...` in a callback sets another
+          rate. `epochs` counts from the beginning of the fit that was interrupted.
 
         All data are checked before the first step: TypeError or ValueError for what is empty,
         misshaped, out of the classes' range or not finite; ValueError for a checkpoint that is
