@@ -29,11 +29,13 @@ memories = [
 
 def test_memory():
     code = """
-    calls(_core.Memory, {"keys": keys, "values": values, "lengths": lengths, "v": v, "scale": 1.0},
+    calls(_core.Memory, {"keys": keys, "values": values, "lengths": lengths, "v": v, "scale": 1.0,
+                         "p": 0.5, "seed": 1, "draw": 2},
           keys=[*not_arrays, *wrong_arrays(S, B, H)],
           values=[*not_arrays, zeros(S, B + 1, M), zeros(S + 1, B, M), values.astype(f64)],
           lengths=[*not_arrays, *other_lengths],
-          v=[zeros(H + 1), zeros(H, 1), v.astype(f64), 1], scale=[None, "x"])
+          v=[zeros(H + 1), zeros(H, 1), v.astype(f64), 1], scale=[None, "x"],
+          p=[-0.1, 1.5, float("nan"), None], seed=[-1, 2**64, None], draw=[-1, 2**64, 0.5])
     """
     assert_all_refused(SETUP + _dedented(code), minimum=40)
 

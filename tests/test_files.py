@@ -229,16 +229,16 @@ NUMPY_SCALARS = {
     "CRF": [{"num_tags": 3}],
     "Attention": [
         {"query_size": 3, "memory_size": 4, "attention_size": 5},
-        {"query_size": 3, "memory_size": 3, "score": "dot", "scale": True},
+        {"query_size": 3, "memory_size": 3, "score": "dot", "scale": True, "dropout": 0.5},
     ],
     "AttentionDecoder": [
         {"input_size": 3, "hidden_size": 4, "memory_size": 5, "attention_size": 6},
         {"input_size": 3, "hidden_size": 4, "memory_size": 5, "score": "multiplicative"}
-        | {"scale": True, "num_layers": 2, "dropout": 0.5},
+        | {"scale": True, "num_layers": 2, "dropout": 0.5, "attention_dropout": 0.25},
     ],
     "Seq2Seq": [
         {"source_vocabulary": 9, "target_vocabulary": 9, "embedding_size": 3, "hidden_size": 4}
-        | {"attention_size": 5},
+        | {"attention_size": 5, "attention_dropout": 0.25},
         {"source_vocabulary": None, "feature_size": 3, "attention": None}
         | {"target_vocabulary": 9, "embedding_size": 3, "hidden_size": 4},
     ],

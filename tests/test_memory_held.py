@@ -55,7 +55,7 @@ def test_what_a_decoder_attends_to_cannot_be_resized():
     keys, values, v = np.ones((50, 3, 8), "f4"), np.ones((50, 3, 8), "f4"), np.ones(8, "f4")
     memory = core.Memory(keys, values, np.full(3, 50), v, 1.0)
     print([resized(array) for array in (keys, values, v)])
-    contexts, weights = core.attention_forward(memory, np.ones((4, 3, 8), "f4"), 1)
+    contexts, weights, _ = core.attention_forward(memory, np.ones((4, 3, 8), "f4"), 1)
     print(contexts.shape)
     """
     assert run(RESIZE + code) == ["[False,", "False,", "False]", "(4,", "3,", "8)"]

@@ -193,9 +193,14 @@ class Memory:
         lengths: _Array,
         v: _Array | None,
         scale: float,
+        p: float = ...,
+        seed: int = ...,
+        draw: int = ...,
     ) -> None: ...
 
-def attention_forward(memory: Memory, queries: _Array, threads: int) -> tuple[_Array, _Array]: ...
+def attention_forward(
+    memory: Memory, queries: _Array, threads: int
+) -> tuple[_Array, _Array, _Array]: ...
 def attention_backward(
     memory: Memory,
     queries: _Array,

@@ -74,6 +74,7 @@ ATTENTIONS = [
 ]
 DECODERS = [
     *ATTENTIONS,
+    {"attention_dropout": 0.3},
     {"cell": "rnn_tanh"},
     {"cell": "lstm"},
     {"cell": "lstm", "num_layers": 3, "dropout": 0.2},
@@ -217,7 +218,7 @@ TABLES = [
     (part, PARTS, DTYPES, TIME_MAJOR),
     (timed_part, TIMED_PARTS, DTYPES, BOTH),
     (branches, [(name,) for name in BRANCHES], DTYPES, BOTH),
-    (attention, [(options,) for options in ATTENTIONS], DTYPES, BOTH),
+    (attention, [(options,) for options in [*ATTENTIONS, {"dropout": 0.3}]], DTYPES, BOTH),
     (decoder, [(options,) for options in DECODERS], DTYPES, BOTH),
     (language_model, [()], DTYPES, BOTH),
 ]

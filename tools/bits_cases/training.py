@@ -71,6 +71,7 @@ SEQ2SEQS = [
     {"cell": "rnn_tanh", "attention": None, "bidirectional": False},
     {"attention": "dot", "bidirectional": False, "bos": 4, "eos": 4},
     {"scheduled_sampling": 0.5, "attention_size": 4},
+    {"attention": "multiplicative", "attention_dropout": 0.3},
     {"feature_size": I, "attention": None},
 ]
 INITIALISERS = [

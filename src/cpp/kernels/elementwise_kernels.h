@@ -47,6 +47,20 @@ struct SoftmaxGradient {
   T* d_x;        // [rows][columns]
 };
 
+// y[u] = x[u] * scale where the row's random word u is at least drop_below, else x[u] * 0, for units u < units.
+// The words of four units are Philox4x32-10(counter = (u/4, row, time, 0), key).
+template <class T>
+struct DropoutRow {
+  std::uint64_t key;
+  std::uint32_t drop_below;
+  std::uint32_t row;   // the caller's own row, not its place in a sorted batch
+  std::uint32_t time;
+  T scale;
+  Index units;
+  const T* x;  // [units]
+  T* y;        // [units]
+};
+
 // One query over the keys and values of one sequence of `length` steps.
 template <class T>
 struct Attention {
@@ -62,13 +76,14 @@ struct Attention {
   T scale;          // of the score
   T* weights;       // [length]
   T* context;       // [value_size]; 0 where length is 0
+  DropoutRow<T> dropout{};  // x: weights, y: what the values are summed with; y null: that is weights
 };
 
 template <class T>
 struct AttentionGradient {
   Attention<T> forward;  // its weights are read
   const T* d_context;    // [value_size]
-  const T* d_weights;    // [length], or null: 0
+  const T* d_weights;    // [length] of the dropped ones, or null: 0
   T* d_query;            // [key_size]
   T* d_keys;             // added to; strides of keys
   T* d_values;           // added to; strides of values
@@ -159,20 +174,6 @@ struct TimePool {
   T* y;                    // [columns]; zeros without steps
   Index first;             // the step at which time_max goes on; 0: it begins
   StepNumber<T>* largest;  // [columns] the first step that has the largest value, NaN above all; not for sums
-};
-
-// y[u] = x[u] * scale where the row's random word u is at least drop_below, else x[u] * 0, for units u < units.
-// The words of four units are Philox4x32-10(counter = (u/4, row, time, 0), key).
-template <class T>
-struct DropoutRow {
-  std::uint64_t key;
-  std::uint32_t drop_below;
-  std::uint32_t row;   // the caller's own row, not its place in a sorted batch
-  std::uint32_t time;
-  T scale;
-  Index units;
-  const T* x;  // [units]
-  T* y;        // [units]
 };
 
 // torch.optim.SGD for one range of a parameter.

@@ -1,6 +1,7 @@
 """Attention: for each query, a weighted mean of the steps of a memory."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,10 +16,12 @@ from .._base.checks import (
     check_dtype,
     check_flag,
     check_memory,
+    check_probability,
     check_shape,
     check_size,
     read_floats,
 )
+from .._base.draws import Draws
 from .._base.layout import time_major, turned
 from .._base.mask import Mask, mask_of_lengths, read_mask
 from .._base.module import Module, storable
@@ -70,7 +73,9 @@ class Attention(Module):
         e_s = q . W m_s                        score="multiplicative" (Luong et al. 2015, "general")
         e_s = q . m_s                          score="dot", for query_size = memory_size
 
-    `scale=True` divides the products by sqrt(query_size) (Vaswani et al. 2017). Parameters:
+    `scale=True` divides the products by sqrt(query_size) (Vaswani et al. 2017). With `dropout` = p,
+    vjp drops each weight with probability p and divides the others by 1 - p, as
+    torch.nn.MultiheadAttention and Keras' Attention do; a call drops nothing. Parameters:
     `query.weight` (A, Q), `key.weight` (A, M), `key.bias` (A), `v` (A) with A = attention_size,
     by default query_size; or `key.weight` (Q, M); or none. All are drawn as a Linear's.
 
@@ -80,9 +85,12 @@ class Attention(Module):
     which steps of the memory are real; what the others hold never matters, their weight is 0. A
     row of which nothing is real has context 0 and weights 0, and sends no gradient back.
 
-    `(context, weights), pullback = attention.vjp(...)`,
+    `(context, weights), pullback = attention.vjp(..., rng=None)`,
     `dqueries, dmemory = pullback(dcontext=None, dweights=None)`. Every query counts: what comes
-    after the end of ragged queries must be finite, and its gradient 0. TypeError or
+    after the end of ragged queries must be finite, and its gradient 0. With dropout, these are the
+    weights after it, of which the context is made, and dweights is their gradient. The masks come
+    from Philox (Salmon et al. 2011), keyed by (seed, draw, t, row, s), with s counted over the real
+    steps; `draw` is `rng`, or a counter that each vjp advances and a checkpoint keeps. TypeError or
     ValueError names the argument that does not fit.
 
     Examples
@@ -94,7 +102,11 @@ class Attention(Module):
     array([[[0.993, 0.007, 0.   ]]], dtype=float32)
     """
 
+    random = True
     parts_from_config = True
+
+    dropout: float = 0.0  # these two of what was pickled before there was dropout
+    _draws = Draws(0)
 
     def __init__(
         self,
@@ -104,6 +116,7 @@ class Attention(Module):
         score: str = "additive",
         attention_size: int | None = None,
         scale: bool = False,
+        dropout: float = 0.0,
         batch_first: bool | None = None,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
@@ -112,6 +125,7 @@ class Attention(Module):
         self.memory_size = M = check_size("Attention", "memory_size", memory_size)
         self.score = check_choice("Attention", "score", score, SCORES)
         self.scale = check_flag("Attention", "scale", scale)
+        self.dropout = check_probability("Attention", "dropout", dropout)
         self.batch_first = batch_first
         self.dtype = check_dtype("Attention", dtype)
         self.attention_size = (
@@ -121,7 +135,7 @@ class Attention(Module):
         )
         self._check_score()
         rng = generator("Attention", seed)
-        seeds = [int(s) for s in rng.integers(2**63, size=3)]
+        seeds = [int(s) for s in rng.integers(2**63, size=4)]
         self.query: Linear | None = None
         self.key: Linear | None = None
         self.v: Parameter | None = None
@@ -134,13 +148,14 @@ class Attention(Module):
             init.uniform(self.v, A**-0.5, generator=np.random.default_rng(seeds[2]))
         elif score == "multiplicative":
             self.key = Linear(M, Q, bias=False, dtype=self.dtype, seed=seeds[1])
+        self._draws = Draws(seeds[3])
 
     def __call__(self, queries: Any, memory: Any, lengths: Any = None, mask: Any = None) -> Any:
         """(context, weights): inference."""
         queries, memory, mask, unbatched = self._read(queries, memory, mask)
         attended = self.attend_to(memory, lengths, mask)
         projected = turned(queries if self.query is None else self.query(queries), self.batch_first)
-        context, weights = _core.attention_forward(attended.core, projected, num_threads())
+        context, weights, _ = _core.attention_forward(attended.core, projected, num_threads())
         context, weights = (turned(a, self.batch_first) for a in (context, weights))
         return self._outputs(context, attended.to_caller(weights), unbatched)
 
@@ -152,16 +167,21 @@ class Attention(Module):
         mask: Any = None,
         *,
         need_dx: bool = True,
+        rng: int | None = None,
     ) -> tuple[Any, Pullback]:
-        """((context, weights), pullback): training; without need_dx the pullback gives Nones."""
+        """((context, weights), pullback): training; without need_dx the pullback gives Nones.
+
+        `rng` numbers the mask of the dropout; without it the module counts.
+        """
         need_dx = check_flag("Attention", "need_dx", need_dx)
         queries, memory, mask, unbatched = self._read(queries, memory, mask)
-        attended = self.attend_to(memory, lengths, mask, training=True)
+        attended = self.attend_to(memory, lengths, mask, self.next_mask(rng))
         projected, query_back = (queries, None) if self.query is None else self.query.vjp(queries)
         batch_first = self.batch_first
         projected = turned(projected, batch_first)
-        context, weights = _core.attention_forward(attended.core, projected, num_threads())
-        seen = attended.to_caller(turned(weights, batch_first))
+        forward = _core.attention_forward(attended.core, projected, num_threads())
+        context, weights, dropped = forward
+        seen = attended.to_caller(turned(dropped, batch_first))
         outputs = self._outputs(turned(context, batch_first), seen, unbatched)
         shapes = [array.shape for array in outputs]
 
@@ -188,10 +208,31 @@ class Attention(Module):
 
         return outputs, Pullback(self, backward, self.parameters())
 
+    def extra_state(self) -> dict[str, Any]:
+        """The seed and the count of draws of the dropout; nothing without one."""
+        return self._draws.state() if self.dropout else {}
+
+    def load_extra_state(self, state: Mapping[str, Any]) -> None:
+        """Takes back the seed and the count of draws."""
+        super().load_extra_state(state)
+        if self.dropout:
+            self._draws.load(self, state)
+
+    def next_mask(self, rng: Any) -> tuple[float, int, int]:
+        """What the masks of a vjp depend on: for `attend_to`."""
+        return self.dropout, self._draws.seed, self._draws.next(self, rng)
+
     def attend_to(
-        self, memory: Array, lengths: Any, mask: Any, *, training: bool = False
+        self,
+        memory: Array,
+        lengths: Any,
+        mask: Any,
+        dropout: tuple[float, int, int] | None = None,
     ) -> Attended:
-        """A memory, in the caller's layout, with its keys, for any number of queries."""
+        """A memory, in the caller's layout, with its keys, for any number of queries.
+
+        With what `next_mask` gives for training, with None for inference.
+        """
         memory = time_major(memory, self.batch_first)
         shape = memory.shape[:-1]
         B = shape[0] if self.batch_first else shape[1]
@@ -204,11 +245,11 @@ class Attention(Module):
         ends = as_lengths("Attention", np.full(B, S) if moved is None else moved.lengths, B, S)
         keys, back = memory, None
         if self.key is not None:
-            keys, back = self.key.vjp(memory) if training else (self.key(memory), None)
+            keys, back = self.key.vjp(memory) if dropout else (self.key(memory), None)
         v = None if self.v is None else self.v.data
         scale = 1 / math.sqrt(self.query_size) if self.scale else 1.0
         keys, values = turned(keys, self.batch_first), turned(memory, self.batch_first)
-        core = _core.Memory(keys, values, ends, v, scale)
+        core = _core.Memory(keys, values, ends, v, scale, *(dropout or ()))
         return Attended(core, moved, self.batch_first, back)
 
     def query_additions(self, states: Array, dqueries: Array | None, dv: Array | None) -> Additions:

@@ -13,6 +13,7 @@ from .._base.checks import (
     as_floats,
     check_choice,
     check_flag,
+    check_probability,
     check_shape,
     check_size,
     read_floats,
@@ -52,7 +53,8 @@ class AttentionDecoder(Module):
     The first layer's state asks, as in Wu et al. 2016, so that the layers above go through all
     steps at once. `cell` is "rnn_tanh", "lstm" or "gru"; `score`, `attention_size` and `scale` are
     Attention's. `bottom`, `above` and `attention` hold the parameters, named "bottom.weight_ih_l0"
-    (G*H, I + M) and so on; `dropout` acts between layers.
+    (G*H, I + M) and so on. `dropout` acts between layers, `attention_dropout` on the weights of the
+    attention, with a mask for each step.
 
     `y, state = decoder(x, memory, state=None, lengths=None, memory_lengths=None,
     memory_mask=None)`: x (N, T, I), memory (N, S, M), y (N, T, H + M), state as that of one cell
@@ -80,6 +82,8 @@ class AttentionDecoder(Module):
 
     parts_from_config = True
 
+    attention_dropout: float = 0.0  # of what was pickled before there was some
+
     def __init__(
         self,
         input_size: int,
@@ -92,6 +96,7 @@ class AttentionDecoder(Module):
         attention_size: int | None = None,
         scale: bool = False,
         dropout: float = 0.0,
+        attention_dropout: float = 0.0,
         batch_first: bool | None = None,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
@@ -109,12 +114,14 @@ class AttentionDecoder(Module):
         self.bottom: Recurrent[Any] = layer(inputs, self.hidden_size, seed=seeds[0], **options)
         self.batch_first, self.dtype = batch_first, self.bottom.dtype
         self.state_names = self.bottom.state_names
+        self.attention_dropout = check_probability(owner, "attention_dropout", attention_dropout)
         self.attention = Attention(
             self.hidden_size,
             self.memory_size,
             score=score,
             attention_size=attention_size,
             scale=scale,
+            dropout=self.attention_dropout,
             seed=seeds[1],
             **options,
         )
@@ -181,9 +188,10 @@ class AttentionDecoder(Module):
         need_dx: bool = True,
         rng: int | None = None,
     ) -> tuple[Any, Pullback]:
-        """((y, state), pullback): training; `rng` numbers the masks of the dropout."""
+        """((y, state), pullback): training; `rng` numbers the masks of all dropout."""
         inputs, memory = self._read(x, memory, state, lengths)
-        attended = self.attention.attend_to(memory, memory_lengths, memory_mask, training=True)
+        mask = self.attention.next_mask(rng)
+        attended = self.attention.attend_to(memory, memory_lengths, memory_mask, mask)
         given = self._given(inputs, attended)
         h, hn, cn, contexts, _, saved = self._stack.attend_train(*given)
         y, state = np.concatenate([h, contexts], axis=-1), as_state(hn, cn)
@@ -228,7 +236,7 @@ class AttentionDecoder(Module):
     def steps(
         self, memory: Any, state: Any = None, memory_lengths: Any = None, memory_mask: Any = None
     ) -> DecoderSteps:
-        """Inference step by step, from a state."""
+        """Inference step by step, from a state: nothing is dropped."""
         memory = read_floats("AttentionDecoder", "memory", memory, self.dtype)
         batch = memory.shape[0 if self.batch_first else 1] if memory.ndim == 3 else 0
         memory = self.attention.read_memory(memory, batch, False)

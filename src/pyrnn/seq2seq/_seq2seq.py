@@ -49,7 +49,8 @@ class Seq2Seq(Module):
     `target_vocabulary`, without `bos` and `eos`, which the model adds and which may be the same
     id. `cell`, `num_layers`, `hidden_size` are those of both sides; a `bidirectional` encoder's
     final states, and features, go through a Bridge. `attention` is a score of Attention, or None.
-    `dropout` acts on both embeddings, between layers and in front of the last product.
+    `dropout` acts on both embeddings, between layers and in front of the last product,
+    `attention_dropout` on the weights of the attention.
 
     - `logits = model(source, target, lengths=None, target_lengths=None)`: source (N, S), target
       (N, U), logits (N, U + 1, V), of which `wanted(target, target_lengths)` are the classes; with
@@ -77,6 +78,8 @@ class Seq2Seq(Module):
 
     parts_from_config = True
 
+    attention_dropout: float = 0.0  # of what was pickled before there was some
+
     def __init__(
         self,
         source_vocabulary: int | None,
@@ -91,6 +94,7 @@ class Seq2Seq(Module):
         attention: str | None = "additive",
         attention_size: int | None = None,
         dropout: float = 0.0,
+        attention_dropout: float = 0.0,
         bos: int = 1,
         eos: int = 2,
         scheduled_sampling: float = 0.0,
@@ -105,6 +109,7 @@ class Seq2Seq(Module):
         self.num_layers = check_size("Seq2Seq", "num_layers", num_layers)
         self.bidirectional = check_flag("Seq2Seq", "bidirectional", bidirectional)
         self.dropout = check_probability("Seq2Seq", "dropout", dropout)
+        self.attention_dropout = _attention_dropout(attention, attention_dropout)
         self.bos = check_size("Seq2Seq", "bos", bos, minimum=0, maximum=V - 1)
         self.eos = check_size("Seq2Seq", "eos", eos, minimum=0, maximum=V - 1)
         self.scheduled_sampling = scheduled_sampling
@@ -130,6 +135,7 @@ class Seq2Seq(Module):
             self.decoder = cells()[cell](E, H, **options)
         else:
             options |= {"cell": cell, "score": attention, "attention_size": attention_size}
+            options |= {"attention_dropout": self.attention_dropout}
             self.decoder = AttentionDecoder(E, H, self.encoder.num_features, **options)
         self.drop_output = Dropout(dropout, batch_first=batch_first, seed=seeds[4])
         self.output = Linear(self.decoder.num_features, V, dtype=dtype, seed=seeds[5])
@@ -296,3 +302,11 @@ def _check_sides(vocabulary: Any, features: Any, attention: Any, attention_size:
         raise ValueError(
             f"Seq2Seq: attention_size is {describe(attention_size)}, expected None as attention is"
         )
+
+
+def _attention_dropout(attention: Any, value: Any) -> float:
+    """A probability; ValueError if there is no attention whose weights could be dropped."""
+    p = check_probability("Seq2Seq", "attention_dropout", value)
+    if p and attention is None:
+        raise ValueError(f"Seq2Seq: attention_dropout is {p}, expected 0 as attention is None")
+    return p

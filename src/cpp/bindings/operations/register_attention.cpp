@@ -3,12 +3,14 @@
 #include "bindings/operations/attention.h"
 
 #include "bindings/runtime/interrupt.h"
+#include "core/operations/dropout.h"
 
 namespace pyrnn::bindings {
 namespace {
 
-MemoryObject make_memory(py::handle keys_in, py::handle values_in, py::handle lengths_in, py::handle v_in,
-                         double scale) {
+MemoryObject make_memory(py::handle keys_in, py::handle values_in, py::handle lengths_in, py::handle v_in, double scale,
+                         double p, std::uint64_t seed, std::uint64_t draw) {
+  require(p >= 0 && p <= 1, "p: ", p, ", expected 0 to 1");
   return with_type_of(keys_in, "keys", [&](auto type) {
     using T = decltype(type);
     const Pinned keys = require_array<T>(keys_in, "keys", 3), values = require_array<T>(values_in, "values", 3);
@@ -26,6 +28,7 @@ MemoryObject make_memory(py::handle keys_in, py::handle values_in, py::handle le
                               .lengths = object.lengths.data(),  // stays where it is when the vector is moved
                               .v = data<T>(v),
                               .scale = static_cast<T>(scale)};
+    if (p > 0) std::get<Memory<T>>(object.memory).dropout = dropout_row_of<T>({p, seed, draw, 0});
     return object;
   });
 }
@@ -38,7 +41,7 @@ Layout layout_of(const Memory<T>& memory, const py::array& queries) {
   return layout;
 }
 
-// (contexts, weights)
+// (contexts, weights, the same after dropout)
 py::tuple run_attention_forward(const MemoryObject& object, py::handle queries_in, int threads) {
   checked_threads(threads);
   return std::visit(
@@ -47,12 +50,16 @@ py::tuple run_attention_forward(const MemoryObject& object, py::handle queries_i
         const Layout layout = layout_of(memory, queries);
         NewArray<T> contexts(sequence_shape(layout, memory.value_size));
         NewArray<T> weights(sequence_shape(layout, memory.layout.steps));
-        const Queries<T> call{layout, data<T>(queries), weights.data(), contexts.data()};
+        std::optional<NewArray<T>> dropped;
+        if (memory.dropout) dropped.emplace(shape_of(weights.array));
+        const Queries<T> call{layout, data<T>(queries), weights.data(), dropped ? dropped->data() : nullptr,
+                              contexts.data()};
         without_gil([&] {
           std::fill_n(call.weights, weights.bytes / sizeof(T), T(0));
+          if (dropped) std::fill_n(call.dropped, weights.bytes / sizeof(T), T(0));
           attention_forward<T>(memory, call, threads, interrupted);
         });
-        return py::make_tuple(contexts.array, weights.array);
+        return py::make_tuple(contexts.array, weights.array, dropped ? dropped->array : weights.array);
       },
       object.memory);
 }
@@ -72,7 +79,7 @@ py::tuple run_attention_backward(const MemoryObject& object, py::handle queries_
         const auto dweights = optional_array<T>(dweights_in, "dweights", weights_shape, "(T, batch, S)");
         NewArray<T> dqueries(shape_of(queries));
         NewMemoryGradient<T> gradient(memory);
-        const Queries<T> call{layout, data<T>(queries), const_cast<T*>(data<T>(weights)), nullptr};
+        const Queries<T> call{layout, data<T>(queries), const_cast<T*>(data<T>(weights)), nullptr, nullptr};
         without_gil([&, d = data<T>(dcontexts), dw = data<T>(dweights), to = dqueries.data()] {
           gradient.clear();
           attention_backward<T>(memory, call, {d, dw, to}, gradient.pointers, threads, interrupted);
@@ -88,7 +95,7 @@ py::tuple run_attention_backward(const MemoryObject& object, py::handle queries_
 void register_attention(py::module_& m) {
   py::class_<MemoryObject> memory(m, "Memory", py::is_final());
   def_init(memory, &make_memory, py::arg("keys"), py::arg("values"), py::arg("lengths"), py::arg("v").none(true),
-           py::arg("scale"));
+           py::arg("scale"), py::arg("p") = 0.0, py::arg("seed") = 0, py::arg("draw") = 0);
   m.def("attention_forward", &run_attention_forward, py::arg("memory"), py::arg("queries"), py::arg("threads"));
   m.def("attention_backward", &run_attention_backward, py::arg("memory"), py::arg("queries"), py::arg("weights"),
         py::arg("dcontexts"), py::arg("dweights").none(true), py::arg("threads"));

@@ -11,10 +11,10 @@ namespace {
 
 // The attention of one row and step.
 template <class T>
-kernels::Attention<T> at(const Memory<T>& m, const Queries<T>& q, Index time, Index row) {
-  return m.of_row(row, q.queries + q.layout.at(time, row, m.key_size),
-                  q.weights + q.layout.at(time, row, m.layout.steps),
-                  q.contexts ? q.contexts + q.layout.at(time, row, m.value_size) : nullptr);
+kernels::Attention<T> at(const Memory<T>& m, const Queries<T>& q, Index time, Index row, T* dropped) {
+  return m.of_query(row, time, q.queries + q.layout.at(time, row, m.key_size),
+                    q.weights + q.layout.at(time, row, m.layout.steps), dropped,
+                    q.contexts ? q.contexts + q.layout.at(time, row, m.value_size) : nullptr);
 }
 
 // Calls f(row, time) for all queries of each row, the first step first or last first, until the caller asks to stop.
@@ -36,8 +36,11 @@ void over_queries(const Layout& layout, double work, bool last_first, int thread
 
 template <class T>
 void attention_forward(const Memory<T>& memory, const Queries<T>& queries, int threads, Interrupt::Check check) {
-  over_queries<T>(queries.layout, memory.work(), false, threads, check, [&, &k = active<T>()](Index row, Index time) {
-    k.attention_forward(at(memory, queries, time, row));
+  const Layout& layout = queries.layout;
+  const Index S = memory.layout.steps;
+  over_queries<T>(layout, memory.work(), false, threads, check, [&, &k = active<T>()](Index row, Index time) {
+    T* dropped = memory.dropout ? queries.dropped + layout.at(time, row, S) : nullptr;
+    k.attention_forward(at(memory, queries, time, row, dropped));
   });
 }
 
@@ -47,10 +50,13 @@ void attention_backward(const Memory<T>& memory, const Queries<T>& queries, cons
   const Layout& layout = queries.layout;
   const Index S = memory.layout.steps;
   std::vector<T> d_scores(static_cast<std::size_t>(layout.rows * S));
+  std::vector<T> dropped(memory.dropout ? d_scores.size() : 0);
   over_queries<T>(layout, 3 * memory.work(), true, threads, check, [&, &k = active<T>()](Index row, Index time) {
-    kernels::AttentionGradient<T> call = of_memory.of_row(
-        memory, row, at(memory, queries, time, row), of_queries.d_contexts + layout.at(time, row, memory.value_size),
-        of_queries.d_queries + layout.at(time, row, memory.key_size), d_scores.data() + row * S);
+    T* dropped_of_row = memory.dropout ? dropped.data() + row * S : nullptr;
+    kernels::AttentionGradient<T> call =
+        of_memory.of_row(memory, row, at(memory, queries, time, row, dropped_of_row),
+                         of_queries.d_contexts + layout.at(time, row, memory.value_size),
+                         of_queries.d_queries + layout.at(time, row, memory.key_size), d_scores.data() + row * S);
     if (of_queries.d_weights) call.d_weights = of_queries.d_weights + layout.at(time, row, S);
     k.attention_backward(call);
   });

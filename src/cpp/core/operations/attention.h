@@ -2,6 +2,8 @@
 // Attention in a batch: each row's queries attend to that row's keys and values.
 #pragma once
 
+#include <optional>
+
 #include "core/runtime/interrupt.h"
 #include "kernels/kernels.h"
 
@@ -25,6 +27,7 @@ struct Memory {
   const std::int64_t* lengths;  // [B], each in [0, S]
   const T* v;                   // [key_size], or null: scores are products
   T scale;
+  std::optional<kernels::DropoutRow<T>> dropout{};  // of the weights: core/operations/dropout.h; none in inference
 
   // Multiply-adds that one query takes about as long as: a tanh counts as many.
   double work() const {
@@ -32,19 +35,29 @@ struct Memory {
     const double of_key = (v ? kWorkOfTanh : 1) * static_cast<double>(key_size);
     return static_cast<double>(layout.steps) * (of_key + static_cast<double>(value_size));
   }
-  kernels::Attention<T> of_row(Index row, const T* query, T* weights, T* context) const {
-    return {.length = static_cast<Index>(lengths[row]),
-            .key_size = key_size,
-            .value_size = value_size,
-            .query = query,
-            .keys = keys + layout.row(row, key_size),
-            .key_step = layout.step(key_size),
-            .values = values + layout.row(row, value_size),
-            .value_step = layout.step(value_size),
-            .v = v,
-            .scale = scale,
-            .weights = weights,
-            .context = context};
+  // The query of a row at a step. `dropped`: [S], of which nothing is needed later; not used without dropout.
+  kernels::Attention<T> of_query(Index row, Index time, const T* query, T* weights, T* dropped, T* context) const {
+    kernels::Attention<T> q{.length = static_cast<Index>(lengths[row]),
+                            .key_size = key_size,
+                            .value_size = value_size,
+                            .query = query,
+                            .keys = keys + layout.row(row, key_size),
+                            .key_step = layout.step(key_size),
+                            .values = values + layout.row(row, value_size),
+                            .value_step = layout.step(value_size),
+                            .v = v,
+                            .scale = scale,
+                            .weights = weights,
+                            .context = context};
+    if (dropout) {
+      q.dropout = *dropout;
+      q.dropout.row = static_cast<std::uint32_t>(row);
+      q.dropout.time = static_cast<std::uint32_t>(time);
+      q.dropout.units = q.length;
+      q.dropout.x = weights;
+      q.dropout.y = dropped;
+    }
+    return q;
   }
 };
 
@@ -74,13 +87,14 @@ struct Queries {
   Layout layout;
   const T* queries;  // key_size columns
   T* weights;        // S columns; zero after a row's length
+  T* dropped;        // the same, if the memory has dropout
   T* contexts;       // value_size columns
 };
 // Their gradients, laid out as they are.
 template <class T>
 struct QueryGradients {
   const T* d_contexts;
-  const T* d_weights;  // null: zero
+  const T* d_weights;  // of the dropped ones; null: zero
   T* d_queries;        // overwritten
 };
 // Both are incomplete once `check` asked to stop.

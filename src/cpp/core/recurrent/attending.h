@@ -17,8 +17,10 @@ class AttendingForward {
  public:
   explicit AttendingForward(const ForwardJob<T>& job)
       : job_(job), k_(kernels::of_type<T>(job.weights.table())), a_(job.sequences.attended) {
-    if (!a_.memory || !a_.query) return;
-    arena_.want(queries_, job.batch.rows(), a_.memory->key_size);
+    if (!a_.memory || !(a_.query || a_.memory->dropout)) return;
+    const Index B = job.batch.rows();
+    arena_.want(queries_, a_.query ? B : 0, a_.memory->key_size);
+    arena_.want(dropped_, a_.memory->dropout ? B : 0, a_.memory->layout.steps);
     arena_.allocate();
   }
 
@@ -34,8 +36,9 @@ class AttendingForward {
     }
     for (Index j = rows.begin; j < rows.end; ++j, h += h_row, to += to_row) {
       if (a_.query) std::copy_n(h, m.key_size, queries.at(time, j));
-      T* context = contexts.at(time, j);
-      k_.elementwise.attention_forward(m.of_row(job_.batch.original(j), h, weights.at(time, j), context));
+      T *context = contexts.at(time, j), *dropped = m.dropout ? dropped_ + j * m.layout.steps : nullptr;
+      k_.elementwise.attention_forward(
+          m.of_query(job_.batch.original(j), time, h, weights.at(time, j), dropped, context));
       std::copy_n(context, m.value_size, to);
     }
   }
@@ -48,6 +51,7 @@ class AttendingForward {
   const Attended<T>& a_;
   Arena arena_;
   T* queries_ = nullptr;  // [B][key_size]
+  T* dropped_ = nullptr;  // [B][S], weights after dropout
 };
 
 template <class T>
@@ -72,6 +76,7 @@ class AttendingBackward {
     arena.want(d_x_, saved_.rows, d_x_row_);
     arena.want(d_h_, B, d_h_row_);
     arena.want(d_scores_, B, m_.layout.steps);
+    arena.want(dropped_, m_.dropout ? B : 0, m_.layout.steps);
     arena.want(d_query_, a_.query ? B : 0, m_.key_size);
     arena.want(panels_, a_.query ? B : 0, padded);
     arena.want(w_query_, a_.query ? padded : 0, round_up(shape_.hidden, k_.lanes));
@@ -179,9 +184,11 @@ class AttendingBackward {
       for (Index i = 0; i < m_.value_size; ++i) d_context[i] += given.at(time, j)[i];
     const T* query = a_.query ? caller(a_.queries, A).at(time, j) : h;
     T* d_query = a_.query ? d_query_ + j * A : d_h_ + j * d_h_row_;
-    const auto forward = m_.of_row(row, query, caller(a_.weights, m_.layout.steps).at(time, j), nullptr);
+    const Index S = m_.layout.steps;
+    T* dropped = m_.dropout ? dropped_ + j * S : nullptr;
+    const auto forward = m_.of_query(row, time, query, caller(a_.weights, S).at(time, j), dropped, nullptr);
     k_.elementwise.attention_backward(
-        grad_.attended.memory.of_row(m_, row, forward, d_context, d_query, d_scores_ + j * m_.layout.steps));
+        grad_.attended.memory.of_row(m_, row, forward, d_context, d_query, d_scores_ + j * S));
     if (!a_.query) return;
     std::copy_n(d_query, A, caller(grad_.attended.d_queries, A).at(time, j));
     for (Index first = 0; first < A; first += 4 * L)
@@ -201,6 +208,7 @@ class AttendingBackward {
   T* d_x_ = nullptr;  // [R][I + M]
   T* d_h_ = nullptr;  // [B][H], what the queries send back to the h of the step before
   T* d_scores_ = nullptr;  // [B][S]
+  T* dropped_ = nullptr;  // [B][S], weights after dropout
   T* d_query_ = nullptr;  // [B][key_size]
   T* panels_ = nullptr;  // the same as panels [panel][B][4*lanes]
   T* w_query_ = nullptr;  // kernels::PackBackward

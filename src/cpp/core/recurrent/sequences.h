@@ -14,7 +14,7 @@ struct Attended {
   const Memory<T>* memory = nullptr;       // null: nothing
   const PackedLinear<T>* query = nullptr;  // W_q of the queries W_q h; null: they are h
   T* queries = nullptr;                    // key_size columns: W_q h
-  T* weights = nullptr;                    // S columns
+  T* weights = nullptr;                    // S columns, before dropout
   T* contexts = nullptr;                   // value_size columns
   double work() const { return memory ? memory->work() : 0; }  // of one query
 };
