@@ -250,3 +250,122 @@ def test_what_does_not_take_several_inputs():
         trainer(Unaware()).fit(X, LABELS, progress=False)
     with pytest.raises(ValueError, match="expected a dict of its inputs"):
         Described().predict(padded(SERIES))
+
+
+class Translated(pyrnn.Module):
+    """One output for each step of the second input."""
+
+    def __init__(self):
+        self.encoder, self.decoder = pyrnn.GRU(3, 4, seed=0), pyrnn.GRU(7, 2, seed=1)
+
+    def forward(self, source, written, source_lengths=None, written_lengths=None):
+        _, h = self.encoder(source, lengths=source_lengths)
+        everywhere = pyrnn.broadcast_to(h[-1][:, None], (*written.shape[:2], 4))
+        both = pyrnn.concat([everywhere, written], axis=2)
+        return self.decoder(both, lengths=written_lengths)[0]
+
+
+def test_predict_cuts_by_the_lengths_of_the_input_whose_steps_the_output_has():
+    model, written = Translated(), SERIES[::-1]
+    found = model.predict({"source": SERIES, "written": written}, batch_size=4)
+    for source, steps, row in zip(SERIES, written, found, strict=True):
+        np.testing.assert_allclose(row, model(source[None], steps[None])[0], rtol=1e-5, atol=1e-6)
+    alike = model.predict({"source": SERIES, "written": SERIES})
+    assert [len(row) for row in alike] == [*LENGTHS]
+    given = {"source": padded(SERIES), "source_lengths": LENGTHS}
+    given |= {"written": padded(written), "written_lengths": LENGTHS[::-1]}
+    words = r"steps of x\['source'\] or of x\['written'\], whose lengths differ, expected a call"
+    with pytest.raises(ValueError, match=words):
+        model.predict(given)
+    wider = np.pad(given["source"], ((0, 0), (0, 2), (0, 0)))
+    for row, ragged in zip(model.predict(given | {"source": wider}), found, strict=True):
+        np.testing.assert_allclose(row[: len(ragged)], ragged, rtol=1e-5, atol=1e-6)
+        assert not row[len(ragged) :].any()
+
+
+class Masked(pyrnn.Module):
+    def __init__(self):
+        self.rnn = pyrnn.GRU(3, 2, seed=0)
+
+    def forward(self, x, mask=None):
+        return self.rnn(x, mask=mask)[0]
+
+
+PADDED, TAGS = padded(SERIES), padded(STEPS, 99)  # 99 is no class: padding is never looked at
+MASK = np.arange(PADDED.shape[1]) < LENGTHS[:, None]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_mask_says_which_targets_count(weighted):
+    t = trainer(Masked(), metrics=["accuracy"])
+    weight = RNG.random(N) if weighted else None
+    found = t.evaluate({"x": PADDED, "mask": MASK}, TAGS, sample_weight=weight)
+    y = t.model(PADDED, mask=MASK)
+    expected = losses.CrossEntropy()(y, TAGS, mask=MASK, sample_weight=weight)
+    assert found["loss"] == pytest.approx(expected, rel=1e-6)
+    assert found["accuracy"] == np.mean(y.argmax(2)[MASK] == TAGS[MASK])
+    t.fit({"x": PADDED, "mask": MASK}, TAGS, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("mask", "loss", "error", "words"),
+    [
+        (MASK.astype(int), "cross_entropy", TypeError, r"x\['mask'\] is of dtype int64, .* bools"),
+        (MASK.astype(float), "cross_entropy", TypeError, r"x\['mask'\] is of dtype float64"),
+        (np.zeros_like(MASK), "cross_entropy", ValueError, "no target counts"),
+        (
+            MASK,
+            "crf",
+            ValueError,
+            "x has a mask, and CRF is a loss of whole sequences, expected le",
+        ),
+    ],
+)
+def test_masks_that_do_not_fit(mask, loss, error, words):
+    loss = pyrnn.CRF(2) if loss == "crf" else loss
+    t = pyrnn.Trainer(Masked(), loss, "adam", seed=0)
+    with pytest.raises(error, match=words):
+        t.fit({"x": PADDED, "mask": mask}, np.where(MASK, TAGS, 0), progress=False)
+    assert t.optimizer.steps == 0
+
+
+class Pair(pyrnn.Module):
+    def __init__(self):
+        self.rnn = pyrnn.GRU(3, 2, seed=0)
+
+    def forward(self, a, b, a_lengths=None, b_lengths=None):
+        _, first = self.rnn(a, lengths=a_lengths)
+        return first[-1] + self.rnn(b, lengths=b_lengths)[1][-1]
+
+
+def test_lengths_among_the_inputs_are_those_of_lists():
+    """NaN in the padding is never looked at."""
+    gaps = padded(SERIES, np.nan)
+    arrays = {"a": gaps, "a_lengths": LENGTHS, "b": gaps, "b_lengths": [*LENGTHS]}
+    expected = results(trainer(Pair()), {"a": SERIES, "b": SERIES}, LABELS)
+    assert_same(results(trainer(Pair()), arrays, LABELS), expected)
+    parts = [
+        results(trainer(Pair()), x, LABELS, held_out=0.2)
+        for x in (arrays, {"a": SERIES, "b": SERIES})
+    ]
+    assert_same(*parts)
+    both = {"a": SERIES, "b": SERIES, "a_lengths": LENGTHS, "b_lengths": LENGTHS}
+    assert_same(results(trainer(Pair()), both, LABELS), expected)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ({"b_lengths": [6] * (N - 1) + [9]}, r"x\['b'\]: lengths\[29\] is 9, expected 0 <= length"),
+        ({"b_lengths": [6] * (N - 1) + [-1]}, r"x\['b'\]: lengths\[29\] is -1"),
+        ({"a_lengths": [6] * (N - 1) + [9]}, r"lengths\[29\] is 9"),
+        ({"b_lengths": [6] * (N - 1)}, "29"),
+        ({"a_lengths": LENGTHS, "lengths": LENGTHS - 1}, "x\\['a_lengths'\\] are other lengths"),
+        ({"a": SERIES, "a_lengths": LENGTHS - 1}, "x\\['a_lengths'\\] are other lengths of x"),
+    ],
+)
+def test_lengths_among_the_inputs_are_checked_first(inputs, words):
+    t = trainer(Pair())
+    with pytest.raises(ValueError, match=words):
+        t.fit({"a": PADDED, "b": PADDED} | inputs, LABELS, progress=False)
+    assert t.optimizer.steps == 0

@@ -280,3 +280,27 @@ def test_data_without_time_are_refused_whoever_wrote_the_front(front, pool):
     trainer = make_trainer(pyrnn.Sequential(*parts), loss=pyrnn.losses.CrossEntropy())
     with pytest.raises(ValueError, match=r"expected \(steps, features\)"):
         trainer.fit((x, target), progress=False)
+
+
+class Scalar:
+    """A tensor without axes, as those of torch."""
+
+    ndim = 0
+
+    def __init__(self, number):
+        self.number = number
+
+    def __len__(self):
+        raise TypeError("len() of a 0-d tensor")
+
+    def __int__(self):
+        return int(self.number)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.number, dtype)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, Scalar])
+def test_a_list_of_numbers_may_be_arrays_without_axes(kind):
+    x, label = ragged_task()
+    assert_same_bits(fitted((x, [kind(number) for number in label])), fitted((x, label)))

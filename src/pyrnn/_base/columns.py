@@ -104,7 +104,7 @@ class Columns(Settings):
 def read_column(name: str, value: Any) -> Column:
     """One entry per sample: an array with the sample first, or arrays of different lengths."""
     lengths = {_length(entry) for entry in value} if isinstance(value, SEQUENCES) else set()
-    is_arrays = bool(lengths) and all(isinstance(entry, np.ndarray) for entry in value)
+    is_arrays = lengths - {None} != set() and all(isinstance(entry, np.ndarray) for entry in value)
     if len(lengths) > 1 or is_arrays:
         arrays = [read_numbers(f"{name}[{i}]", entry) for i, entry in enumerate(value)]
         like = next((array for array in arrays if array.size), arrays[0])
@@ -157,7 +157,7 @@ def _shape(column: Column) -> str:
 
 def _length(entry: Any) -> int | None:
     """The number of steps in a sequence, None for a number."""
-    return len(entry) if np.ndim(entry) or hasattr(entry, "__len__") else None
+    return len(entry) if np.ndim(entry) else None
 
 
 def read_numbers(name: str, value: Any) -> Array:

@@ -31,20 +31,39 @@ def predict(module: Any, x: Any, lengths: Any = None, batch_size: int | None = N
         raise ValueError(f"{name} lengths are given, expected None with a dataset that has its own")
     samples = read_samples(name, module, as_dataset(name, x if given else (x, None, lengths)))
     outputs: list[Any] = [None] * len(samples)
-    has_steps = False  # those of x
+    over: dict[str, Samples] | None = None  # the inputs whose steps the output may have
     for rows in cut(by_length(len(samples), samples.lengths), size):
         batch = samples.batch(rows)
         y, _ = module.run_part(batch.x, None, batch.lengths)
-        has_steps = per_step(module, samples, batch, y)
+        alike = {
+            key: one
+            for key, one, x in samples.along_time(batch)
+            if module.keeps_time(y, x.shape[1 if module.batch_first else 0])
+        }
+        over = alike if over is None else {key: over[key] for key in alike if key in over}
         y = as_contiguous(sample_first(module, samples, y))
         for row, output in zip(rows, y, strict=True):
-            length = samples.lengths[row] if samples.lengths is not None else None
-            outputs[row] = output[:length] if has_steps else output
-    if not has_steps:
+            outputs[row] = output
+    if not over:
         return np.stack(outputs) if len({output.shape for output in outputs}) == 1 else outputs
-    if samples.arrays is None or getattr(samples.dataset, "is_list", False):
+    steps = _one_of(name, over)
+    if steps.lengths is not None:
+        outputs = [y[:length] for y, length in zip(outputs, steps.lengths, strict=True)]
+    if steps.arrays is None or getattr(steps.dataset, "is_list", False):
         return outputs
-    return pad(outputs, samples.arrays[0].shape[1], y.dtype)
+    return pad(outputs, steps.arrays[0].shape[1], y.dtype)
+
+
+def _one_of(name: str, inputs: dict[str, Samples]) -> Samples:
+    """The input whose steps an output has; ValueError if its lengths may be these or those."""
+    ragged = [(key, one, one.lengths) for key, one in inputs.items() if one.lengths is not None]
+    for key, _, lengths in ragged[1:]:
+        if not np.array_equal(lengths, ragged[0][2]):
+            raise ValueError(
+                f"{name} the output may have the steps of {ragged[0][0]} or of {key}, whose "
+                "lengths differ, expected a call of the model for each sample: model(**inputs)"
+            )
+    return ragged[0][1] if ragged else next(iter(inputs.values()))
 
 
 def read_samples(name: str, module: Any, dataset: Dataset, layout: Layout | None = None) -> Samples:

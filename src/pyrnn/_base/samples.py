@@ -48,6 +48,7 @@ class Samples:
     """
 
     may_be_cut = True  # whether `pieces` can cut x along time
+    masked = False  # whether a mask among the inputs weights the targets
 
     def __init__(self, name: str, dataset: Dataset, layout: Layout) -> None:
         self.name, self.dataset, self.layout = name, dataset, layout
@@ -112,6 +113,11 @@ class Samples:
         """The input whose steps are those of the batch: x."""
         x: Array = batch.x
         return x
+
+    def along_time(self, batch: Batch) -> Iterator[tuple[str, "Samples", Array]]:
+        """What has a time axis: its name, its samples, and those of a batch as they are there."""
+        if self.has_time:
+            yield "x", self, batch.x
 
     def inputs(self, batch: Batch) -> Iterator[tuple[str, Array]]:
         """All inputs by name, with the sample first."""

@@ -86,6 +86,11 @@ class Objective:
         if not self.layout.own_targets:
             samples.per_step = per_step(self.model, samples, first, y)
         has_steps = samples.per_step or self.layout.own_targets
+        if samples.masked and samples.per_step and self.loss.whole_sequences:
+            raise ValueError(
+                f"{name} x has a mask, and {type(self.loss).__name__} is a loss of whole "
+                "sequences, expected lengths instead"
+            )
         for metric in self.metrics:
             if getattr(metric, "needs_time", False) and not has_steps:
                 raise ValueError(
