@@ -14,82 +14,43 @@ import numpy as np
 import pyrnn
 
 
-class Parts(pyrnn.Module):
-    """x, normalised, through a GRU and added to itself; then pooled, and a Linear."""
+class Residuals(pyrnn.Module):
+    """x, normalised, through a GRU and added to itself, `depth` times; pooled, and a Linear."""
 
-    def __init__(self, width):
-        self.norm = pyrnn.LayerNorm(width)
-        self.rnn = pyrnn.GRU(width, width, seed=0)
+    def __init__(self, width, depth):
+        self.norms = pyrnn.Sequential(*(pyrnn.LayerNorm(width) for _ in range(depth)))
+        self.rnns = pyrnn.Sequential(*(pyrnn.GRU(width, width, seed=i) for i in range(depth)))
         self.pool = pyrnn.MeanPool()
-        self.head = pyrnn.Linear(width, 3, seed=1)
+        self.head = pyrnn.Linear(width, 3, seed=depth)
 
 
-class Recorded(Parts):
+class Recorded(Residuals):
     """One method."""
 
     def forward(self, x, lengths=None):
-        y, _ = self.rnn(self.norm(x), lengths=lengths)
-        return self.head(self.pool(x + y, lengths=lengths))
+        for norm, rnn in zip(self.norms, self.rnns, strict=True):
+            x = x + rnn(norm(x), lengths=lengths)[0]
+        return self.head(self.pool(x, lengths=lengths))
 
 
-class ByHand(Parts):
-    """Two, as the tape does it: a gradient for each step."""
-
-    def __call__(self, x, lengths=None):
-        y, _ = self.rnn(self.norm(x), lengths=lengths)
-        return self.head(self.pool(x + y, lengths=lengths))
+class ByHand(Residuals):
+    """The training that the tape finds, a gradient for each step."""
 
     def vjp(self, x, lengths=None, need_dx=True, rng=None):
-        a, back_norm = self.norm.vjp(x)
-        (y, _), back_rnn = self.rnn.vjp(a, lengths=lengths, rng=rng)
-        pooled, back_pool = self.pool.vjp(x + y, lengths=lengths)
+        backs = []
+        for norm, rnn in zip(self.norms, self.rnns, strict=True):
+            normed, back_norm = norm.vjp(x)
+            (y, _), back_rnn = rnn.vjp(normed, lengths=lengths, rng=rng)
+            x = x + y
+            backs.append((back_norm, back_rnn))
+        pooled, back_pool = self.pool.vjp(x, lengths=lengths)
         out, back_head = self.head.vjp(pooled)
 
         def pullback(dout):
-            d_sum = back_pool(back_head(dout))
-            da, _ = back_rnn(d_sum)
-            return d_sum + back_norm(da)
-
-        return out, pullback
-
-
-class Deep:
-    """Two more parts, and a second addition."""
-
-    def __init__(self, width):
-        super().__init__(width)
-        self.second = pyrnn.GRU(width, width, seed=2)
-        self.norm2 = pyrnn.LayerNorm(width)
-
-
-class DeepRecorded(Deep, Recorded):
-    """Eight notes on the tape."""
-
-    def forward(self, x, lengths=None):
-        y, _ = self.rnn(self.norm(x), lengths=lengths)
-        h = x + y
-        z, _ = self.second(self.norm2(h), lengths=lengths)
-        return self.head(self.pool(h + z, lengths=lengths))
-
-
-class DeepByHand(Deep, ByHand):
-    """The same."""
-
-    def vjp(self, x, lengths=None, need_dx=True, rng=None):
-        a, back_norm = self.norm.vjp(x)
-        (y, _), back_rnn = self.rnn.vjp(a, lengths=lengths, rng=rng)
-        h = x + y
-        b, back_norm2 = self.norm2.vjp(h)
-        (z, _), back_second = self.second.vjp(b, lengths=lengths, rng=rng)
-        pooled, back_pool = self.pool.vjp(h + z, lengths=lengths)
-        out, back_head = self.head.vjp(pooled)
-
-        def pullback(dout):
-            d_sum = back_pool(back_head(dout))
-            db, _ = back_second(d_sum)
-            dh = d_sum + back_norm2(db)
-            da, _ = back_rnn(dh)
-            return dh + back_norm(da)
+            dx = back_pool(back_head(dout))
+            for back_norm, back_rnn in reversed(backs):
+                dx = dx + back_norm(back_rnn(dx)[0])
+            return dx
 
         return out, pullback
 
@@ -101,11 +62,11 @@ def step(model, x, dy):
     return [y, pullback(dy), *(p.grad for p in model.parameters())]
 
 
-def measure(kinds, shape, rounds):
-    """Median times (s) of both, after their bits were compared."""
+def measure(depth, shape, rounds):
+    """Median times (s) by hand and recorded, after their bits were compared."""
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     dy = np.ones((shape[0], 3), np.float32)
-    models = [kind(shape[-1]) for kind in kinds]
+    models = [kind(shape[-1], depth) for kind in (ByHand, Recorded)]
     for a, b in zip(*(step(m, x, dy) for m in models), strict=True):
         assert np.array_equal(a, b), "the two give other bits"
     times = [[], []]
@@ -124,9 +85,10 @@ def main():
     )
     rounds = parser.parse_args().rounds
     pyrnn.set_num_threads(1)
-    for name, kinds in (("5 notes", (ByHand, Recorded)), ("8 notes", (DeepByHand, DeepRecorded))):
+    for depth in (1, 2):
+        name = f"{3 * depth + 2} notes"  # of a norm, a GRU and a sum each, a pool and a Linear
         for shape, count in (((1, 10, 8), rounds), ((32, 50, 64), max(rounds // 10, 5))):
-            by_hand, recorded = measure(kinds, shape, count)
+            by_hand, recorded = measure(depth, shape, count)
             more = recorded - by_hand
             print(
                 f"{name}  {shape!s:12}  by hand {by_hand * 1e6:8.1f} us  recorded "
