@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Hashes everything that pyrnn computes, to prove that a change of the code keeps every bit.
 
-    python tools/bits.py --json before.json                  # with the old commit installed
+    python tools/bits.py --older --json before.json          # with the old commit installed
     python tools/bits.py --json after.json                   # with the new one
     python tools/bits.py --compare before.json after.json    # lists what differs; exit code 1
 
@@ -16,8 +16,9 @@ on one machine with one numpy: both influence bits. Each instruction set runs in
 own, because PYRNN_ISA is read at import.
 
 The script runs unchanged on commits before and after x became batch first (bits_cases/setting.py
-knows the differences); all arrays are hashed time-major. The cases are in the tables of
-tools/bits_cases; tests/test_bits_tool.py fails for an option that no case has.
+knows the differences); with `--older` it leaves out the cases whose options a commit does not have
+yet, and the comparison calls them missing. All arrays are hashed time-major. The cases are in the
+tables of tools/bits_cases; tests/test_bits_tool.py fails for an option that no case has.
 """
 
 import argparse
@@ -28,6 +29,7 @@ import subprocess
 import sys
 import warnings
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -39,15 +41,17 @@ from bits_cases.setting import At
 THREADS = (1, 2)
 
 
-def hashes(only="", seed=0):
-    """{name: hash} of the cases with `only` in their name, on this process's instruction set."""
+def hashes(only="", seed=0, older=False):
+    """{name: hash} of the cases with `only` in their name, on this process's instruction set; of an
+    older commit, of those that it can make."""
     result = {}
     for case, work, dtypes, orders in cases():
         for dtype, batch_first in [(d, order) for d in dtypes for order in orders]:
             order = ["time first", "batch first"][batch_first] if len(orders) > 1 else ""
             name = ", ".join(filter(None, [case, dtype, order]))
             if only in name:
-                result[name] = hash_of(case, work, np.dtype(dtype), batch_first, seed)
+                with suppress(*(AttributeError, TypeError, ValueError) if older else ()):
+                    result[name] = hash_of(case, work, np.dtype(dtype), batch_first, seed)
     return result
 
 
@@ -86,11 +90,12 @@ def total(results):
     return hashlib.sha256(json.dumps(results, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def measure(only, seed):
+def measure(only, seed, older):
     """{isa: {name: hash}}, each instruction set in a process of its own."""
     results = {}
     for isa in pyrnn.available_isas():
         command = [sys.executable, __file__, "--child", "--only", only, "--seed", str(seed)]
+        command += ["--older"] * older
         environment = os.environ | {"PYRNN_ISA": isa}
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
         results[isa] = json.loads(done.stdout)
@@ -122,14 +127,15 @@ def main():
     parser.add_argument("--only", default="", metavar="WORD", help="cases with this in their name")
     parser.add_argument("--seed", type=int, default=0, help="of all numbers")
     parser.add_argument("--compare", nargs=2, metavar="FILE", help="two files of --json")
+    parser.add_argument("--older", action="store_true", help="leave out what it cannot make yet")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.compare:
         return compare(options.compare)
     if options.child:
-        print(json.dumps(hashes(options.only, options.seed)))
+        print(json.dumps(hashes(options.only, options.seed, options.older)))
         return 0
-    results = measure(options.only, options.seed)
+    results = measure(options.only, options.seed, options.older)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
     return 0
