@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from .checks import Array, as_floats, as_lengths, check_shape, read_floats
-from .layout import turned, with_whole_rows
+from .layout import steps_first, with_whole_rows
 from .mask import Mask, read_mask
 
 
@@ -57,8 +57,7 @@ class Inputs(NamedTuple):
     def to_core(self, sequence: Array) -> Array:
         """A sequence in the caller's layout, as the core takes it."""
         sequence = self.mask.gather(sequence) if self.mask else sequence
-        by_time = sequence[:, None] if self.unbatched else turned(sequence, self.batch_first)
-        return with_whole_rows(by_time)
+        return with_whole_rows(steps_first(sequence, self.batch_first, self.unbatched))
 
     def from_core(self, sequence: Array) -> Array:
         """What the core made with these inputs' `batch_first`, as the caller sees it."""
@@ -90,7 +89,7 @@ def read_inputs(layer: Sizes, x: Any, state: Any, lengths: Any, mask: Any) -> In
         lengths = plan.lengths
         plan = None if plan.is_prefix else plan
         x = plan.gather(x) if plan else x
-    x = with_whole_rows(x[:, None] if unbatched else turned(x, batch_first))
+    x = with_whole_rows(steps_first(x, batch_first, unbatched))
     steps, batch, _ = x.shape
     if mask is None and lengths is not None:
         lengths = as_lengths(owner, lengths, batch, steps)

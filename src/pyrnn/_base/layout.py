@@ -23,12 +23,12 @@ def turned(array: Array, batch_first: bool, axes: int = BATCHED) -> Array:
 
 def steps_first(array: Array, batch_first: bool, single: bool) -> Array:
     """A view (T, N, ...) of a batch in the caller's layout, or of a single sequence (T, ...)."""
-    return array[:, None] if single else turned(array, batch_first, 2)
+    return array[:, None] if single else array.swapaxes(0, 1) if batch_first else array
 
 
 def steps_as_given(array: Array, batch_first: bool, single: bool) -> Array:
     """The way back: a view in the caller's layout."""
-    return array[:, 0] if single else turned(array, batch_first, 2)
+    return array[:, 0] if single else array.swapaxes(0, 1) if batch_first else array
 
 
 def time_major(array: Array, batch_first: bool, axes: int = BATCHED) -> Array:

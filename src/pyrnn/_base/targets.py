@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .checks import Array, as_floats, as_integers, as_lengths, as_plain_array
+from .checks import (
+    MAX_INT64,
+    Array,
+    as_floats,
+    as_integers,
+    as_lengths,
+    as_plain_array,
+    check_size,
+)
 
 Bools = NDArray[np.bool_]
 
@@ -74,6 +82,11 @@ def class_target(owner: str, y_shape: tuple[int, ...], target: Any) -> Array:
             f"logits of shape {y_shape}"
         )
     return classes
+
+
+def check_ignore_index(owner: str, value: Any) -> int:
+    """An int64, which need not be a class."""
+    return check_size(owner, "ignore_index", value, minimum=-(2**63), maximum=MAX_INT64)
 
 
 def check_classes(owner: str, target: Array, real: Bools, C: int, ignore_index: int) -> Bools:

@@ -16,7 +16,7 @@ from .._base.checks import (
     read_floats,
 )
 from .._base.inputs import Sizes, read_state
-from .._base.layout import is_ids, turned, with_whole_rows
+from .._base.layout import is_ids, steps_as_given, turned, with_whole_rows
 from .._base.runtime import num_threads
 from .._base.settings import Settings
 
@@ -74,7 +74,7 @@ class Stream(_core.Stream, Settings):
             expected = (*x.shape[:1], self.batch_size, layer.input_size)
             check_shape(owner, "x", x, expected, "(time, batch, input_size)")
         y = self._run(with_whole_rows(turned(x, batch_first)), num_threads())
-        return y[:, 0] if single else turned(y, batch_first)
+        return steps_as_given(y, batch_first, single)
 
     @property
     def state(self) -> Any:

@@ -11,10 +11,16 @@ from .._base.checks import (
     as_plain_array,
     check_number,
     check_probability,
-    check_size,
 )
 from .._base.runtime import num_threads
-from .._base.targets import Bools, check_classes, check_finite, class_target, sum_in_order
+from .._base.targets import (
+    Bools,
+    check_classes,
+    check_finite,
+    check_ignore_index,
+    class_target,
+    sum_in_order,
+)
 from ._loss import ElementLoss, Loss
 
 
@@ -58,9 +64,7 @@ class CrossEntropy(Loss):
         reduction: str = "mean",
     ) -> None:
         super().__init__(reduction=reduction)
-        self.ignore_index = check_size(
-            "CrossEntropy", "ignore_index", ignore_index, minimum=-(2**63), maximum=2**63 - 1
-        )
+        self.ignore_index = check_ignore_index("CrossEntropy", ignore_index)
         self.label_smoothing = check_probability("CrossEntropy", "label_smoothing", label_smoothing)
         self.weight = None if weight is None else _weights("CrossEntropy", "weight", weight)
         if self.weight is not None and self.weight.ndim != 1:

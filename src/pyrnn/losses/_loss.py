@@ -176,8 +176,9 @@ class Loss(Settings):
             return sum_in_order(losses), dy.reshape(y.shape), None
         shape = self.losses_shape(shape, np.shape(given), losses)
         elements = PerElement(shape, losses.shape, dy.shape)
-        by_time = turned(np.empty(shape, bool), len(y.shape) >= BATCHED, 2).shape
-        value = turned(losses.reshape(by_time), len(y.shape) >= BATCHED, 2)
+        swapped = len(y.shape) >= BATCHED
+        by_time = (*shape[1::-1], *shape[2:]) if swapped else shape
+        value = turned(losses.reshape(by_time), swapped, 2)
         return np.array(value, np.float64, order="C"), dy.reshape(y.shape), elements
 
     def losses_shape(

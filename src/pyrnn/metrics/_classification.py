@@ -5,16 +5,16 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from .._base.checks import (
-    MAX_INT64,
-    Array,
-    as_integers,
-    as_plain_array,
-    check_size,
-    too_large,
-)
+from .._base.checks import Array, as_integers, as_plain_array, too_large
 from .._base.runtime import num_threads
-from .._base.targets import Bools, check_classes, class_target, first_wrong, sum_in_order
+from .._base.targets import (
+    Bools,
+    check_classes,
+    check_ignore_index,
+    class_target,
+    first_wrong,
+    sum_in_order,
+)
 from ._metric import Metric, ratio
 
 
@@ -31,9 +31,7 @@ class ClassMetric(Metric):
     higher_is_better = True
 
     def __init__(self, *, ignore_index: int = -100) -> None:
-        self.ignore_index = check_size(
-            type(self).__name__, "ignore_index", ignore_index, minimum=-(2**63), maximum=MAX_INT64
-        )
+        self.ignore_index = check_ignore_index(type(self).__name__, ignore_index)
         super().__init__()
 
     def add(self, y: Array, target: Any, lengths: Any) -> None:
@@ -116,9 +114,7 @@ class Perplexity(Metric):
     higher_is_better = False
 
     def __init__(self, *, ignore_index: int = -100) -> None:
-        self.ignore_index = check_size(
-            "Perplexity", "ignore_index", ignore_index, minimum=-(2**63), maximum=MAX_INT64
-        )
+        self.ignore_index = check_ignore_index("Perplexity", ignore_index)
         super().__init__()
 
     def reset(self) -> None:

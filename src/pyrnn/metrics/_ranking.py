@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from .. import _core
 from .._base.checks import Array, check_choice
+from .._base.runtime import num_threads
 from ._classification import ClassMetric
 
 
@@ -46,7 +48,11 @@ class AUC(ClassMetric):
             scores = y.reshape(classes.shape)[real].astype(np.float64)
         else:
             scores = y[real].astype(np.float64)
-            scores = scores[:, 1] - scores[:, 0] if C == 2 else _softmax(scores)
+            scores = (
+                scores[:, 1] - scores[:, 0]
+                if C == 2
+                else _core.softmax_forward(scores, num_threads())
+            )
         if np.isnan(scores).any():
             raise ValueError("AUC: y has a NaN, expected scores that can be ordered")
         if self._scores and self._scores[0].shape[1:] != scores.shape[1:]:
@@ -81,10 +87,3 @@ def _area(scores: Array, positive: Array) -> float:
     if not n or not m:
         return math.nan
     return float((ranks[there.reshape(-1)][positive].sum() - n * (n + 1) / 2) / (n * m))
-
-
-def _softmax(logits: Array) -> Array:
-    """Probabilities of rows."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities: Array = powers / np.cumsum(powers, axis=1)[:, -1:]
-    return probabilities

@@ -57,9 +57,7 @@ class Updates:
         if self._gathered == 0:
             self.model.zero_grad()
         weight = self._weight + result.weight
-        share = result.weight / weight if self._weight else 1.0
-        if result.adds:
-            share = 1.0
+        share = 1.0 if result.adds or not self._weight else result.weight / weight
         if share < 1:
             for _, parameter in trained(self.model.named_parameters()):
                 _core.scale_in_place(parameter.grad, 1 - share, num_threads())
