@@ -201,6 +201,10 @@ class Module(Settings, Part, Summarised, Freezable):
         """The parts in the order in which x meets them, as far as it has its axes; self alone."""
         yield self
 
+    def takers_of_ids(self) -> Iterator["Module"]:
+        """The Embeddings that get x as it is, as far as the parts tell; of a forward none."""
+        yield from [self] if self.takes_ids else []
+
     @property
     def num_states(self) -> int:
         """How many entries a state of a Sequential has for this module."""
@@ -213,8 +217,8 @@ class Module(Settings, Part, Summarised, Freezable):
     def check_front(self, owner: str, front: Front) -> None:
         """ValueError if this does not fit the recurrent layers whose features arrive here."""
 
-    def check_ids(self, ids: Array) -> None:
-        """ValueError for ids out of range, of a module that takes some."""
+    def check_ids(self, ids: Array, name: str = "x") -> None:
+        """ValueError for ids out of range, of a module that takes some; `name` is theirs."""
 
     def step_part(self, batch_size: int) -> Any:
         """What a stream of a Sequential runs for this module, with `step`, `run` and `states` as a

@@ -145,7 +145,7 @@ def _shapes_of(module: Any, x: Any) -> Shapes:
     """The shapes of what all parts give in a call on x."""
     seen: Shapes = {}
 
-    def note(part: Any, y: Any) -> None:
+    def note(part: Any, y: Any, *_: Any) -> None:
         y = y[0] if part.stateful and isinstance(y, tuple) else y
         shapes = [getattr(leaf, "shape", ()) for leaf in leaves(y) if leaf is not None]
         if seen.setdefault(id(part), [])[-1:] != [shapes]:  # a call may run another method

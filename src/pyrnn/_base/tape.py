@@ -384,7 +384,7 @@ def _noted(call: Any, names: Any, shown: Any, part: Any, *args: Any, **options: 
     else:
         y = tape.call(part, call, names, shown or part._shown, args, options)
     if (note := observer.get()) is not None:
-        note(part, y)
+        note(part, y, args, options)
     return y
 
 

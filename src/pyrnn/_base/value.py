@@ -20,7 +20,7 @@ from .operations import Result
 
 # The Tape of the forward that runs.
 active: ContextVar[Any] = ContextVar("pyrnn_tape", default=None)
-# What sees each module that was called, and its outputs: for summaries.
+# What sees each module that was called, its outputs and its arguments.
 observer: ContextVar[Any] = ContextVar("pyrnn_observer", default=None)
 
 

@@ -38,6 +38,9 @@ class Branches(Container):
         yield from (step for part in self for step in part.forward_path())
         yield self
 
+    def takers_of_ids(self) -> Iterator[Module]:
+        return (taker for part in self for taker in part.takers_of_ids())
+
     def check_front(self, owner: str, front: Front) -> None:
         for name, part in self.named_parts():
             part.check_front(f"{owner}: module {name} ({type(part).__name__})", front)

@@ -106,7 +106,7 @@ class Embedding(Module):
             raise
         return rows.reshape(*ids.shape, self.embedding_dim)
 
-    def check_ids(self, ids: Any) -> None:
+    def check_ids(self, ids: Any, name: str = "x") -> None:
         """ValueError that names the first id out of range and its position."""
         ids = read_integers("Embedding", "ids", ids)
-        check_ids("Embedding", "x", ids, self.num_embeddings, "num_embeddings")
+        check_ids("Embedding", name, ids, self.num_embeddings, "num_embeddings")

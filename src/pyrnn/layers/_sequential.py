@@ -74,6 +74,9 @@ class Sequential(Container):
     def forward_path(self) -> Iterator[Module]:
         return (step for part in self for step in part.forward_path())
 
+    def takers_of_ids(self) -> Iterator[Module]:
+        return self[0].takers_of_ids()
+
     def check_front(self, owner: str, front: Front) -> None:
         for part in self:
             part.check_front(owner, front)

@@ -61,8 +61,8 @@ class TimeDistributed(Container):
         """Whether the module does."""
         return next(self[0].forward_path()).takes_ids
 
-    def check_ids(self, ids: Array) -> None:
-        next(self[0].forward_path()).check_ids(ids)
+    def takers_of_ids(self) -> Iterator[Module]:
+        return self[0].takers_of_ids()
 
     def step_part(self, batch_size: int) -> StepByStep:
         """What a stream of a Sequential runs: the module on each step."""

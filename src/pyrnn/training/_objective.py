@@ -10,8 +10,9 @@ import numpy as np
 from .._base.checks import Array
 from .._base.columns import Dataset
 from .._base.layout import time_major, turned
+from .._base.lookups import Lookups, watch
 from .._base.module import Module
-from .._base.prediction import first_embedding, layout_of, per_step, read_samples, sample_first
+from .._base.prediction import layout_of, per_step, read_samples, sample_first
 from .._base.samples import Batch, Samples, by_length, cut
 from .._base.targets import first_wrong, real_elements
 from ..losses import Loss
@@ -81,7 +82,7 @@ class Objective:
         it; a piece of one sample is run."""
         samples = read_samples(name, self.model, dataset, self.layout)
         first = samples.batch(np.array([samples.example]), 0, PROBED_STEPS)
-        y, _ = self.infer(first)
+        (y, _), lookups = watch(dict(samples.inputs(first)), lambda: self.infer(first))
         check_output(name, self.model, y, lambda: self.infer(first)[0])
         if not self.layout.own_targets:
             samples.per_step = per_step(self.model, samples, first, y)
@@ -103,7 +104,7 @@ class Objective:
         whole, counts_all, weighs = self.loss.whole_sequences, True, False
         for rows, start, batch in _blocks(samples, None if whole else CHECKED_STEPS):
             try:
-                counts_all &= self._check(samples, batch, features, start)
+                counts_all &= self._check(samples, batch, lookups, features, start)
                 weighs = weighs or self._weighs(samples, batch, features)
             except (TypeError, ValueError) as error:
                 where = f" (samples {rows[0]} to {rows[-1]}, from step {start})"
@@ -199,12 +200,15 @@ class Objective:
             target = turned(time_major(target, True, 2), not self.layout.batch_first, 2)
         return target, batch.target_lengths
 
-    def _check(self, samples: Samples, batch: Batch, features: Any, start: int) -> bool:
+    def _check(
+        self, samples: Samples, batch: Batch, lookups: Lookups, features: Any, start: int
+    ) -> bool:
         """Ids and targets of a batch against the model's and the loss's range; whether the loss
         counts all that the lengths leave."""
-        if (embedding := first_embedding(self.model)) is not None:
-            embedding.check_ids(batch.x)
-        for name, x in samples.inputs(batch):  # with the sample first, as it came
+        inputs = dict(samples.inputs(batch))  # with the sample first, as it came
+        for embedding, name in lookups:
+            embedding.check_ids(inputs[name], name)
+        for name, x in inputs.items():
             if x.dtype.kind == "f" and not np.isfinite(x).all():
                 raise ValueError(
                     f"{first_wrong(x, ~np.isfinite(x), name)}, expected a finite number"

@@ -200,11 +200,13 @@ class Trainer(Settings):
           are the file's, whatever those given are; `optimizer.lr = ...` in a callback sets another
           rate. `epochs` counts from the beginning of the fit that was interrupted.
 
-        All data are checked before the first step: TypeError or ValueError for what is empty,
-        misshaped, out of the classes' range or not finite; ValueError for a checkpoint that is
-        damaged or of another training. FloatingPointError if the loss or a gradient becomes NaN or
-        infinite: that batch, or with `tbptt` that piece of it, has then changed nothing; and at the
-        end of an epoch if a weight has. Nothing that is not finite is written over a checkpoint.
+        All data are checked before the first step, those of `validation` too: TypeError or
+        ValueError for what is empty, misshaped, not finite, or out of the range of the classes or
+        of an Embedding's ids (ids that a `forward` computes are checked in their batch, which has
+        then changed nothing); ValueError for a checkpoint that is damaged or of another training.
+        FloatingPointError if the loss or a gradient becomes NaN or infinite: that batch, or with
+        `tbptt` that piece of it, has then changed nothing; and at the end of an epoch if a weight
+        has. Nothing that is not finite is written over a checkpoint.
         After any error, and after Ctrl-C, the model is usable and `history` has the whole epochs.
         """
         if tbptt is not None:
