@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, final
 
+import numpy as np
 from numpy.typing import NDArray
 
 _Array = NDArray[Any]
@@ -28,6 +29,8 @@ class RecordedMethod:  # (method, noted, active)
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 # Recurrent layers
+def workspace(bytes: int) -> NDArray[np.uint8]: ...
+
 @final
 class Packed: ...
 
@@ -93,6 +96,36 @@ class Stack:
         need_dx: bool,
         threads: int,
         batch_first: bool = ...,
+    ) -> tuple[_Array | None, _Array, _Array | None, Gradients]: ...
+    def saved_bytes(self, rows: int, sequences: int, ragged: bool, packed: bool) -> int: ...
+    def forward_into(
+        self,
+        saved: _Array,
+        packed: Packed,
+        x: _Array,
+        h0: _Array | None,
+        c0: _Array | None,
+        lengths: _Array | None,
+        packed_rows: bool,
+        seed: int,
+        draw: int,
+        threads: int,
+    ) -> tuple[_Array, _Array, _Array | None]: ...
+    def backward_from(
+        self,
+        saved: _Array,
+        weights: list[_Array],
+        x: _Array,
+        lengths: _Array | None,
+        packed_rows: bool,
+        seed: int,
+        draw: int,
+        dy: _Array | None,
+        dhn: _Array | None,
+        dcn: _Array | None,
+        need_dx: bool,
+        need_dw: bool,
+        threads: int,
     ) -> tuple[_Array | None, _Array, _Array | None, Gradients]: ...
     def attending(self, context: int) -> Stack: ...
     def attend(

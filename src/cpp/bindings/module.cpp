@@ -19,6 +19,7 @@ void register_attention(py::module_& m);
 void register_structured(py::module_& m);
 void register_recurrent(py::module_& m);
 void register_attending(py::module_& m);
+void register_functional(py::module_& m);
 void register_stream(py::module_& m);
 }  // namespace pyrnn::bindings
 
@@ -39,6 +40,7 @@ PYBIND11_MODULE(core_of_main, m) {
   pyrnn::bindings::register_structured(m);
   pyrnn::bindings::register_recurrent(m);
   pyrnn::bindings::register_attending(m);
+  pyrnn::bindings::register_functional(m);
   pyrnn::bindings::register_stream(m);
 }
 

@@ -2,7 +2,10 @@
 // The checked arguments of the passes over a stack, and the new arrays that the passes fill.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
+#include <limits>
+#include <numeric>
 
 #include "bindings/recurrent/stack_arguments.h"
 #include "bindings/runtime/interrupt.h"
@@ -20,23 +23,41 @@ struct ForwardArguments {
   py::handle x, h0, c0, lengths;
   bool return_cells;
   bool batch_first = false;  // of the new sequences
+  bool packed = false;       // x has packed rows; lengths are descending
 };
+
+// Of x, and of the lengths of packed rows.
+inline SequenceAxes axes_of(const py::array& x, py::handle lengths, bool packed) {
+  if (!packed) return {x.shape(0), x.shape(1)};
+  const Pinned of_rows = require_array<std::int64_t>(lengths, "lengths", 1);
+  constexpr py::ssize_t kMost = std::numeric_limits<std::int32_t>::max();
+  const std::vector<std::int64_t> all = checked_lengths(of_rows, kMost);
+  require(std::is_sorted(all.rbegin(), all.rend()), "lengths: not descending, expected those of packed rows");
+  const py::ssize_t R = std::accumulate(all.begin(), all.end(), py::ssize_t{0});
+  require(x.shape(0) == R, "x: shape ", x, ", expected the sum of the lengths = ", R, " packed rows");
+  return {all.empty() ? 0 : all.front(), of_rows.shape(0), R};
+}
+
+inline Batch batch_of(const SequenceAxes& axes, py::handle lengths_in) {
+  const auto lengths = optional_array<std::int64_t>(lengths_in, "lengths", {axes.rows}, "(batch,)");
+  const bool packed = axes.packed.has_value();
+  return {axes.steps, axes.rows, lengths ? checked_lengths(*lengths, axes.steps).data() : nullptr, packed};
+}
 
 // The same, checked, and its new outputs.
 template <class T>
 struct ForwardCall {
   ForwardCall(const Stack& stack, const Packed& packed, const ForwardArguments& given)
       : shape(stack.shape),
-        x(require_rows<T>(given.x, "x")),
-        steps(x.shape(0)),
-        rows(x.shape(1)),
+        x(require_rows<T>(given.x, "x", given.packed ? 2 : 3)),
+        axes(axes_of(x, given.lengths, given.packed)),
         y(sequence(shape.layer_output()), given.batch_first),
         hn(state(shape.output())),
         cn(shape.has_c() ? state(shape.hidden) : Shape{0}),
-        batch(batch_of(given.lengths)) {
+        batch(batch_of(axes, given.lengths)) {
     check_same_stack(stack, packed.stack, "packed");
     weights = std::get<std::shared_ptr<const PackedWeights<T>>>(packed.weights);
-    require_shape(x, "x", sequence(shape.input), "(T, batch, input_size)");
+    require_shape(x, "x", sequence(shape.input), given.packed ? "(rows, input_size)" : "(T, batch, input_size)");
     h0 = optional_array<T>(given.h0, "h0", state(shape.output()), "(num_layers*num_directions, batch, output size)");
     c0 = optional_array<T>(given.c0, "c0", state(shape.hidden), "(num_layers*num_directions, batch, hidden_size)");
     if (c0 && !shape.has_c()) throw std::invalid_argument("c0: an array, expected None for a cell without cell state");
@@ -53,15 +74,11 @@ struct ForwardCall {
                  .cn = cn.data(),
                  .cells = cells ? cells->data() : nullptr};
   }
-  Batch batch_of(py::handle lengths_in) const {
-    const auto lengths = optional_array<std::int64_t>(lengths_in, "lengths", {rows}, "(batch,)");
-    return {steps, rows, lengths ? checked_lengths(*lengths, steps).data() : nullptr};
-  }
-  Shape sequence(py::ssize_t columns) const { return {steps, rows, columns}; }
-  Shape state(py::ssize_t size) const { return {shape.layers * shape.directions, rows, size}; }
+  Shape sequence(py::ssize_t columns) const { return axes.with(columns); }
+  Shape state(py::ssize_t size) const { return {shape.layers * shape.directions, axes.rows, size}; }
   // Steps after a row's end are not visited.
   void clear_padding() {
-    if (batch.uniform()) return;
+    if (batch.uniform() || batch.packed_arrays()) return;
     std::memset(sequences.y, 0, y.bytes);
     if (cells) std::memset(sequences.cells, 0, cells->bytes);
   }
@@ -71,7 +88,7 @@ struct ForwardCall {
   StackShape shape;
   std::shared_ptr<const PackedWeights<T>> weights;
   Pinned x;
-  py::ssize_t steps, rows;
+  SequenceAxes axes;
   NewArray<T> y, hn, cn;
   std::optional<NewArray<T>> cells;
   std::optional<Pinned> h0, c0;
@@ -84,6 +101,7 @@ struct BackwardArguments {
   py::handle dy, dhn, dcn, dcells;
   bool need_dx;
   bool batch_first = false;  // of dx
+  bool need_dw = true;
 };
 
 // The same, checked, and its new gradients: both states' always; dx only where it is needed, zero after a row's end.
@@ -91,7 +109,7 @@ template <class T>
 struct BackwardCall {
   BackwardCall(const SavedForward& from, const Tape<T>& tape, const BackwardArguments& given)
       : shape(tape.shape), dh0(state(from, shape.output())), dc0(shape.has_c() ? state(from, shape.hidden) : Shape{0}) {
-    const auto sequence = [&](py::ssize_t columns) { return Shape{from.steps, from.rows, columns}; };
+    const auto sequence = [&](py::ssize_t columns) { return from.axes.with(columns); };
     dy = optional_rows<T>(given.dy, "dy", sequence(shape.layer_output()), "the shape of y");
     dhn = optional_array<T>(given.dhn, "dhn", state(from, shape.output()), "the shape of hn");
     dcn = optional_array<T>(given.dcn, "dcn", state(from, shape.hidden), "the shape of cn");
@@ -110,15 +128,16 @@ struct BackwardCall {
                  .dcells_strides = strides_of<T>(dcells),
                  .dx = dx ? dx->data() : nullptr,
                  .dh0 = dh0.data(),
-                 .dc0 = dc0.data()};
+                 .dc0 = dc0.data(),
+                 .of_weights = given.need_dw};
   }
   py::object input_gradient() const { return dx ? py::object(dx->array) : py::none(); }
   py::object cell_gradient() const { return shape.has_c() ? py::object(dc0.array) : py::none(); }
   Shape state(const SavedForward& from, py::ssize_t size) const {
-    return {shape.layers * shape.directions, from.rows, size};
+    return {shape.layers * shape.directions, from.axes.rows, size};
   }
   void clear_padding(const Batch& batch) {
-    if (dx && !batch.uniform()) std::memset(gradients.dx, 0, dx->bytes);
+    if (dx && !batch.uniform() && !batch.packed_arrays()) std::memset(gradients.dx, 0, dx->bytes);
   }
 
   const StackShape shape;  // a copy: the tape goes first

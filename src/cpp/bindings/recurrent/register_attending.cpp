@@ -29,7 +29,7 @@ struct AttendingCall : ForwardCall<T> {
         attention(this->sequence(memory.layout.steps)),
         queries(query_in ? this->sequence(memory.key_size) : Shape{0}) {
     const Index H = stack.shape.hidden;
-    require(memory.layout.rows == this->rows && memory.value_size == stack.shape.context,
+    require(memory.layout.rows == this->axes.rows && memory.value_size == stack.shape.context,
             "memory: of other rows or value_size, expected those of x and the Stack");
     const PackedLinear<T>* query = nullptr;
     if (query_in) {
@@ -88,7 +88,7 @@ py::tuple run_attend_train(const Stack& stack, const Packed& packed, const Memor
     const auto pinned = [](const py::array& array) { return py::make_tuple(array, weak_reference(array)); };
     py::object kept = kept_with(call.x, py::cast(&memory, reference), py::cast(query, reference),
                                 pinned(call.queries.array), pinned(call.attention.array));
-    initialised<SavedForward>(saved) = {stack, std::move(kept), call.steps, call.rows, std::move(tape)};
+    initialised<SavedForward>(saved) = {stack, std::move(kept), call.axes, std::move(tape)};
     return py::make_tuple(call.y.array, call.hn.array, call.cell_state(), call.contexts.array, call.attention.array,
                           saved);
   });
@@ -106,7 +106,7 @@ py::tuple run_attend_backward(const Stack& stack, SavedForward& from, const py::
     Unspent<T> saved(from);
     const SequenceInput<T>& seq = saved.tape().input;
     const Memory<T>& memory = *seq.attended.memory;
-    const Layout layout{from.steps, from.rows};
+    const Layout layout{from.axes.steps, from.axes.rows};
     const WeightArrays<const T> weights(stack.shape, arrays, "weights");
     const auto dcontexts = optional_array<T>(dcontexts_in, "dcontexts", sequence_shape(layout, memory.value_size),
                                              "the shape of contexts");

@@ -53,7 +53,7 @@ py::tuple run_forward_train(const Stack& stack, const Packed& packed, py::handle
       tape = forward_train<T>(stack.shape, call.weights, call.batch, call.sequences,
                               {{seed, draw}, recompute_every, threads}, interrupted);
     });
-    initialised<SavedForward>(saved) = {stack, kept_with(call.x), call.steps, call.rows, std::move(tape)};
+    initialised<SavedForward>(saved) = {stack, kept_with(call.x), call.axes, std::move(tape)};
     return py::make_tuple(call.y.array, call.hn.array, call.cell_state(), call.all_cells(), saved);
   });
 }

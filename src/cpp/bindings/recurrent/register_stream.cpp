@@ -92,7 +92,7 @@ py::array run(StreamObject& self, py::handle x_in, int threads) {
   return std::visit(
       [&]<class T>(std::unique_ptr<Stream<T>>& stream) -> py::array {
         const StackShape& s = stream->shape();
-        const Pinned x = require_rows<T>(x_in, "x");
+        const Pinned x = require_rows<T>(x_in, "x", 3);
         const py::ssize_t steps = x.shape(0);
         require_shape(x, "x", {steps, stream->rows(), s.input}, "(T, batch, input_size)");
         NewArray<T> y({steps, stream->rows(), s.output()});

@@ -13,12 +13,19 @@
 
 namespace pyrnn::bindings {
 
-// A sequence array (T, B, columns) whose columns lie side by side, its steps and rows anyhow.
+// The axes of a call's sequences: (T, B, columns), or packed rows (R, columns).
+struct SequenceAxes {
+  py::ssize_t steps, rows;
+  std::optional<py::ssize_t> packed = std::nullopt;  // R
+  Shape with(py::ssize_t columns) const { return packed ? Shape{*packed, columns} : Shape{steps, rows, columns}; }
+};
+
+// A sequence array whose columns lie side by side, its steps and rows anyhow.
 template <class T>
-Pinned require_rows(py::handle value, const std::string& name) {
+Pinned require_rows(py::handle value, const std::string& name, py::ssize_t ndim) {
   Pinned array(require_ndarray(value, name));
   require_dtype<T>(array, name);
-  require(array.ndim() == 3, name, ": shape ", array, ", expected 3 axes");
+  require(array.ndim() == ndim, name, ": shape ", array, ", expected ", ndim, " axes");
   require(has_whole_rows(array), name, ": its columns are not contiguous, expected aligned rows of contiguous columns");
   return array;
 }
@@ -27,7 +34,7 @@ template <class T>
 std::optional<Pinned> optional_rows(py::handle value, const std::string& name, const Shape& shape,
                                     const char* meaning) {
   if (value.is_none()) return std::nullopt;
-  Pinned array = require_rows<T>(value, name);
+  Pinned array = require_rows<T>(value, name, static_cast<py::ssize_t>(shape.size()));
   require_shape(array, name, shape, meaning);
   return array;
 }
@@ -36,6 +43,7 @@ std::optional<Pinned> optional_rows(py::handle value, const std::string& name, c
 template <class T>
 Strides strides_of(const py::array& array) {
   constexpr py::ssize_t size = sizeof(T);
+  if (array.ndim() == 2) return {0, array.shape(0) == 1 ? array.shape(1) : array.strides(0) / size};
   const Index steps = array.shape(0), rows = array.shape(1), columns = array.shape(2);
   Strides strides{array.strides(0) / size, array.strides(1) / size};
   if (steps == 1 && rows == 1) return {columns, columns};
@@ -66,7 +74,7 @@ struct Packed {
 struct SavedForward {
   Stack stack;
   py::object kept;  // referenced, since the backward pass reads it: x, and what a decoder attends to
-  py::ssize_t steps, rows;
+  SequenceAxes axes;
   OfEither<Tape> tape;
 };
 

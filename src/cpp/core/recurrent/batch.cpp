@@ -6,7 +6,8 @@
 
 namespace pyrnn {
 
-Batch::Batch(Index steps, Index rows, const std::int64_t* lengths) : rows_(rows), steps_(steps) {
+Batch::Batch(Index steps, Index rows, const std::int64_t* lengths, bool packed_arrays)
+    : rows_(rows), steps_(steps), packed_arrays_(packed_arrays) {
   if (rows == 0) steps_ = 0;
   uniform_ = !lengths || std::all_of(lengths, lengths + rows, [&](std::int64_t n) { return n == steps; });
   if (uniform_) return;

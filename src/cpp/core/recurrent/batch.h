@@ -17,13 +17,15 @@ struct Strides {
 // Packed rows: all real steps of all rows, step by step; row j of step t is packed row offset(t) + j.
 class Batch {
  public:
-  // lengths [rows], each in [0, steps], or null: all are `steps`. Ties keep their order.
-  Batch(Index steps, Index rows, const std::int64_t* lengths);
+  // lengths [rows], each in [0, steps], or null: all are `steps`. Ties keep their order. packed_arrays: the caller's
+  // sequences have packed rows, too; lengths are then descending.
+  Batch(Index steps, Index rows, const std::int64_t* lengths, bool packed_arrays = false);
 
   Index rows() const { return rows_; }                  // B
   Index steps() const { return steps_; }                // of the longest row
   Index packed_rows() const { return offset(steps_); }  // R
   bool uniform() const { return uniform_; }             // every row has every step of the arrays
+  bool packed_arrays() const { return packed_arrays_; }
   Index active(Index step) const { return step < steps_ ? offset(step + 1) - offset(step) : 0; }
   Index offset(Index step) const { return uniform_ ? step * rows_ : offset_[at(step)]; }
   Index step_of(Index packed_row) const;                // the step t with offset(t) <= packed_row < offset(t + 1)
@@ -33,7 +35,7 @@ class Batch {
  private:
   static std::size_t at(Index i) { return static_cast<std::size_t>(i); }
   Index rows_, steps_;
-  bool uniform_;
+  bool uniform_, packed_arrays_;
   // Of batches that are not uniform:
   std::vector<Index> offset_;    // [steps + 1]
   std::vector<Index> original_;  // [rows] of the caller's arrays

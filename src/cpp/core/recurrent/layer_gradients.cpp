@@ -130,6 +130,7 @@ void LayerGradients<T>::weight_gradients(const Member& me, Index layer, Index di
   const Walk walk(batch_, shape_.reversed(direction), saved_.scope.steps);
   const auto& saved = saved_.directions[index(layer, direction)];
   const auto& to = out_.directions[index(layer, direction)];
+  if (!to.w_ih) return;
   const Index I = shape_.layer_input(layer), P = shape_.output(), H = shape_.hidden;
   const SequenceInput<T>& seq = saved_.tape.input;
   const Rows<const T> input = layer == 0 ? Rows<const T>::of_caller(seq.x, batch_, seq.x_strides)

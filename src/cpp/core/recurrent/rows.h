@@ -12,11 +12,12 @@ namespace pyrnn {
 template <class T>
 class Rows {
  public:
-  // The caller's array: row j is the caller's row batch.original(j).
+  // The caller's array: row j is the caller's row batch.original(j), or of packed arrays row j.
   static Rows of_caller(T* data, const Batch& batch, Strides strides) {
+    if (batch.packed_arrays()) return packed(data, batch, strides.row, 0);
     return {data, batch, strides.row, strides.step, false};
   }
-  // [T][B][columns].
+  // [T][B][columns], or [R][columns].
   static Rows of_caller(T* data, const Batch& batch, Index columns) {
     return of_caller(data, batch, {batch.rows() * columns, columns});
   }

@@ -5,6 +5,52 @@
 
 namespace pyrnn {
 
+namespace {
+
+// Calls visit(layer, direction, its number in the stack).
+template <class Visit>
+void for_each_direction(const StackShape& shape, const Scope& scope, Visit&& visit) {
+  for (Index layer = scope.layers.begin; layer < scope.layers.end; ++layer)
+    for (Index direction = scope.directions.begin; direction < scope.directions.end; ++direction)
+      visit(layer, direction, static_cast<std::size_t>(layer * shape.directions + direction));
+}
+
+// Asks for the buffers of all layers and directions of a scope.
+template <class T>
+void want_directions(Arena& arena, const StackShape& shape, Index lanes, const Scope& scope, const SavedSizes& sizes,
+                     std::vector<StepBuffers<T>>& directions) {
+  const CellMaps maps = maps_of(shape, lanes);
+  for_each_direction(shape, scope, [&](Index layer, Index direction, std::size_t i) {
+    want_buffers<T>(arena, shape, maps, lanes, {sizes.rows, sizes.batch_rows, changed_states(shape.options, true)},
+                    directions[i]);
+    const bool joined = layer == 0 && shape.context > 0;  // with the contexts
+    const bool scattered = layer == 0 && !sizes.packed_arrays;
+    if (joined || (!sizes.uniform && (shape.reversed(direction) || scattered)))
+      arena.want(directions[i].x, sizes.rows, shape.layer_input(layer));
+  });
+}
+
+// And for what goes from layer to layer.
+template <class T>
+void want_layers(Arena& arena, const StackShape& shape, Index rows, LayerBuffers<T>& layers) {
+  layers.input.resize(static_cast<std::size_t>(shape.layers));
+  for (Index layer = 1; layer < shape.layers; ++layer)
+    arena.want(layers.input[static_cast<std::size_t>(layer)], rows, shape.layer_input(layer));
+}
+
+}  // namespace
+
+template <class T>
+std::size_t Saved<T>::bytes(const StackShape& shape, const kernels::KernelTable& table, const SavedSizes& sizes) {
+  const Scope all{{0, shape.layers}, {0, shape.directions}, {}};
+  std::vector<StepBuffers<T>> directions(static_cast<std::size_t>(shape.layers * shape.directions));
+  LayerBuffers<T> layers;
+  Arena arena;
+  want_directions(arena, shape, kernels::of_type<T>(table).lanes, all, sizes, directions);
+  want_layers(arena, shape, sizes.rows, layers);
+  return arena.bytes();
+}
+
 template <class T>
 Saved<T>::Saved(const Tape<T>& t, const Scope& s, const LayerBuffers<T>* kept)
     : tape(t),
@@ -14,33 +60,17 @@ Saved<T>::Saved(const Tape<T>& t, const Scope& s, const LayerBuffers<T>* kept)
   const StackShape& shape = tape.shape;
   const Batch& batch = tape.batch;
   const Index lanes = kernels::of_type<T>(tape.weights->table()).lanes;
-  const CellMaps maps = maps_of(shape, lanes);
-  const auto each_direction = [&](auto&& visit) {
-    for (Index layer = scope.layers.begin; layer < scope.layers.end; ++layer)
-      for (Index direction = scope.directions.begin; direction < scope.directions.end; ++direction)
-        visit(layer, direction, static_cast<std::size_t>(layer * shape.directions + direction));
-  };
-  std::vector<T*> copies(directions.size());
-  each_direction([&](Index layer, Index direction, std::size_t i) {
-    want_buffers<T>(arena, shape, maps, lanes, {rows, batch.rows(), changed_states(shape.options, true)},
-                    directions[i]);
-    const bool joined = layer == 0 && shape.context > 0;  // with the contexts
-    if (joined || (!batch.uniform() && (shape.reversed(direction) || layer == 0)))
-      arena.want(copies[i], rows, shape.layer_input(layer));
-  });
+  want_directions(arena, shape, lanes, scope, {rows, batch.rows(), batch.uniform(), batch.packed_arrays()}, directions);
   if (kept) {
     layers = *kept;
   } else {
-    layers.input.resize(static_cast<std::size_t>(shape.layers));
     layers.first_row = batch.offset(scope.steps.begin);
-    for (Index layer = 1; layer < shape.layers; ++layer)
-      arena.want(layers.input[static_cast<std::size_t>(layer)], rows, shape.layer_input(layer));
+    want_layers(arena, shape, rows, layers);
   }
-  arena.allocate();
-  each_direction([&](Index, Index direction, std::size_t i) {
+  arena.allocate(tape.memory);
+  for_each_direction(shape, scope, [&](Index, Index direction, std::size_t i) {
     const Walk walk(batch, shape.reversed(direction), scope.steps);
     shift_past_initial_state<T>(directions[i], shape, lanes, walk.initial_row());
-    directions[i].x = copies[i];
   });
 }
 

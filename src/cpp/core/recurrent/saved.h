@@ -29,10 +29,21 @@ struct LayerBuffers {
   }
 };
 
+// How many rows there are, as far as the size of the activations depends on it.
+struct SavedSizes {
+  Index rows;        // R of the scope's steps
+  Index batch_rows;  // B
+  bool uniform, packed_arrays;
+};
+
 // The activations that a forward pass of training leaves for the backward pass of the same scope.
 template <class T>
 struct Saved {
-  // kept: the outputs of layers that lie elsewhere; null: all layers of the scope have theirs here.
+  // The bytes of a whole stack's.
+  static std::size_t bytes(const StackShape& shape, const kernels::KernelTable& table, const SavedSizes& sizes);
+
+  // In the tape's memory. kept: the outputs of layers that lie elsewhere; null: all layers of the scope have theirs
+  // here.
   Saved(const Tape<T>& tape, const Scope& scope, const LayerBuffers<T>* kept = nullptr);
 
   // h of one direction at a time and row.

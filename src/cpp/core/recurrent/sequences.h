@@ -61,6 +61,7 @@ struct SequenceGradients {
   T* dh0;
   T* dc0;
   AttendedGradient<T> attended{};
+  bool of_weights = true;  // whether those of the weights are wanted
 };
 
 struct DropoutKey {

@@ -7,17 +7,22 @@ namespace pyrnn {
 
 template <class T>
 Tape<T>::Tape(const StackShape& s, std::shared_ptr<const PackedWeights<T>> w, const Batch& b, const Sequences<T>& q,
-              DropoutKey k)
-    : shape(s), weights(std::move(w)), batch(b), input{q.x, q.x_strides, q.attended}, key(k) {}
+              DropoutKey k, GivenMemory m)
+    : shape(s), weights(std::move(w)), batch(b), input{q.x, q.x_strides, q.attended}, key(k), memory(m) {}
 
 template <class T>
 Tape<T>::~Tape() = default;
 
 template <class T>
+void Tape<T>::save_all() {
+  saved = std::make_unique<Saved<T>>(*this, Scope::all(shape, batch));
+}
+
+template <class T>
 std::unique_ptr<Tape<T>> forward_train(const StackShape& shape, std::shared_ptr<const PackedWeights<T>> weights,
                                        const Batch& batch, const Sequences<T>& sequences, const Training& training,
                                        Interrupt::Check check) {
-  auto tape = std::make_unique<Tape<T>>(shape, std::move(weights), batch, sequences, training.key);
+  auto tape = std::make_unique<Tape<T>>(shape, std::move(weights), batch, sequences, training.key, training.memory);
   const Index every = smaller(training.recompute_every, batch.steps());
   const Index segment = round_up(every, chunk_steps(batch.rows()));
   if (segment > 0 && segment < batch.steps()) {
@@ -25,13 +30,12 @@ std::unique_ptr<Tape<T>> forward_train(const StackShape& shape, std::shared_ptr<
     if (!tape->recomputation->forward(sequences, training.threads, check)) return nullptr;
     return tape;
   }
-  const Scope scope = Scope::all(shape, batch);
-  tape->saved = std::make_unique<Saved<T>>(*tape, scope);
+  tape->save_all();
   const ForwardJob<T> job{.shape = shape,
                           .weights = *tape->weights,
                           .batch = tape->batch,
                           .sequences = sequences,
-                          .scope = scope,
+                          .scope = tape->saved->scope,
                           .key = &tape->key,
                           .saved = tape->saved.get()};
   if (!forward_pass(job, training.threads, check)) return nullptr;
@@ -42,7 +46,7 @@ template <class T>
 std::unique_ptr<WeightGradients<T>> backward(const Tape<T>& tape, const std::vector<Weights<const T>>& weights,
                                              const SequenceGradients<T>& gradients, int threads,
                                              Interrupt::Check check) {
-  auto result = std::make_unique<WeightGradients<T>>(tape.shape, tape.weights->table(), threads);
+  auto result = std::make_unique<WeightGradients<T>>(tape.shape, tape.weights->table(), threads, gradients.of_weights);
   const bool finished = tape.recomputation
                             ? tape.recomputation->backward(weights, gradients, *result, threads, check)
                             : backward_pass<T>(*tape.saved, {weights, gradients, *result}, threads, check);

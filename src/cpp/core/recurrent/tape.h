@@ -13,6 +13,7 @@
 #include "core/recurrent/sequences.h"
 #include "core/recurrent/shape.h"
 #include "core/recurrent/weight_gradients.h"
+#include "core/runtime/arena.h"
 #include "core/runtime/interrupt.h"
 
 namespace pyrnn {
@@ -22,6 +23,7 @@ struct Training {
   DropoutKey key;
   Index recompute_every;
   int threads;
+  GivenMemory memory = {};  // for the activations, with recompute_every = 0; none: the tape has its own
 };
 
 template <class T>
@@ -33,7 +35,9 @@ struct Recomputation;  // core/recurrent/recompute.h
 template <class T>
 struct Tape {
   Tape(const StackShape& shape, std::shared_ptr<const PackedWeights<T>> weights, const Batch& batch,
-       const Sequences<T>& sequences, DropoutKey key);
+       const Sequences<T>& sequences, DropoutKey key, GivenMemory memory = {});
+  // The buffers of all activations in `memory`: a tape made again from the same arguments has those of the first.
+  void save_all();
   ~Tape();
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
@@ -43,6 +47,7 @@ struct Tape {
   const Batch batch;
   const SequenceInput<T> input;
   const DropoutKey key;
+  const GivenMemory memory;
   std::unique_ptr<Saved<T>> saved;  // all activations,
   std::unique_ptr<Recomputation<T>> recomputation;  // or the states from which they are computed again
 };

@@ -7,14 +7,16 @@
 namespace pyrnn {
 
 template <class T>
-WeightGradients<T>::WeightGradients(const StackShape& shape, const kernels::KernelTable& table, int threads)
+WeightGradients<T>::WeightGradients(const StackShape& shape, const kernels::KernelTable& table, int threads,
+                                    bool wanted)
     : directions(static_cast<std::size_t>(shape.layers * shape.directions)),
       shape_(shape),
       table_(&table),
       threads_(threads) {
   const CellMaps maps = maps_of(shape, kernels::of_type<T>(table).lanes);
   const auto want = [&]<WeightKind kind>(const Weight<kind>& w, T*& sums) {
-    if (kind != WeightKind::bias || shape.options.layer_norm) arena_.want(sums, padded_rows(w.map), w.columns + 1);
+    if (wanted && (kind != WeightKind::bias || shape.options.layer_norm))
+      arena_.want(sums, padded_rows(w.map), w.columns + 1);
   };
   for (std::size_t i = 0; i < directions.size(); ++i)
     for_each_weight(shape, maps, static_cast<Index>(i) / shape.directions, want, directions[i] = {});

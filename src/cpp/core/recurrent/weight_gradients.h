@@ -13,10 +13,10 @@ namespace pyrnn {
 template <class T>
 class WeightGradients {
  public:
-  WeightGradients(const StackShape& shape, const kernels::KernelTable& table, int threads);
+  WeightGradients(const StackShape& shape, const kernels::KernelTable& table, int threads, bool wanted);
   void add_to(const std::vector<Weights<T>>& gradients) const;
 
-  std::vector<Weights<T>> directions;
+  std::vector<Weights<T>> directions;  // null where they are not wanted
 
  private:
   StackShape shape_;

@@ -52,14 +52,16 @@ void pack_biases(const Kernels<T, W>& k, const CellMaps& maps, const Weights<con
 
 template <class T, class W>
 PackedWeights<T, W>::PackedWeights(const kernels::KernelTable& table, const StackShape& shape,
-                                   const std::vector<Weights<const T>>& weights, int threads)
+                                   const std::vector<Weights<const T>>& weights, int threads, Packs packs)
     : table_(&table), directions_(shape.directions), packed_(weights.size()) {
   const Kernels<T, W>& k = kernels::of_type<T, W>(table);
   const CellMaps maps = maps_of(shape, k.lanes);
   for (std::size_t i = 0; i < packed_.size(); ++i) {
     Direction& to = packed_[i] = {};
     const auto want = [&]<WeightKind kind>(const Weight<kind>& w, auto*& copy) {
-      if (kind != WeightKind::bias) arena_.want(copy, padded_rows(w.map), kind == WeightKind::matrix ? w.columns : 1);
+      const bool packed = packs == Packs::all || kind == WeightKind::unit_by_unit;
+      if (packed && kind != WeightKind::bias)
+        arena_.want(copy, padded_rows(w.map), kind == WeightKind::matrix ? w.columns : 1);
     };
     for_each_weight(shape, maps, static_cast<Index>(i) / directions_, want, to);
     arena_.want(to.bias, padded_rows(maps.x));
@@ -68,7 +70,8 @@ PackedWeights<T, W>::PackedWeights(const kernels::KernelTable& table, const Stac
   arena_.allocate();
   parallel(threads_worth(kWorkOfMove * weights_of_stack(shape), threads), [&](int rank, Team& team) noexcept {
     const auto pack = [&]<WeightKind kind>(const Weight<kind>& w, const T* from, auto* to) {
-      if constexpr (kind == WeightKind::matrix) pack_forward(k, w, from, to, {rank, team.size()});
+      if constexpr (kind == WeightKind::matrix)
+        if (to) pack_forward(k, w, from, to, {rank, team.size()});
       if constexpr (kind == WeightKind::unit_by_unit)
         if (rank == 0) pack_vector(k, w.map, from, to);
     };

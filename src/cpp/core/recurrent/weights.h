@@ -10,6 +10,9 @@
 
 namespace pyrnn {
 
+// What of the weights is packed: a backward pass packs the matrices itself.
+enum class Packs { all, unit_by_unit };
+
 // Packed for the forward pass. A snapshot: later writes to the caller's arrays do not reach it.
 template <class T, class W = T>
 class PackedWeights {
@@ -23,7 +26,7 @@ class PackedWeights {
     return {shape.options.coupled_gates, weights.peephole, static_cast<T>(shape.options.cell_clip)};
   }
   PackedWeights(const kernels::KernelTable& table, const StackShape& shape,
-                const std::vector<Weights<const T>>& weights, int threads);
+                const std::vector<Weights<const T>>& weights, int threads, Packs packs = Packs::all);
   const Direction& of(Index layer, Index direction) const {
     return packed_[static_cast<std::size_t>(layer * directions_ + direction)];
   }

@@ -6,12 +6,20 @@
 #include <cstdint>
 #include <limits>
 #include <new>
+#include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "core/dims.h"
 
 namespace pyrnn {
+
+// Memory of the caller's, 64-byte aligned.
+struct GivenMemory {
+  std::byte* data = nullptr;
+  std::size_t bytes = 0;
+};
 
 // What one thread keeps for its next calls, in bytes (256 MiB at first); for all threads.
 std::size_t workspace_limit() noexcept;
@@ -42,7 +50,7 @@ class Block {
 };
 
 // want() each piece, then allocate() once: the pointers are set, each to 64-byte aligned memory that
-// is not zeroed. The pieces live until the arena's end.
+// is not zeroed. The pieces live until the arena's end, or as long as the memory that was given.
 class Arena {
  public:
   // rows*columns elements; std::bad_alloc if no memory can hold them.
@@ -58,10 +66,19 @@ class Arena {
     total_ += (count * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
   }
 
+  // Of all pieces so far.
+  std::size_t bytes() const { return total_; }
+
   void allocate() {
     block_ = Block(total_);
-    for (const Piece& piece : pieces_) piece.set(piece.slot, block_.data() + piece.offset);
-    pieces_.clear();
+    place(block_.data());
+  }
+  void allocate(GivenMemory memory) {
+    if (memory.data == nullptr) return allocate();
+    if (memory.bytes < total_)
+      throw std::invalid_argument("memory: " + std::to_string(memory.bytes) + " bytes, expected at least " +
+                                  std::to_string(total_));
+    place(memory.data);
   }
 
  private:
@@ -72,6 +89,11 @@ class Arena {
     std::size_t offset;
     void (*set)(void* slot, std::byte* at);
   };
+
+  void place(std::byte* memory) {
+    for (const Piece& piece : pieces_) piece.set(piece.slot, memory + piece.offset);
+    pieces_.clear();
+  }
 
   std::vector<Piece> pieces_;
   std::size_t total_ = 0;
