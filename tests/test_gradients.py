@@ -165,6 +165,7 @@ LOSSES = {  # and how many numbers of y belong to a target
     "CrossEntropy with both": (losses.CrossEntropy(weight=W, label_smoothing=0.2), 1),
     "BCEWithLogits": (losses.BCEWithLogits(), 1),
     "BCEWithLogits with pos_weight": (losses.BCEWithLogits(pos_weight=W), 1),
+    "BCEWithLogits smoothed": (losses.BCEWithLogits(pos_weight=W, label_smoothing=0.2), 1),
     "MSE": (losses.MSE(), 1),
     "MAE": (losses.MAE(), 1),
     "Huber": (losses.Huber(0.7), 1),

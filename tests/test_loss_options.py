@@ -86,6 +86,15 @@ def test_pos_weight(pos_weight, dtype, rng):
     assert value == pytest.approx(expected.mean(), rel=20 * float(np.finfo(dtype).eps))
 
 
+@pytest.mark.parametrize("options", [{}, {"pos_weight": 3.0, "weight": [0.5, 2.0, 1.0]}], ids=str)
+def test_smoothing_of_bce_is_that_of_its_target(options, rng):
+    y, target = rng.standard_normal((7, 3)), np.round(rng.random((7, 3)))
+    smoothed = losses.BCEWithLogits(label_smoothing=0.2, **options).vjp(y, target)
+    by_hand = losses.BCEWithLogits(**options).vjp(y, 0.8 * target + 0.1)
+    assert smoothed[0] == pytest.approx(by_hand[0], rel=1e-14)
+    np.testing.assert_allclose(smoothed[1](), by_hand[1](), rtol=1e-13, atol=1e-16)
+
+
 def test_small_losses_keep_their_digits():
     """A sure and right prediction: no large terms cancel, whatever the sign."""
     y = np.array([[30.0], [-30.0]], np.float32)
@@ -148,6 +157,7 @@ def test_a_bad_element_leaves_the_others_gradients_alone(name, bad, rng):
         (lambda: losses.CrossEntropy(weight=[1, 2])(np.zeros((1, 3)), [0]), r"expected \(3,\)"),
         (lambda: losses.CrossEntropy(label_smoothing=1.5), "label_smoothing"),
         (lambda: losses.BCEWithLogits(pos_weight=-1), "pos_weight holds -1"),
+        (lambda: losses.BCEWithLogits(label_smoothing=-0.1), "label_smoothing is -0.1"),
         (lambda: losses.BCEWithLogits(pos_weight=[1.0, 2.0])(np.zeros((1, 3)), np.zeros((1, 3))),
          r"expected \(3,\)"),
         (lambda: losses.Huber(0), "delta is 0"),

@@ -134,6 +134,8 @@ def test_warm_restarts():
     assert found == pytest.approx([1, 0.75, 1, 0.75, 1])
     found = curve(optim.WarmRestarts(optimizer(), 1, growth=2), 9)
     assert [k for k, f in enumerate(found) if f == 1] == [0, 1, 3, 7]
+    found = curve(optim.WarmRestarts(optimizer(), 2, final=0.2, gamma=0.5), 6)
+    assert found == pytest.approx([1, 0.6, 0.6, 0.4, 0.4, 0.3])
 
 
 def test_three_phases():
@@ -290,6 +292,7 @@ def test_a_load_that_fails_changes_nothing(name):
         (lambda: optim.Cyclic(optimizer(), 3, mode="square"), ValueError, "mode is 'square'"),
         (lambda: optim.WarmRestarts(optimizer(), 3, growth=0), ValueError, "growth is 0"),
         (lambda: optim.WarmRestarts(optimizer(), 3, growth=1.5), TypeError, "growth is 1.5"),
+        (lambda: optim.WarmRestarts(optimizer(), 3, gamma=1.5), ValueError, "gamma is 1.5"),
         (lambda: optim.Chain(3, [1]), TypeError, "schedules is 3"),
         (lambda: optim.Chain([], []), ValueError, "schedules are 0"),
         (lambda: optim.Chain([steps()], []), ValueError, "schedules are 1"),

@@ -23,6 +23,7 @@ LOSSES = [
     ("CrossEntropy", {"reduction": "sum"}),
     ("BCEWithLogits", {"pos_weight": 2.5}),
     ("BCEWithLogits", {"weight": [1, 2, 0.5, 3]}),
+    ("BCEWithLogits", {"label_smoothing": 0.1}),
     ("CTC", {}),
     ("CTC", {"blank": 3, "reduction": "sequence_mean", "zero_infinity": True}),
     ("CRF", {}),

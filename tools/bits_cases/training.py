@@ -51,6 +51,7 @@ SCHEDULES = [
     ("Cyclic", (3,), {"step_size_down": 2, "mode": "triangular2", "div_factor": 3.0}),
     ("Cyclic", (3,), {"mode": "exp_range", "gamma": 0.9, "per": "epoch"}),
     ("WarmRestarts", (2,), {"growth": 2, "final": 0.1, "per": "epoch"}),
+    ("WarmRestarts", (2,), {"final": 0.1, "gamma": 0.5}),
     ("Lambda", (), {"function": falling, "per": "epoch"}),
     ("Chain", ([4],), {}),
     ("OnPlateau", (), {"mode": "max", **FALL}),

@@ -151,9 +151,11 @@ class BCEWithLogits(ElementLoss):
 
     `pos_weight` w weights the positive targets, `weight` all: a number, or one for each place on
     y's last axis; 1 if it is not given. As torch.nn.BCEWithLogitsLoss, the mean is over the number
-    of elements, whatever these two are (and by `sample_weight` as every loss's).
+    of elements, whatever these two are (and by `sample_weight` as every loss's). With
+    `label_smoothing` s the target is (1 - s) * target + s/2, as that of Keras' BinaryCrossentropy.
     Computed as max(y, 0) - y*target + log(1 + exp(-|y|)), which overflows nowhere. ValueError
-    unless 0 <= target <= 1, and for weights that are negative, not finite, or do not fit y.
+    unless 0 <= target <= 1 and 0 <= s <= 1, and for weights that are negative, not finite, or do
+    not fit y.
 
     Examples
     --------
@@ -168,11 +170,18 @@ class BCEWithLogits(ElementLoss):
     takes_logits = True
 
     def __init__(
-        self, *, weight: Any = None, pos_weight: Any = None, reduction: str = "mean"
+        self,
+        *,
+        weight: Any = None,
+        pos_weight: Any = None,
+        label_smoothing: float = 0.0,
+        reduction: str = "mean",
     ) -> None:
         super().__init__(reduction=reduction)
         self.weight = _of_places("weight", weight)
         self.pos_weight = _of_places("pos_weight", pos_weight)
+        owner = "BCEWithLogits"
+        self.label_smoothing = check_probability(owner, "label_smoothing", label_smoothing)
 
     def check_target(self, y_shape: tuple[int, ...], dtype: Any, target: Any) -> Array:
         for name, weights in (("weight", self.weight), ("pos_weight", self.pos_weight)):
@@ -191,6 +200,8 @@ class BCEWithLogits(ElementLoss):
     def terms(self, y: Array, target: Array, real: Bools, scale: float) -> tuple[Array, Array]:
         zero, one = y.dtype.type(0), y.dtype.type(1)
         y, target = np.where(real, y, zero), np.where(real, target, zero)
+        if smoothing := self.label_smoothing:
+            target = y.dtype.type(1.0 - smoothing) * target + y.dtype.type(smoothing / 2)
         small = _core.activation_forward("exp", np.asarray(-np.abs(y)), num_threads())
         log = np.log1p(small)
         losses = np.maximum(y, zero) - y * target + log

@@ -135,8 +135,10 @@ class WarmRestarts(Schedule):
 
     The first way down takes `steps` steps, each next one `growth` times as many as the one before,
     and at its end the rate is 1 again (torch's CosineAnnealingWarmRestarts, with T_0 = steps,
-    T_mult = growth and eta_min = final * lr). ValueError unless steps and growth are >= 1 and
-    final is in [0, 1].
+    T_mult = growth and eta_min = final * lr). With `gamma` each way down begins gamma times as high
+    above `final` as the one before, 1 - (1 - final) * (1 - gamma^k) after k restarts (Keras'
+    CosineDecayRestarts, with first_decay_steps = steps, t_mul = growth, m_mul = gamma and alpha =
+    final). ValueError unless steps and growth are >= 1 and final and gamma are in [0, 1].
 
     Examples
     --------
@@ -157,21 +159,24 @@ class WarmRestarts(Schedule):
         *,
         growth: int = 1,
         final: float = 0.0,
+        gamma: float = 1.0,
         per: str = "step",
     ) -> None:
         super().__init__(optimizer, per=per)
         self.steps = check_size("WarmRestarts", "steps", steps)
         self.growth = check_size("WarmRestarts", "growth", growth)
         self.final = check_probability("WarmRestarts", "final", final)
+        self.gamma = check_probability("WarmRestarts", "gamma", gamma)
         self.apply()
 
     def factor(self, count: int) -> float:
-        period = self.steps
+        period, restarts = self.steps, 0
         if self.growth == 1:
-            count %= period
+            restarts, count = divmod(count, period)
         while count >= period:
-            count, period = count - period, period * self.growth
-        return cosine(1.0, self.final, count / period)
+            count, period, restarts = count - period, period * self.growth, restarts + 1
+        top = 1.0 - (1.0 - self.final) * (1.0 - self.gamma**restarts)
+        return cosine(top, self.final, count / period)
 
 
 def _share(count: int, start: float, end: float) -> float:

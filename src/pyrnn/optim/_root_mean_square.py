@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import _core
-from .._base.checks import Array
+from .._base.checks import Array, check_probability
 from .._base.parameter import Parameter
 from .._base.runtime import num_threads
 from ._groups import Groups, Options
@@ -19,8 +19,8 @@ class RMSprop(Optimizer):
     `maximize` turns the gradient's sign first; with `decoupled_weight_decay` p *= 1 - lr *
     weight_decay instead of the first equation, as AdamW does.
 
-    ValueError for a number that is negative or not finite, or alpha >= 1; at the first step for an
-    eps that is 0 in the parameters' dtype. `groups`: see Optimizer.
+    ValueError for a number that is negative or not finite, alpha >= 1, or momentum > 1; at the
+    first step for an eps that is 0 in the parameters' dtype. `groups`: see Optimizer.
 
     Examples
     --------
@@ -50,7 +50,7 @@ class RMSprop(Optimizer):
             lr=lr,
             alpha=self.check("alpha", alpha, below=1),
             eps=self.check("eps", eps),
-            momentum=self.check("momentum", momentum),
+            momentum=check_probability(type(self).__name__, "momentum", momentum),
             weight_decay=self.check("weight_decay", weight_decay),
             **self._flags(
                 centered=centered, decoupled_weight_decay=decoupled_weight_decay, maximize=maximize

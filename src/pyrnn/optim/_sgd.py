@@ -1,7 +1,7 @@
 """SGD, with momentum."""
 
 from .. import _core
-from .._base.checks import Array, check_flag
+from .._base.checks import Array, check_flag, check_probability
 from .._base.parameter import Parameter
 from .._base.runtime import num_threads
 from ._groups import Groups, Options
@@ -16,8 +16,9 @@ class SGD(Optimizer):
     `maximize` turns the gradient's sign first; with `decoupled_weight_decay` p *= 1 - lr *
     weight_decay instead of the first equation (SGDW, Loshchilov & Hutter 2019).
 
-    ValueError for a number that is negative or not finite, for dampening without momentum, and for
-    Nesterov without momentum or with dampening. `groups`: see Optimizer.
+    ValueError for a number that is negative or not finite, a momentum or dampening above 1, for
+    dampening without momentum, and for Nesterov without momentum or with dampening. `groups`: see
+    Optimizer.
 
     Examples
     --------
@@ -43,7 +44,8 @@ class SGD(Optimizer):
         groups: Groups | None = None,
     ) -> None:
         owner = type(self).__name__
-        momentum, dampening = self.check("momentum", momentum), self.check("dampening", dampening)
+        momentum = check_probability(owner, "momentum", momentum)
+        dampening = check_probability(owner, "dampening", dampening)
         nesterov = check_flag(owner, "nesterov", nesterov)
         if nesterov and (momentum == 0 or dampening != 0):
             raise ValueError(
