@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .foreign import as_numpy, conversion, is_foreign, is_half, obstacle
+
 Array = NDArray[Any]
 
 MAX_SIZE = 2**31 - 1
@@ -22,6 +24,8 @@ MAX_INT64 = 2**63 - 1
 MAX_PATH = 32_767  # more than any system takes
 MESSAGE = 1000  # characters of an error that may quote a file
 SHOWN = 60  # characters of a value in a message
+PLAIN = (np.ndarray, np.generic, int, float, str)  # no arrays of other libraries in a list
+LISTED = 2  # depth of the lists in which arrays of other libraries are looked for
 SEQUENCES = (list, tuple, range)  # what is converted although it is no array
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -210,9 +214,7 @@ def read_floats(owner: str, name: str, value: Any, dtype: np.dtype[Any] | None) 
             array = array.astype(dtype or np.float64, copy=False)
     accepted = FLOATS if dtype is None else (dtype,)
     if array.dtype.kind != "f" or array.dtype.newbyteorder("=") not in accepted:
-        raise TypeError(
-            _dtype_message(owner, name, array.dtype, dtype, isinstance(value, SEQUENCES))
-        )
+        raise TypeError(_dtype_message(owner, name, array.dtype, dtype, value))
     return array
 
 
@@ -304,41 +306,66 @@ def join_some(parts: Iterable[str], between: str = "; ", limit: int = 20) -> str
 
 
 def as_plain_array(owner: str, name: str, value: Any, content: str) -> Array:
-    """np.asarray of what is an array, a list, or converts by `__array__`; nothing else."""
+    """`value` as numpy's array: a list, or an array of any library that has `__array__` or
+    `__dlpack__`; nothing else. A view where the library gives one."""
     return convert(f"{owner}: {name}", value, content)
 
 
 def convert(name: str, value: Any, content: str) -> Array:
-    """The same; `name` begins the messages. What an object's own `__array__` raises is told."""
+    """The same; `name` begins the messages, and its last word is the argument. What cannot be read
+    is told with the call that makes it readable, else in the words of its own library."""
     if type(value) is np.ndarray:
         return value
     if isinstance(value, np.ndarray) and isinstance(value, np.ma.MaskedArray | np.matrix):
         raise TypeError(
             f"{name} is a {printable(type(value).__name__)}, expected a plain array {content}"
         )
-    if not isinstance(value, SEQUENCES) and not hasattr(value, "__array__"):
+    is_list = isinstance(value, SEQUENCES)
+    if not is_list and not is_foreign(value):
         raise TypeError(f"{name} is {describe(value)}, expected an array {content}")
+    failure = None
     try:
-        return np.asarray(value)
+        array = as_numpy(value)
+        if not (is_list and array.dtype == object):
+            return array
     except MemoryError as error:
         raise MemoryError(f"{name} does not fit into memory: {error}") from None
     except Exception as error:
-        kind = "a list" if isinstance(value, SEQUENCES) else describe(value)
-        reason = printable(str(error), 3 * SHOWN)
-        message = f"{name} is {kind} that makes no array: {reason}"
-        raise (ValueError if isinstance(error, ValueError) else TypeError)(message) from None
+        failure = error
+    if (known := obstacle(value, name.rpartition(" ")[2], content)) is not None:
+        raise TypeError(f"{name} {printable(known, MESSAGE)}")
+    if is_list and (items := read_items(name, value, content)) is not value:
+        return convert(name, items, content)
+    if failure is None:
+        return array
+    kind = "a list" if is_list else describe(value)
+    reason = printable(str(failure), 3 * SHOWN)
+    message = f"{name} is {kind} that makes no array: {reason}"
+    raise (ValueError if isinstance(failure, ValueError) else TypeError)(message) from None
+
+
+def read_items(name: str, items: Any, content: str, depth: int = LISTED) -> Any:
+    """A list with other libraries' arrays in it, or in its lists, as numpy's; else itself."""
+    if all(isinstance(item, PLAIN) for item in items):
+        return items
+    read = []
+    for i, item in enumerate(items):
+        if isinstance(item, SEQUENCES) and depth > 1:
+            item = read_items(f"{name}[{i}]", item, content, depth - 1)
+        elif not isinstance(item, np.ndarray) and is_foreign(item):
+            item = convert(f"{name}[{i}]", item, content)
+        read.append(item)
+    return read if any(a is not b for a, b in zip(read, items, strict=True)) else items
 
 
 def _dtype_message(
-    owner: str, name: str, came: np.dtype[Any], dtype: np.dtype[Any] | None, is_list: bool
+    owner: str, name: str, came: np.dtype[Any], dtype: np.dtype[Any] | None, value: Any
 ) -> str:
     """Why an array's dtype is refused, and the call that converts it."""
     expected = str(dtype) if dtype is not None else "float32 or float64"
     message = f"{owner}: {name} has dtype {came}, expected {expected}"
-    if came.kind in "iuf":
-        target = f"np.{dtype or 'float32'}"
-        call = f"np.array({name}, {target})" if is_list else f"{name}.astype({target})"
-        message += f": convert it with {call}"
+    if came.kind in "iuf" or is_half(came):
+        message += f": convert it with {conversion(value, name, str(dtype or 'float32'))}"
     return message
 
 

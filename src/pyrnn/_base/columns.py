@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .checks import SEQUENCES, Array, as_lengths, convert
+from .checks import SEQUENCES, Array, as_lengths, convert, read_items
 from .settings import Settings
 
 Column = Array | list[Array]  # one entry per sample
@@ -103,6 +103,8 @@ class Columns(Settings):
 
 def read_column(name: str, value: Any) -> Column:
     """One entry per sample: an array with the sample first, or arrays of different lengths."""
+    if isinstance(value, SEQUENCES):
+        value = read_items(name, value, "of real numbers")
     lengths = {_length(entry) for entry in value} if isinstance(value, SEQUENCES) else set()
     is_arrays = lengths - {None} != set() and all(isinstance(entry, np.ndarray) for entry in value)
     if len(lengths) > 1 or is_arrays:

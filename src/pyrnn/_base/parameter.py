@@ -13,6 +13,7 @@ from .checks import (
     Array,
     as_contiguous,
     as_floats,
+    as_plain_array,
     check_dtype,
     check_flag,
     describe,
@@ -192,10 +193,9 @@ class Parameter(Operand):
         Shapes broadcast as numpy's. TypeError unless the values are real numbers, ValueError if
         the shape does not fit.
         """
-        special = isinstance(value, np.ndarray) and type(value) is not np.ndarray
-        if special and isinstance(value, np.ma.MaskedArray):
-            raise TypeError("Parameter: value is a masked array, expected a plain one")
-        array = np.asarray(value)
+        if isinstance(value, int | float):
+            value = np.asarray(value)
+        array = as_plain_array("Parameter", "value", value, f"of real numbers for {self.dtype}")
         if not np.can_cast(array.dtype, self.dtype, casting="same_kind"):
             came = f"has dtype {array.dtype}" if array.ndim else f"is {describe(value)}"
             raise TypeError(f"Parameter: value {came}, expected real numbers for {self.dtype}")

@@ -22,6 +22,7 @@ from .checks import (
     read_floats,
 )
 from .description import check_parts, names_of
+from .foreign import is_foreign
 from .nested import (
     GIVEN_IF_NAMED,
     is_none,
@@ -302,7 +303,7 @@ class Tape:
         is_list = isinstance(tree, list) and is_numbers(tree)
         if isinstance(tree, tuple | list | dict) and not is_list:
             return read_nested(tree, lambda item: self._enter(item, wanted))
-        if isinstance(tree, np.generic) or not (is_list or hasattr(tree, "__array__")):
+        if isinstance(tree, np.generic) or not (is_list or is_foreign(tree)):
             return tree, None
         array = as_plain_array(self._owner, "an input", tree, "of numbers")
         if array.dtype.kind == "f":

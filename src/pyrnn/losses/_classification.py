@@ -91,7 +91,7 @@ class CrossEntropy(Loss):
 
     def metric_target(self, y_shape: tuple[int, ...], target: Any) -> Any:
         """Class numbers; of probabilities the class of the largest, the first of equals."""
-        given = np.asarray(target)
+        given = as_plain_array("CrossEntropy", "target", target, "of numbers")
         return given.argmax(axis=-1) if given.dtype.kind == "f" else target
 
     def losses_shape(

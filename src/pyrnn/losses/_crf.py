@@ -10,6 +10,7 @@ from .._base.checks import (
     Array,
     as_contiguous,
     as_lengths,
+    as_plain_array,
     check_dtype,
     check_flag,
     check_memory,
@@ -254,13 +255,14 @@ class CRF(Module, Loss):
         mask: Any = None,
         sample_weight: Any = None,
     ) -> tuple[Array, Bools, Array | None]:
-        checked = super()._check(y_shape, dtype, target, lengths, mask, sample_weight)
-        if sample_weight is not None and np.ndim(sample_weight) != 1:
-            raise ValueError(
-                f"CRF: sample_weight has shape {np.shape(sample_weight)}, expected "
-                f"({y_shape[0]},), one weight for each sequence"
-            )
-        return checked
+        if sample_weight is not None:
+            sample_weight = as_plain_array("CRF", "sample_weight", sample_weight, "of numbers")
+            if sample_weight.ndim != 1:
+                raise ValueError(
+                    f"CRF: sample_weight has shape {sample_weight.shape}, expected "
+                    f"({y_shape[0]},), one weight for each sequence"
+                )
+        return super()._check(y_shape, dtype, target, lengths, mask, sample_weight)
 
     def _gradients(
         self, emissions: Array, lengths: Array, target: Array, factors: Array

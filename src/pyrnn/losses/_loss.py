@@ -4,7 +4,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._base.checks import Array, as_contiguous, check_choice, describe, read_floats
+from .._base.checks import (
+    Array,
+    as_contiguous,
+    as_plain_array,
+    check_choice,
+    describe,
+    read_floats,
+)
 from .._base.layout import BATCHED, turned
 from .._base.settings import Settings
 from .._base.targets import (
@@ -99,7 +106,8 @@ class Loss(Settings):
         """
         checked = self._check_alone(y_shape, target, lengths, sample_weight)
         real = turned(checked[1], len(y_shape) >= BATCHED, 2)
-        return np.asarray(real.any(axis=tuple(range(np.ndim(target), real.ndim))))
+        axes = as_plain_array(type(self).__name__, "target", target, "of numbers").ndim
+        return np.asarray(real.any(axis=tuple(range(axes, real.ndim))))
 
     def count(self, y_shape: tuple[int, ...], target: Any, lengths: Any = None) -> int:
         """The number of real elements. Checks as `counted`."""
@@ -174,7 +182,8 @@ class Loss(Settings):
                 dy = dy * over_gradients(of_losses, dy.ndim).astype(dy.dtype)
         if self.reduction != "none":
             return sum_in_order(losses), dy.reshape(y.shape), None
-        shape = self.losses_shape(shape, np.shape(given), losses)
+        given = as_plain_array(type(self).__name__, "target", given, "of numbers")
+        shape = self.losses_shape(shape, given.shape, losses)
         elements = PerElement(shape, losses.shape, dy.shape)
         swapped = len(y.shape) >= BATCHED
         by_time = (*shape[1::-1], *shape[2:]) if swapped else shape

@@ -50,9 +50,8 @@ class ClassMetric(Metric):
         C = y.shape[-1] if scored else 2
         real = self.real(classes, lengths)
         if (wrong := real & ~whole).any():
-            raise ValueError(
-                f"{owner}: {first_wrong(np.asarray(target), wrong)}, expected whole class numbers"
-            )
+            given = as_plain_array(owner, "target", target, "of integers")
+            raise ValueError(f"{owner}: {first_wrong(given, wrong)}, expected whole class numbers")
         real = check_classes(owner, classes, real, C, self.ignore_index)
         return classes, real, C, scored
 

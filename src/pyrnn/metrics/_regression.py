@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .._base.checks import Array, as_floats, check_size
+from .._base.checks import Array, as_floats, check_size, read_items
 from .._base.targets import Bools, check_finite, sum_in_order
 from ._metric import Metric, ratio
 
@@ -204,6 +204,8 @@ class MASE(_ErrorMetric):
     def _of_train(self, train: Any) -> tuple[float, int]:
         """(the sum of the differences over a season, their number)."""
         self._naive_total, self._naive_count = 0.0, 0
+        if isinstance(train, list):
+            train = read_items("MASE: train", train, "of floats")
         several = isinstance(train, list) and any(np.ndim(series) for series in train)
         for series in train if several else [train]:
             array = as_floats("MASE", "train", series, None)

@@ -8,6 +8,7 @@ import numpy as np
 
 from .._base.checks import (
     Array,
+    as_plain_array,
     check_mapping,
     check_probability,
     check_size,
@@ -126,7 +127,11 @@ class EMA(Settings):
         given = mapping.get("averages") or {}
         if not isinstance(given, Mapping):
             raise TypeError(f"EMA: averages is {describe(given)}, expected arrays by name")
-        averages: dict[str, Array] = {n: np.array(array, order="C") for n, array in given.items()}
+        read = {
+            name: as_plain_array("EMA", f"averages[{describe(name)}]", array, "of floats")
+            for name, array in given.items()
+        }
+        averages: dict[str, Array] = {n: np.array(array, order="C") for n, array in read.items()}
         found = {name: (a.shape, a.dtype) for name, a in averages.items()}
         if found != expected:
             wrong = sorted(n for n in found | expected if found.get(n) != expected.get(n))

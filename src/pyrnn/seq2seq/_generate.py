@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .._base.checks import SEQUENCES, Array, as_integers, check_size, describe
+from .._base.checks import SEQUENCES, Array, as_integers, check_size, describe, read_items
 from .._base.columns import pad
 from .._base.layout import turned
 from .._base.prediction import check_logits, first_embedding
@@ -75,7 +75,9 @@ def generate(
 
 def _read_prompts(prompt: Any, vocabulary: int | None) -> tuple[list[Array], bool]:
     """The prompts, of ids below `vocabulary` if that is known; and whether there came one alone."""
-    if not isinstance(prompt, SEQUENCES):
+    if isinstance(prompt, SEQUENCES):
+        prompt = read_items("generate: prompt", prompt, "of integers")
+    else:
         prompt = as_integers("generate", "prompt", prompt)
     nested = isinstance(prompt, SEQUENCES) and any(hasattr(entry, "__len__") for entry in prompt)
     listed = list(prompt) if nested or np.ndim(prompt) == 2 else [prompt]
