@@ -1,4 +1,6 @@
-"""Fixtures: every instruction set in turn, a seeded generator, settings restored after a test."""
+"""Fixtures: each instruction set, a seeded generator, Keras, settings restored after a test."""
+
+import os
 
 import numpy as np
 import pytest
@@ -22,6 +24,18 @@ def isa(request):
 @pytest.fixture
 def rng():
     return np.random.default_rng(20260101)
+
+
+@pytest.fixture
+def keras(monkeypatch):
+    """Keras on torch, with float64 as its default dtype; it keeps no file of settings."""
+    monkeypatch.setenv("KERAS_BACKEND", "torch")  # both are read at its import
+    monkeypatch.setenv("KERAS_HOME", os.devnull)
+    keras = pytest.importorskip("keras", reason="Keras is not installed: `make test-peers` does it")
+    before = keras.config.floatx()
+    keras.config.set_floatx("float64")
+    yield keras
+    keras.config.set_floatx(before)
 
 
 @pytest.fixture(autouse=True)
