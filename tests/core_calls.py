@@ -54,6 +54,11 @@ def wrong_arrays(*shape, dtype=f32):
     raw = np.zeros(a.nbytes + 8, np.uint8)
     out += [raw[1 : 1 + a.nbytes].view(dtype).reshape(shape)]
     return out
+def wrong_flags(*shape):
+    '''The same of bools, which one byte cannot misalign.'''
+    return [a for a in wrong_arrays(*shape, dtype=bool)
+            if not (type(a) is np.ndarray and a.dtype == bool and a.shape == shape
+                    and a.flags.c_contiguous)]
 """
 
 

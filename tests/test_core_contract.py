@@ -58,8 +58,8 @@ def test_forward(cell, train):
         packed = s.pack(weights(cell), 1)
         good = dict(packed=packed, x=zeros(T, B, I), h0=zeros(2 * L, B, H),
                     c0=zeros(2 * L, B, H) if cell == "lstm" else None,
-                    lengths=np.array([T, 1]),
-                    return_cells=False, {extra}threads=1)
+                    lengths=np.array([T, 1]), return_cells=False, {extra}threads=1,
+                    batch_first=False, resets=np.zeros((T, B), bool), reset_to_given=True)
         other = _core.Stack(cell, "float32", I, H + 1, L, True, True, 0, 0.0, "concat")
         states = [a for a in wrong_arrays(2 * L, B, H) + not_arrays if a is not None]
         c0 = dict(c0=states if cell == "lstm" else [zeros(2 * L, B, H)])
@@ -68,6 +68,7 @@ def test_forward(cell, train):
         calls(s.{"forward_train" if train else "forward"}, good, packed=[None, 3, s, type(packed)],
               x=wrong_arrays(T, B, I) + not_arrays, h0=states, lengths=lengths,
               return_cells=["x"] + [True] * (cell != "lstm"), {every}
+              resets=wrong_flags(T, B) + not_arrays[1:], reset_to_given=["state"],
               threads=[0, -3, None, "x", 2**40], **c0)
         """,
         minimum=70,
@@ -188,9 +189,11 @@ def test_stream():
         read_only.flags.writeable = False
         x = zeros(B, H)
         for step in (stream.step, stream._checked_step):
-            calls(step, dict(x=zeros(B, I), out=None), x=wrong_arrays(B, I) + not_arrays,
+            calls(step, dict(x=zeros(B, I), out=None, resets=None),
+                  x=wrong_arrays(B, I) + not_arrays, resets=wrong_flags(B) + not_arrays[1:],
                   out=[a for a in wrong_arrays(B, H) + not_arrays if a is not None] + [read_only])
-        calls(stream._run, dict(x=zeros(T, B, I), threads=1), x=wrong_arrays(T, B, I) + not_arrays,
+        calls(stream._run, dict(x=zeros(T, B, I), resets=None, threads=1),
+              x=wrong_arrays(T, B, I) + not_arrays, resets=wrong_flags(T, B) + not_arrays[1:],
               threads=[0, -1, None])
         states = wrong_arrays(1, B, H) + not_arrays
         calls(stream._set_state, dict(h=zeros(1, B, H), c=zeros(1, B, H)), h=states, c=states)

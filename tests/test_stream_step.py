@@ -30,10 +30,11 @@ def calls_during(function, *args, **kwargs):
 @pytest.mark.parametrize("B", [1, 3])
 def test_arrays_take_no_python_function(dtype, B):
     stream = pyrnn.LSTM(5, 7, dtype=dtype, seed=0).stream(batch_size=B)
-    x, out = np.ones((B, 5), dtype), np.empty((B, 7), dtype)
+    x, out, before = np.ones((B, 5), dtype), np.empty((B, 7), dtype), np.ones(B, bool)
     assert calls_during(lambda: stream.step(x)) == (1, 1)  # the lambda
     assert calls_during(lambda: stream.step(x, out)) == (1, 1)
     assert calls_during(lambda: stream.step(x_t=x, out=out)) == (1, 1)
+    assert calls_during(lambda: stream.step(x, resets=before)) == (1, 1)
     if B == 1:
         assert calls_during(lambda: stream.step(x[0], out=out[0])) == (1, 1)
     assert calls_during(lambda: stream.step(x.tolist()))[0] > 1  # converted in Python
@@ -121,7 +122,7 @@ def test_arguments_keep_their_reference_counts():
 
 
 def test_the_signature_is_shown():
-    assert str(inspect.signature(pyrnn.Stream.step)) == "(self, /, x_t, out=None)"
+    assert str(inspect.signature(pyrnn.Stream.step)) == "(self, /, x_t, out=None, resets=None)"
     assert "batch_size 1" in inspect.getdoc(pyrnn.Stream.step)
 
 
@@ -183,8 +184,9 @@ class Late(pyrnn.Stream):
     def __init__(self): pass
 x = zeros(B, I)
 uses = [lambda s: s.step(x), lambda s: s.step(x, out=x), lambda s: s.step(3), lambda s: s.reset(),
-        lambda s: s._checked_step(x, None), lambda s: _core.Stream._checked_step(s, x, None),
-        lambda s: s._run(x, 1), lambda s: s._get_state(), lambda s: s._set_state(x, x)]
+        lambda s: s._checked_step(x, None, None),
+        lambda s: _core.Stream._checked_step(s, x, None, None),
+        lambda s: s._run(x, None, 1), lambda s: s._get_state(), lambda s: s._set_state(x, x)]
 for cls in (_core.Stream, pyrnn.Stream, Two, Late):
     for use in uses:
         calls(lambda how: how and use(cls.__new__(cls)), dict(how=False), how=[True])

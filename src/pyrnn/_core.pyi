@@ -70,6 +70,8 @@ class Stack:
         return_cells: bool,
         threads: int,
         batch_first: bool = ...,
+        resets: _Array | None = ...,
+        reset_to_given: bool = ...,
     ) -> tuple[_Array, _Array, _Array | None, _Array | None]: ...
     def forward_train(
         self,
@@ -84,6 +86,8 @@ class Stack:
         recompute_every: int,
         threads: int,
         batch_first: bool = ...,
+        resets: _Array | None = ...,
+        reset_to_given: bool = ...,
     ) -> tuple[_Array, _Array, _Array | None, _Array | None, Saved]: ...
     def backward(
         self,
@@ -110,6 +114,8 @@ class Stack:
         seed: int,
         draw: int,
         threads: int,
+        resets: _Array | None = ...,
+        reset_to_given: bool = ...,
     ) -> tuple[_Array, _Array, _Array | None]: ...
     def backward_from(
         self,
@@ -126,6 +132,8 @@ class Stack:
         need_dx: bool,
         need_dw: bool,
         threads: int,
+        resets: _Array | None = ...,
+        reset_to_given: bool = ...,
     ) -> tuple[_Array | None, _Array, _Array | None, Gradients]: ...
     def attending(self, context: int) -> Stack: ...
     def attend(
@@ -174,10 +182,10 @@ class Stack:
 
 class Stream:
     def __init__(self, stack: Stack, packed: Packed, batch_size: int, threads: int) -> None: ...
-    def step(self, x_t: Any, out: _Array | None = None) -> _Array: ...
+    def step(self, x_t: Any, out: _Array | None = None, resets: Any = None) -> _Array: ...
     def reset(self) -> None: ...
-    def _checked_step(self, x_t: Any, out: _Array | None) -> _Array: ...
-    def _run(self, x: _Array, threads: int) -> _Array: ...
+    def _checked_step(self, x_t: Any, out: _Array | None, resets: Any) -> _Array: ...
+    def _run(self, x: _Array, resets: _Array | None, threads: int) -> _Array: ...
     def _get_state(self) -> tuple[_Array, _Array | None]: ...
     def _set_state(self, h: _Array, c: _Array | None) -> None: ...
 

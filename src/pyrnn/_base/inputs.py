@@ -8,9 +8,11 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from .checks import Array, as_floats, as_lengths, check_shape, read_floats
+from .checks import Array, as_floats, as_lengths, check_choice, check_shape, read_floats
 from .layout import steps_first, with_whole_rows
-from .mask import Mask, read_mask
+from .mask import Mask, read_mask, read_resets
+
+RESET_TO = ("zero", "state")
 
 
 class Sizes(Protocol):
@@ -42,12 +44,19 @@ class Inputs(NamedTuple):
     batch_first: bool  # x came as (B, T, I)
     unbatched: bool  # x came as (T, I)
     mask: Mask | None  # only if there are steps to move
+    resets: Array | None = None  # (T, B), of the steps as x has them
+    reset_to: str = "zero"
 
     @property
     def batch(self) -> int:
         """The number of rows."""
         rows: int = self.x.shape[1]
         return rows
+
+    @property
+    def resetting(self) -> dict[str, Any]:
+        """The resets as the core takes them."""
+        return {"resets": self.resets, "reset_to_given": self.reset_to == "state"}
 
     @property
     def steps(self) -> int:
@@ -71,7 +80,15 @@ class Inputs(NamedTuple):
         return as_state(h, c)
 
 
-def read_inputs(layer: Sizes, x: Any, state: Any, lengths: Any, mask: Any) -> Inputs:
+def read_inputs(
+    layer: Sizes,
+    x: Any,
+    state: Any,
+    lengths: Any,
+    mask: Any,
+    resets: Any = None,
+    reset_to: Any = "zero",
+) -> Inputs:
     """Checks the arguments of a call; TypeError or ValueError for what does not fit."""
     owner = type(layer).__name__
     x, layout = read_floats(owner, "x", x, layer.dtype), layer.batch_first
@@ -84,17 +101,22 @@ def read_inputs(layer: Sizes, x: Any, state: Any, lengths: Any, mask: Any) -> In
         )
     unbatched = x.ndim == 2
     batch_first = layout and not unbatched
-    plan = read_mask(owner, mask, lengths, x.shape[:-1], layout)
+    shape = x.shape[:-1]
+    plan = read_mask(owner, mask, lengths, shape, layout)
     if plan is not None:
         lengths = plan.lengths
         plan = None if plan.is_prefix else plan
         x = plan.gather(x) if plan else x
+    resets = read_resets(owner, resets, shape, batch_first, plan)
+    reset_to = check_choice(owner, "reset_to", reset_to, RESET_TO)
+    if resets is None and reset_to != "zero":
+        raise ValueError(f"{owner}: reset_to is {reset_to!r}, expected resets with it")
     x = with_whole_rows(steps_first(x, batch_first, unbatched))
     steps, batch, _ = x.shape
     if mask is None and lengths is not None:
         lengths = as_lengths(owner, lengths, batch, steps)
     h0, c0 = read_state(layer, state, batch, unbatched=unbatched)
-    return Inputs(x, h0, c0, lengths, batch_first, unbatched, plan)
+    return Inputs(x, h0, c0, lengths, batch_first, unbatched, plan, resets, reset_to)
 
 
 def read_gradient(

@@ -1,4 +1,4 @@
-"""Masks of any pattern: each row's real steps moved to its front, and back."""
+"""Masks of any pattern: each row's real steps moved to its front, and back; where rows reset."""
 
 from typing import Any
 
@@ -16,21 +16,15 @@ class Mask:
     """
 
     def __init__(self, owner: str, mask: Any, shape: tuple[int, ...], batch_first: bool) -> None:
-        array = as_plain_array(owner, "mask", mask, "of bools")
-        if array.dtype != np.bool_:
-            raise TypeError(f"{owner}: mask has dtype {array.dtype}, expected bool")
+        real = _read_steps(owner, "mask", mask, shape, batch_first)
         single = len(shape) == 1
-        swapped = batch_first and not single
-        meaning = "(batch, time)" if swapped else "(time, batch)"
-        check_shape(owner, "mask", array, shape, "(time,)" if single else meaning)
-        array = np.array(array)  # another thread may write the caller's
-        real = array[:, None] if single else array.T if swapped else array  # (T, B)
         self.lengths: Array = real.sum(axis=0, dtype=np.int64)
         t, b = np.nonzero(real)
         k = np.cumsum(real, axis=0)[t, b] - 1  # the step's place among its row's real steps
         self.is_prefix = bool((k == t).all())
         self.steps, self.single = len(real), single
-        self._swapped = swapped
+        self._real = real
+        self._swapped = batch_first and not single
         self._given = (t,) if single else (t, b)
         self._front = (k,) if single else (k, b)
 
@@ -42,12 +36,54 @@ class Mask:
         """The inverse; zeros where the mask is False."""
         return self._moved(sequence, self._front, self._given)
 
+    def gather_resets(self, resets: Array) -> Array:
+        """Resets (T, B), each moved to the next real step of its row, for gathered sequences."""
+        t, b = np.nonzero(resets)
+        k = (np.cumsum(self._real, axis=0) - self._real)[t, b]  # real steps before it
+        before_a_step = k < self.lengths[b]
+        moved = np.zeros_like(resets)
+        moved[k[before_a_step], b[before_a_step]] = True
+        return moved
+
     def _moved(self, sequence: Array, source: tuple[Array, ...], to: tuple[Array, ...]) -> Array:
         """A new array in the layout of the mask; its memory is time-major."""
         by_time = sequence.swapaxes(0, 1) if self._swapped else sequence
         moved = np.zeros(by_time.shape, sequence.dtype)
         moved[to] = by_time[source]
         return moved.swapaxes(0, 1) if self._swapped else moved
+
+
+def read_flags(owner: str, name: str, value: Any, shape: tuple[int, ...], meaning: str) -> Array:
+    """A copy of bools of that shape: another thread may write the caller's."""
+    array = as_plain_array(owner, name, value, "of bools")
+    if array.dtype != np.bool_:
+        raise TypeError(f"{owner}: {name} has dtype {array.dtype}, expected bool")
+    check_shape(owner, name, array, shape, meaning)
+    return np.array(array)
+
+
+def _read_steps(
+    owner: str, name: str, value: Any, shape: tuple[int, ...], batch_first: bool
+) -> Array:
+    """One bool per step, (T, B), of an array in the caller's layout."""
+    single = len(shape) == 1
+    meaning = "(time,)" if single else "(batch, time)" if batch_first else "(time, batch)"
+    array = read_flags(owner, name, value, shape, meaning)
+    return array[:, None] if single else array.T if batch_first else array
+
+
+def read_resets(
+    owner: str,
+    resets: Any,
+    shape: tuple[int, ...],
+    batch_first: bool,
+    mask: Mask | None = None,
+) -> Array | None:
+    """Resets (T, B), C-contiguous, of the steps that the mask has gathered, or None."""
+    if resets is None:
+        return None
+    before = _read_steps(owner, "resets", resets, shape, batch_first)
+    return np.ascontiguousarray(mask.gather_resets(before) if mask else before)
 
 
 def read_mask(

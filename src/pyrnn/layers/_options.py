@@ -44,6 +44,17 @@ ARGUMENTS = """`y, {state} = {layer}(x, state=None, lengths=None, mask=None)` is
         its last step (the initial state for length 0); the reverse direction starts there.
     mask : bool, as x without its last axis
         The real steps, in any pattern. A row is computed as if it had no others.
+    resets : bool, as x without its last axis
+        A keyword. Where it is True, an episode begins: the state that enters the step becomes zero
+        before it, h_{{t-1}} := 0 (also c_{{t-1}} := 0 of an LSTM), in every layer, and no gradient
+        passes back. At step 0 the reset replaces `state`. A reverse direction is cut at the same
+        place: h_{{t+1}} := 0 in the step before. y, states and dx have the bits of calls on the
+        pieces alone, and weights' gradients are the sum of theirs. Resets after a row's end mean
+        nothing; one on a step that `mask` skips counts at the row's next real step. A Sequential
+        passes none on.
+    reset_to : "zero" or "state"
+        With "state", resets set the states to those of `state`, whose gradient is then the sum
+        over all pieces that start from it: with an initial state that is learned.
 
     Parameters
     ----------

@@ -22,6 +22,7 @@ from ._options import RecurrentOptions, check_every, steps_between
 from ._stream import Stream
 
 State = TypeVar("State")
+ResetTo = Literal["zero", "state"]
 
 
 class Recurrent(RecurrentOptions, Generic[State]):
@@ -72,6 +73,8 @@ class Recurrent(RecurrentOptions, Generic[State]):
         lengths: Any = ...,
         mask: Any = ...,
         *,
+        resets: Any = ...,
+        reset_to: ResetTo = ...,
         return_cells: Literal[False] = ...,
     ) -> tuple[Array, State]: ...
     @overload
@@ -82,6 +85,8 @@ class Recurrent(RecurrentOptions, Generic[State]):
         lengths: Any = ...,
         mask: Any = ...,
         *,
+        resets: Any = ...,
+        reset_to: ResetTo = ...,
         return_cells: Literal[True],
     ) -> tuple[Array, State, Array]: ...
     def __call__(
@@ -91,14 +96,16 @@ class Recurrent(RecurrentOptions, Generic[State]):
         lengths: Any = None,
         mask: Any = None,
         *,
+        resets: Any = None,
+        reset_to: ResetTo = "zero",
         return_cells: bool = False,
     ) -> Any:
         """(y, state), or (y, state, cells): inference. The class says what goes in and out."""
-        inputs = read_inputs(self, x, state, lengths, mask)
+        inputs = read_inputs(self, x, state, lengths, mask, resets, reset_to)
         return_cells = self._check_return_cells(return_cells)
         given = (inputs.x, inputs.h0, inputs.c0, inputs.lengths, return_cells)
         how = num_threads(), inputs.batch_first
-        y, hn, cn, cells = self._stack.forward(self._packed(), *given, *how)
+        y, hn, cn, cells = self._stack.forward(self._packed(), *given, *how, **inputs.resetting)
         outputs = inputs.from_core(y), inputs.state_from_core(hn, cn)
         return outputs if cells is None else (*outputs, inputs.from_core(cells))
 
@@ -110,6 +117,8 @@ class Recurrent(RecurrentOptions, Generic[State]):
         lengths: Any = ...,
         mask: Any = ...,
         *,
+        resets: Any = ...,
+        reset_to: ResetTo = ...,
         return_cells: Literal[False] = ...,
         need_dx: bool = ...,
         rng: int | None = ...,
@@ -123,6 +132,8 @@ class Recurrent(RecurrentOptions, Generic[State]):
         lengths: Any = ...,
         mask: Any = ...,
         *,
+        resets: Any = ...,
+        reset_to: ResetTo = ...,
         return_cells: Literal[True],
         need_dx: bool = ...,
         rng: int | None = ...,
@@ -135,6 +146,8 @@ class Recurrent(RecurrentOptions, Generic[State]):
         lengths: Any = None,
         mask: Any = None,
         *,
+        resets: Any = None,
+        reset_to: ResetTo = "zero",
         return_cells: bool = False,
         need_dx: bool = True,
         rng: int | None = None,
@@ -152,7 +165,7 @@ class Recurrent(RecurrentOptions, Generic[State]):
         `recompute_every`, a number of steps or "sqrt", replaces the layer's own for this call;
         None leaves that in force, more steps than x has keep all activations.
         """
-        inputs = read_inputs(self, x, state, lengths, mask)
+        inputs = read_inputs(self, x, state, lengths, mask, resets, reset_to)
         need_dx = check_flag(type(self).__name__, "need_dx", need_dx)
         return_cells = self._check_return_cells(return_cells)
         every = check_every(type(self).__name__, recompute_every) or self.recompute_every
@@ -161,7 +174,9 @@ class Recurrent(RecurrentOptions, Generic[State]):
         steps = steps_between(every, inputs.steps)
         training = (self._draws.seed, draw, steps, num_threads(), inputs.batch_first)
         weights = self.weights()
-        y, hn, cn, cells, saved = self._stack.forward_train(self._packed(), *given, *training)
+        y, hn, cn, cells, saved = self._stack.forward_train(
+            self._packed(), *given, *training, **inputs.resetting
+        )
         outputs: tuple[Any, ...] = inputs.from_core(y), inputs.state_from_core(hn, cn)
         if cells is not None:
             outputs = (*outputs, inputs.from_core(cells))

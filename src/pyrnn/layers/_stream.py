@@ -17,6 +17,7 @@ from .._base.checks import (
 )
 from .._base.inputs import Sizes, read_state
 from .._base.layout import is_ids, steps_as_given, turned, with_whole_rows
+from .._base.mask import read_flags, read_resets
 from .._base.runtime import num_threads
 from .._base.settings import Settings
 
@@ -57,15 +58,17 @@ class Stream(_core.Stream, Settings):
     def _options(self) -> dict[str, Any]:
         return {"layer": self._layer, "batch_size": self._batch_size}
 
-    def run(self, x: Any) -> Array:
+    def run(self, x: Any, resets: Any = None) -> Array:
         """y (N, T, H) of a chunk x (N, T, I), or (T, N, ...) if the layer has batch_first=False.
 
         For batch_size 1 also x (T, I), then y is (T, H). Chunks may have any length, 0 included.
+        `resets`, bool as x without its last axis: before which steps the state becomes zero.
         """
         layer, owner = self._layer, self._owner
         x = read_floats(owner, "x", x, layer.dtype)
         single = x.ndim == 2 and self.batch_size == 1
         batch_first = layer.batch_first and not single
+        shape = x.shape[:-1]
         x = x[:, None] if single else x
         if batch_first:
             expected = (self.batch_size, *x.shape[1:2], layer.input_size)
@@ -73,7 +76,8 @@ class Stream(_core.Stream, Settings):
         else:
             expected = (*x.shape[:1], self.batch_size, layer.input_size)
             check_shape(owner, "x", x, expected, "(time, batch, input_size)")
-        y = self._run(with_whole_rows(turned(x, batch_first)), num_threads())
+        before = read_resets(owner, resets, shape, batch_first)
+        y = self._run(with_whole_rows(turned(x, batch_first)), before, num_threads())
         return steps_as_given(y, batch_first, single)
 
     @property
@@ -99,7 +103,7 @@ class Stream(_core.Stream, Settings):
     def states(self, states: tuple[Any, ...]) -> None:
         (self.state,) = states
 
-    def _checked_step(self, x_t: Any, out: Array | None) -> Array:
+    def _checked_step(self, x_t: Any, out: Array | None, resets: Any) -> Array:
         """A step whose arrays are checked in words, and copied where the core cannot read them."""
         layer, owner = self._layer, self._owner
         x = as_floats(owner, "x", x_t, layer.dtype)
@@ -109,8 +113,18 @@ class Stream(_core.Stream, Settings):
         y_shape = (layer.output_size,) if single else (self.batch_size, layer.output_size)
         if out is not None:
             check_out(owner, out, y_shape, layer.dtype)
-        y = super()._checked_step(x, None)
+        if resets is not None:
+            resets = self._read_step_resets(resets, single)
+        y = super()._checked_step(x, None, resets)
         return deliver(y[0] if single else y, out)
+
+    def _read_step_resets(self, resets: Any, single: bool) -> Array:
+        """(batch,) of what a step is given: of a single row one bool, of Python or numpy."""
+        if isinstance(resets, bool | np.bool_):
+            resets = np.array(resets)
+        if single:
+            return read_flags(self._owner, "resets", resets, (), "one bool")[None]
+        return read_flags(self._owner, "resets", resets, (self.batch_size,), "(batch,)")
 
 
 class SequentialStream(Settings):

@@ -24,6 +24,8 @@ struct ForwardArguments {
   bool return_cells;
   bool batch_first = false;  // of the new sequences
   bool packed = false;       // x has packed rows; lengths are descending
+  py::handle resets = Py_None;
+  bool reset_to_given = false;
 };
 
 // Of x, and of the lengths of packed rows.
@@ -38,10 +40,13 @@ inline SequenceAxes axes_of(const py::array& x, py::handle lengths, bool packed)
   return {all.empty() ? 0 : all.front(), of_rows.shape(0), R};
 }
 
-inline Batch batch_of(const SequenceAxes& axes, py::handle lengths_in) {
+inline Batch batch_of(const SequenceAxes& axes, py::handle lengths_in, py::handle resets_in, bool reset_to_given) {
   const auto lengths = optional_array<std::int64_t>(lengths_in, "lengths", {axes.rows}, "(batch,)");
+  const auto resets = optional_resets(resets_in, {axes.steps, axes.rows}, "(T, batch)");
   const bool packed = axes.packed.has_value();
-  return {axes.steps, axes.rows, lengths ? checked_lengths(*lengths, axes.steps).data() : nullptr, packed};
+  require(!packed || !resets, "resets: an array, expected None with packed rows");
+  const auto checked = lengths ? checked_lengths(*lengths, axes.steps) : std::vector<std::int64_t>();
+  return {axes.steps, axes.rows, lengths ? checked.data() : nullptr, {flags(resets), reset_to_given}, packed};
 }
 
 // The same, checked, and its new outputs.
@@ -54,7 +59,7 @@ struct ForwardCall {
         y(sequence(shape.layer_output()), given.batch_first),
         hn(state(shape.output())),
         cn(shape.has_c() ? state(shape.hidden) : Shape{0}),
-        batch(batch_of(axes, given.lengths)) {
+        batch(batch_of(axes, given.lengths, given.resets, given.reset_to_given)) {
     check_same_stack(stack, packed.stack, "packed");
     weights = std::get<std::shared_ptr<const PackedWeights<T>>>(packed.weights);
     require_shape(x, "x", sequence(shape.input), given.packed ? "(rows, input_size)" : "(T, batch, input_size)");
@@ -78,7 +83,7 @@ struct ForwardCall {
   Shape state(py::ssize_t size) const { return {shape.layers * shape.directions, axes.rows, size}; }
   // Steps after a row's end are not visited.
   void clear_padding() {
-    if (batch.uniform() || batch.packed_arrays()) return;
+    if (!batch.padded()) return;
     std::memset(sequences.y, 0, y.bytes);
     if (cells) std::memset(sequences.cells, 0, cells->bytes);
   }
@@ -137,7 +142,7 @@ struct BackwardCall {
     return {shape.layers * shape.directions, from.axes.rows, size};
   }
   void clear_padding(const Batch& batch) {
-    if (dx && !batch.uniform() && !batch.packed_arrays()) std::memset(gradients.dx, 0, dx->bytes);
+    if (dx && batch.padded()) std::memset(gradients.dx, 0, dx->bytes);
   }
 
   const StackShape shape;  // a copy: the tape goes first

@@ -45,7 +45,7 @@ struct AttendingCall : ForwardCall<T> {
   void clear() {
     this->clear_padding();
     std::memset(this->sequences.attended.weights, 0, attention.bytes);
-    if (this->batch.uniform()) return;
+    if (!this->batch.padded()) return;
     std::memset(this->sequences.attended.contexts, 0, contexts.bytes);
     std::memset(this->sequences.attended.queries, 0, queries.bytes);
   }

@@ -20,7 +20,8 @@ py::array workspace(py::ssize_t bytes) {
   return py::array_t<std::uint8_t>(Shape{bytes}, data, owner);
 }
 
-// `rows`: all steps of all sequences, or more; the fewest bytes for which nothing else has to be known.
+// `rows`: all steps of all sequences, or more; the fewest bytes for which nothing else has to be known. With resets,
+// each piece of a sequence is one, and the call is ragged.
 std::size_t saved_bytes(const Stack& stack, py::ssize_t rows, py::ssize_t sequences, bool ragged, bool packed) {
   require(rows >= 0, "rows: ", rows, ", expected at least 0");
   require(sequences >= 0, "sequences: ", sequences, ", expected at least 0");
@@ -38,13 +39,13 @@ GivenMemory memory_of(const Pinned& array) {
 
 py::tuple run_forward_into(const Stack& stack, py::handle saved, const Packed& packed, py::handle x, py::handle h0,
                            py::handle c0, py::handle lengths, bool packed_rows, std::uint64_t seed, std::uint64_t draw,
-                           int threads) {
+                           int threads, py::handle resets, bool reset_to_given) {
   checked_threads(threads);
   require_plain(stack);
   const Pinned memory = require_array<std::uint8_t>(saved, "saved", 1);
   return with_type(stack.single, [&](auto type) -> py::tuple {
     using T = decltype(type);
-    ForwardCall<T> call(stack, packed, {x, h0, c0, lengths, false, false, packed_rows});
+    ForwardCall<T> call(stack, packed, {x, h0, c0, lengths, false, false, packed_rows, resets, reset_to_given});
     const Training training{{seed, draw}, 0, threads, memory_of(memory)};
     without_gil([&] {
       call.clear_padding();
@@ -57,7 +58,8 @@ py::tuple run_forward_into(const Stack& stack, py::handle saved, const Packed& p
 // The arguments of the forward pass again, and the gradients of its results. `saved` is spent.
 py::tuple run_backward_from(const Stack& stack, py::handle saved_in, const py::list& arrays, py::handle x,
                             py::handle lengths, bool packed_rows, std::uint64_t seed, std::uint64_t draw, py::handle dy,
-                            py::handle dhn, py::handle dcn, bool need_dx, bool need_dw, int threads) {
+                            py::handle dhn, py::handle dcn, bool need_dx, bool need_dw, int threads, py::handle resets,
+                            bool reset_to_given) {
   checked_threads(threads);
   require_plain(stack);
   const Pinned memory = require_array<std::uint8_t>(saved_in, "saved", 1);
@@ -67,7 +69,7 @@ py::tuple run_backward_from(const Stack& stack, py::handle saved_in, const py::l
     const Pinned sequences = require_rows<T>(x, "x", packed_rows ? 2 : 3);
     const SequenceAxes axes = axes_of(sequences, lengths, packed_rows);
     require_shape(sequences, "x", axes.with(stack.shape.input), "the shape of the forward pass' x");
-    const Batch batch = batch_of(axes, lengths);
+    const Batch batch = batch_of(axes, lengths, resets, reset_to_given);
     auto packed = std::make_shared<const PackedWeights<T>>(active_kernels(), stack.shape, weights.all, threads,
                                                            Packs::unit_by_unit);
     auto tape = std::make_unique<Tape<T>>(stack.shape, std::move(packed), batch,
@@ -93,10 +95,11 @@ void register_functional(py::module_& m) {
   stack.def("saved_bytes", &saved_bytes, py::arg("rows"), py::arg("sequences"), py::arg("ragged"), py::arg("packed"))
       .def("forward_into", &run_forward_into, py::arg("saved"), py::arg("packed"), py::arg("x"), optional("h0"),
            optional("c0"), optional("lengths"), py::arg("packed_rows"), py::arg("seed"), py::arg("draw"),
-           py::arg("threads"))
+           py::arg("threads"), py::arg("resets") = py::none(), py::arg("reset_to_given") = false)
       .def("backward_from", &run_backward_from, py::arg("saved"), py::arg("weights"), py::arg("x"), optional("lengths"),
            py::arg("packed_rows"), py::arg("seed"), py::arg("draw"), optional("dy"), optional("dhn"), optional("dcn"),
-           py::arg("need_dx"), py::arg("need_dw"), py::arg("threads"));
+           py::arg("need_dx"), py::arg("need_dw"), py::arg("threads"), py::arg("resets") = py::none(),
+           py::arg("reset_to_given") = false);
 }
 
 }  // namespace pyrnn::bindings

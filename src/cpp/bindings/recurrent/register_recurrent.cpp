@@ -23,12 +23,13 @@ py::object pack(const Stack& stack, const py::list& arrays, int threads) {
 }
 
 py::tuple run_forward(const Stack& stack, const Packed& packed, py::handle x, py::handle h0, py::handle c0,
-                      py::handle lengths, bool return_cells, int threads, bool batch_first) {
+                      py::handle lengths, bool return_cells, int threads, bool batch_first, py::handle resets,
+                      bool reset_to_given) {
   checked_threads(threads);
   require_plain(stack);
   return with_type(stack.single, [&](auto type) -> py::tuple {
     using T = decltype(type);
-    ForwardCall<T> call(stack, packed, {x, h0, c0, lengths, return_cells, batch_first});
+    ForwardCall<T> call(stack, packed, {x, h0, c0, lengths, return_cells, batch_first, false, resets, reset_to_given});
     without_gil([&] {
       call.clear_padding();
       forward<T>(stack.shape, *call.weights, call.batch, call.sequences, threads, interrupted);
@@ -39,13 +40,14 @@ py::tuple run_forward(const Stack& stack, const Packed& packed, py::handle x, py
 
 py::tuple run_forward_train(const Stack& stack, const Packed& packed, py::handle x, py::handle h0, py::handle c0,
                             py::handle lengths, bool return_cells, std::uint64_t seed, std::uint64_t draw,
-                            py::ssize_t recompute_every, int threads, bool batch_first) {
+                            py::ssize_t recompute_every, int threads, bool batch_first, py::handle resets,
+                            bool reset_to_given) {
   checked_threads(threads);
   require_plain(stack);
   require(recompute_every >= 0, "recompute_every: ", recompute_every, ", expected at least 0");
   return with_type(stack.single, [&](auto type) -> py::tuple {
     using T = decltype(type);
-    ForwardCall<T> call(stack, packed, {x, h0, c0, lengths, return_cells, batch_first});
+    ForwardCall<T> call(stack, packed, {x, h0, c0, lengths, return_cells, batch_first, false, resets, reset_to_given});
     py::object saved = new_object<SavedForward>();
     std::unique_ptr<Tape<T>> tape;
     without_gil([&] {
@@ -98,10 +100,12 @@ void register_recurrent(py::module_& m) {
   stack.def("parameters", &parameters_of)
       .def("pack", &pack, py::arg("weights"), py::arg("threads"))
       .def("forward", &run_forward, py::arg("packed"), py::arg("x"), py::arg("h0").none(true), py::arg("c0").none(true),
-           py::arg("lengths").none(true), py::arg("return_cells"), py::arg("threads"), py::arg("batch_first") = false)
+           py::arg("lengths").none(true), py::arg("return_cells"), py::arg("threads"), py::arg("batch_first") = false,
+           py::arg("resets") = py::none(), py::arg("reset_to_given") = false)
       .def("forward_train", &run_forward_train, py::arg("packed"), py::arg("x"), py::arg("h0").none(true),
            py::arg("c0").none(true), py::arg("lengths").none(true), py::arg("return_cells"), py::arg("seed"),
-           py::arg("draw"), py::arg("recompute_every"), py::arg("threads"), py::arg("batch_first") = false)
+           py::arg("draw"), py::arg("recompute_every"), py::arg("threads"), py::arg("batch_first") = false,
+           py::arg("resets") = py::none(), py::arg("reset_to_given") = false)
       .def("backward", &run_backward, py::arg("saved"), py::arg("weights"), py::arg("dy").none(true),
            py::arg("dhn").none(true), py::arg("dcn").none(true), py::arg("dcells").none(true), py::arg("need_dx"),
            py::arg("threads"), py::arg("batch_first") = false);

@@ -28,7 +28,7 @@ StreamObject make_stream(const Stack& stack, const Packed& packed, py::ssize_t b
 }
 
 // Where step turns with what it cannot take: the same step, with every check in words. A subclass may convert instead.
-py::array checked_step(StreamObject& self, py::handle x, py::handle out) {
+py::array checked_step(StreamObject& self, py::handle x, py::handle out, py::handle resets_in) {
   return std::visit(
       [&]<class T>(std::unique_ptr<Stream<T>>& stream) {
         const bool flat = stream->rows() == 1 && require_ndarray(x, "x").ndim() == 1;
@@ -38,7 +38,8 @@ py::array checked_step(StreamObject& self, py::handle x, py::handle out) {
         const py::array output =
             out.is_none() ? NewArray<T>(y_shape).array : require_array<T>(out, "out", y_shape, "(batch, output size)");
         require_writeable(output, "out");
-        take_step(self, *stream, input, output);
+        const auto resets = optional_resets(resets_in, flat ? Shape{} : Shape{stream->rows()}, "(batch,)");
+        take_step(self, *stream, input, output, flags(resets));
         return output;
       },
       self.stream);
@@ -87,7 +88,7 @@ void reset(StreamObject& self) {
 }
 
 // A chunk of steps at once, through the whole-sequence kernels: the same bits as step by step.
-py::array run(StreamObject& self, py::handle x_in, int threads) {
+py::array run(StreamObject& self, py::handle x_in, py::handle resets_in, int threads) {
   checked_threads(threads);
   return std::visit(
       [&]<class T>(std::unique_ptr<Stream<T>>& stream) -> py::array {
@@ -95,6 +96,8 @@ py::array run(StreamObject& self, py::handle x_in, int threads) {
         const Pinned x = require_rows<T>(x_in, "x", 3);
         const py::ssize_t steps = x.shape(0);
         require_shape(x, "x", {steps, stream->rows(), s.input}, "(T, batch, input_size)");
+        const auto resets = optional_resets(resets_in, {steps, stream->rows()}, "(T, batch)");
+        const Batch batch(steps, stream->rows(), nullptr, {flags(resets)});
         NewArray<T> y({steps, stream->rows(), s.output()});
         const Busy busy(self.busy);
         StreamState<T> state(*stream), end(*stream);
@@ -107,10 +110,7 @@ py::array run(StreamObject& self, py::handle x_in, int threads) {
                                      .cn = end.c.data(),
                                      .cells = nullptr};
         bool finished = false;
-        without_gil([&] {
-          finished =
-              forward<T>(s, stream->weights(), Batch(steps, stream->rows(), nullptr), sequences, threads, interrupted);
-        });
+        without_gil([&] { finished = forward<T>(s, stream->weights(), batch, sequences, threads, interrupted); });
         if (finished) stream->store_state(end.h.data(), end.c.data());
         return y.array;
       },
@@ -123,8 +123,8 @@ void register_stream(py::module_& m) {
   py::class_<StreamObject> stream(m, "Stream");
   def_init(stream, &make_stream, py::arg("stack"), py::arg("packed"), py::arg("batch_size"), py::arg("threads"));
   stream.def("reset", &reset, "Back to the zero state.")
-      .def("_checked_step", &checked_step, py::arg("x_t"), py::arg("out").none(true))
-      .def("_run", &run, py::arg("x"), py::arg("threads"))
+      .def("_checked_step", &checked_step, py::arg("x_t"), py::arg("out").none(true), py::arg("resets").none(true))
+      .def("_run", &run, py::arg("x"), py::arg("resets").none(true), py::arg("threads"))
       .def("_get_state", &get_state)
       .def("_set_state", &set_state, py::arg("h"), py::arg("c").none(true));
   add_step(stream);

@@ -39,6 +39,14 @@ std::optional<Pinned> optional_rows(py::handle value, const std::string& name, c
   return array;
 }
 
+// Before which steps rows begin again. Read as bytes: a bool array's elements may have other values than 0 and 1.
+inline std::optional<Pinned> optional_resets(py::handle value, const Shape& shape, const char* meaning) {
+  return optional_array<bool>(value, "resets", shape, meaning);
+}
+inline const std::uint8_t* flags(const std::optional<Pinned>& array) {
+  return array ? static_cast<const std::uint8_t*>(array->data()) : nullptr;
+}
+
 // Those of an axis of one element mean nothing: what makes the rows evenly spaced.
 template <class T>
 Strides strides_of(const py::array& array) {

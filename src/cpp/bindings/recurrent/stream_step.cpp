@@ -22,7 +22,8 @@ bool fits(PyObject* value, int flags, Sizes sizes) {
   if (!Py_IS_TYPE(value, npy_api::get().PyArray_Type_)) return false;
   const auto array = py::reinterpret_borrow<py::array>(value);
   const py::dtype dtype = array.dtype();
-  return dtype.num() == py::dtype::num_of<T>() && dtype.byteorder() == '=' && (array.flags() & flags) == flags &&
+  const char order = sizeof(T) == 1 ? '|' : '=';
+  return dtype.num() == py::dtype::num_of<T>() && dtype.byteorder() == order && (array.flags() & flags) == flags &&
          std::equal(sizes.begin(), sizes.end(), array.shape(), array.shape() + array.ndim());
 }
 
@@ -39,7 +40,8 @@ py::array new_array(Sizes sizes) {
 
 struct StepArguments {
   PyObject* x = nullptr;
-  PyObject* out = nullptr;  // or None
+  PyObject* out = nullptr;     // or None
+  PyObject* resets = nullptr;  // or None
 };
 
 // y of a step, or null if an argument is not as the core wants it: then nothing has happened.
@@ -52,31 +54,38 @@ py::object step_as_given(StreamObject& object, Stream<T>& stream, const StepArgu
   if (!flat && !fits<T>(given.x, kReadable, x_sizes)) return {};
   const Sizes y_shape = flat ? Sizes(y_sizes).last(1) : y_sizes;
   if (given.out != Py_None && !fits<T>(given.out, kWriteable, y_shape)) return {};
+  const std::uint8_t* resets = nullptr;
+  if (given.resets != Py_None) {
+    if (!fits<bool>(given.resets, kReadable, flat ? Sizes() : Sizes(x_sizes).first(1))) return {};
+    resets = static_cast<const std::uint8_t*>(py::reinterpret_borrow<py::array>(given.resets).data());
+  }
   py::array y = given.out == Py_None ? new_array<T>(y_shape) : py::reinterpret_borrow<py::array>(given.out);
   const auto x = py::reinterpret_borrow<py::array>(given.x);
-  take_step(object, stream, x, y);
+  take_step(object, stream, x, y, resets);
   return y;
 }
 
-// (x_t, out=None), both by position or by name.
+// (x_t, out=None, resets=None), by position or by name.
 StepArguments read_arguments(PyObject* const* values, Py_ssize_t positional, PyObject* names) {
   StepArguments given;
-  if (positional > 2)
-    throw py::type_error("Stream.step: " + std::to_string(positional) + " positional arguments, expected 1 or 2");
-  if (positional > 0) given.x = values[0];
-  if (positional > 1) given.out = values[1];
+  PyObject** const places[] = {&given.x, &given.out, &given.resets};
+  constexpr const char* kNames[] = {"x_t", "out", "resets"};
+  if (positional > 3)
+    throw py::type_error("Stream.step: " + std::to_string(positional) + " positional arguments, expected 1 to 3");
+  for (Py_ssize_t k = 0; k < positional; ++k) *places[k] = values[k];
   const Py_ssize_t named = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
   for (Py_ssize_t k = 0; k < named; ++k) {
     PyObject* name = PyTuple_GET_ITEM(names, k);
-    const bool is_out = PyUnicode_CompareWithASCIIString(name, "out") == 0;
-    PyObject*& place = is_out ? given.out : given.x;
-    if (place != nullptr || (!is_out && PyUnicode_CompareWithASCIIString(name, "x_t") != 0))
+    std::size_t place = 0;
+    while (place < 3 && PyUnicode_CompareWithASCIIString(name, kNames[place]) != 0) ++place;
+    if (place == 3 || *places[place] != nullptr)
       throw py::type_error("Stream.step: argument " + std::string(py::repr(name)) +
-                           ", expected x_t and out, once each");
-    place = values[positional + k];
+                           ", expected x_t, out and resets, once each");
+    *places[place] = values[positional + k];
   }
   if (given.x == nullptr) throw py::type_error("Stream.step: no x_t, expected an array");
   if (given.out == nullptr) given.out = Py_None;
+  if (given.resets == nullptr) given.resets = Py_None;
   return given;
 }
 
@@ -85,16 +94,19 @@ PyObject* step(PyObject* self, PyObject* const* values, Py_ssize_t positional, P
     const StepArguments given = read_arguments(values, positional, names);
     auto& object = initialised<StreamObject>(self);
     py::object y = std::visit([&](auto& stream) { return step_as_given(object, *stream, given); }, object.stream);
-    if (!y) y = py::handle(self).attr("_checked_step")(py::handle(given.x), py::handle(given.out));
+    if (!y)
+      y = py::handle(self).attr("_checked_step")(py::handle(given.x), py::handle(given.out), py::handle(given.resets));
     return y;
   });
 }
 
 constexpr const char* kStepDoc =
-    "step($self, x_t, out=None)\n--\n\n"
+    "step($self, x_t, out=None, resets=None)\n--\n\n"
     "y (B, H) of one step x_t (B, I); for batch_size 1 also x_t (I,), then y is (H,).\n\n"
     "`out`, a C-contiguous array of y's shape and dtype, receives y and is returned; nothing is\n"
-    "allocated. TypeError or ValueError for what does not fit; then the state is as it was.";
+    "allocated. Before the step, the state of rows where `resets`, bool (B,), is true becomes zero;\n"
+    "for x_t (I,) it is one bool. TypeError or ValueError for what does not fit; then the state is\n"
+    "as it was.";
 
 }  // namespace
 

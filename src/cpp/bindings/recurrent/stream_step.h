@@ -23,19 +23,25 @@ class Busy {
   const int taken_in_;
 };
 
-// A step between arrays that were checked. The pins cost as much as a small step, in which nobody else runs.
+// A step between arrays that were checked, before which some rows begin again (null: none). The pins cost as much as a
+// small step, in which nobody else runs.
 template <class T>
-void take_step(StreamObject& object, Stream<T>& stream, const py::array& x, const py::array& y) {
+void take_step(StreamObject& object, Stream<T>& stream, const py::array& x, const py::array& y,
+               const std::uint8_t* resets) {
   const Busy busy(object.busy);
   const auto step = [&, from = static_cast<const T*>(x.data()), to = static_cast<T*>(const_cast<void*>(y.data()))] {
     stream.step(from, to);
   };
-  if (!stream.long_step()) return step();
+  if (!stream.long_step()) {
+    if (resets) stream.reset(resets);
+    return step();
+  }
   const Pinned x_stays(x), y_stays(y);
+  if (resets) stream.reset(resets);
   without_gil(step);
 }
 
-// Gives the type its method step. What step cannot take as it is, it hands to self._checked_step(x_t, out).
+// Gives the type its method step. What step cannot take as it is, it hands to self._checked_step(x_t, out, resets).
 void add_step(const py::class_<StreamObject>& type);
 
 }  // namespace pyrnn::bindings

@@ -38,7 +38,7 @@ class AttendingForward {
       if (a_.query) std::copy_n(h, m.key_size, queries.at(time, j));
       T *context = contexts.at(time, j), *dropped = m.dropout ? dropped_ + j * m.layout.steps : nullptr;
       k_.elementwise.attention_forward(
-          m.of_query(job_.batch.original(j), time, h, weights.at(time, j), dropped, context));
+          m.of_query(job_.batch.caller_row(j), time, h, weights.at(time, j), dropped, context));
       std::copy_n(context, m.value_size, to);
     }
   }
@@ -179,7 +179,7 @@ class AttendingBackward {
 
   // One row: d_context becomes the gradients of the memory and of the query.
   void attend_back(Index j, Index time, T* d_context, const T* h) {
-    const Index row = batch_.original(j), A = m_.key_size, L = k_.lanes;
+    const Index row = batch_.caller_row(j), A = m_.key_size, L = k_.lanes;
     if (const Rows<const T> given = caller(grad_.attended.d_contexts, m_.value_size))
       for (Index i = 0; i < m_.value_size; ++i) d_context[i] += given.at(time, j)[i];
     const T* query = a_.query ? caller(a_.queries, A).at(time, j) : h;

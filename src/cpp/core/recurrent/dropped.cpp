@@ -13,8 +13,8 @@ void drop_rows(const kernels::Kernels<T>& k, Range rows, Segment times, const Ba
   call.units = of.shape.layer_output();
   for (Index j = rows.begin; j < rows.end; ++j)
     for (Index t = times.begin; t < smaller(times.end, batch.length(j)); ++t) {
-      call.row = static_cast<std::uint32_t>(batch.original(j));
-      call.time = static_cast<std::uint32_t>(t);
+      call.row = static_cast<std::uint32_t>(batch.caller_row(j));
+      call.time = static_cast<std::uint32_t>(batch.start(j) + t);
       call.x = call.y = output.at(t, j);
       k.elementwise.dropout_row(call);
     }

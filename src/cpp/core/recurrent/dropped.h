@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dropout between layers: the same masks in both passes, keyed by (seed, draw, layer, t, the caller's row, unit).
+// Dropout between layers: the same masks in both passes, keyed by (seed, draw, layer, the caller's t and row, unit).
 #pragma once
 
 #include "core/recurrent/rows.h"

@@ -4,6 +4,7 @@
 #include "core/recurrent/attending.h"
 #include "core/recurrent/input_products.h"
 #include "core/recurrent/outputs.h"
+#include "core/recurrent/piece_states.h"
 #include "core/recurrent/state_options.h"
 
 namespace pyrnn {
@@ -116,7 +117,7 @@ class ForwardPass {
     const Index first = scope_.steps.begin, initial = p.previous_row(first, first);
     const Range mine = me.copied_rows(batch_.rows());
     for (Index j = mine.begin; j < mine.end; ++j) {
-      const Index from = state * batch_.rows() + batch_.original(j);
+      const Index from = state * batch_.rows() + batch_.state_row(j);
       T* h = p.buffers.h + (initial + j) * width_.output;
       T* c = p.buffers.c + (initial + j) * width_.state;
       copy_padded(seq_.h0 ? seq_.h0 + from * P : nullptr, P, h, width_.output);
@@ -221,7 +222,11 @@ bool forward_pass(const ForwardJob<T>& job, int threads, Interrupt::Check check)
 template <class T>
 bool forward(const StackShape& shape, const PackedWeights<T>& weights, const Batch& batch,
              const Sequences<T>& sequences, int threads, Interrupt::Check check) {
-  return forward_pass<T>({shape, weights, batch, sequences, Scope::all(shape, batch)}, threads, check);
+  const PieceStates<T> states(shape, batch);
+  const Sequences<T> of_pieces = states.start(sequences);
+  if (!forward_pass<T>({shape, weights, batch, of_pieces, Scope::all(shape, batch)}, threads, check)) return false;
+  states.finish(sequences);
+  return true;
 }
 
 template bool forward_pass(const ForwardJob<float>&, int, Interrupt::Check);

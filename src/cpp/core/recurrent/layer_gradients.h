@@ -71,7 +71,7 @@ class LayerGradients {
   std::size_t index(Index layer, Index direction) const {
     return static_cast<std::size_t>(layer * shape_.directions + direction);
   }
-  Index chunk_rows() const { return chunk_steps(batch_.rows()) * batch_.rows(); }
+  Index chunk_rows() const { return smaller(chunk_steps(batch_.rows()) * batch_.rows(), batch_.packed_rows()); }
 
   using Block = typename kernels::WeightGradient<T>::Block;
   const Saved<T>& saved_;

@@ -23,7 +23,7 @@ class Outputs {
 
   // The state of row j, of which a row of h and c is given, to hn and cn.
   void store_state(const Place& at, Index j, const T* h, const T* c) const {
-    const Index state = (at.layer * shape_.directions + at.direction) * batch_.rows() + batch_.original(j);
+    const Index state = (at.layer * shape_.directions + at.direction) * batch_.rows() + batch_.state_row(j);
     std::copy_n(h, shape_.output(), seq_.hn + state * shape_.output());
     if (shape_.has_c()) std::copy_n(c, shape_.hidden, seq_.cn + state * shape_.hidden);
   }

@@ -12,14 +12,14 @@ namespace pyrnn {
 template <class T>
 class Rows {
  public:
-  // The caller's array: row j is the caller's row batch.original(j), or of packed arrays row j.
+  // The caller's array, of whose row batch.caller_row(j) row j is a piece; of packed arrays row j.
   static Rows of_caller(T* data, const Batch& batch, Strides strides) {
     if (batch.packed_arrays()) return packed(data, batch, strides.row, 0);
     return {data, batch, strides.row, strides.step, false};
   }
   // [T][B][columns], or [R][columns].
   static Rows of_caller(T* data, const Batch& batch, Index columns) {
-    return of_caller(data, batch, {batch.rows() * columns, columns});
+    return of_caller(data, batch, {batch.caller_rows() * columns, columns});
   }
   // A buffer of packed rows that begins with the batch's packed row `first`.
   static Rows packed(T* data, const Batch& batch, Index row_stride, Index first) {
@@ -28,7 +28,7 @@ class Rows {
 
   T* at(Index time, Index row) const {
     return packed_ ? data_ + (batch_->offset(time) - first_ + row) * row_stride_
-                   : data_ + time * step_stride_ + batch_->original(row) * row_stride_;
+                   : data_ + (batch_->start(row) + time) * step_stride_ + batch_->caller_row(row) * row_stride_;
   }
   Rows<const T> read_only() const { return {data_, *batch_, row_stride_, step_stride_, packed_, first_}; }
   Rows columns_from(Index first) const {

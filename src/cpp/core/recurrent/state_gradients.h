@@ -91,7 +91,7 @@ class StateGradients {
 
  private:
   Index state_row(const Place& at, Index row) const {
-    return (at.layer * shape_.directions + at.direction) * batch_.rows() + batch_.original(row);
+    return (at.layer * shape_.directions + at.direction) * batch_.rows() + batch_.state_row(row);
   }
   void add_from_next(Range rows) const {
     for (Index j = rows.begin; j < rows.end; ++j)

@@ -121,8 +121,8 @@ class StateOptions {
     for (Index j = rows.begin; j < rows.end; ++j) {
       T* mask = kind == kZoneC ? keep_c_ + j * width_.state : (kind == kZoneH ? keep_h_ : drop_) + j * width_.output;
       std::fill_n(mask, columns, T(1));
-      call.row = static_cast<std::uint32_t>(batch_.original(j));
-      call.time = step ? static_cast<std::uint32_t>(at.walk.time(*step, j)) : 0;
+      call.row = static_cast<std::uint32_t>(batch_.caller_row(j));
+      call.time = step ? static_cast<std::uint32_t>(batch_.start(j) + at.walk.time(*step, j)) : 0;
       call.x = call.y = mask;
       k_.elementwise.dropout_row(call);
     }

@@ -112,6 +112,18 @@ void Stream<T>::store_state(const T* h, const T* c) {
   }
 }
 
+template <class T>
+void Stream<T>::reset(const std::uint8_t* these) {
+  for (Index row = 0; row < rows(); ++row) {
+    if (!these[row]) continue;
+    for (const Layer& layer : layers_) {
+      std::fill_n(now(layer).h + row * width_.output, width_.output, T(0));
+      if (shape_.has_c()) std::fill_n(now(layer).c + row * width_.state, width_.state, T(0));
+      state_options_.make_h_in({row, row + 1}, now(layer), 0);
+    }
+  }
+}
+
 template class Stream<float>;
 template class Stream<double>;
 

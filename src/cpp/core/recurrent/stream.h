@@ -26,6 +26,7 @@ class Stream {
   void step(const T* x, T* y);                       // x [B][I] -> y [B][P]
   void load_state(T* h, T* c) const;                 // h [L][B][P], c [L][B][H] (cells with c)
   void store_state(const T* h, const T* c);          // null: zero
+  void reset(const std::uint8_t* rows);              // [B]: those whose state becomes zero
 
  private:
   static constexpr double kWorkOfLongStep = 2e6;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/recurrent/tape.h"
 
+#include "core/recurrent/piece_states.h"
 #include "core/recurrent/recompute.h"
 
 namespace pyrnn {
@@ -23,22 +24,26 @@ std::unique_ptr<Tape<T>> forward_train(const StackShape& shape, std::shared_ptr<
                                        const Batch& batch, const Sequences<T>& sequences, const Training& training,
                                        Interrupt::Check check) {
   auto tape = std::make_unique<Tape<T>>(shape, std::move(weights), batch, sequences, training.key, training.memory);
+  const PieceStates<T> states(shape, batch);
+  const Sequences<T> of_pieces = states.start(sequences);
   const Index every = smaller(training.recompute_every, batch.steps());
   const Index segment = round_up(every, chunk_steps(batch.rows()));
   if (segment > 0 && segment < batch.steps()) {
     tape->recomputation = std::make_unique<Recomputation<T>>(*tape, segment);
-    if (!tape->recomputation->forward(sequences, training.threads, check)) return nullptr;
+    if (!tape->recomputation->forward(of_pieces, training.threads, check)) return nullptr;
+    states.finish(sequences);
     return tape;
   }
   tape->save_all();
   const ForwardJob<T> job{.shape = shape,
                           .weights = *tape->weights,
                           .batch = tape->batch,
-                          .sequences = sequences,
+                          .sequences = of_pieces,
                           .scope = tape->saved->scope,
                           .key = &tape->key,
                           .saved = tape->saved.get()};
   if (!forward_pass(job, training.threads, check)) return nullptr;
+  states.finish(sequences);
   return tape;
 }
 
@@ -47,10 +52,13 @@ std::unique_ptr<WeightGradients<T>> backward(const Tape<T>& tape, const std::vec
                                              const SequenceGradients<T>& gradients, int threads,
                                              Interrupt::Check check) {
   auto result = std::make_unique<WeightGradients<T>>(tape.shape, tape.weights->table(), threads, gradients.of_weights);
+  const PieceStates<T> states(tape.shape, tape.batch);
+  const SequenceGradients<T> of_pieces = states.start_backward(gradients);
   const bool finished = tape.recomputation
-                            ? tape.recomputation->backward(weights, gradients, *result, threads, check)
-                            : backward_pass<T>(*tape.saved, {weights, gradients, *result}, threads, check);
+                            ? tape.recomputation->backward(weights, of_pieces, *result, threads, check)
+                            : backward_pass<T>(*tape.saved, {weights, of_pieces, *result}, threads, check);
   if (!finished) return nullptr;
+  states.finish_backward(gradients);
   return result;
 }
 
