@@ -14,6 +14,7 @@ X, DY = (rng.standard_normal((N, T, size)).astype(np.float32) for size in (F, H)
 STEP, ROW = X[:, 0].copy(), X[0, :, 0].copy()
 LENGTHS = np.array([5, 2, 3])
 MASK = np.arange(T) < LENGTHS[:, None]
+RESETS = np.eye(N, T, 1) > 0
 IDS = rng.integers(0, F, (N, T))
 LOGITS, TAGS = X, IDS
 H0 = rng.standard_normal((1, N, H)).astype(np.float32)
@@ -30,12 +31,14 @@ def of_recurrent(cls, states=1):
         layer = cls(F, H, seed=0)
         state = tuple(a(H0 * (k + 1)) for k in range(states)) if states > 1 else a(H0)
         results = [layer(a(X), state, lengths=a(LENGTHS)), layer(a(X), mask=a(MASK))]
+        results += [layer(a(X), resets=a(RESETS), reset_to=state)]
         (y, last), pullback = layer.vjp(a(X), state, a(LENGTHS))
         results += [y, last, pullback(a(DY), state)]
         results += [[p.grad for p in layer.parameters()], layer.predict(a(X), a(LENGTHS))]
         stream = layer.stream(batch_size=N)
         stream.state = state
-        results += [stream.step(a(STEP)), stream.run(a(X)), stream.state]
+        results += [stream.step(a(STEP)), stream.step(a(STEP), resets=a(RESETS[:, 1]))]
+        results += [stream.run(a(X)), stream.state]
         return [*results, layer(a(X[0])), layer.predict([a(x) for x in RAGGED])]
 
     return call

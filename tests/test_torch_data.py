@@ -11,7 +11,7 @@ from compare import assert_same_bits
 from training import make_trainer, padded, ragged_series, regressor
 
 torch = pytest.importorskip("torch")
-data = torch.utils.data
+data, rnn = torch.utils.data, torch.nn.utils.rnn
 
 X, TARGET = ragged_series(N=23)
 X = [x.astype(np.float32) for x in X]
@@ -140,9 +140,13 @@ def test_a_length_of_samples_without_time_is_refused():
         make_trainer(pyrnn.Linear(X[0].shape[1], 1), loss="mse").fit(Rows(), progress=False)
 
 
-class Endless(data.IterableDataset):
+class Streamed(data.IterableDataset):
+    """The samples one after the other, each worker its share."""
+
     def __iter__(self):
-        yield from zip(X, TARGET, strict=True)
+        worker = data.get_worker_info()
+        start, step = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        yield from zip(X[start::step], TARGET[start::step], strict=True)
 
 
 class Odd(Ragged):
@@ -153,10 +157,21 @@ class Odd(Ragged):
 @pytest.mark.parametrize(
     ("given", "error", "words"),
     [
-        (Endless(), ValueError, "IterableDataset, which has no length"),
-        (data.DataLoader(Endless()), ValueError, "sampler|IterableDataset"),
-        (data.DataLoader(Ragged(), collate_fn=list), ValueError, "collate_fn.*loader.dataset"),
-        (data.DataLoader(Ragged(), batch_size=4, drop_last=True), ValueError, "drops the last"),
+        (
+            data.DataLoader(Ragged(), batch_size=None, collate_fn=list),
+            ValueError,
+            "collate_fn and batch_size=None",
+        ),
+        (
+            data.DataLoader(Streamed(), batch_size=None),
+            ValueError,
+            "batch_size=None, so that its IterableDataset may give whole batches",
+        ),
+        (
+            data.DataLoader(Ragged(), collate_fn=lambda some: (torch.zeros(2, 3, 2), some)),
+            ValueError,
+            r"collate_fn gives the shapes \(2, 3, 2\) of one sample and \(2, 3, 2\) of two",
+        ),
         (
             data.DataLoader(Ragged(), sampler=data.WeightedRandomSampler([1.0] * 23, 23)),
             ValueError,
@@ -179,6 +194,163 @@ def test_what_cannot_be_followed_is_refused(given, error, words):
         fitted(given)
     with pytest.raises(TypeError, match="y is given too"):
         fitted(given, TARGET)
+
+
+@pytest.mark.parametrize("enforce_sorted", [False, True])
+def test_a_packed_sequence_is_a_ragged_list(enforce_sorted):
+    order = sorted(range(23), key=lambda i: -len(X[i])) if enforce_sorted else range(23)
+    x, target = [X[i] for i in order], [TARGET[i] for i in order]
+
+    def packed(arrays):
+        return rnn.pack_sequence([*map(torch.from_numpy, arrays)], enforce_sorted=enforce_sorted)
+
+    expected = fitted(x, target, validation=(x, target))
+    assert_same(fitted(packed(x), packed(target), validation=(packed(x), packed(target))), expected)
+    assert_same(fitted((packed(x), target), validation=(x, target)), expected)
+    trainer = expected[3]
+    assert trainer.evaluate(packed(x), packed(target)) == trainer.evaluate(x, target)
+    assert_same_bits(trainer.predict(packed(x)), trainer.predict(x))
+    assert_same_bits(trainer.model.predict(packed(x[:1])), trainer.predict(x[:1]))
+    with pytest.raises(ValueError, match="has lengths, but x is a list of arrays"):
+        trainer.predict(packed(x), lengths=LENGTHS)
+
+
+def tensors(samples):
+    """The samples of a batch as two lists of tensors."""
+    return [[torch.as_tensor(array) for array in arrays] for arrays in zip(*samples, strict=True)]
+
+
+def pad_first(samples, batch_first=True):
+    return [rnn.pad_sequence(arrays, batch_first=batch_first) for arrays in tensors(samples)]
+
+
+def steps_of(samples):
+    return torch.tensor([len(x) for x, _ in samples])
+
+
+COLLATES = {
+    "as they are": list,
+    "lists of tensors": tensors,
+    "padded": pad_first,
+    "padded, time first": lambda samples: pad_first(samples, batch_first=False),
+    "packed": lambda samples: [rnn.pack_sequence(a, False) for a in tensors(samples)],
+    "packed x": lambda samples: (
+        rnn.pack_sequence(tensors(samples)[0], enforce_sorted=False),
+        pad_first(samples)[1],
+    ),
+    "x, target, lengths": lambda samples: (*pad_first(samples), steps_of(samples)),
+    "x, lengths, target": lambda samples: (
+        pad_first(samples)[0],
+        steps_of(samples),
+        pad_first(samples)[1],
+    ),
+    "x, target, both lengths": lambda samples: (
+        *pad_first(samples),
+        steps_of(samples),
+        steps_of(samples),
+    ),
+    "dict": lambda samples: dict(zip(("x", "y"), pad_first(samples), strict=True)),
+    "dict with lengths": lambda samples: {
+        "lengths": steps_of(samples),
+        **dict(zip(("input", "labels"), pad_first(samples), strict=True)),
+    },
+}
+
+
+@pytest.mark.parametrize("collate", COLLATES)
+def test_a_loaders_collate_fn_makes_the_samples(collate):
+    loader = data.DataLoader(Ragged(), batch_size=5, shuffle=True, collate_fn=COLLATES[collate])
+    found = fitted(loader, batch_size=None, validation=loader)
+    assert_same(found, fitted(X, TARGET, batch_size=5, validation=(X, TARGET)))
+    assert found[3].evaluate(loader) == found[3].evaluate(X, TARGET, batch_size=5)
+    assert_same_bits(found[3].predict(loader), found[3].predict(X))
+
+
+def test_samples_of_x_length_and_class():
+    """A class is no length, wherever it stands."""
+    classes = np.arange(23) % 3
+
+    class Labelled(Ragged):
+        def __getitem__(self, i):
+            return self.order(X[i], len(X[i]), classes[i])
+
+    def trained(given):
+        model = pyrnn.Sequential(
+            pyrnn.GRU(2, 4, seed=0), pyrnn.LastStep(), pyrnn.Linear(4, 3, seed=0)
+        )
+        trainer = pyrnn.Trainer(model, "cross_entropy", "adam", seed=0)
+        return trainer.fit(given, epochs=2, progress=False).loss
+
+    expected = trained((X, classes))
+    for order in (lambda x, n, y: (x, n, y), lambda x, n, y: (x, y, n)):
+        Labelled.order = staticmethod(order)
+        assert trained(Labelled()) == expected
+    Labelled.order = staticmethod(lambda x, n, y: (x, y, n + 1))
+    with pytest.raises(ValueError, match=r"sample 0 has \d+ steps and the length \d+, expected"):
+        trained(Labelled())
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_iterable_dataset_is_read_whole(workers):
+    loader = data.DataLoader(Streamed(), batch_size=5, num_workers=workers, collate_fn=pad_first)
+    expected = fitted(X, TARGET, batch_size=5, shuffle=False)  # workers take turns
+    assert_same(fitted(loader, batch_size=None), expected)
+    assert_same(fitted(Streamed(), batch_size=5), fitted(X, TARGET, batch_size=5))
+
+
+def test_a_stream_without_an_end_fills_no_memory(monkeypatch):
+    class Endless(data.IterableDataset):
+        def __iter__(self):
+            while True:
+                yield X[0], TARGET[0]
+
+    from pyrnn._base import checks
+
+    monkeypatch.setattr(checks, "_physical_memory", lambda: 10**6)
+    with pytest.raises(MemoryError, match="train is an IterableDataset, which is read whole"):
+        fitted(Endless())
+
+
+def test_the_last_batch_is_dropped_where_the_loader_says_so(tmp_path):
+    loader = data.DataLoader(Ragged(), batch_size=5, drop_last=True)
+    found = fitted(loader, batch_size=None)
+    assert_same(found, fitted(X[:20], TARGET[:20], batch_size=5, shuffle=False))
+    shuffled = data.DataLoader(Ragged(), batch_size=5, drop_last=True, shuffle=True)
+    lengths = []
+
+    class Count(pyrnn.Callback):
+        def on_batch_end(self, trainer, loss):
+            lengths.append(loss)
+
+    fitted(shuffled, batch_size=None, callbacks=[Count()])
+    assert len(lengths) == 2 * 4
+    trainer = found[3]
+    assert trainer.find_lr(loader, steps=3).rates
+    for call in (
+        lambda: trainer.evaluate(loader),
+        lambda: trainer.predict(loader),
+        lambda: fitted(X, TARGET, validation=loader),
+    ):
+        with pytest.raises(ValueError, match="drops the last batch, and all samples count here"):
+            call()
+    with pytest.raises(ValueError, match=r"has 23 samples, .* expected one whole batch at least"):
+        fitted(data.DataLoader(Ragged(), batch_size=24, drop_last=True), batch_size=None)
+    kept = {"checkpoint": str(tmp_path / "kept"), "batch_size": 5, "shuffle": False}
+    fitted(loader, **kept)
+    with pytest.raises(ValueError, match="was written with drop_last = True"):
+        fitted(Ragged(), **kept, resume=True)
+
+
+def test_samplers_that_can_be_followed():
+    some = [3, 1, 4, 15, 9, 2]
+    expected = fitted([X[i] for i in some], [TARGET[i] for i in some], batch_size=4)
+    sampler = data.SubsetRandomSampler(some)
+    assert_same(fitted(data.DataLoader(Ragged(), 4, sampler=sampler), batch_size=None), expected)
+    for shuffle, sampler in ((True, data.RandomSampler), (False, data.SequentialSampler)):
+        batches = data.BatchSampler(sampler(Ragged()), 4, drop_last=False)
+        loader = data.DataLoader(Ragged(), batch_sampler=batches)
+        expected = fitted(X, TARGET, batch_size=4, shuffle=shuffle)
+        assert_same(fitted(loader, batch_size=None), expected)
 
 
 def test_torch_is_not_imported():

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .checks import SEQUENCES, Array, as_lengths, convert, read_items
+from .foreign import is_packed
 from .settings import Settings
 
 Column = Array | list[Array]  # one entry per sample
@@ -103,7 +104,9 @@ class Columns(Settings):
 
 def read_column(name: str, value: Any) -> Column:
     """One entry per sample: an array with the sample first, or arrays of different lengths."""
-    if isinstance(value, SEQUENCES):
+    if is_packed(value):
+        value = unpack(name, value)
+    elif isinstance(value, SEQUENCES):
         value = read_items(name, value, "of real numbers")
     lengths = {_length(entry) for entry in value} if isinstance(value, SEQUENCES) else set()
     is_arrays = lengths - {None} != set() and all(isinstance(entry, np.ndarray) for entry in value)
@@ -120,6 +123,19 @@ def read_column(name: str, value: Any) -> Column:
     if array.ndim == 0 or len(array) == 0:
         raise ValueError(f"{name} has shape {array.shape}, expected (N, ...) with N >= 1")
     return array
+
+
+def unpack(name: str, packed: Any) -> list[Array]:
+    """The sequences of torch's PackedSequence, in the order in which they were packed."""
+    data = convert(f"{name}.data", packed.data, "of real numbers")
+    batches = convert(f"{name}.batch_sizes", packed.batch_sizes, "of integers")
+    starts = np.cumsum(batches) - batches  # of the steps in data
+    lengths = [int((batches > row).sum()) for row in range(batches.max(initial=0))]
+    sequences = [data[starts[:length] + row] for row, length in enumerate(lengths)]
+    if packed.unsorted_indices is None:
+        return sequences
+    order = convert(f"{name}.unsorted_indices", packed.unsorted_indices, "of integers")
+    return [sequences[row] for row in order]
 
 
 def read_weight(name: str, value: Any, count: int) -> Column | None:

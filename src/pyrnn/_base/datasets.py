@@ -7,7 +7,8 @@ import numpy as np
 
 from .checks import Array, describe, describe_all
 from .columns import Column, Columns, Dataset, read_column, read_weight
-from .torch_data import is_torch_data, read_torch
+from .torch_data import read_torch
+from .torch_loaders import is_torch_data
 
 LENGTHS = "lengths"
 

@@ -160,8 +160,8 @@ class Module(Settings, Part, Summarised, Freezable):
 
         x is all that a Trainer takes, whatever `batch_first` is: an array (N, T, F) or (N, T) of
         ids, with `lengths` (N,) for padded ones, (N, F) or (N,) without time; a list of N arrays
-        (T_i, F) or (T_i,); a dataset; a dict of several inputs by the names of the forward's
-        parameters. Floats are cast to the module's dtype. The result is
+        (T_i, F) or (T_i,), or a PackedSequence of torch; a dataset; a dict of several inputs by the
+        names of the forward's parameters. Floats are cast to the module's dtype. The result is
         (N, T, F), 0 after a sample's length, or (N, F) for one output per sequence; of a list or
         another ragged dataset a list of arrays (T_i, F), also where all are equally long. TypeError
         or ValueError for what does not fit.

@@ -12,7 +12,7 @@ from .datasets import Named, as_dataset
 from .layout import is_ids, turned
 from .named import NamedSamples
 from .samples import Batch, Layout, Samples, by_length, cut
-from .torch_data import is_torch_data
+from .torch_loaders import check_drops_none, is_torch_data
 
 BATCH_SIZE = 32
 
@@ -26,6 +26,7 @@ def predict(module: Any, x: Any, lengths: Any = None, batch_size: int | None = N
     if not isinstance(x, Mapping) and required_arguments(module) > 1:
         raise ValueError(f"{name} {owner} takes more than x, expected a dict of its inputs by name")
     size = BATCH_SIZE if batch_size is None else check_size(owner, "batch_size", batch_size)
+    check_drops_none(name.removesuffix(":"), x)
     given = is_torch_data(x) or (hasattr(x, "lengths") and not isinstance(x, np.ndarray))
     if given and lengths is not None:
         raise ValueError(f"{name} lengths are given, expected None with a dataset that has its own")

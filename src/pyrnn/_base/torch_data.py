@@ -1,50 +1,53 @@
-"""torch's datasets and loaders as datasets, where torch is loaded already; nothing imports it."""
+"""torch's datasets as datasets of pyrnn, where torch is loaded already; nothing imports it."""
 
 import sys
 from typing import Any
 
 import numpy as np
 
-from .checks import Array, describe
+from .checks import Array, describe, describe_all
 from .columns import read_numbers
 from .layout import is_ids
+from .torch_loaders import Collated, read_all, read_loader
 
 Sample = tuple[Any, Any, int | None]  # x, target, and the number of x's steps where it is padded
+TARGETS = ("y", "target", "targets", "label", "labels")  # what the entry of a dict is called
+LENGTHS = ("lengths", "length")
+EXPECTED = "expected (x, target), (x, target, length) or (x, target, length, target_length)"
 
 
 class TorchSamples:
     """A torch Dataset of (x, target) or (x, target, length), whose samples are read when needed.
 
-    Each is read once in advance for its length.
+    Each is read once in advance for its length. Of three, the length may also stand second.
     """
 
     def __init__(self, name: str, dataset: Any) -> None:
         self._name, self._torch = name, dataset
-        self.lengths: Array = np.array([len(self[i][0]) for i in range(len(dataset))], np.int64)
-        x, _, length = _read_sample(name, dataset, 0)
+        known = [_numbers(name, i, _items(name, i, dataset[i])) for i in range(len(dataset))]
+        self._length_second = _length_stands_second(known)
+        place = 1 if self._length_second else 2
+        lengths = [numbers[place if len(numbers) > 2 else 0] for numbers in known]
+        for i, length in enumerate(lengths):
+            if length is None or not 0 <= length <= known[i][0]:
+                raise ValueError(
+                    f"{name}: sample {i} has {known[i][0]} steps and the length {length}, "
+                    f"{EXPECTED}"
+                )
+        self.lengths: Array = np.array(lengths, np.int64)
+        x, _, length = self._read(0)
         self.padded_steps = None if length is None else len(x)
 
     def __len__(self) -> int:
         return len(self._torch)
 
     def __getitem__(self, i: int) -> tuple[Any, Any]:
-        x, target, length = _read_sample(self._name, self._torch, i)
-        x = read_numbers(f"{self._name} x[{i}]", x)
+        x, target, length = self._read(i)
         return x[:length], target
 
-
-def is_torch_data(value: Any) -> bool:
-    """Whether this is a Dataset or a DataLoader of torch."""
-    torch = sys.modules.get("torch.utils.data")
-    return torch is not None and isinstance(value, torch.Dataset | torch.DataLoader)
-
-
-def loader_options(data: Any) -> dict[str, Any]:
-    """The batch_size and the shuffle that a DataLoader has; empty for anything else."""
-    if not is_torch_data(data) or not hasattr(data, "sampler"):
-        return {}
-    shuffle = isinstance(data.sampler, sys.modules["torch.utils.data"].RandomSampler)
-    return {"shuffle": shuffle} | ({"batch_size": data.batch_size} if data.batch_size else {})
+    def _read(self, i: int) -> Sample:
+        x, target, length = _read_sample(self._name, self._torch, i, self._length_second)
+        return read_numbers(f"{self._name} x[{i}]", x), target, length
 
 
 def read_torch(name: str, data: Any) -> Any:
@@ -53,71 +56,99 @@ def read_torch(name: str, data: Any) -> Any:
     ValueError for a loader that makes batches as a Trainer does not.
     """
     torch = sys.modules["torch.utils.data"]
+    collate = None
     if isinstance(data, torch.DataLoader):
-        _check_loader(name, data, torch)
-        data = data.dataset
-    if isinstance(data, torch.IterableDataset):
+        data, collate = read_loader(name, data, torch)
+    elif isinstance(data, torch.IterableDataset):
+        data = read_all(name, data)
+    if not isinstance(data, torch.TensorDataset) or collate is not None:
+        return _read_samples(name, data, collate)
+    if len(data.tensors) not in (2, 3):
         raise ValueError(
-            f"{name} is an IterableDataset, which has no length, expected a Dataset with __len__ "
-            "and __getitem__"
+            f"{name} has {len(data.tensors)} tensors, expected x, target and perhaps lengths"
         )
-    if isinstance(data, torch.TensorDataset):
-        if len(data.tensors) not in (2, 3):
-            raise ValueError(
-                f"{name} has {len(data.tensors)} tensors, expected x, target and perhaps lengths"
-            )
-        return tuple(data.tensors)
+    return tuple(data.tensors)
+
+
+def _read_samples(name: str, data: Any, collate: Any) -> Any:
+    """What is read of samples one by one: x in memory where it has no time axis."""
     if len(data) < 1:
         raise ValueError(f"{name} has no samples, expected N >= 1")
-    first = _read_sample(name, data, 0)[0]
+    if collate is not None:
+        data = Collated(name, data, collate)
+    first = _items(name, 0, data[0])[0]
     if isinstance(first, dict):
         samples = [_read_sample(name, data, i) for i in range(len(data))]
-        inputs = {key: [np.asarray(x[key]) for x, _, _ in samples] for key in first}
-        return _with_lengths(inputs, samples)
+        inputs = {
+            key: [read_numbers(f"{name} x[{describe(key)}]", x[key]) for x, _, _ in samples]
+            for key in first
+        }
+        return _with_lengths(name, inputs, samples)
     x = read_numbers(f"{name} x[0]", first)
     if x.ndim < (1 if is_ids(x) else 2):  # no time axis: nothing to be cut
         samples = [_read_sample(name, data, i) for i in range(len(data))]
-        return _with_lengths(np.stack([np.asarray(x) for x, _, _ in samples]), samples)
+        rows = [read_numbers(f"{name} x[{i}]", x) for i, (x, _, _) in enumerate(samples)]
+        return _with_lengths(name, np.stack(rows), samples)
     return TorchSamples(name, data)
 
 
-def _read_sample(name: str, dataset: Any, i: int) -> Sample:
+def _read_sample(name: str, dataset: Any, i: int, length_second: bool = False) -> Sample:
     """One sample of a torch Dataset."""
-    sample = dataset[i]
-    if not isinstance(sample, tuple | list) or len(sample) not in (2, 3):
-        raise TypeError(
-            f"{name}: sample {i} is {describe(sample)}, expected (x, target) or (x, target, length)"
-        )
-    x, target, *length = sample
-    return x, target, int(length[0]) if length else None
+    x, target, *lengths = _items(name, i, dataset[i])
+    if not lengths:
+        return x, target, None
+    if length_second:
+        target, lengths = lengths[0], [target]
+    if len(lengths) == 2:
+        target = target[: int(lengths[1])]
+    if not _is_number(lengths[0]):
+        raise TypeError(f"{name}: sample {i} has a length {describe(lengths[0])}, {EXPECTED}")
+    return x, target, int(lengths[0])
 
 
-def _with_lengths(x: Any, samples: list[Sample]) -> tuple[Any, ...]:
+def _items(name: str, i: int, sample: Any) -> list[Any]:
+    """x, target and perhaps lengths of a sample, which may be a dict of these or of inputs."""
+    if isinstance(sample, dict):
+        found = [key for key in sample if key in TARGETS]
+        if len(found) != 1 or len(sample) < 2:
+            raise TypeError(
+                f"{name}: sample {i} has the keys {describe_all(sample, 9)}, expected inputs and "
+                f"one of {', '.join(TARGETS)}"
+            )
+        lengths = [sample[key] for key in LENGTHS if key in sample]
+        inputs = {k: v for k, v in sample.items() if k not in (*TARGETS, *LENGTHS)}
+        x = inputs if len(inputs) > 1 else next(iter(inputs.values()), None)
+        return [x, sample[found[0]], *lengths[:1]]
+    if not isinstance(sample, tuple | list) or len(sample) not in (2, 3, 4):
+        raise TypeError(f"{name}: sample {i} is {describe(sample)}, {EXPECTED}")
+    return list(sample)
+
+
+def _numbers(name: str, i: int, items: list[Any]) -> list[Any]:
+    """How many steps a sample has, and its other items where they are integers, None where not."""
+    steps = len(read_numbers(f"{name} x[{i}]", items[0]))
+    return [steps, *(int(item) if _is_number(item) else None for item in items[1:])]
+
+
+def _length_stands_second(known: list[list[Any]]) -> bool:
+    """Whether samples are (x, length, target): the second is the number of steps of every x, and
+    the third is not."""
+    of_three = all(len(numbers) == 3 and numbers[1] == numbers[0] for numbers in known)
+    return of_three and any(numbers[2] != numbers[0] for numbers in known)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is one integer, perhaps as an array without axes."""
+    try:
+        array = read_numbers("a length", value)
+    except (TypeError, ValueError):
+        return False
+    return array.ndim == 0 and array.dtype.kind in "iu"
+
+
+def _with_lengths(name: str, x: Any, samples: list[Sample]) -> tuple[Any, ...]:
     """(x, target) of samples that were read, or (x, target, lengths) where x is padded."""
-    targets = [np.asarray(target) for _, target, _ in samples]
+    targets = [read_numbers(f"{name} target[{i}]", t) for i, (_, t, _) in enumerate(samples)]
     together = np.stack(targets) if len({target.shape for target in targets}) == 1 else targets
     lengths = [length for _, _, length in samples if length is not None]
     return (x, together, np.array(lengths, np.int64)) if lengths else (x, together)
-
-
-def _check_loader(name: str, loader: Any, torch: Any) -> None:
-    """ValueError for what a Trainer, which makes its own batches, would leave out."""
-    own = "expected loader.dataset"
-    sampler, batches = loader.sampler, loader.batch_sampler
-    if (
-        type(sampler) not in (torch.RandomSampler, torch.SequentialSampler)
-        or getattr(sampler, "replacement", False)
-        or len(sampler) != len(loader.dataset)
-        or (batches is not None and type(batches) is not torch.BatchSampler)
-    ):
-        raise ValueError(
-            f"{name}: the loader has a sampler of its own, which a Trainer cannot follow, {own} "
-            "(and sample_weight for weights)"
-        )
-    if loader.collate_fn is not torch.default_collate and loader.batch_size is not None:
-        raise ValueError(
-            f"{name}: the loader has a collate_fn, and a Trainer makes its own batches, ragged "
-            f"ones too, {own}"
-        )
-    if loader.drop_last:
-        raise ValueError(f"{name}: the loader drops the last batch, and a Trainer does not, {own}")

@@ -8,8 +8,9 @@ import numpy as np
 from .._base.checks import check_flag, check_number, check_size, describe
 from .._base.columns import Dataset
 from .._base.datasets import as_dataset, columns_of, part_of
+from .._base.foreign import is_packed
 from .._base.prediction import BATCH_SIZE
-from .._base.torch_data import is_torch_data, loader_options
+from .._base.torch_loaders import check_drops_none, is_torch_data, loader_options
 
 
 def read_data(
@@ -32,7 +33,7 @@ def read_data(
             )
         x, y, lengths = (*x, None)[:3]
         return columns_of(name, x, y, lengths, sample_weight)
-    if isinstance(x, tuple) or hasattr(x, "lengths") or is_torch_data(x):
+    if (isinstance(x, tuple) and not is_packed(x)) or hasattr(x, "lengths") or is_torch_data(x):
         came = "a tuple" if isinstance(x, tuple) else "a dataset"
         raise TypeError(
             f"{name} x is {came} and y is given too, expected the input alone as x; data to be "
@@ -46,6 +47,7 @@ def split(data: Dataset, validation: Any) -> tuple[Dataset, Dataset | None]:
     if validation is None:
         return data, None
     if isinstance(validation, bool) or not isinstance(validation, int | float | np.number):
+        check_drops_none("Trainer: validation", validation)
         return data, as_dataset("Trainer: validation", validation)
     share = check_number("Trainer", "validation", validation)
     if not 0 < share < 1:
@@ -62,16 +64,21 @@ def split(data: Dataset, validation: Any) -> tuple[Dataset, Dataset | None]:
     return part_of(data, 0, kept), part_of(data, kept, count)
 
 
-BATCHES = {"batch_size": BATCH_SIZE, "shuffle": True}  # where nobody says anything else
+BATCHES = {
+    "batch_size": BATCH_SIZE,
+    "shuffle": True,
+    "drop_last": False,
+}  # where nobody says anything else
 
 
 def checked_batches(data: Any, batch_size: Any, shuffle: Any) -> dict[str, Any]:
     """The size of batches and whether they are shuffled: as given, as a DataLoader has it, or 32
-    and True."""
+    and True; and whether it leaves out a smaller last one."""
     own = BATCHES | loader_options(data)
     size = own["batch_size"] if batch_size is None else batch_size
     shuffle = own["shuffle"] if shuffle is None else shuffle
     return {
         "batch_size": check_size("Trainer", "batch_size", size),
         "shuffle": check_flag("Trainer", "shuffle", shuffle),
+        "drop_last": own["drop_last"],
     }

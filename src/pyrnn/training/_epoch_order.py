@@ -15,13 +15,40 @@ def epoch_batches(
     batch_size: int,
     shuffle: bool,
     bucket: bool,
+    drop_last: bool = False,
 ) -> list[Array]:
     """The batches of one epoch, which follow from the generator's state and the lengths.
 
     With `bucket`, the shuffled samples are sorted by length within pools of 64 batches, cut, and
     the batches shuffled: samples of about one length share a batch, in another way each epoch
-    (Khomenko et al. 2016).
+    (Khomenko et al. 2016). `drop_last` leaves out the batch that is smaller than the others.
     """
+    batches = _ordered(generator, count, lengths, batch_size, shuffle, bucket)
+    if not drop_last:
+        return batches
+    batches_per_epoch(count, batch_size, drop_last)
+    return [batch for batch in batches if len(batch) == batch_size]
+
+
+def batches_per_epoch(count: int, batch_size: int, drop_last: bool) -> int:
+    """How many of them there are; ValueError if all are left out."""
+    if drop_last and count < batch_size:
+        raise ValueError(
+            f"Trainer: train has {count} samples, and the loader drops a batch of fewer than "
+            f"batch_size = {batch_size}, expected one whole batch at least"
+        )
+    return count // batch_size if drop_last else -(-count // batch_size)
+
+
+def _ordered(
+    generator: "np.random.Generator",
+    count: int,
+    lengths: Array | None,
+    batch_size: int,
+    shuffle: bool,
+    bucket: bool,
+) -> list[Array]:
+    """All batches."""
     if not shuffle:
         return cut(np.arange(count), batch_size)
     order = generator.permutation(count)

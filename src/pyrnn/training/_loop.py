@@ -22,7 +22,7 @@ from ._description import (
     describe_samples,
 )
 from ._display import Display, display
-from ._epoch_order import epoch_batches
+from ._epoch_order import batches_per_epoch, epoch_batches
 from ._gradients import Gradients
 from ._history import History
 from ._measures import train_name
@@ -39,6 +39,7 @@ class Plan(NamedTuple):
     epochs: int
     batch_size: int
     shuffle: bool
+    drop_last: bool
     bucket: bool
     train_metrics: bool
     tbptt: int | None
@@ -62,7 +63,9 @@ class Loop:
 
     def __post_init__(self) -> None:
         plan = self.plan
-        self.progress.batches_per_epoch = -(-len(plan.train) // plan.batch_size)
+        self.progress.batches_per_epoch = batches_per_epoch(
+            len(plan.train), plan.batch_size, plan.drop_last
+        )
         self.description = {} if plan.checkpoint is None else self._describe()
 
     @property
@@ -72,6 +75,7 @@ class Loop:
         settings = {
             "batch_size": plan.batch_size,
             "shuffle": plan.shuffle,
+            "drop_last": plan.drop_last or None,  # as in older ones
             "bucket": plan.bucket,
             "tbptt": plan.tbptt,
             "accumulate": self.updates.accumulate,
@@ -128,6 +132,7 @@ class Loop:
             plan.batch_size,
             plan.shuffle,
             plan.bucket,
+            plan.drop_last,
         )
 
     def _train_batch(self, rows: Array) -> float:

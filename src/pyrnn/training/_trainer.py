@@ -15,6 +15,7 @@ from .._base.seeding import generator
 from .._base.settings import Settings
 from .._base.shown import html_table
 from .._base.tensor_file import check_place
+from .._base.torch_loaders import check_drops_none
 from ..losses import Loss
 from ..optim import Optimizer
 from ._arguments import (
@@ -173,10 +174,12 @@ class Trainer(Settings):
         x and y, the target, with `lengths` (N,) for padded arrays; or x is a tuple `(x, target)` or
         `(x, target, lengths)`, or a dataset, and y None. `validation` is such a tuple or dataset,
         or a share of the samples, 0.2: the last fifth of them, before any shuffling, is held out,
-        as Keras does it. Of a torch DataLoader the dataset is taken, and its batch size and whether
-        it shuffles if they are not given here (None: 32, True). `sample_weight` has a number >= 0
-        for each sample (N,), or for each step, (N, T) or N arrays (T_i,), as the loss takes it;
-        metrics count all alike but what has weight 0. A `SequenceDataset` can have some, too.
+        as Keras does it. A PackedSequence of torch is a ragged list. Of a torch DataLoader
+        the samples are taken, as its collate_fn makes them one by one, its `drop_last`, and its
+        batch size and whether it shuffles if they are not given here (None: 32, True).
+        `sample_weight` has a number >= 0 for each sample (N,), or for each step, (N, T) or N arrays
+        (T_i,), as the loss takes it; metrics count all alike but what has weight 0. A
+        `SequenceDataset` can have some, too.
 
         The last, smaller batch of an epoch counts too.
 
@@ -320,6 +323,7 @@ class Trainer(Settings):
         x, y, `lengths` and `sample_weight` as `fit` takes them. Uses the model's own weights, not
         the averaged ones. Errors as `fit`.
         """
+        check_drops_none("Trainer: data", x)
         size = checked_batches(x, batch_size, False)["batch_size"]
         data = read_data("Trainer: data", x, y, lengths, sample_weight)
         return self._objective.evaluate(self._samples("data", data), size)
