@@ -31,7 +31,7 @@ def of_recurrent(cls, states=1):
         layer = cls(F, H, seed=0)
         state = tuple(a(H0 * (k + 1)) for k in range(states)) if states > 1 else a(H0)
         results = [layer(a(X), state, lengths=a(LENGTHS)), layer(a(X), mask=a(MASK))]
-        results += [layer(a(X), resets=a(RESETS), reset_to=state)]
+        results += [layer(a(X), resets=a(RESETS))]
         (y, last), pullback = layer.vjp(a(X), state, a(LENGTHS))
         results += [y, last, pullback(a(DY), state)]
         results += [[p.grad for p in layer.parameters()], layer.predict(a(X), a(LENGTHS))]
