@@ -68,20 +68,20 @@ py::object step_as_given(StreamObject& object, Stream<T>& stream, const StepArgu
 // (x_t, out=None, resets=None), by position or by name.
 StepArguments read_arguments(PyObject* const* values, Py_ssize_t positional, PyObject* names) {
   StepArguments given;
-  PyObject** const places[] = {&given.x, &given.out, &given.resets};
-  constexpr const char* kNames[] = {"x_t", "out", "resets"};
   if (positional > 3)
     throw py::type_error("Stream.step: " + std::to_string(positional) + " positional arguments, expected 1 to 3");
-  for (Py_ssize_t k = 0; k < positional; ++k) *places[k] = values[k];
+  if (positional > 0) given.x = values[0];
+  if (positional > 1) given.out = values[1];
+  if (positional > 2) given.resets = values[2];
   const Py_ssize_t named = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
   for (Py_ssize_t k = 0; k < named; ++k) {
     PyObject* name = PyTuple_GET_ITEM(names, k);
-    std::size_t place = 0;
-    while (place < 3 && PyUnicode_CompareWithASCIIString(name, kNames[place]) != 0) ++place;
-    if (place == 3 || *places[place] != nullptr)
+    const auto is = [&](const char* text) { return PyUnicode_CompareWithASCIIString(name, text) == 0; };
+    PyObject*& place = is("out") ? given.out : is("resets") ? given.resets : given.x;
+    if (place != nullptr || (&place == &given.x && !is("x_t")))
       throw py::type_error("Stream.step: argument " + std::string(py::repr(name)) +
                            ", expected x_t, out and resets, once each");
-    *places[place] = values[positional + k];
+    place = values[positional + k];
   }
   if (given.x == nullptr) throw py::type_error("Stream.step: no x_t, expected an array");
   if (given.out == nullptr) given.out = Py_None;

@@ -49,14 +49,15 @@ class InputProducts {
   // gates = b + x*W_ih for the steps [first, end): panel by panel, so that each panel of W_ih is read once for all.
   // Where the rows of the steps lie one after the other in x and in the gates, they make one product.
   void multiply(const Member& me, const ForwardPlace<T>& p, Index first, Index end) {
-    const bool at_once = batch_.uniform() && me.rows.size() == batch_.rows() && p.input.contiguous() &&
-                         (!p.chunk_step || !p.at.walk.backwards());
+    const bool in_order = batch_.uniform() ? p.input.contiguous() && (!p.chunk_step || !p.at.walk.backwards())
+                                           : !p.chunk_step && (p.gathers || p.input.contiguous());
+    const bool at_once = in_order && me.rows.size() == batch_.rows();
     for (Index panel = me.panels.begin; panel < me.panels.end; ++panel) {
       const bool next_follows = panel + 1 < me.panels.end;
       if (at_once)
         multiply_rows(
             me, p, panel,
-            {p.at.walk.backwards() ? end - 1 : first, first, {0, (end - first) * batch_.rows()}, next_follows});
+            {p.at.walk.backwards() ? end - 1 : first, first, {0, Segment{first, end}.rows(batch_)}, next_follows});
       for (Index step = first; step < end && !at_once; ++step)
         multiply_rows(me, p, panel,
                       {step, first, me.active_rows(p.at.walk.active(step)), next_follows && step + 1 == end});
