@@ -121,6 +121,18 @@ def wide(at, name, options):
     return results, outputs, gradients(layer)
 
 
+def episodes(at, name, options):
+    """Rows that begin anew inside sequences."""
+    layer = at.alone(name, I, H, **options)
+    x, lengths, resets = at.normal(T, B, I), at.lengths(), at.rng.random((T, B)) < 0.1
+    state = at.like(infer(layer, *at.turn("s", x))[1])
+    options = {"resets": resets.T if at.batch_first else resets}
+    return (
+        passes(at, layer, CALL, x, state, **options),
+        passes(at, layer, CALL, x, state, lengths, reset_to="state", **options),
+    )
+
+
 def streamed(at, name, options, sizes):
     """The stream of a layer, and of a model with that layer: steps, then a chunk."""
     inputs, hidden, steps, rows = sizes
@@ -209,10 +221,12 @@ def language_model(at):
     )
 
 
+MANY = {"num_layers": 2, "bidirectional": True, "dropout": 0.3, "zoneout": 0.2}
 CELL_OPTIONS = [(name, options) for name, form in CELLS for options in with_options(name, form)]
 TABLES = [
     (recurrent, CELL_OPTIONS, DTYPES, BOTH),
     (wide, CELLS, DTYPES, BOTH),
+    (episodes, [(name, form | more) for name, form in CELLS for more in ({}, MANY)], DTYPES, BOTH),
     (streamed, [(*cell, sizes) for cell in CELLS for sizes in STREAMS], DTYPES, BOTH),
     (streamed, [(*cell, SHARED_STEP) for cell in CELLS], DTYPES[:1], TIME_MAJOR),
     (part, PARTS, DTYPES, TIME_MAJOR),
