@@ -29,6 +29,7 @@ WINGS = {
     "_files": {"_base"},
     "training": {"_core", "_base", "losses", "metrics", "optim"},
     "estimators": {"_base", "data", "layers", "losses", "optim", "training"},
+    "torch": {"_core", "_base", "layers"},
 }
 
 
@@ -308,8 +309,9 @@ def top_level_imports(path):
 
 @pytest.mark.parametrize("path", PYTHON_FILES, ids=python_name)
 def test_heavy_packages_are_imported_where_used(path):
-    heavy = {"safetensors", "tqdm", "matplotlib", "torch", "scipy"}
-    heavy |= {"sklearn", "joblib"} if wing(module_name(path)) != "estimators" else set()
+    heavy = {"safetensors", "tqdm", "matplotlib", "scipy"}
+    for neighbour, packages in {"estimators": {"sklearn", "joblib"}, "torch": {"torch"}}.items():
+        heavy |= packages if wing(module_name(path)) != neighbour else set()
     assert not top_level_imports(path) & heavy
 
 

@@ -40,7 +40,7 @@ class Training:
         self.dx, dstate = pullback(self.dy)
         self.dstate = dstate if isinstance(dstate, tuple) else (dstate,)
 
-    def run(self, packed, threads=1, need_dx=True, need_dw=True):
+    def run(self, packed, threads=1, need_dx=True, need_dw=True, drops=True):
         """(y, states, dx, dstates, dW) of the core's two functions."""
         layer, stack = self.layer, self.layer._stack
         lengths = None if self.lengths is None else np.array(self.lengths)
@@ -49,11 +49,11 @@ class Training:
         rows = len(x) if packed else N * T
         saved = _core.workspace(stack.saved_bytes(rows, N, lengths is not None, packed))
         saved[:] = 255  # NaN in whatever is read before it is written
-        drawn = layer._draws.seed, 3
-        given = (layer._packed(), x, None, None, lengths, packed, *drawn, threads)
+        key = (layer._draws.seed, 3) if drops else None
+        given = (layer._packed(), x, None, None, lengths, packed, key, threads)
         y, *states = stack.forward_into(saved, *given)
         weights = [parameter.data for parameter in layer.weights()]
-        passed = (weights, x, lengths, packed, *drawn, dy, None, None, need_dx, need_dw, threads)
+        passed = (weights, x, lengths, packed, key, dy, None, None, need_dx, need_dw, threads)
         dx, dh0, dc0, gradients = stack.backward_from(saved, *passed)
         sums = [np.zeros_like(weight) for weight in weights]
         gradients.add_into(sums)
@@ -124,12 +124,13 @@ def test_bad_arguments_of_the_forward_pass():
         GOOD
         + """
         good = dict(saved=saved, packed=packed, x=zeros(T, B, I), h0=zeros(2 * L, B, H),
-                    c0=zeros(2 * L, B, H), lengths=lengths, packed_rows=False, seed=0, draw=0,
+                    c0=zeros(2 * L, B, H), lengths=lengths, packed_rows=False, key=None,
                     threads=1)
         bad_x = [zeros(T * B, I), zeros(T, B, I + 1), zeros(T, B, I).astype(f64), None]
         calls(s.forward_into, good, saved=bad_saved,
               packed=[None, stack("gru").pack(weights("gru"), 1)], x=bad_x,
-              h0=wrong_arrays(2 * L, B, H), lengths=bad_lengths, threads=[0, None])
+              h0=wrong_arrays(2 * L, B, H), lengths=bad_lengths,
+              key=[3, (1,), (-1, 0)], threads=[0, None])
         calls(s.forward_into, {**good, "x": zeros(8, I), "packed_rows": True},
               lengths=[np.array([3, 5]), np.array([5, 4]), np.array([8]), None],
               x=[zeros(7, I), zeros(T, B, I)])
@@ -143,7 +144,7 @@ def test_bad_arguments_of_the_backward_pass():
         GOOD
         + """
         good = dict(saved=saved, weights=weights(), x=zeros(T, B, I), lengths=lengths,
-                    packed_rows=False, seed=0, draw=0, dy=zeros(T, B, 2 * H), dhn=None, dcn=None,
+                    packed_rows=False, key=None, dy=zeros(T, B, 2 * H), dhn=None, dcn=None,
                     need_dx=True, need_dw=True, threads=1)
         saved[:] = 0
         calls(s.backward_from, good, saved=bad_saved, weights=[weights()[1:], [], None],
@@ -164,3 +165,30 @@ def test_bad_sizes():
         """,
         minimum=8,
     )
+
+
+@pytest.mark.parametrize("lengths", [None, [7, 5, 5, 2]], ids=str)
+@pytest.mark.parametrize("cell", CELLS)
+def test_without_a_key_nothing_is_dropped(cell, lengths):
+    """The outputs are those of inference, zoneout's mean included, and the gradients theirs."""
+    options = {"num_layers": 2, "dropout": 0.3}
+    training = Training(cell, np.float64, lengths, **options)
+    layer, x, dy = training.layer, training.x, training.dy
+    y, _, dx, _, sums = training.run(False, drops=False)
+    assert_same_bits(y.swapaxes(0, 1), layer(x, lengths=lengths)[0])
+    step = np.random.default_rng(1).standard_normal(x.shape)
+    eps = 1e-6
+
+    def loss(x):
+        return (layer(x, lengths=lengths)[0] * dy).sum()
+
+    slope = (loss(x + eps * step) - loss(x - eps * step)) / (2 * eps)
+    assert slope == pytest.approx((dx.swapaxes(0, 1) * step).sum(), rel=1e-6)
+    for parameter, gradient in zip(layer.weights(), sums, strict=True):
+        value, step = np.array(parameter.data), np.ones(parameter.shape)
+        parameter[...] = value + eps * step
+        above = loss(x)
+        parameter[...] = value - eps * step
+        slope = (above - loss(x)) / (2 * eps)
+        parameter[...] = value
+        assert slope == pytest.approx((gradient * step).sum(), rel=1e-5, abs=1e-7)

@@ -366,11 +366,11 @@ def test_with_activations_in_an_array(sequences, rng):
     count = N + resets[1:].sum() if sequences == "pieces" else N * T
     saved = _core.workspace(stack.saved_bytes(N * T, int(count), True, False))
     saved[:] = 255  # NaN in whatever is read before it is written
-    x, dy, drawn = x.swapaxes(0, 1), dy.swapaxes(0, 1), (layer._draws.seed, 3)
-    given = (layer._packed(), x, None, None, None, False, *drawn, 1, resets)
+    x, dy, key = x.swapaxes(0, 1), dy.swapaxes(0, 1), (layer._draws.seed, 3)
+    given = (layer._packed(), x, None, None, None, False, key, 1, resets)
     found = stack.forward_into(saved, *given)
     weights = [p.data for p in layer.parameters()]
-    passed = (weights, x, None, False, *drawn, dy, None, None, True, True, 1, resets)
+    passed = (weights, x, None, False, key, dy, None, None, True, True, 1, resets)
     d_x, *d_state, gradients = stack.backward_from(saved, *passed)
     sums = [np.zeros_like(w) for w in weights]
     gradients.add_into(sums)
@@ -378,5 +378,5 @@ def test_with_activations_in_an_array(sequences, rng):
     assert_same_bits((found, d_x, tuple(d_state)), expected)
     assert_same_bits(sums, [p.grad for p in layer.parameters()])
     with pytest.raises(ValueError, match="resets: an array, expected None with packed rows"):
-        packed = layer._packed(), x.reshape(N * T, 3), None, None, np.full(N, T), True, *drawn, 1
+        packed = layer._packed(), x.reshape(N * T, 3), None, None, np.full(N, T), True, key, 1
         stack.forward_into(saved, *packed, resets)

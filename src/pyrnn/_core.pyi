@@ -58,6 +58,10 @@ class Stack:
         reverse: bool = False,
         **kwargs: bool | float,
     ) -> None: ...
+    @property
+    def has_c(self) -> bool: ...
+    @property
+    def drops(self) -> bool: ...
     def parameters(self) -> list[tuple[str, tuple[int, ...], str]]: ...
     def pack(self, weights: list[_Array], threads: int) -> Packed: ...
     def forward(
@@ -72,6 +76,7 @@ class Stack:
         batch_first: bool = ...,
         resets: _Array | None = ...,
         reset_to_given: bool = ...,
+        packed_rows: bool = ...,
     ) -> tuple[_Array, _Array, _Array | None, _Array | None]: ...
     def forward_train(
         self,
@@ -111,8 +116,7 @@ class Stack:
         c0: _Array | None,
         lengths: _Array | None,
         packed_rows: bool,
-        seed: int,
-        draw: int,
+        key: tuple[int, int] | None,
         threads: int,
         resets: _Array | None = ...,
         reset_to_given: bool = ...,
@@ -124,8 +128,7 @@ class Stack:
         x: _Array,
         lengths: _Array | None,
         packed_rows: bool,
-        seed: int,
-        draw: int,
+        key: tuple[int, int] | None,
         dy: _Array | None,
         dhn: _Array | None,
         dcn: _Array | None,
@@ -221,6 +224,7 @@ def linear_backward(
 
 # Arrays of any shape
 def batched_product(a: _Array, b: _Array, threads: int) -> _Array: ...
+def fingerprint(arrays: list[_Array]) -> int: ...
 def row_sums(x: _Array, threads: int) -> _Array: ...
 def has_whole_rows(array: _Array) -> bool: ...
 

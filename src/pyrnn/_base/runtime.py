@@ -61,12 +61,18 @@ def _threads_from_environment() -> int:
 
 _set_isa_from_environment()
 _default_threads = _threads_from_environment()
+_told = bool(os.environ.get("PYRNN_NUM_THREADS", "").strip())  # rather than guessed
 _threads_here: ContextVar[int | None] = ContextVar("pyrnn_threads", default=None)
 
 
 def num_threads() -> int:
     """The most threads that a call made here and now asks the core for."""
     return _threads_here.get() or _default_threads
+
+
+def num_threads_beside(others: int) -> int:
+    """The same for a call from a library that uses `others` threads: no more, unless told so."""
+    return _threads_here.get() or (_default_threads if _told else min(_default_threads, others))
 
 
 def get_num_threads() -> int:
@@ -98,8 +104,8 @@ def set_num_threads(n: int) -> None:
     1
     >>> pyrnn.set_num_threads(before)
     """
-    global _default_threads
-    _default_threads = check_size("set_num_threads", "n", n, maximum=MAX_THREADS)
+    global _default_threads, _told
+    _default_threads, _told = check_size("set_num_threads", "n", n, maximum=MAX_THREADS), True
 
 
 @contextmanager

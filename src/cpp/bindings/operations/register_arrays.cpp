@@ -4,6 +4,7 @@
 #include "bindings/runtime/fast_method.h"
 #include "bindings/runtime/interrupt.h"
 #include "core/operations/arrays.h"
+#include "core/runtime/fingerprint.h"
 
 namespace pyrnn::bindings {
 namespace {
@@ -35,6 +36,21 @@ py::array run_row_sums(py::handle x_in, int threads) {
   });
 }
 
+std::uint64_t run_fingerprint(const py::list& arrays) {
+  std::vector<Pinned> pinned;
+  for (const py::handle array : py::tuple(arrays)) {
+    pinned.emplace_back(require_ndarray(array, "arrays"));
+    require_layout(pinned.back(), "arrays");
+  }
+  std::vector<std::size_t> bytes;
+  for (const Pinned& array : pinned) bytes.push_back(static_cast<std::size_t>(array.nbytes()));
+  std::uint64_t result = 0;
+  without_gil([&] {
+    for (std::size_t i = 0; i < pinned.size(); ++i) result = fingerprint(pinned[i].data(), bytes[i], result);
+  });
+  return result;
+}
+
 // Without pybind11's dispatch: every call of a recurrent layer asks.
 PyObject* whole_rows(PyObject*, PyObject* value) {
   return as_c_result([&] {
@@ -50,6 +66,7 @@ void register_arrays(py::module_& m) {
   static PyMethodDef rows = {"has_whole_rows", &whole_rows, METH_O,
                              "has_whole_rows($module, array)\n--\n\nWhether the core reads each row where it lies."};
   add_function(m, rows);
+  m.def("fingerprint", &run_fingerprint, py::arg("arrays"));
   m.def("row_sums", &run_row_sums, py::arg("x"), py::arg("threads"));
 }
 

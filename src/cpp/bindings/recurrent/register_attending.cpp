@@ -82,7 +82,8 @@ py::tuple run_attend_train(const Stack& stack, const Packed& packed, const Memor
     std::unique_ptr<Tape<T>> tape;
     without_gil([&] {
       call.clear();
-      tape = forward_train<T>(stack.shape, call.weights, call.batch, call.sequences, {{0, 0}, 0, threads}, interrupted);
+      tape = forward_train<T>(stack.shape, call.weights, call.batch, call.sequences, {std::nullopt, 0, threads},
+                              interrupted);
     });
     const auto reference = py::return_value_policy::reference;
     const auto pinned = [](const py::array& array) { return py::make_tuple(array, weak_reference(array)); };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Training as two functions of arrays: what the forward pass leaves for the backward pass is an array, too, which the
 // automatic differentiation of another library can keep. More methods of Stack.
+#include <pybind11/stl.h>
+
 #include "bindings/recurrent/pass_arguments.h"
 #include "bindings/runtime/interrupt.h"
 #include "core/runtime/isa.h"
@@ -26,8 +28,15 @@ std::size_t saved_bytes(const Stack& stack, py::ssize_t rows, py::ssize_t sequen
   require(rows >= 0, "rows: ", rows, ", expected at least 0");
   require(sequences >= 0, "sequences: ", sequences, ", expected at least 0");
   return with_type(stack.single, [&](auto type) {
-    return Saved<decltype(type)>::bytes(stack.shape, active_kernels(), {rows, sequences, !ragged, packed});
+    return Saved<decltype(type)>::bytes(stack.shape, active_kernels(), {rows, sequences, !ragged, packed, true});
   });
+}
+
+// (seed, draw) of dropout; None: nothing is dropped.
+using Key = std::optional<std::pair<std::uint64_t, std::uint64_t>>;
+std::optional<DropoutKey> dropout_key(const Key& key) {
+  if (!key) return std::nullopt;
+  return DropoutKey{key->first, key->second};
 }
 
 GivenMemory memory_of(const Pinned& array) {
@@ -38,15 +47,15 @@ GivenMemory memory_of(const Pinned& array) {
 }
 
 py::tuple run_forward_into(const Stack& stack, py::handle saved, const Packed& packed, py::handle x, py::handle h0,
-                           py::handle c0, py::handle lengths, bool packed_rows, std::uint64_t seed, std::uint64_t draw,
-                           int threads, py::handle resets, bool reset_to_given) {
+                           py::handle c0, py::handle lengths, bool packed_rows, const Key& key, int threads,
+                           py::handle resets, bool reset_to_given) {
   checked_threads(threads);
   require_plain(stack);
   const Pinned memory = require_array<std::uint8_t>(saved, "saved", 1);
   return with_type(stack.single, [&](auto type) -> py::tuple {
     using T = decltype(type);
     ForwardCall<T> call(stack, packed, {x, h0, c0, lengths, false, false, packed_rows, resets, reset_to_given});
-    const Training training{{seed, draw}, 0, threads, memory_of(memory)};
+    const Training training{dropout_key(key), 0, threads, memory_of(memory)};
     without_gil([&] {
       call.clear_padding();
       forward_train<T>(stack.shape, call.weights, call.batch, call.sequences, training, interrupted);
@@ -57,8 +66,8 @@ py::tuple run_forward_into(const Stack& stack, py::handle saved, const Packed& p
 
 // The arguments of the forward pass again, and the gradients of its results. `saved` is spent.
 py::tuple run_backward_from(const Stack& stack, py::handle saved_in, const py::list& arrays, py::handle x,
-                            py::handle lengths, bool packed_rows, std::uint64_t seed, std::uint64_t draw, py::handle dy,
-                            py::handle dhn, py::handle dcn, bool need_dx, bool need_dw, int threads, py::handle resets,
+                            py::handle lengths, bool packed_rows, const Key& key, py::handle dy, py::handle dhn,
+                            py::handle dcn, bool need_dx, bool need_dw, int threads, py::handle resets,
                             bool reset_to_given) {
   checked_threads(threads);
   require_plain(stack);
@@ -74,7 +83,7 @@ py::tuple run_backward_from(const Stack& stack, py::handle saved_in, const py::l
                                                            Packs::unit_by_unit);
     auto tape = std::make_unique<Tape<T>>(stack.shape, std::move(packed), batch,
                                           Sequences<T>{.x = data<T>(sequences), .x_strides = strides_of<T>(sequences)},
-                                          DropoutKey{seed, draw}, memory_of(memory));
+                                          dropout_key(key), memory_of(memory));
     tape->save_all();
     SavedForward from{stack, kept_with(sequences), axes, std::move(tape)};
     Unspent<T> saved(from);
@@ -94,12 +103,11 @@ void register_functional(py::module_& m) {
   const auto optional = [](const char* name) { return py::arg(name).none(true); };
   stack.def("saved_bytes", &saved_bytes, py::arg("rows"), py::arg("sequences"), py::arg("ragged"), py::arg("packed"))
       .def("forward_into", &run_forward_into, py::arg("saved"), py::arg("packed"), py::arg("x"), optional("h0"),
-           optional("c0"), optional("lengths"), py::arg("packed_rows"), py::arg("seed"), py::arg("draw"),
-           py::arg("threads"), py::arg("resets") = py::none(), py::arg("reset_to_given") = false)
+           optional("c0"), optional("lengths"), py::arg("packed_rows"), py::arg("key"), py::arg("threads"),
+           py::arg("resets") = py::none(), py::arg("reset_to_given") = false)
       .def("backward_from", &run_backward_from, py::arg("saved"), py::arg("weights"), py::arg("x"), optional("lengths"),
-           py::arg("packed_rows"), py::arg("seed"), py::arg("draw"), optional("dy"), optional("dhn"), optional("dcn"),
-           py::arg("need_dx"), py::arg("need_dw"), py::arg("threads"), py::arg("resets") = py::none(),
-           py::arg("reset_to_given") = false);
+           py::arg("packed_rows"), py::arg("key"), optional("dy"), optional("dhn"), optional("dcn"), py::arg("need_dx"),
+           py::arg("need_dw"), py::arg("threads"), py::arg("resets") = py::none(), py::arg("reset_to_given") = false);
 }
 
 }  // namespace pyrnn::bindings

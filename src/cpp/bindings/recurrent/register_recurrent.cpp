@@ -2,6 +2,7 @@
 // Stack, Packed, Saved and Gradients: check every array again, release the GIL, call the core once.
 #include "bindings/recurrent/pass_arguments.h"
 #include "bindings/runtime/interrupt.h"
+#include "core/recurrent/state_options.h"
 #include "core/runtime/isa.h"
 
 namespace pyrnn::bindings {
@@ -24,12 +25,13 @@ py::object pack(const Stack& stack, const py::list& arrays, int threads) {
 
 py::tuple run_forward(const Stack& stack, const Packed& packed, py::handle x, py::handle h0, py::handle c0,
                       py::handle lengths, bool return_cells, int threads, bool batch_first, py::handle resets,
-                      bool reset_to_given) {
+                      bool reset_to_given, bool packed_rows) {
   checked_threads(threads);
   require_plain(stack);
   return with_type(stack.single, [&](auto type) -> py::tuple {
     using T = decltype(type);
-    ForwardCall<T> call(stack, packed, {x, h0, c0, lengths, return_cells, batch_first, false, resets, reset_to_given});
+    ForwardCall<T> call(stack, packed,
+                        {x, h0, c0, lengths, return_cells, batch_first, packed_rows, resets, reset_to_given});
     without_gil([&] {
       call.clear_padding();
       forward<T>(stack.shape, *call.weights, call.batch, call.sequences, threads, interrupted);
@@ -53,7 +55,7 @@ py::tuple run_forward_train(const Stack& stack, const Packed& packed, py::handle
     without_gil([&] {
       call.clear_padding();
       tape = forward_train<T>(stack.shape, call.weights, call.batch, call.sequences,
-                              {{seed, draw}, recompute_every, threads}, interrupted);
+                              {DropoutKey{seed, draw}, recompute_every, threads}, interrupted);
     });
     initialised<SavedForward>(saved) = {stack, kept_with(call.x), call.axes, std::move(tape)};
     return py::make_tuple(call.y.array, call.hn.array, call.cell_state(), call.all_cells(), saved);
@@ -87,6 +89,13 @@ void add_into(Gradients& from, const py::list& arrays) {
   });
 }
 
+// Whether training draws masks.
+bool drops(const Stack& stack) {
+  const StackShape& shape = stack.shape;
+  const ChangedStates changed = changed_states(shape.options, true);
+  return (shape.dropout > 0 && shape.layers > 1) || changed.h_in || changed.h || changed.c;
+}
+
 }  // namespace
 
 void register_recurrent(py::module_& m) {
@@ -97,11 +106,13 @@ void register_recurrent(py::module_& m) {
   def_init(stack, &make_stack, py::arg("cell"), py::arg("dtype"), py::arg("input_size"), py::arg("hidden_size"),
            py::arg("num_layers"), py::arg("bidirectional"), py::arg("bias"), py::arg("proj_size"), py::arg("dropout"),
            py::arg("merge"), py::arg("reverse") = false);
-  stack.def("parameters", &parameters_of)
+  stack.def_property_readonly("has_c", [](const Stack& of) { return of.shape.has_c(); })
+      .def_property_readonly("drops", &drops)
+      .def("parameters", &parameters_of)
       .def("pack", &pack, py::arg("weights"), py::arg("threads"))
       .def("forward", &run_forward, py::arg("packed"), py::arg("x"), py::arg("h0").none(true), py::arg("c0").none(true),
            py::arg("lengths").none(true), py::arg("return_cells"), py::arg("threads"), py::arg("batch_first") = false,
-           py::arg("resets") = py::none(), py::arg("reset_to_given") = false)
+           py::arg("resets") = py::none(), py::arg("reset_to_given") = false, py::arg("packed_rows") = false)
       .def("forward_train", &run_forward_train, py::arg("packed"), py::arg("x"), py::arg("h0").none(true),
            py::arg("c0").none(true), py::arg("lengths").none(true), py::arg("return_cells"), py::arg("seed"),
            py::arg("draw"), py::arg("recompute_every"), py::arg("threads"), py::arg("batch_first") = false,

@@ -114,14 +114,14 @@ void LayerGradients<T>::input_gradient_rows(const Member& me, Index layer, Index
 
 template <class T>
 void LayerGradients<T>::drop_input_gradient(const Member& me, Index layer, const Rows<T>& d_x) {
-  if (shape_.dropout == 0 || interrupt_.requested()) return;
+  if (shape_.dropout == 0 || !saved_.tape.key || interrupt_.requested()) return;
   Segment times = saved_.scope.steps;
   if (shape_.reads_backwards()) {  // all have added theirs when the reverse one's first steps are done
     if (saved_.scope.directions.end < shape_.directions || times.begin > 0) return;
     times.end = batch_.steps();
   }
   const Range rows = share_of(batch_.rows(), me.rank, me.team->size());
-  drop_rows(k_, rows, times, batch_, {shape_, saved_.tape.key, layer - 1}, d_x);
+  drop_rows(k_, rows, times, batch_, {shape_, *saved_.tape.key, layer - 1}, d_x);
 }
 
 template <class T>

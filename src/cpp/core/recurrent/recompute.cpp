@@ -66,7 +66,7 @@ bool Recomputation<T>::forward(const Sequences<T>& sequences, int threads, Inter
                               .batch = tape_.batch,
                               .sequences = at,
                               .scope = {part.layers, part.directions, segment(i)},
-                              .key = &tape_.key,
+                              .key = tape_.drop_key(),
                               .layers = tape_.shape.reads_backwards() ? &kept_ : nullptr};
       if (!forward_pass(job, threads, check) || stopped(interrupt)) return false;
     }
@@ -118,7 +118,7 @@ bool Recomputation<T>::backward_segment(const Scope& scope, Index segment, const
                             .batch = tape_.batch,
                             .sequences = at,
                             .scope = scope,
-                            .key = &tape_.key,
+                            .key = tape_.drop_key(),
                             .saved = &saved};
   return forward_pass(again, threads, check) && backward_pass(saved, job, threads, check);
 }

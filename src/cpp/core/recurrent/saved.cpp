@@ -21,8 +21,8 @@ void want_directions(Arena& arena, const StackShape& shape, Index lanes, const S
                      std::vector<StepBuffers<T>>& directions) {
   const CellMaps maps = maps_of(shape, lanes);
   for_each_direction(shape, scope, [&](Index layer, Index direction, std::size_t i) {
-    want_buffers<T>(arena, shape, maps, lanes, {sizes.rows, sizes.batch_rows, changed_states(shape.options, true)},
-                    directions[i]);
+    want_buffers<T>(arena, shape, maps, lanes,
+                    {sizes.rows, sizes.batch_rows, changed_states(shape.options, sizes.drops)}, directions[i]);
     const bool joined = layer == 0 && shape.context > 0;  // with the contexts
     const bool scattered = layer == 0 && !sizes.packed_arrays;
     if (joined || (!sizes.uniform && (shape.reversed(direction) || scattered)))
@@ -60,7 +60,8 @@ Saved<T>::Saved(const Tape<T>& t, const Scope& s, const LayerBuffers<T>* kept)
   const StackShape& shape = tape.shape;
   const Batch& batch = tape.batch;
   const Index lanes = kernels::of_type<T>(tape.weights->table()).lanes;
-  want_directions(arena, shape, lanes, scope, {rows, batch.rows(), batch.uniform(), batch.packed_arrays()}, directions);
+  want_directions(arena, shape, lanes, scope,
+                  {rows, batch.rows(), batch.uniform(), batch.packed_arrays(), tape.key.has_value()}, directions);
   if (kept) {
     layers = *kept;
   } else {

@@ -34,6 +34,7 @@ struct SavedSizes {
   Index rows;        // R of the scope's steps
   Index batch_rows;  // B
   bool uniform, packed_arrays;
+  bool drops;  // states, too, where the options say so
 };
 
 // The activations that a forward pass of training leaves for the backward pass of the same scope.

@@ -17,7 +17,7 @@ class StateGradients {
         batch_(saved.tape.batch),
         grad_(gradients),
         maps_(maps),
-        options_(shape_, batch_, kernels::of_type<T>(saved.tape.weights->table()), &saved.tape.key),
+        options_(shape_, batch_, kernels::of_type<T>(saved.tape.weights->table()), saved.tape.drop_key()),
         lanes_(kernels::of_type<T>(saved.tape.weights->table()).lanes),
         width_(shape_, lanes_) {}
 

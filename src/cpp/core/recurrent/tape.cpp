@@ -8,7 +8,7 @@ namespace pyrnn {
 
 template <class T>
 Tape<T>::Tape(const StackShape& s, std::shared_ptr<const PackedWeights<T>> w, const Batch& b, const Sequences<T>& q,
-              DropoutKey k, GivenMemory m)
+              std::optional<DropoutKey> k, GivenMemory m)
     : shape(s), weights(std::move(w)), batch(b), input{q.x, q.x_strides, q.attended}, key(k), memory(m) {}
 
 template <class T>
@@ -40,7 +40,7 @@ std::unique_ptr<Tape<T>> forward_train(const StackShape& shape, std::shared_ptr<
                           .batch = tape->batch,
                           .sequences = of_pieces,
                           .scope = tape->saved->scope,
-                          .key = &tape->key,
+                          .key = tape->drop_key(),
                           .saved = tape->saved.get()};
   if (!forward_pass(job, training.threads, check)) return nullptr;
   states.finish(sequences);

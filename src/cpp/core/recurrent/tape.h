@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/recurrent/batch.h"
@@ -20,7 +21,7 @@ namespace pyrnn {
 
 // The options of a forward pass of training.
 struct Training {
-  DropoutKey key;
+  std::optional<DropoutKey> key;  // none: nothing is dropped
   Index recompute_every;
   int threads;
   GivenMemory memory = {};  // for the activations, with recompute_every = 0; none: the tape has its own
@@ -35,9 +36,11 @@ struct Recomputation;  // core/recurrent/recompute.h
 template <class T>
 struct Tape {
   Tape(const StackShape& shape, std::shared_ptr<const PackedWeights<T>> weights, const Batch& batch,
-       const Sequences<T>& sequences, DropoutKey key, GivenMemory memory = {});
+       const Sequences<T>& sequences, std::optional<DropoutKey> key, GivenMemory memory = {});
   // The buffers of all activations in `memory`: a tape made again from the same arguments has those of the first.
   void save_all();
+  // Null: nothing is dropped.
+  const DropoutKey* drop_key() const { return key ? &*key : nullptr; }
   ~Tape();
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
@@ -46,7 +49,7 @@ struct Tape {
   const std::shared_ptr<const PackedWeights<T>> weights;
   const Batch batch;
   const SequenceInput<T> input;
-  const DropoutKey key;
+  const std::optional<DropoutKey> key;
   const GivenMemory memory;
   std::unique_ptr<Saved<T>> saved;  // all activations,
   std::unique_ptr<Recomputation<T>> recomputation;  // or the states from which they are computed again

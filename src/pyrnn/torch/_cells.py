@@ -1,0 +1,71 @@
+"""torch.nn.RNNCell, LSTMCell and GRUCell whose step is pyrnn's."""
+
+from torch import Tensor, nn
+
+from .. import layers
+from ._inputs import check_input
+from ._module import Stack, State
+
+
+class _Cell(Stack, nn.RNNCellBase):
+    """The call of torch's cells: one step."""
+
+    def _name(self, name: str) -> str:
+        return name.removesuffix("_l0")
+
+    def _names(self) -> list[str]:
+        if self._core_options:
+            return [self._name(name) for name, _, _ in self._described()]
+        return ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if self.bias else [])]
+
+    def forward(self, input: Tensor, hx: State = None) -> State:
+        """h', or (h', c'), of one step: input (batch, input_size) or (input_size)."""
+        owner, weights = type(self).__name__, self._weights()
+        dtype = weights[0].dtype
+        x = check_input(owner, input, (1, 2), self.input_size, dtype)
+        batched = x.dim() == 2
+        x = x if batched else x.unsqueeze(0)
+        count = x.shape[0]
+        state = self._read_state(hx, (count,) if batched else (), dtype)
+        if not batched:
+            state = [part if part is None else part.unsqueeze(0) for part in state]
+        state = [part if part is None else part.unsqueeze(0) for part in state]
+        _, new = self._run(x.unsqueeze(0), state, weights, count=count)
+        new = [part.squeeze(0) if batched else part[0, 0] for part in new]
+        return new[0] if len(new) == 1 else tuple(new)
+
+
+class RNNCell(_Cell, nn.RNNCell, of=layers.RNN):
+    """torch.nn.RNNCell, computed by pyrnn: `h = cell(x, h)`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> cell = pyrnn.torch.RNNCell(8, 16)
+    >>> h = cell(torch.randn(3, 8))
+    """
+
+    def _cell(self) -> str:
+        return f"rnn_{self.nonlinearity}"
+
+
+class LSTMCell(_Cell, nn.LSTMCell, of=layers.LSTM):
+    """torch.nn.LSTMCell, computed by pyrnn: `h, c = cell(x, (h, c))`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> cell = pyrnn.torch.LSTMCell(8, 16, layer_norm=True)
+    >>> h, c = cell(torch.randn(3, 8))
+    """
+
+
+class GRUCell(_Cell, nn.GRUCell, of=layers.GRU):
+    """torch.nn.GRUCell, computed by pyrnn: `h = cell(x, h)`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> cell = pyrnn.torch.GRUCell(8, 16)
+    >>> h = cell(torch.randn(3, 8))
+    """

@@ -1,0 +1,117 @@
+"""The arguments of a layer's call, checked.
+
+The exceptions are of torch's types: ValueError for numbers of axes and dtypes, RuntimeError for
+sizes, states and devices, TypeError for what is no tensor.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .._base.checks import check_choice, describe
+from .._base.inputs import RESET_TO
+
+DTYPES = {torch.float32: "float32", torch.float64: "float64"}
+GIVE_BACK = "pyrnn.torch.restore_rnns(model) gives the layer back to torch"
+
+
+def check_weights(owner: str, weights: list[Tensor]) -> torch.dtype:
+    """The dtype of a layer's weights: all alike, on the CPU."""
+    dtype = weights[0].dtype
+    for weight in weights:
+        if weight.dtype not in DTYPES or weight.dtype != dtype:
+            raise ValueError(
+                f"{owner}: the weights have dtype {weight.dtype}, expected torch.float32 or "
+                f"torch.float64 for all: model.float() converts them, or {GIVE_BACK}"
+            )
+        if not (weight.is_cpu or weight.is_meta):
+            raise RuntimeError(
+                f"{owner}: the weights are on {weight.device}, expected the CPU: model.cpu() "
+                f"moves them, or {GIVE_BACK}"
+            )
+    return dtype
+
+
+def check_tensor(owner: str, name: str, value: Any, dtype: torch.dtype) -> Tensor:
+    """A tensor of the weights' dtype on the CPU; under autocast it is converted."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{owner}: {name} is {describe(value)}, expected a torch.Tensor")
+    if value.dtype != dtype and value.is_floating_point() and torch.is_autocast_enabled("cpu"):
+        value = value.to(dtype)
+    if value.dtype != dtype:
+        raise ValueError(
+            f"{owner}: {name} has dtype {value.dtype}, expected {dtype}, that of the weights: "
+            f"{name}.to({dtype}) converts it"
+        )
+    if not (value.is_cpu or value.is_meta):
+        raise RuntimeError(
+            f"{owner}: {name} is on {value.device}, expected the CPU: {name}.cpu() moves it, or "
+            f"{GIVE_BACK}"
+        )
+    return value
+
+
+def check_input(
+    owner: str, value: Any, axes: tuple[int, ...], size: int, dtype: torch.dtype
+) -> Tensor:
+    """An input of one of these numbers of axes, and of input_size columns."""
+    x = check_tensor(owner, "input", value, dtype)
+    if x.dim() not in axes:
+        expected = " or ".join(f"{n}-D" for n in axes)
+        raise ValueError(f"{owner}: input has shape {tuple(x.shape)}, expected {expected}")
+    if x.shape[-1] != size:
+        raise RuntimeError(
+            f"{owner}: input has shape {tuple(x.shape)}, expected {size} = input_size columns"
+        )
+    return x
+
+
+def check_state(
+    owner: str, name: str, value: Any, shape: tuple[Any, ...], dtype: torch.dtype
+) -> Tensor:
+    """One tensor of a state."""
+    tensor = check_tensor(owner, name, value, dtype)
+    if tensor.shape != shape:
+        raise RuntimeError(f"{owner}: {name} has shape {tuple(tensor.shape)}, expected {shape}")
+    return tensor
+
+
+def as_lengths(owner: str, lengths: Any, rows: Any) -> Tensor | None:
+    """The rows' lengths as int64 on the CPU."""
+    if lengths is None:
+        return None
+    tensor = torch.as_tensor(lengths)
+    if tensor.dtype not in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8):
+        raise TypeError(f"{owner}: lengths has dtype {tensor.dtype}, expected integers")
+    if tensor.shape != (rows,):
+        raise ValueError(
+            f"{owner}: lengths has shape {tuple(tensor.shape)}, expected ({rows},) = (batch,)"
+        )
+    return tensor.to("cpu", torch.int64)
+
+
+def as_resets(owner: str, resets: Any, shape: tuple[Any, ...], batch_first: bool) -> Tensor | None:
+    """Whether a row begins anew at a step, (T, batch), of booleans in the input's layout."""
+    if resets is None:
+        return None
+    tensor = torch.as_tensor(resets)
+    if tensor.dtype != torch.bool:
+        raise TypeError(f"{owner}: resets has dtype {tensor.dtype}, expected torch.bool")
+    if tensor.shape != shape:
+        raise ValueError(f"{owner}: resets has shape {tuple(tensor.shape)}, expected {shape}")
+    tensor = tensor.cpu()
+    return tensor.T if batch_first else tensor.reshape(len(tensor), -1)
+
+
+def check_reset_to(owner: str, reset_to: Any, resets: Any) -> None:
+    """ "zero", or with resets "state"."""
+    if check_choice(owner, "reset_to", reset_to, RESET_TO) != "zero" and resets is None:
+        raise ValueError(f"{owner}: reset_to is {reset_to!r}, expected resets with it")
+
+
+def check_no(owner: str, form: str, **arguments: Any) -> None:
+    """ValueError for an argument that an input of this form does not take."""
+    for name, value in arguments.items():
+        if value is not None:
+            raise ValueError(f"{owner}: {name} is given, expected None with {form}")

@@ -1,0 +1,375 @@
+"""The operator `torch.ops.pyrnn.recurrent`: a stack of recurrent layers, with autograd.
+
+    y, hn, cn, saved = recurrent(x, h0, c0, weights, lengths, batch_sizes, key, layer, rows, save)
+
+x is (T, B, F), time-major whatever the module's layout is, or the (R, F) of a PackedSequence with
+its batch_sizes; weights are in the order of the module's parameters; `layer` describes the stack
+(`_stack.py`). What the backward pass needs of the forward pass is `saved`, a uint8 tensor whose
+size follows from the shapes: so the operator has a fake implementation, and torch.compile and
+torch.export know all of it. Backward works in `saved`; it works in a copy where it may run again
+(retain_graph) or is traced.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import _core
+from .._base.checks import Array
+from .._base.runtime import num_threads_beside
+from ._stack import Layer, layer_of
+from ._weights import packed_weights
+
+Tensors = Sequence[Tensor]
+
+CLEARED = 2**18  # bytes that are cleared in less than a tenth of the call's time
+
+library = torch.library.Library("pyrnn", "DEF")
+library.define(
+    "recurrent(Tensor x, Tensor? h0, Tensor? c0, Tensor[] weights, Tensor? lengths, "
+    "Tensor? batch_sizes, Tensor? resets, Tensor? key, str layer, SymInt rows, "
+    "bool reset_to_state, bool save, bool spend=False) "
+    "-> (Tensor y, Tensor hn, Tensor cn, Tensor saved)"
+)
+library.define(
+    "recurrent_backward(Tensor saved, Tensor x, Tensor[] weights, Tensor? lengths, "
+    "Tensor? batch_sizes, Tensor? resets, Tensor? key, Tensor? dy, Tensor? dhn, Tensor? dcn, "
+    "str layer, SymInt rows, bool reset_to_state, bool need_dx, bool need_dw) "
+    "-> (Tensor dx, Tensor dh0, Tensor dc0, Tensor[] dweights)"
+)
+
+
+def array_of(tensor: Tensor) -> Array:
+    """The tensor's memory as an array; C-contiguous, as the core takes weights and states."""
+    array: Array = tensor.numpy(force=True)
+    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
+
+
+def _rows_of(tensor: Tensor) -> Array:
+    """A sequence as an array of any strides but that of the last axis."""
+    array: Array = tensor.numpy(force=True)
+    return array if _core.has_whole_rows(array) else np.ascontiguousarray(array)
+
+
+def _maybe(convert: Any, tensor: Tensor | None) -> Any:
+    return None if tensor is None else convert(tensor)
+
+
+def _lengths(lengths: Tensor | None, batch_sizes: Tensor | None, rows: int) -> Array | None:
+    """The rows' lengths; those of a PackedSequence from the numbers of rows that reach a step."""
+    if batch_sizes is None:
+        return None if lengths is None else array_of(lengths)
+    sizes = array_of(batch_sizes)
+    return np.searchsorted(-sizes, -np.arange(rows), side="left")
+
+
+def _key(key: Tensor | None) -> tuple[int, int] | None:
+    """Dropout's (seed, draw)."""
+    if key is None:
+        return None
+    seed, draw = key.tolist()
+    return seed, draw
+
+
+def _forward(
+    x: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
+    weights: Tensors,
+    lengths: Tensor | None,
+    batch_sizes: Tensor | None,
+    resets: Tensor | None,
+    key: Tensor | None,
+    layer: str,
+    rows: int,
+    reset_to_state: bool,
+    save: bool,
+    spend: bool = False,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The operator on CPU tensors. Without `save` and `key`: inference, nothing is dropped."""
+    of = layer_of(layer)
+    threads = num_threads_beside(torch.get_num_threads())
+    packed = packed_weights(of, weights, [array_of(weight) for weight in weights], threads)
+    given = (packed, _rows_of(x), _maybe(array_of, h0), _maybe(array_of, c0))
+    of_rows, is_packed = _lengths(lengths, batch_sizes, rows), batch_sizes is not None
+    resetting = _maybe(array_of, resets), reset_to_state
+    memory = None
+    if save or key is not None:
+        memory = _workspace(_saved_bytes(of, x, lengths, batch_sizes, resets, rows))
+        drawn = of_rows, is_packed, _key(key), threads
+        y, hn, cn = of.stack.forward_into(memory, *given, *drawn, *resetting)
+    else:
+        plain = of_rows, False, threads, False
+        y, hn, cn, _ = of.stack.forward(*given, *plain, *resetting, is_packed)
+    return (
+        torch.from_numpy(y),
+        torch.from_numpy(hn),
+        _empty(y) if cn is None else torch.from_numpy(cn),
+        torch.from_numpy(memory) if save and memory is not None else _nothing(),
+    )
+
+
+def _workspace(size: int) -> Array:
+    """Memory for what is saved.
+
+    Some of its bytes are never written. They are 0 where that takes no time, or where torch is
+    asked for determinism: then equal calls return equal tensors.
+    """
+    memory = _core.workspace(size)
+    if size <= CLEARED or (
+        torch.are_deterministic_algorithms_enabled()
+        and torch.utils.deterministic.fill_uninitialized_memory
+    ):
+        memory.fill(0)
+    return memory
+
+
+def _empty(like: Array) -> Tensor:
+    return torch.from_numpy(np.empty(0, like.dtype))
+
+
+def _nothing() -> Tensor:
+    return torch.empty(0, dtype=torch.uint8)
+
+
+def _saved_bytes(
+    of: Layer,
+    x: Tensor,
+    lengths: Tensor | None,
+    batch_sizes: Tensor | None,
+    resets: Tensor | None,
+    rows: Any,
+) -> Any:
+    """The size of `saved`: as if all rows were as long as the arrays, and reset at every step."""
+    packed = batch_sizes is not None
+    steps = x.shape[0] if packed else x.shape[0] * x.shape[1]
+    ragged = packed or lengths is not None or resets is not None
+    return of.saved_bytes(steps, rows if resets is None else steps + rows, ragged, packed)
+
+
+def _forward_fake(
+    x: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
+    weights: Tensors,
+    lengths: Tensor | None,
+    batch_sizes: Tensor | None,
+    resets: Tensor | None,
+    key: Tensor | None,
+    layer: str,
+    rows: Any,
+    reset_to_state: bool,
+    save: bool,
+    spend: bool = False,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    of = layer_of(layer)
+    saved = _saved_bytes(of, x, lengths, batch_sizes, resets, rows) if save else 0
+    return (
+        x.new_empty((*x.shape[:-1], of.output_size)),
+        x.new_empty((of.states, rows, of.h_size)),
+        x.new_empty((of.states, rows, of.c_size) if of.c_size else (0,)),
+        x.new_empty((saved,), dtype=torch.uint8),
+    )
+
+
+def _backward(
+    saved: Tensor,
+    x: Tensor,
+    weights: Tensors,
+    lengths: Tensor | None,
+    batch_sizes: Tensor | None,
+    resets: Tensor | None,
+    key: Tensor | None,
+    dy: Tensor | None,
+    dhn: Tensor | None,
+    dcn: Tensor | None,
+    layer: str,
+    rows: int,
+    reset_to_state: bool,
+    need_dx: bool,
+    need_dw: bool,
+) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+    """BPTT; `saved` is spent."""
+    stack = layer_of(layer).stack
+    arrays = [array_of(weight) for weight in weights]
+    inputs = _rows_of(x), _lengths(lengths, batch_sizes, rows), batch_sizes is not None, _key(key)
+    cotangents = _maybe(_rows_of, dy), _maybe(array_of, dhn), _maybe(array_of, dcn)
+    threads = num_threads_beside(torch.get_num_threads())
+    dx, dh0, dc0, gradients = stack.backward_from(
+        *(saved.numpy(), arrays, *inputs, *cotangents, need_dx, need_dw, threads),
+        *(_maybe(array_of, resets), reset_to_state),
+    )
+    dweights = []
+    if need_dw:
+        sums = [np.zeros(array.shape, array.dtype) for array in arrays]
+        gradients.add_into(sums)
+        dweights = [torch.from_numpy(total) for total in sums]
+    results = (
+        _empty(dh0) if array is None else torch.from_numpy(array) for array in (dx, dh0, dc0)
+    )
+    return (*results, dweights)
+
+
+def _backward_of_copy(saved: Tensor, *args: Any) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+    """The operator on CPU tensors, which writes to none of them."""
+    memory = torch.from_numpy(_core.workspace(saved.numel()))
+    return _backward(memory.copy_(saved), *args)
+
+
+def _backward_fake(
+    saved: Tensor,
+    x: Tensor,
+    weights: Tensors,
+    lengths: Tensor | None,
+    batch_sizes: Tensor | None,
+    resets: Tensor | None,
+    key: Tensor | None,
+    dy: Tensor | None,
+    dhn: Tensor | None,
+    dcn: Tensor | None,
+    layer: str,
+    rows: Any,
+    reset_to_state: bool,
+    need_dx: bool,
+    need_dw: bool,
+) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+    of = layer_of(layer)
+    return (
+        x.new_empty(x.shape if need_dx else (0,)),
+        x.new_empty((of.states, rows, of.h_size)),
+        x.new_empty((of.states, rows, of.c_size) if of.c_size else (0,)),
+        [weight.new_empty(weight.shape) for weight in weights] if need_dw else [],
+    )
+
+
+class _Recurrent(torch.autograd.Function):
+    """The operator's autograd: what is saved of a call, and the way back."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, run: Any, x: Tensor, h0: Any, c0: Any, others: Any, *weights: Tensor
+    ) -> Any:
+        lengths, batch_sizes, resets, key, *described = others
+        y, hn, cn, saved = run(x, h0, c0, weights, *others)
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(saved)
+        ctx.save_for_backward(saved, x, lengths, batch_sizes, resets, key, *weights)
+        ctx.described = described
+        return y, hn, cn, saved
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        with torch.no_grad():
+            results = _Recurrent._gradients(ctx, *gradients)
+        if not torch.is_grad_enabled():
+            return results
+        # create_graph: a second derivative would otherwise be left out without a word.
+        tensors = [t for t in (*gradients, *ctx.saved_tensors) if t is not None]
+        return _Once.apply(len(results), *results, *tensors)
+
+    @staticmethod
+    def _gradients(ctx: Any, dy: Any, dhn: Any, dcn: Any, _: Any) -> Any:
+        layer, rows, reset_to_state, _, spend = ctx.described
+        saved, x, lengths, batch_sizes, resets, key, *weights = ctx.saved_tensors
+        _, need_dx, need_dh, need_dc, _, *need_dw = ctx.needs_input_grad
+        if layer_of(layer).c_size == 0:
+            dcn = None
+        in_place = spend and _is_eager(saved) and not _graph_is_kept()
+        run = _backward if in_place else recurrent_backward
+        dx, dh0, dc0, dweights = run(
+            *(saved, x, weights, lengths, batch_sizes, resets, key, dy, dhn, dcn),
+            *(layer, rows, reset_to_state, need_dx, any(need_dw)),
+        )
+        dweights = dweights or [None] * len(weights)
+        of_weights = [d if need else None for d, need in zip(dweights, need_dw, strict=True)]
+        wanted = dx if need_dx else None, dh0 if need_dh else None, dc0 if need_dc else None
+        return (None, *wanted, None, *of_weights)
+
+    @staticmethod
+    def jvp(ctx: Any, *_: Any) -> Any:
+        raise NotImplementedError("pyrnn.torch: forward-mode AD, expected reverse mode: backward()")
+
+
+class _Once(torch.autograd.Function):
+    """Gradients that cannot be differentiated again."""
+
+    @staticmethod
+    def forward(ctx: Any, count: int, *tensors: Any) -> Any:
+        return tensors[:count]
+
+    @staticmethod
+    def backward(ctx: Any, *_: Any) -> Any:
+        raise NotImplementedError(
+            "pyrnn.torch: double backward, expected first derivatives alone: "
+            "pyrnn.torch.restore_rnns(model) gives the layers back to torch, which has second ones"
+        )
+
+
+def _is_eager(tensor: Tensor) -> bool:
+    """Whether it holds memory, and nobody watches or transforms what is done with it."""
+    return type(tensor) is Tensor and torch._C._len_torch_dispatch_stack() == 0 and tensor.is_cpu
+
+
+def _graph_is_kept() -> bool:
+    kept: bool = torch._C._autograd._get_current_graph_task_keep_graph()
+    return kept
+
+
+def _with_autograd(
+    keyset: Any,
+    x: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
+    weights: Tensors,
+    lengths: Tensor | None,
+    batch_sizes: Tensor | None,
+    resets: Tensor | None,
+    key: Tensor | None,
+    layer: str,
+    rows: Any,
+    reset_to_state: bool,
+    save: bool,
+    spend: bool = False,
+) -> Any:
+    """The operator for autograd's dispatch keys."""
+
+    def below(*args: Any) -> Any:
+        with torch._C._AutoDispatchBelowAutograd():
+            return recurrent.redispatch(keyset & torch._C._after_autograd_keyset, *args)
+
+    others = lengths, batch_sizes, resets, key, layer, rows, reset_to_state, save, spend
+    if torch.is_grad_enabled() and torch._C._any_requires_grad(x, h0, c0, weights):
+        return _Recurrent.apply(below, x, h0, c0, others, *weights)
+    return below(x, h0, c0, weights, *others)
+
+
+def run_recurrent(x: Tensor, *args: Any) -> Any:
+    """The operator, without torch's dispatcher where nothing but autograd would see the call.
+
+    The dispatcher takes 20 us, more than a small layer's step.
+    """
+    if torch.compiler.is_compiling():
+        return recurrent(x, *args)
+    if torch._C._are_functorch_transforms_active():
+        raise NotImplementedError(
+            "pyrnn.torch: a call inside torch.func's vmap, grad, jvp or vjp, expected one outside: "
+            "pyrnn.torch.restore_rnns(model) gives the layers back to torch"
+        )
+    if not _is_eager(x):
+        return recurrent(x, *args)
+    h0, c0, weights, *others = args
+    if others[-2]:
+        return _Recurrent.apply(_forward, x, h0, c0, others, *weights)
+    return _forward(x, *args)
+
+
+recurrent = torch.ops.pyrnn.recurrent.default
+recurrent_backward = torch.ops.pyrnn.recurrent_backward.default
+library.impl("recurrent", _forward, "CPU")
+library.impl("recurrent_backward", _backward_of_copy, "CPU")
+library.impl("recurrent", _with_autograd, "Autograd", with_keyset=True)
+torch.library.register_fake("pyrnn::recurrent", _forward_fake, lib=library)
+torch.library.register_fake("pyrnn::recurrent_backward", _backward_fake, lib=library)
