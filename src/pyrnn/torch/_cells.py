@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from .. import layers
-from ._inputs import check_input
+from ._inputs import check_input, check_weight
 from ._module import Stack, State
 
 
@@ -21,7 +21,7 @@ class _Cell(Stack, nn.RNNCellBase):
     def forward(self, input: Tensor, hx: State = None) -> State:
         """h', or (h', c'), of one step: input (batch, input_size) or (input_size)."""
         owner, weights = type(self).__name__, self._weights()
-        dtype = weights[0].dtype
+        dtype = check_weight(owner, weights[0])
         x = check_input(owner, input, (1, 2), self.input_size, dtype)
         batched = x.dim() == 2
         x = x if batched else x.unsqueeze(0)

@@ -16,21 +16,19 @@ DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 GIVE_BACK = "pyrnn.torch.restore_rnns(model) gives the layer back to torch"
 
 
-def check_weights(owner: str, weights: list[Tensor]) -> torch.dtype:
-    """The dtype of a layer's weights: all alike, on the CPU."""
-    dtype = weights[0].dtype
-    for weight in weights:
-        if weight.dtype not in DTYPES or weight.dtype != dtype:
-            raise ValueError(
-                f"{owner}: the weights have dtype {weight.dtype}, expected torch.float32 or "
-                f"torch.float64 for all: model.float() converts them, or {GIVE_BACK}"
-            )
-        if not (weight.is_cpu or weight.is_meta):
-            raise RuntimeError(
-                f"{owner}: the weights are on {weight.device}, expected the CPU: model.cpu() "
-                f"moves them, or {GIVE_BACK}"
-            )
-    return dtype
+def check_weight(owner: str, weight: Tensor) -> torch.dtype:
+    """The dtype of a layer's weights, by its first one, which is on the CPU."""
+    if weight.dtype not in DTYPES:
+        raise ValueError(
+            f"{owner}: the weights have dtype {weight.dtype}, expected torch.float32 or "
+            f"torch.float64: model.float() converts them, or {GIVE_BACK}"
+        )
+    if not (weight.is_cpu or weight.is_meta):
+        raise RuntimeError(
+            f"{owner}: the weights are on {weight.device}, expected the CPU: model.cpu() moves "
+            f"them, or {GIVE_BACK}"
+        )
+    return weight.dtype
 
 
 def check_tensor(owner: str, name: str, value: Any, dtype: torch.dtype) -> Tensor:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from .. import layers
-from ._inputs import as_lengths, as_resets, check_input, check_no, check_reset_to
+from ._inputs import as_lengths, as_resets, check_input, check_no, check_reset_to, check_weight
 from ._module import Stack, State
 
 
@@ -40,7 +40,7 @@ class _Layer(Stack, nn.RNNBase):
         reset_to="state" that of hx, and no gradient passes back; as in pyrnn's own layers.
         """
         owner, weights = type(self).__name__, self._weights()
-        dtype = weights[0].dtype
+        dtype = check_weight(owner, weights[0])
         check_reset_to(owner, reset_to, resets)
         if isinstance(input, PackedSequence):
             check_no(owner, "a PackedSequence", lengths=lengths, resets=resets)

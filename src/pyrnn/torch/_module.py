@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .._base.checks import describe
 from .._base.description import constructor
-from ._inputs import DTYPES, check_state, check_weights
+from ._inputs import DTYPES, check_state
 from ._operator import run_recurrent
 from ._stack import layer_of, text_of
 
@@ -111,9 +111,7 @@ class Stack(nn.Module):
     def _weights(self) -> list[Any]:
         """The weights in that order, as they are now: parametrizations compute them."""
         own = self._parameters
-        weights = [own[name] if name in own else getattr(self, name) for name in self._names()]
-        check_weights(type(self).__name__, weights)
-        return weights
+        return [own[name] if name in own else getattr(self, name) for name in self._names()]
 
     def _cell(self) -> str:
         """The core's name of the equations without options."""

@@ -20,6 +20,7 @@ from torch import Tensor
 from .. import _core
 from .._base.checks import Array
 from .._base.runtime import num_threads_beside
+from ._arrays import arrays_of
 from ._stack import Layer, layer_of
 from ._weights import packed_weights
 
@@ -42,28 +43,11 @@ library.define(
 )
 
 
-def array_of(tensor: Tensor) -> Array:
-    """The tensor's memory as an array; C-contiguous, as the core takes weights and states."""
-    array: Array = tensor.numpy(force=True)
-    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
-
-
-def _rows_of(tensor: Tensor) -> Array:
-    """A sequence as an array of any strides but that of the last axis."""
-    array: Array = tensor.numpy(force=True)
-    return array if _core.has_whole_rows(array) else np.ascontiguousarray(array)
-
-
-def _maybe(convert: Any, tensor: Tensor | None) -> Any:
-    return None if tensor is None else convert(tensor)
-
-
-def _lengths(lengths: Tensor | None, batch_sizes: Tensor | None, rows: int) -> Array | None:
+def _lengths(lengths: Array | None, batch_sizes: Tensor | None, rows: int) -> Array | None:
     """The rows' lengths; those of a PackedSequence from the numbers of rows that reach a step."""
     if batch_sizes is None:
-        return None if lengths is None else array_of(lengths)
-    sizes = array_of(batch_sizes)
-    return np.searchsorted(-sizes, -np.arange(rows), side="left")
+        return lengths
+    return np.searchsorted(-batch_sizes.numpy(), -np.arange(rows), side="left")
 
 
 def _key(key: Tensor | None) -> tuple[int, int] | None:
@@ -92,10 +76,10 @@ def _forward(
     """The operator on CPU tensors. Without `save` and `key`: inference, nothing is dropped."""
     of = layer_of(layer)
     threads = num_threads_beside(torch.get_num_threads())
-    packed = packed_weights(of, weights, [array_of(weight) for weight in weights], threads)
-    given = (packed, _rows_of(x), _maybe(array_of, h0), _maybe(array_of, c0))
-    of_rows, is_packed = _lengths(lengths, batch_sizes, rows), batch_sizes is not None
-    resetting = _maybe(array_of, resets), reset_to_state
+    x_, h_, c_, lengths_, resets_, *arrays = arrays_of([x, h0, c0, lengths, resets, *weights], 1)
+    given = packed_weights(of, weights, arrays, threads), x_, h_, c_
+    of_rows, is_packed = _lengths(lengths_, batch_sizes, rows), batch_sizes is not None
+    resetting = resets_, reset_to_state
     memory = None
     if save or key is not None:
         memory = _workspace(_saved_bytes(of, x, lengths, batch_sizes, resets, rows))
@@ -193,24 +177,22 @@ def _backward(
     need_dw: bool,
 ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
     """BPTT; `saved` is spent."""
-    stack = layer_of(layer).stack
-    arrays = [array_of(weight) for weight in weights]
-    inputs = _rows_of(x), _lengths(lengths, batch_sizes, rows), batch_sizes is not None, _key(key)
-    cotangents = _maybe(_rows_of, dy), _maybe(array_of, dhn), _maybe(array_of, dcn)
+    x_, dy_, saved_, dhn_, dcn_, lengths_, resets_, *arrays = arrays_of(
+        [x, dy, saved, dhn, dcn, lengths, resets, *weights], 2
+    )
+    of_rows, is_packed = _lengths(lengths_, batch_sizes, rows), batch_sizes is not None
     threads = num_threads_beside(torch.get_num_threads())
-    dx, dh0, dc0, gradients = stack.backward_from(
-        *(saved.numpy(), arrays, *inputs, *cotangents, need_dx, need_dw, threads),
-        *(_maybe(array_of, resets), reset_to_state),
+    inputs = (saved_, arrays, x_, of_rows, is_packed, _key(key))
+    how = need_dx, need_dw, threads, resets_, reset_to_state
+    stack = layer_of(layer).stack
+    dx, dh0, dc0, gradients = stack.backward_from(*inputs, dy_, dhn_, dcn_, *how)
+    dweights = [torch.from_numpy(d) for d in gradients.as_arrays()] if need_dw else []
+    return (
+        _empty(dh0) if dx is None else torch.from_numpy(dx),
+        torch.from_numpy(dh0),
+        _empty(dh0) if dc0 is None else torch.from_numpy(dc0),
+        dweights,
     )
-    dweights = []
-    if need_dw:
-        sums = [np.zeros(array.shape, array.dtype) for array in arrays]
-        gradients.add_into(sums)
-        dweights = [torch.from_numpy(total) for total in sums]
-    results = (
-        _empty(dh0) if array is None else torch.from_numpy(array) for array in (dx, dh0, dc0)
-    )
-    return (*results, dweights)
 
 
 def _backward_of_copy(saved: Tensor, *args: Any) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:

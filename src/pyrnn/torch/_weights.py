@@ -8,9 +8,9 @@ two calls and pays for no fingerprint: it is taken from the second call with the
 
 from collections.abc import Sequence
 from typing import NamedTuple
+from weakref import ref
 
 from torch import Tensor
-from torch.utils.weak import WeakIdKeyDictionary
 
 from .. import _core
 from .._base.checks import Array
@@ -19,30 +19,31 @@ from ._stack import Layer
 
 
 class _Kept(NamedTuple):
+    weight: ref[Tensor]
     key: tuple[object, ...]
     contents: int | None  # their fingerprint, once it was taken
     packed: _core.Packed
 
 
-_kept = WeakIdKeyDictionary()  # by the first weight of a layer
+_kept: dict[int, _Kept] = {}  # by the id of a layer's first weight
 
 
 def packed_weights(
     layer: Layer, weights: Sequence[Tensor], arrays: list[Array], threads: int
 ) -> _core.Packed:
     """The weights in the kernels' layout; `arrays`: the same as arrays."""
+    first = weights[0]
     try:
         versions = [weight._version for weight in weights]
     except RuntimeError:  # tensors of inference_mode have none
         versions = None
     key = layer, active_isa(), versions, [weight.data_ptr() for weight in weights]
-    kept: _Kept | None = _kept.get(weights[0])
-    if kept is None or kept.key != key:
-        packed = layer.stack.pack(arrays, threads)
-        _kept[weights[0]] = _Kept(key, None, packed)
-        return packed
-    contents = _core.fingerprint(arrays)  # before they are packed: a change meanwhile is seen next
-    if kept.contents != contents:
-        kept = _Kept(key, contents, layer.stack.pack(arrays, threads))
-        _kept[weights[0]] = kept
-    return kept.packed
+    kept, contents = _kept.get(id(first)), None
+    if kept is not None and kept.key == key and kept.weight() is first:
+        contents = _core.fingerprint(arrays)  # before packing: what changes meanwhile is seen next
+        if kept.contents == contents:
+            return kept.packed
+    packed = layer.stack.pack(arrays, threads)
+    number = id(first)
+    _kept[number] = _Kept(ref(first, lambda _: _kept.pop(number, None)), key, contents, packed)
+    return packed

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stack, Packed, Saved and Gradients: check every array again, release the GIL, call the core once.
+#include <pybind11/stl.h>
+
 #include "bindings/recurrent/pass_arguments.h"
 #include "bindings/runtime/interrupt.h"
 #include "core/recurrent/state_options.h"
@@ -96,12 +98,27 @@ bool drops(const Stack& stack) {
   return (shape.dropout > 0 && shape.layers > 1) || changed.h_in || changed.h || changed.c;
 }
 
+// The same as new arrays.
+py::list as_arrays(Gradients& from) {
+  py::list arrays;
+  with_type(from.stack.single, [&](auto type) {
+    using T = decltype(type);
+    for (const py::handle described : parameters_of(from.stack)) {
+      NewArray<T> array(py::cast<Shape>(py::reinterpret_borrow<py::tuple>(described)[1]));
+      std::memset(array.data(), 0, array.bytes);
+      arrays.append(array.array);
+    }
+  });
+  add_into(from, arrays);
+  return arrays;
+}
+
 }  // namespace
 
 void register_recurrent(py::module_& m) {
   py::class_<Packed>(m, "Packed");
   py::class_<SavedForward>(m, "Saved");
-  py::class_<Gradients>(m, "Gradients").def("add_into", &add_into, py::arg("grads"));
+  py::class_<Gradients>(m, "Gradients").def("add_into", &add_into, py::arg("grads")).def("as_arrays", &as_arrays);
   py::class_<Stack> stack(m, "Stack");
   def_init(stack, &make_stack, py::arg("cell"), py::arg("dtype"), py::arg("input_size"), py::arg("hidden_size"),
            py::arg("num_layers"), py::arg("bidirectional"), py::arg("bias"), py::arg("proj_size"), py::arg("dropout"),
