@@ -101,7 +101,16 @@ def test_a_call_with_other_arrays(name, kind, numpys):
 
 TAKE_NONE = {  # public classes and functions without an argument that is an array
     *("Callback", "CSVLogger", "EarlyStopping", "ModelCheckpoint", "History", "Summary"),
-    *("LearningRateCurve", "Output", "Pullback", "LossPullback", "Value", "Loss", "Metric"),
+    *(
+        "LearningRateCurve",
+        "LoadReport",
+        "Output",
+        "Pullback",
+        "LossPullback",
+        "Value",
+        "Loss",
+        "Metric",
+    ),
     *("Stream", "SequentialStream", "SequenceDataset"),  # called with their layers and Trainer
     *("active_isa", "available_isas", "bio_constraints", "get_num_threads", "load", "seed"),
     *("set_num_threads", "set_workspace_limit", "show_config", "threads"),

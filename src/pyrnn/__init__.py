@@ -46,6 +46,7 @@ from ._base.runtime import threads as threads
 from ._base.seeding import seed as seed
 from ._base.summary import Summary as Summary
 from ._base.value import Value as Value
+from ._base.weights import LoadReport as LoadReport
 from ._files.load import load as load
 from .data import SequenceDataset as SequenceDataset
 from .data import Vocabulary as Vocabulary

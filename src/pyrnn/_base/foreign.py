@@ -47,6 +47,17 @@ def library_of(value: Any) -> str:
     return ""
 
 
+def as_weight(value: Any) -> Any:
+    """A tensor of weights as one that numpy reads: without gradient, on the CPU, in float32 if it
+    has half precision; any other value as it is."""
+    if library_of(value) != "torch" or not hasattr(value, "detach"):
+        return value
+    value = value.detach()
+    if value.device.type not in ("cpu", "meta"):
+        value = value.cpu()
+    return value.float() if is_half(value.dtype) else value
+
+
 def obstacle(value: Any, argument: str, content: str) -> str | None:
     """Why numpy cannot read an array, and the call that makes it readable, as the rest of a message
     that begins with its name; None where nothing is known."""

@@ -8,11 +8,9 @@ import numpy as np
 
 from .checks import (
     Array,
-    as_plain_array,
     check_mapping,
     describe,
     describe_all,
-    join_some,
 )
 from .description import (
     as_json,
@@ -32,6 +30,7 @@ from .steps import steps_of
 from .summary import Summarised
 from .tape import infer, record, recorded
 from .tensor_file import check_suffix, write_tensors
+from .weights import LoadReport, fitting_weights
 
 Class = TypeVar("Class", bound=type)
 
@@ -243,35 +242,23 @@ class Module(Settings, Part, Summarised, Freezable):
         """{name: copy of the values}; the names and shapes are torch's."""
         return {name: parameter.data.copy() for name, parameter in self.named_parameters()}
 
-    def load_state_dict(self, mapping: Mapping[str, Any]) -> None:
-        """Writes every parameter from arrays (a torch `state_dict` works as it is).
+    def load_state_dict(self, mapping: Any, *, prefix: str = "", strict: bool = True) -> LoadReport:
+        """Writes the parameters: all that `strict` asks for, or nothing if something does not fit.
 
-        Floats of another width are cast. ValueError lists all missing, unexpected and misshaped
-        names at once; then no parameter has changed.
+        `mapping` has arrays by name, such as a live `state_dict` of torch, or is the path of a file
+        of safetensors. `prefix` is where this module stands in a larger one: "encoder.rnn.". With
+        strict=False names may be missing and left over: the result lists them. Floats of another
+        width are cast (bfloat16 and half to float32 exactly); tensors may require grad.
+
+        ValueError lists all missing, unexpected and misshaped names at once, or if no name is a
+        parameter's; OSError for a file that cannot be read, ValueError for one of another format: a
+        pickle is refused, as reading it may run code, with the line that converts it.
         """
-        check_mapping(f"{type(self).__name__}.load_state_dict", "mapping", mapping)
-        named = dict(self.named_parameters())
-        missing = [name for name in named if name not in mapping]
-        unexpected = [name for name in mapping if name not in named]
-        problems = [f"missing {describe(name)}" for name in missing]
-        problems += [f"unexpected {describe(name)}" for name in unexpected]
-        owner = f"{type(self).__name__}.load_state_dict"
-        arrays = {
-            name: as_plain_array(owner, repr(name), mapping[name], "of floats")
-            for name in named
-            if name in mapping
-        }
-        for name, array in arrays.items():
-            expected = named[name]
-            if array.shape != expected.shape or array.dtype.kind != "f":
-                problems.append(
-                    f"{describe(name)} is {array.dtype} of shape {array.shape}, "
-                    f"expected {expected.dtype} of shape {expected.shape}"
-                )
-        if problems:
-            raise ValueError(f"{owner}: {join_some(problems)}")
+        owner, named = f"{type(self).__name__}.load_state_dict", dict(self.named_parameters())
+        arrays, report = fitting_weights(owner, named, mapping, prefix, strict)
         for name, array in arrays.items():
             named[name][...] = array
+        return report
 
     def extra_state(self) -> dict[str, Any]:
         """What a checkpoint keeps beside the parameters: JSON values, of this module alone."""

@@ -20,6 +20,10 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
     "I64": np.dtype("<i8"),
 }
+OTHERS = {
+    name: np.dtype(f"<{name[0].lower()}{int(name[1:]) // 8}")
+    for name in ("F16", "I8", "I16", "I32", "U8", "U16", "U32", "U64")
+} | {"BOOL": np.dtype(bool)}  # what other writers' files hold, too
 FOREIGN = {
     b"PK\x03\x04": "a zip archive (.pt, .npz, .keras)",
     b"\x89HDF": "an HDF5 file",
@@ -36,6 +40,10 @@ OTHER_FORMATS = {
     ".onnx": "ONNX",
     ".json": "JSON",
 }
+
+
+class OtherFormatError(ValueError):
+    """A file of another format than safetensors."""
 
 
 def check_suffix(owner: str, path: Any) -> None:
@@ -76,14 +84,47 @@ def read_tensors(path: str) -> tuple[dict[str, Array], dict[str, Any]]:
     """What write_tensors wrote. OSError if the file cannot be read; ValueError if it is no such
     file, damaged, or from a newer pyrnn; MemoryError if it is larger than the machine's memory.
     Nothing in it is executed. The header is looked at before anything else is read."""
+    stored, description = _read(path, _description)
+    arrays = {}
+    for name, content in stored:
+        if content["dtype"] not in DTYPES:
+            raise ValueError(
+                f"tensor {describe(name)} is {content['dtype']}, "
+                f"expected one of {', '.join(DTYPES)}"
+            )
+        arrays[name] = _as_array(content, DTYPES[content["dtype"]])
+    return arrays, description
+
+
+def read_weights(path: str) -> dict[str, Array]:
+    """The arrays of any file of safetensors, whoever wrote it; bfloat16 as float32, which is exact.
+    Errors as `read_tensors`."""
+    stored, _ = _read(path, lambda header: None)
+    arrays = {}
+    for name, content in stored:
+        if (dtype := (DTYPES | OTHERS).get(content["dtype"])) is not None:
+            arrays[name] = _as_array(content, dtype)
+        elif content["dtype"] == "BF16":  # the upper half of a float32
+            upper = _as_array(content, np.dtype("<u2")).astype(np.uint32)
+            arrays[name] = (upper << np.uint32(16)).view(np.float32)
+        else:
+            raise ValueError(
+                f"tensor {describe(name)} is {content['dtype']}, expected floats of 16, 32 or 64 "
+                "bits, or integers"
+            )
+    return arrays
+
+
+def _read(path: str, describes: Any) -> tuple[list[tuple[str, dict[str, Any]]], Any]:
+    """(names and contents, what `describes` makes of the header) of a file."""
     with _open(path) as file:
         size = os.fstat(file.fileno()).st_size
         header = _read_header(file, size)
-        description = _description(header)
+        description = describes(header)
         check_fits("the file", size)
         file.seek(0)
         data = file.read(size)
-    return _arrays(_unpack(data)), description
+    return _unpack(data), description
 
 
 def _open(path: str) -> Any:
@@ -101,7 +142,7 @@ def _read_header(file: Any, size: int) -> dict[str, Any]:
     start = file.read(9)
     for magic, description in FOREIGN.items():
         if start.startswith(magic) and start[8:] != b"{":
-            raise ValueError(f"expected a file that pyrnn saved; this looks like {description}")
+            raise OtherFormatError(f"this looks like {description}, expected a file of safetensors")
     length = int.from_bytes(start[:8], "little")
     if len(start) < 9 or not 2 <= length <= min(MAX_HEADER, size - 8):
         raise ValueError(f"no safetensors file, or a damaged one: its header has {length} bytes")
@@ -133,18 +174,9 @@ def _unpack(data: bytes) -> list[tuple[str, dict[str, Any]]]:
     return stored
 
 
-def _arrays(stored: list[tuple[str, dict[str, Any]]]) -> dict[str, Array]:
-    """The tensors as arrays by name."""
-    arrays = {}
-    for name, content in stored:
-        if content["dtype"] not in DTYPES:
-            raise ValueError(
-                f"tensor {describe(name)} is {content['dtype']}, "
-                f"expected one of {', '.join(DTYPES)}"
-            )
-        array = np.frombuffer(content["data"], DTYPES[content["dtype"]])
-        arrays[name] = array.reshape(content["shape"])
-    return arrays
+def _as_array(content: dict[str, Any], dtype: np.dtype[Any]) -> Array:
+    """A tensor's bytes as an array."""
+    return np.frombuffer(content["data"], dtype).reshape(content["shape"])
 
 
 def _description(header: dict[str, Any]) -> dict[str, Any]:
@@ -153,7 +185,7 @@ def _description(header: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(metadata, dict) or KEY not in metadata:
         raise ValueError(
             "holds weights, but no configuration of pyrnn; make the module yourself and call "
-            "module.load_state_dict(safetensors.numpy.load_file(path))"
+            "module.load_state_dict(path)"
         )
     description = _parse(metadata[KEY])
     found = description.get("format")

@@ -30,7 +30,7 @@ def load(path: Any, *, classes: Iterable[type[Module]] = ()) -> Module:
     nothing in a file is executed, and memory is bounded by the file's size, as far as your
     constructors keep to it. OSError if the file cannot be read; ValueError that says
     what is wrong if it is no such file, damaged, or from a newer pyrnn. A safetensors file of
-    weights alone is for `module.load_state_dict(safetensors.numpy.load_file(path))`.
+    weights alone is for `module.load_state_dict(path)`.
 
     Examples
     --------
