@@ -110,6 +110,7 @@ class Stack:
         need_dx: bool,
         threads: int,
         batch_first: bool = ...,
+        need_dw: bool = ...,
     ) -> tuple[_Array | None, _Array, _Array | None, Gradients]: ...
     def saved_bytes(self, rows: int, sequences: int, ragged: bool, packed: bool) -> int: ...
     def forward_into(

@@ -106,8 +106,9 @@ class Parameter(Operand):
 
         `grad` of a frozen one is zero, whatever pullbacks add to it; optimizers leave it and what
         they remember of it as they are, weight decay included, and clipping does not count it. It
-        can be set between any two calls: a pullback goes by what holds when it is called. The
-        gradient is forgotten, not its computation, except where that is simple to leave out.
+        can be set between any two calls: a pullback goes by what holds when it is called. A
+        recurrent layer of frozen parameters alone computes no gradients of weights; elsewhere they
+        are forgotten.
         TypeError unless it is set to a bool, RuntimeError in a module's `forward`.
         """
         return self._requires_grad

@@ -196,12 +196,14 @@ class Recurrent(RecurrentOptions, Generic[State]):
                 self, dstate, inputs.batch, unbatched=inputs.unbatched, gradient=True
             )
             arrays = [parameter.data for parameter in weights]
+            need_dw = any([parameter.requires_grad for parameter in weights])
+            how = need_dx, num_threads(), inputs.batch_first, need_dw
             dx, dh0, dc0, gradients = self._stack.backward(
-                saved, arrays, dy, dhn, dcn, dcells, need_dx, num_threads(), inputs.batch_first
+                saved, arrays, dy, dhn, dcn, dcells, *how
             )
             add = partial(gradients.add_into, [parameter.grad for parameter in weights])
             dx = inputs.from_core(dx) if dx is not None else None
-            return (dx, inputs.state_from_core(dh0, dc0)), [add]
+            return (dx, inputs.state_from_core(dh0, dc0)), [add] if need_dw else []
 
         return outputs, Pullback(self, backward, weights)
 

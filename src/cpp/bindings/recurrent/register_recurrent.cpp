@@ -65,7 +65,7 @@ py::tuple run_forward_train(const Stack& stack, const Packed& packed, py::handle
 }
 
 py::tuple run_backward(const Stack& stack, SavedForward& from, const py::list& arrays, py::handle dy, py::handle dhn,
-                       py::handle dcn, py::handle dcells, bool need_dx, int threads, bool batch_first) {
+                       py::handle dcn, py::handle dcells, bool need_dx, int threads, bool batch_first, bool need_dw) {
   checked_threads(threads);
   require_plain(stack);
   check_same_stack(stack, from.stack, "saved");
@@ -73,7 +73,7 @@ py::tuple run_backward(const Stack& stack, SavedForward& from, const py::list& a
     using T = decltype(type);
     Unspent<T> saved(from);
     const WeightArrays<const T> weights(stack.shape, arrays, "weights");
-    BackwardCall<T> call(from, saved.tape(), {dy, dhn, dcn, dcells, need_dx, batch_first});
+    BackwardCall<T> call(from, saved.tape(), {dy, dhn, dcn, dcells, need_dx, batch_first, need_dw});
     const auto nothing = [] {};
     py::object gradients = run_back(stack, saved, weights, call, threads, nothing, nothing);
     return py::make_tuple(call.input_gradient(), call.dh0.array, call.cell_gradient(), gradients);
@@ -136,7 +136,7 @@ void register_recurrent(py::module_& m) {
            py::arg("resets") = py::none(), py::arg("reset_to_given") = false)
       .def("backward", &run_backward, py::arg("saved"), py::arg("weights"), py::arg("dy").none(true),
            py::arg("dhn").none(true), py::arg("dcn").none(true), py::arg("dcells").none(true), py::arg("need_dx"),
-           py::arg("threads"), py::arg("batch_first") = false);
+           py::arg("threads"), py::arg("batch_first") = false, py::arg("need_dw") = true);
 }
 
 }  // namespace pyrnn::bindings
