@@ -31,7 +31,7 @@ test: $(VENV)/.with-test $(EXAMPLE_DATA)
 test-full: $(VENV)/.with-test $(EXAMPLE_DATA)
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-test-peers: $(VENV)/.with-test $(VENV)/.with-arrays $(VENV)/.with-keras $(VENV)/.with-onnxruntime
+test-peers: $(addprefix $(VENV)/.with-,test arrays keras lightning onnxruntime)
 	$(PIP) install --no-deps pytorch-crf==0.7.2
 	$(BIN)/python -m pytest tests/test_torch_*.py tests/test_keras_*.py tests/test_onnx_parity.py \
 	  tests/test_arrays.py tests/test_shapes.py
