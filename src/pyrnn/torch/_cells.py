@@ -10,6 +10,8 @@ from ._module import Stack, State
 class _Cell(Stack, nn.RNNCellBase):
     """The call of torch's cells: one step."""
 
+    _meaningless = frozenset({"merge", "direction"})  # one step has one direction
+
     def _name(self, name: str) -> str:
         return name.removesuffix("_l0")
 

@@ -33,6 +33,7 @@ class Stack(nn.Module):
     torch_class: ClassVar[type[nn.Module]]
     _of: ClassVar[Any]  # pyrnn's layer of the same cell
     _has_c: ClassVar[bool]
+    _meaningless: ClassVar[frozenset[str]] = frozenset()  # options of the layer, but not here
 
     input_size: int
     hidden_size: int
@@ -55,7 +56,7 @@ class Stack(nn.Module):
             Stack.of_torch[cls.torch_class] = cls
 
     def __init__(self, *args: Any, **arguments: Any) -> None:
-        names = (constructor(self._of).keys() - OF_TORCH) & arguments.keys()
+        names = (constructor(self._of).keys() - OF_TORCH - self._meaningless) & arguments.keys()
         own = {name: arguments.pop(name) for name in sorted(names)}
         if arguments.get("bias") == "single":
             own["bias"] = arguments.pop("bias")  # torch makes both
