@@ -1,13 +1,16 @@
 """The operator `torch.ops.pyrnn.recurrent`: a stack of recurrent layers, with autograd.
 
-    y, hn, cn, saved = recurrent(x, h0, c0, weights, lengths, batch_sizes, key, layer, rows, save)
+    y, hn, cn, saved = recurrent(x, h0, c0, weights, lengths, batch_sizes, resets, key, layer, rows,
+                                 reset_to_state, save, spend=False)
 
 x is (T, B, F), time-major whatever the module's layout is, or the (R, F) of a PackedSequence with
-its batch_sizes; weights are in the order of the module's parameters; `layer` describes the stack
-(`_stack.py`). What the backward pass needs of the forward pass is `saved`, a uint8 tensor whose
-size follows from the shapes: so the operator has a fake implementation, and torch.compile and
-torch.export know all of it. Backward works in `saved`; it works in a copy where it may run again
-(retain_graph) or is traced.
+its batch_sizes; rows is B. The weights are in the core's order, and `layer` describes the stack
+(`_stack.py`). `key` are the seed and the number of the dropout masks; None drops nothing.
+
+With `save`, `saved` is what the backward pass needs: a uint8 tensor whose size follows from the
+shapes alone. So the operator has a fake implementation, and passes through torch.compile and
+torch.export. With `spend`, which says that nobody else sees `saved`, backward works in it; it works
+in a copy where it may run again (retain_graph) or is traced.
 """
 
 from collections.abc import Sequence
@@ -25,8 +28,6 @@ from ._stack import Layer, layer_of
 from ._weights import packed_weights
 
 Tensors = Sequence[Tensor]
-
-CLEARED = 2**18  # bytes that are cleared in less than a tenth of the call's time
 
 library = torch.library.Library("pyrnn", "DEF")
 library.define(
@@ -82,7 +83,9 @@ def _forward(
     resetting = resets_, reset_to_state
     memory = None
     if save or key is not None:
-        memory = _workspace(_saved_bytes(of, x, lengths, batch_sizes, resets, rows))
+        memory = _core.workspace(_saved_bytes(of, x, lengths, batch_sizes, resets, rows))
+        if not spend:  # somebody may see it: what is never written is 0 in every call
+            memory.fill(0)
         drawn = of_rows, is_packed, _key(key), threads
         y, hn, cn = of.stack.forward_into(memory, *given, *drawn, *resetting)
     else:
@@ -94,21 +97,6 @@ def _forward(
         _empty(y) if cn is None else torch.from_numpy(cn),
         torch.from_numpy(memory) if save and memory is not None else _nothing(),
     )
-
-
-def _workspace(size: int) -> Array:
-    """Memory for what is saved.
-
-    Some of its bytes are never written. They are 0 where that takes no time, or where torch is
-    asked for determinism: then equal calls return equal tensors.
-    """
-    memory = _core.workspace(size)
-    if size <= CLEARED or (
-        torch.are_deterministic_algorithms_enabled()
-        and torch.utils.deterministic.fill_uninitialized_memory
-    ):
-        memory.fill(0)
-    return memory
 
 
 def _empty(like: Array) -> Tensor:
