@@ -16,7 +16,7 @@ from ..training._trainer import Trainer
 from ._estimator import Estimator
 from ._naming import naming
 from ._network import build_network, check_share, inner_threads, make_trainer, train
-from ._reader import SequenceReader, Sequences
+from ._reader import SequenceReader, Sequences, as_numpys
 
 POOLINGS = ("last", "mean", "max")
 EVERY_FIT = (  # the parameters that each fit reads, whether it makes the network or goes on
@@ -115,6 +115,7 @@ class SequenceEstimator(Estimator):
         else:
             self._reader: SequenceReader = SequenceReader(self, least=self._least_steps)
         x = self._reader.read(self, X) if goes_on else self._reader.fit(self, X)
+        y = as_numpys(type(self).__name__, "y", y)
         with naming(type(self).__name__, "y"):
             check_consistent_length(x, y)
             y = y if hasattr(y, "__len__") else np.asarray(y)

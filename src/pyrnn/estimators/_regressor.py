@@ -80,7 +80,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
 
     def _read_target(self, x: Sequences, y: Any, *, first: bool) -> Array:
         with naming(type(self).__name__, "y"):
-            target = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+            target = check_array(y, ensure_2d=False, order="C", dtype=np.float64, input_name="y")
         rows: Array = target.reshape(len(target), -1)
         if first:
             self._is_flat = target.ndim == 1

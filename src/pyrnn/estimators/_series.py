@@ -8,6 +8,7 @@ import numpy as np
 
 from .._base.checks import Array, convert, describe, describe_all
 from .._base.columns import read_numbers
+from .._base.foreign import is_foreign
 from ._naming import naming
 
 
@@ -70,7 +71,7 @@ def form_of(owner: str, y: Any) -> Form:
     kind, values = "array", [y]
     if isinstance(y, dict):
         kind, keys, values = "dict", tuple(y), list(y.values())
-    elif isinstance(y, list | tuple) and any(hasattr(entry, "__len__") for entry in y):
+    elif isinstance(y, list | tuple) and any(map(_is_series, y)):
         kind, keys, values = "list", tuple(range(len(y))), list(y)
     if not values:
         raise ValueError(f"{owner}: y has no series, expected at least one")
@@ -78,6 +79,12 @@ def form_of(owner: str, y: Any) -> Form:
     if len(flat) > 1:
         raise ValueError(f"{owner}: y has series of shape (T,) and of (T, D), expected one kind")
     return Form(keys, kind, flat.pop())
+
+
+def _is_series(entry: Any) -> bool:
+    """Whether an entry of a list is a series, and not a number."""
+    number = isinstance(entry, np.generic)
+    return hasattr(entry, "__len__") or (is_foreign(entry) and not number)
 
 
 def _axes(owner: str, value: Any) -> int:

@@ -14,7 +14,7 @@ from ._base import PARAMETERS
 from ._class_estimator import ClassEstimator
 from ._naming import naming
 from ._network import softmax
-from ._reader import Sequences
+from ._reader import Sequences, as_numpys
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -89,7 +89,7 @@ class SequenceTagger(ClassEstimator):
 
         TypeError for labels of another kind than those that were learnt, such as numbers for texts.
         """
-        predicted = list(self.predict(X))
+        predicted, y = list(self.predict(X)), as_numpys(type(self).__name__, "y", y)
         with naming(type(self).__name__, "y"):
             check_consistent_length(predicted, y)
             y = y if hasattr(y, "__len__") else np.atleast_1d(y)
@@ -136,7 +136,9 @@ class SequenceTagger(ClassEstimator):
     def _per_sample(self, function: Any, scores: Any, X: Any) -> Any:
         """A function of each sequence's scores; an array if X is one."""
         results = [function(sample) for sample in scores]
-        is_array = getattr(X, "ndim", 0) >= 2  # with one axis it holds sequences
+        is_array = (
+            getattr(as_numpys(type(self).__name__, "X", X), "ndim", 0) >= 2
+        )  # with one axis it holds sequences
         return np.stack(results) if is_array else results
 
     def _pooling(self) -> str | None:
@@ -152,7 +154,8 @@ class SequenceTagger(ClassEstimator):
 
     def _all_labels(self, x: Any, y: Any) -> list[Array]:
         """The labels of all samples, of one kind; without steps, of the kind of the others."""
-        labels = [self._labels(i, given, len(x[i])) for i, given in enumerate(y)]
+        rows = y.to_numpy() if hasattr(y, "columns") else y  # a table
+        labels = [self._labels(i, given, len(x[i])) for i, given in enumerate(rows)]
         dtypes = [sample.dtype for sample in labels if len(sample)]
         if hasattr(self, "classes_"):
             dtypes.append(self.classes_.dtype)
