@@ -7,7 +7,7 @@ two calls and pays for no fingerprint: it is taken from the second call with the
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from weakref import ref
 
 from torch import Tensor
@@ -19,31 +19,32 @@ from ._stack import Layer
 
 
 class _Kept(NamedTuple):
-    weight: ref[Tensor]
+    memory: ref[Any]  # not of a tensor: torch.utils.swap_tensors refuses those with weak references
     key: tuple[object, ...]
     contents: int | None  # their fingerprint, once it was taken
     packed: _core.Packed
 
 
-_kept: dict[int, _Kept] = {}  # by the id of a layer's first weight
+_kept: dict[int, _Kept] = {}  # by the address of a layer's first weight, until its memory is freed
 
 
 def packed_weights(
     layer: Layer, weights: Sequence[Tensor], arrays: list[Array], threads: int
 ) -> _core.Packed:
     """The weights in the kernels' layout; `arrays`: the same as arrays."""
-    first = weights[0]
     try:
         versions = [weight._version for weight in weights]
     except RuntimeError:  # tensors of inference_mode have none
         versions = None
-    key = layer, active_isa(), versions, [weight.data_ptr() for weight in weights]
-    kept, contents = _kept.get(id(first)), None
-    if kept is not None and kept.key == key and kept.weight() is first:
+    addresses = [weight.data_ptr() for weight in weights]
+    key = layer, active_isa(), versions, addresses
+    address = addresses[0]
+    kept, contents = _kept.get(address), None
+    if kept is not None and kept.key == key:
         contents = _core.fingerprint(arrays)  # before packing: what changes meanwhile is seen next
         if kept.contents == contents:
             return kept.packed
     packed = layer.stack.pack(arrays, threads)
-    number = id(first)
-    _kept[number] = _Kept(ref(first, lambda _: _kept.pop(number, None)), key, contents, packed)
+    memory = ref(weights[0].untyped_storage(), lambda _: _kept.pop(address, None))
+    _kept[address] = _Kept(memory, key, contents, packed)
     return packed
