@@ -290,6 +290,24 @@ def test_samples_of_x_length_and_class():
         trained(Labelled())
 
 
+def test_a_prediction_needs_no_target():
+    class Alone(Ragged):
+        def __getitem__(self, i):
+            return torch.from_numpy(X[i])
+
+    trainer = make_trainer(regressor(), loss=pyrnn.losses.MSE())
+    expected = trainer.predict(X)
+    packed = data.DataLoader(Alone(), 4, collate_fn=lambda some: rnn.pack_sequence(some, False))
+    for given in (Alone(), data.Subset(Alone(), range(23)), packed):
+        assert_same_bits(trainer.predict(given), expected)
+        with pytest.raises(TypeError, match=r"sample 0 is .*, expected \(x, target\)"):
+            trainer.evaluate(given)
+    wide = torch.from_numpy(WIDE)
+    assert_same_bits(trainer.predict(data.TensorDataset(wide)), trainer.predict(WIDE))
+    loader = data.DataLoader(data.TensorDataset(wide), collate_fn=data.default_collate)
+    assert_same_bits(trainer.predict(loader), trainer.predict(WIDE))
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_iterable_dataset_is_read_whole(workers):
     loader = data.DataLoader(Streamed(), batch_size=5, num_workers=workers, collate_fn=pad_first)

@@ -13,16 +13,17 @@ from .torch_loaders import is_torch_data
 LENGTHS = "lengths"
 
 
-def as_dataset(name: str, data: Any) -> Dataset:
+def as_dataset(name: str, data: Any, *, targets: bool = True) -> Dataset:
     """What Trainer takes as data: a dataset, or (x, target), or (x, target, lengths).
 
-    A dataset is what has `__len__`, `__getitem__` and `lengths`, or torch's Dataset or DataLoader.
+    A dataset is what has `__len__`, `__getitem__` and `lengths`, or torch's Dataset or DataLoader,
+    whose samples may be x alone where no `targets` are needed.
     """
     if hasattr(data, "lengths") and hasattr(data, "__getitem__") and hasattr(data, "__len__"):
         dataset: Dataset = data
         return dataset
     if is_torch_data(data):
-        data = read_torch(name, data)
+        data = read_torch(name, data, targets=targets)
         if not isinstance(data, tuple):
             return as_dataset(name, data)
     if not isinstance(data, tuple | list) or len(data) not in (2, 3):

@@ -30,7 +30,8 @@ def predict(module: Any, x: Any, lengths: Any = None, batch_size: int | None = N
     given = is_torch_data(x) or (hasattr(x, "lengths") and not isinstance(x, np.ndarray))
     if given and lengths is not None:
         raise ValueError(f"{name} lengths are given, expected None with a dataset that has its own")
-    samples = read_samples(name, module, as_dataset(name, x if given else (x, None, lengths)))
+    dataset = as_dataset(name, x if given else (x, None, lengths), targets=False)
+    samples = read_samples(name, module, dataset)
     outputs: list[Any] = [None] * len(samples)
     over: dict[str, Samples] | None = None  # the inputs whose steps the output may have
     for rows in cut(by_length(len(samples), samples.lengths), size):

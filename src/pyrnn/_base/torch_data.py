@@ -50,8 +50,28 @@ class TorchSamples:
         return read_numbers(f"{self._name} x[{i}]", x), target, length
 
 
-def read_torch(name: str, data: Any) -> Any:
+class Unlabelled:
+    """The samples of a dataset, which may have no target where none is needed: 0 stands for it."""
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, i: int) -> Any:
+        sample = self._dataset[i]
+        if isinstance(sample, tuple | list) and len(sample) == 1:
+            return sample[0], 0
+        has_target = isinstance(sample, tuple | list)
+        if isinstance(sample, dict):
+            has_target = any(key in TARGETS for key in sample)
+        return sample if has_target else (sample, 0)
+
+
+def read_torch(name: str, data: Any, *, targets: bool = True) -> Any:
     """What a torch Dataset or DataLoader holds: (x, target[, lengths]), or its samples one by one.
+    Without `targets` x may come alone.
 
     ValueError for a loader that makes batches as a Trainer does not.
     """
@@ -62,7 +82,9 @@ def read_torch(name: str, data: Any) -> Any:
     elif isinstance(data, torch.IterableDataset):
         data = read_all(name, data)
     if not isinstance(data, torch.TensorDataset) or collate is not None:
-        return _read_samples(name, data, collate)
+        return _read_samples(name, data, collate, targets)
+    if len(data.tensors) == 1 and not targets:
+        return *data.tensors, None
     if len(data.tensors) not in (2, 3):
         raise ValueError(
             f"{name} has {len(data.tensors)} tensors, expected x, target and perhaps lengths"
@@ -70,12 +92,14 @@ def read_torch(name: str, data: Any) -> Any:
     return tuple(data.tensors)
 
 
-def _read_samples(name: str, data: Any, collate: Any) -> Any:
+def _read_samples(name: str, data: Any, collate: Any, targets: bool) -> Any:
     """What is read of samples one by one: x in memory where it has no time axis."""
     if len(data) < 1:
         raise ValueError(f"{name} has no samples, expected N >= 1")
     if collate is not None:
         data = Collated(name, data, collate)
+    if not targets:
+        data = Unlabelled(data)
     first = _items(name, 0, data[0])[0]
     if isinstance(first, dict):
         samples = [_read_sample(name, data, i) for i in range(len(data))]
