@@ -1,5 +1,7 @@
 """torch.nn.RNNCell, LSTMCell and GRUCell whose step is pyrnn's."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from .. import layers
@@ -15,10 +17,12 @@ class _Cell(Stack, nn.RNNCellBase):
     def _name(self, name: str) -> str:
         return name.removesuffix("_l0")
 
-    def _names(self) -> list[str]:
-        if self._core_options:
-            return [self._name(name) for name, _, _ in self._described()]
-        return ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if self.bias else [])]
+    def _names(self) -> Sequence[str]:
+        return self._own_names or [
+            "weight_ih",
+            "weight_hh",
+            *(["bias_ih", "bias_hh"] if self.bias else []),
+        ]
 
     def forward(self, input: Tensor, hx: State = None) -> State:
         """h', or (h', c'), of one step: input (batch, input_size) or (input_size)."""

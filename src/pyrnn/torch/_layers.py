@@ -1,5 +1,6 @@
 """torch.nn.RNN, LSTM and GRU whose forward and backward passes are pyrnn's."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,8 +14,9 @@ from ._module import Stack, State
 class _Layer(Stack, nn.RNNBase):
     """The call of torch's layers."""
 
-    def _names(self) -> list[str]:
-        return self._flat_weights_names
+    def _names(self) -> Sequence[str]:
+        names: list[str] = self._flat_weights_names
+        return names
 
     def _make_weights(self) -> None:
         super()._make_weights()

@@ -1,6 +1,6 @@
 """What the layers and cells share: their weights, their options, and the call of the operator."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -46,6 +46,7 @@ class Stack(nn.Module):
     options: Mapping[str, Any] = NONE  # pyrnn's own, as they were given
     _core_options: Mapping[str, Any] = NONE  # and as the core has them
     _drops_states: bool = False
+    _own_names: tuple[str, ...] = ()  # of the weights, where torch has others
 
     def __init_subclass__(cls, of: Any = None) -> None:
         """`of`: pyrnn's layer of the cell; torch's class is the last base."""
@@ -81,6 +82,7 @@ class Stack(nn.Module):
         """Parameters with the names and shapes of the core's, where torch has others."""
         like = next(self.parameters())
         wanted = {self._name(name): shape for name, shape, _ in self._described()}
+        self._own_names = tuple(wanted)
         for name in [name for name in self._parameters if name not in wanted]:
             delattr(self, name)
         for name, shape in wanted.items():
@@ -105,7 +107,7 @@ class Stack(nn.Module):
         """This module's name of a weight of the core's."""
         return name
 
-    def _names(self) -> list[str]:
+    def _names(self) -> Sequence[str]:
         """This module's names of its weights, in the core's order."""
         raise NotImplementedError
 
