@@ -69,7 +69,7 @@ struct Run {
 
   bool forward(int threads, Interrupt::Check check) {
     const Sequences<float> sequences{.x = x.data(), .x_strides = {kInputs, kInputs}, .y = y.data(), .hn = hn.data()};
-    const Training training{.key = {1, 1}, .recompute_every = 0, .threads = threads};
+    const Training training{.key = DropoutKey{1, 1}, .recompute_every = 0, .threads = threads};
     tape = forward_train<float>(shape, packed, Batch(steps, 1, nullptr), sequences, training, check);
     return tape != nullptr;
   }

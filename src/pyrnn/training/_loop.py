@@ -75,7 +75,7 @@ class Loop:
         settings = {
             "batch_size": plan.batch_size,
             "shuffle": plan.shuffle,
-            "drop_last": plan.drop_last or None,  # as in older ones
+            "drop_last": plan.drop_last,
             "bucket": plan.bucket,
             "tbptt": plan.tbptt,
             "accumulate": self.updates.accumulate,
