@@ -108,15 +108,21 @@ def read_inputs(
         plan = None if plan.is_prefix else plan
         x = plan.gather(x) if plan else x
     resets = read_resets(owner, resets, shape, batch_first, plan)
-    reset_to = check_choice(owner, "reset_to", reset_to, RESET_TO)
-    if resets is None and reset_to != "zero":
-        raise ValueError(f"{owner}: reset_to is {reset_to!r}, expected resets with it")
+    reset_to = check_reset_to(owner, reset_to, resets)
     x = with_whole_rows(steps_first(x, batch_first, unbatched))
     steps, batch, _ = x.shape
     if mask is None and lengths is not None:
         lengths = as_lengths(owner, lengths, batch, steps)
     h0, c0 = read_state(layer, state, batch, unbatched=unbatched)
     return Inputs(x, h0, c0, lengths, batch_first, unbatched, plan, resets, reset_to)
+
+
+def check_reset_to(owner: str, reset_to: Any, resets: Any) -> str:
+    """What a state becomes at a reset: "zero", or with resets "state"."""
+    word = check_choice(owner, "reset_to", reset_to, RESET_TO)
+    if resets is None and word != "zero":
+        raise ValueError(f"{owner}: reset_to is {word!r}, expected resets with it")
+    return word
 
 
 def read_gradient(

@@ -32,10 +32,7 @@ class _Cell(Stack, nn.RNNCellBase):
         batched = x.dim() == 2
         x = x if batched else x.unsqueeze(0)
         count = x.shape[0]
-        state = self._read_state(hx, (count,) if batched else (), dtype)
-        if not batched:
-            state = [part if part is None else part.unsqueeze(0) for part in state]
-        state = [part if part is None else part.unsqueeze(0) for part in state]
+        state = self._read_state(hx, (count,) if batched else (), count, dtype)
         _, new = self._run(x.unsqueeze(0), state, weights, count=count)
         new = [part.squeeze(0) if batched else part[0, 0] for part in new]
         return new[0] if len(new) == 1 else tuple(new)

@@ -9,11 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._base.checks import check_choice, describe
-from .._base.inputs import RESET_TO
+from .._base.checks import describe
 
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 GIVE_BACK = "pyrnn.torch.restore_rnns(model) gives the layer back to torch"
+
+
+def is_here(tensor: Tensor) -> bool:
+    """Whether pyrnn computes where the tensor is: on the CPU, or on the device without memory."""
+    return bool(tensor.is_cpu or tensor.is_meta)
 
 
 def check_weight(owner: str, weight: Tensor) -> torch.dtype:
@@ -23,7 +27,7 @@ def check_weight(owner: str, weight: Tensor) -> torch.dtype:
             f"{owner}: the weights have dtype {weight.dtype}, expected torch.float32 or "
             f"torch.float64: model.float() converts them, or {GIVE_BACK}"
         )
-    if not (weight.is_cpu or weight.is_meta):
+    if not is_here(weight):
         raise RuntimeError(
             f"{owner}: the weights are on {weight.device}, expected the CPU: model.cpu() moves "
             f"them, or {GIVE_BACK}"
@@ -42,7 +46,7 @@ def check_tensor(owner: str, name: str, value: Any, dtype: torch.dtype) -> Tenso
             f"{owner}: {name} has dtype {value.dtype}, expected {dtype}, that of the weights: "
             f"{name}.to({dtype}) converts it"
         )
-    if not (value.is_cpu or value.is_meta):
+    if not is_here(value):
         raise RuntimeError(
             f"{owner}: {name} is on {value.device}, expected the CPU: {name}.cpu() moves it, or "
             f"{GIVE_BACK}"
@@ -100,12 +104,6 @@ def as_resets(owner: str, resets: Any, shape: tuple[Any, ...], batch_first: bool
         raise ValueError(f"{owner}: resets has shape {tuple(tensor.shape)}, expected {shape}")
     tensor = tensor.cpu()
     return tensor.T if batch_first else tensor.reshape(len(tensor), -1)
-
-
-def check_reset_to(owner: str, reset_to: Any, resets: Any) -> None:
-    """ "zero", or with resets "state"."""
-    if check_choice(owner, "reset_to", reset_to, RESET_TO) != "zero" and resets is None:
-        raise ValueError(f"{owner}: reset_to is {reset_to!r}, expected resets with it")
 
 
 def check_no(owner: str, form: str, **arguments: Any) -> None:

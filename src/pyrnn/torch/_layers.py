@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from .. import layers
-from ._inputs import as_lengths, as_resets, check_input, check_no, check_reset_to, check_weight
+from .._base.inputs import check_reset_to
+from ._inputs import as_lengths, as_resets, check_input, check_no, check_weight
 from ._module import Stack, State
 
 
@@ -20,8 +21,8 @@ class _Layer(Stack, nn.RNNBase):
 
     def _make_weights(self) -> None:
         super()._make_weights()
-        names = [name for name, _, _ in self._described()]
-        each = len(names) // (self.num_layers * (1 + self.bidirectional))
+        names = list(self._own_names)
+        each = len(names) // self._states
         self._flat_weights_names = names
         self._all_weights = [names[i : i + each] for i in range(0, len(names), each)]
         self._init_flat_weights()
@@ -54,10 +55,8 @@ class _Layer(Stack, nn.RNNBase):
             x = x.unsqueeze(1)
         elif self.batch_first:
             x = x.transpose(0, 1)
-        count, states = x.shape[1], self.num_layers * (1 + self.bidirectional)
-        state = self._read_state(hx, (states, count) if batched else (states,), dtype)
-        if not batched:
-            state = [part if part is None else part.unsqueeze(1) for part in state]
+        count, states = x.shape[1], self._states
+        state = self._read_state(hx, (states, count) if batched else (states,), count, dtype)
         rows = {"count": count, "lengths": as_lengths(owner, lengths, count)}
         y, new = self._run(x, state, weights, **rows, resets=resets, reset_to=reset_to)
         if not batched:
@@ -70,8 +69,8 @@ class _Layer(Stack, nn.RNNBase):
         owner, dtype = type(self).__name__, weights[0].dtype
         data, batch_sizes, order, original = packed
         x = check_input(owner, data, (2,), self.input_size, dtype)
-        count, states = int(batch_sizes[0]), self.num_layers * (1 + self.bidirectional)
-        state = _select(self._read_state(hx, (states, count), dtype), order)
+        count = int(batch_sizes[0])
+        state = _select(self._read_state(hx, (self._states, count), count, dtype), order)
         y, new = self._run(x, state, weights, count=count, batch_sizes=batch_sizes)
         return PackedSequence(y, batch_sizes, order, original), _as_state(_select(new, original))
 

@@ -170,17 +170,31 @@ class Stack(nn.Module):
         y, hn, cn, _ = run_recurrent(x, h0, c0, weights, *ragged, *how)
         return y, [hn, cn] if self._has_c else [hn]
 
-    def _read_state(self, hx: State, shape: tuple[Any, ...], dtype: Any) -> list[Tensor | None]:
-        """h, or h and c, of a state; `shape`: of each but for its last axis."""
+    def _read_state(
+        self, hx: State, shape: tuple[Any, ...], count: Any, dtype: Any
+    ) -> list[Tensor | None]:
+        """h, or h and c, of a state of `count` rows, (states, count, width) each.
+
+        `shape`: as the user gives them, but for the last axis.
+        """
         owner, width = type(self).__name__, self.proj_size or self.hidden_size
         if hx is None:
             return [None, None]
         if not self._has_c:
-            return [check_state(owner, "hx", hx, (*shape, width), dtype)]
-        if not isinstance(hx, tuple | list) or len(hx) != 2:
+            named = [("hx", hx, width)]
+        elif isinstance(hx, tuple | list) and len(hx) == 2:
+            named = [("hx[0]", hx[0], width), ("hx[1]", hx[1], self.hidden_size)]
+        else:
             raise TypeError(f"{owner}: hx is {describe(hx)}, expected a tuple (h, c)")
-        h = check_state(owner, "hx[0]", hx[0], (*shape, width), dtype)
-        return [h, check_state(owner, "hx[1]", hx[1], (*shape, self.hidden_size), dtype)]
+        return [
+            check_state(owner, name, part, (*shape, size), dtype).reshape(self._states, count, size)
+            for name, part, size in named
+        ]
+
+    @property
+    def _states(self) -> int:
+        """The number of layers and directions, each of which has a state."""
+        return self.num_layers * (1 + self.bidirectional)
 
     def extra_repr(self) -> str:
         """torch's, with pyrnn's own options."""

@@ -123,20 +123,9 @@ def _saved_bytes(
 
 
 def _forward_fake(
-    x: Tensor,
-    h0: Tensor | None,
-    c0: Tensor | None,
-    weights: Tensors,
-    lengths: Tensor | None,
-    batch_sizes: Tensor | None,
-    resets: Tensor | None,
-    key: Tensor | None,
-    layer: str,
-    rows: Any,
-    reset_to_state: bool,
-    save: bool,
-    spend: bool = False,
+    x: Tensor, h0: Tensor | None, c0: Tensor | None, weights: Tensors, *others: Any
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    lengths, batch_sizes, resets, _, layer, rows, _, save, *_ = others
     of = layer_of(layer)
     saved = _saved_bytes(of, x, lengths, batch_sizes, resets, rows) if save else 0
     return (
@@ -190,22 +179,9 @@ def _backward_of_copy(saved: Tensor, *args: Any) -> tuple[Tensor, Tensor, Tensor
 
 
 def _backward_fake(
-    saved: Tensor,
-    x: Tensor,
-    weights: Tensors,
-    lengths: Tensor | None,
-    batch_sizes: Tensor | None,
-    resets: Tensor | None,
-    key: Tensor | None,
-    dy: Tensor | None,
-    dhn: Tensor | None,
-    dcn: Tensor | None,
-    layer: str,
-    rows: Any,
-    reset_to_state: bool,
-    need_dx: bool,
-    need_dw: bool,
+    saved: Tensor, x: Tensor, weights: Tensors, *others: Any
 ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+    *_, layer, rows, _, need_dx, need_dw = others
     of = layer_of(layer)
     return (
         x.new_empty(x.shape if need_dx else (0,)),
@@ -222,12 +198,12 @@ class _Recurrent(torch.autograd.Function):
     def forward(
         ctx: Any, run: Any, x: Tensor, h0: Any, c0: Any, others: Any, *weights: Tensor
     ) -> Any:
-        lengths, batch_sizes, resets, key, *described = others
+        lengths, batch_sizes, resets, key, layer, rows, reset_to_state, _, *spend = others
         y, hn, cn, saved = run(x, h0, c0, weights, *others)
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(saved)
         ctx.save_for_backward(saved, x, lengths, batch_sizes, resets, key, *weights)
-        ctx.described = described
+        ctx.described = layer, rows, reset_to_state, spend == [True]
         return y, hn, cn, saved
 
     @staticmethod
@@ -242,7 +218,7 @@ class _Recurrent(torch.autograd.Function):
 
     @staticmethod
     def _gradients(ctx: Any, dy: Any, dhn: Any, dcn: Any, _: Any) -> Any:
-        layer, rows, reset_to_state, _, spend = ctx.described
+        layer, rows, reset_to_state, spend = ctx.described
         saved, x, lengths, batch_sizes, resets, key, *weights = ctx.saved_tensors
         _, need_dx, need_dh, need_dc, _, *need_dw = ctx.needs_input_grad
         if layer_of(layer).c_size == 0:
@@ -289,20 +265,7 @@ def _graph_is_kept() -> bool:
 
 
 def _with_autograd(
-    keyset: Any,
-    x: Tensor,
-    h0: Tensor | None,
-    c0: Tensor | None,
-    weights: Tensors,
-    lengths: Tensor | None,
-    batch_sizes: Tensor | None,
-    resets: Tensor | None,
-    key: Tensor | None,
-    layer: str,
-    rows: Any,
-    reset_to_state: bool,
-    save: bool,
-    spend: bool = False,
+    keyset: Any, x: Tensor, h0: Tensor | None, c0: Tensor | None, weights: Tensors, *others: Any
 ) -> Any:
     """The operator for autograd's dispatch keys."""
 
@@ -310,7 +273,6 @@ def _with_autograd(
         with torch._C._AutoDispatchBelowAutograd():
             return recurrent.redispatch(keyset & torch._C._after_autograd_keyset, *args)
 
-    others = lengths, batch_sizes, resets, key, layer, rows, reset_to_state, save, spend
     if torch.is_grad_enabled() and torch._C._any_requires_grad(x, h0, c0, weights):
         return _Recurrent.apply(below, x, h0, c0, others, *weights)
     return below(x, h0, c0, weights, *others)

@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 from torch.nn.utils import parametrize
 
-from ._inputs import DTYPES
+from ._inputs import DTYPES, is_here
 from ._module import Stack
 
 
@@ -25,14 +25,6 @@ class Replacement:
         lines = [f"{name or 'the model'}: {text}" for name, text in self.replaced]
         lines += [f"{name or 'the model'}: left: {text}" for name, text in self.left]
         return "\n".join(lines) or "no recurrent layers"
-
-    def _change(self, name: str, module: nn.Module, cls: type[nn.Module], reason: str) -> None:
-        """Gives a module another class unless there is a reason not to."""
-        if reason:
-            self.left.append((name, reason))
-            return
-        self.replaced.append((name, f"{_shown(_plain(module))} -> {_shown(cls)}"))
-        _set_class(module, cls)
 
 
 def _shown(cls: type[nn.Module]) -> str:
@@ -65,7 +57,7 @@ def replace_rnns(model: nn.Module) -> Replacement:
         if isinstance(module, Stack):
             done.left.append((name, "it is pyrnn's already"))
         elif ours is not None:
-            done._change(name, module, ours, _unfit(module))
+            _change(done, name, module, ours, _unfit(module))
         elif isinstance(module, tuple(Stack.of_torch)):
             reason = f"{kind.__name__} is a class of its own: only torch's are replaced"
             done.left.append((name, reason))
@@ -96,8 +88,7 @@ def restore_rnns(model: nn.Module) -> Replacement:
             continue
         options = ", ".join(module.options)
         reason = f"{_shown(theirs)} has no {options}" if options else ""
-        done._change(name, module, theirs, reason)
-        module.__dict__.pop("_texts", None)
+        _change(done, name, module, theirs, reason)
     return done
 
 
@@ -118,11 +109,23 @@ def _unfit(module: nn.Module) -> str:
     if "forward" in vars(module):
         return "its forward was replaced on the object"
     for weight in module.parameters():
-        if not (weight.is_cpu or weight.is_meta):
+        if not is_here(weight):
             return f"its weights are on {weight.device}: pyrnn computes on the CPU"
         if weight.dtype not in DTYPES:
             return f"its weights are {weight.dtype}: pyrnn computes in float32 and float64"
     return ""
+
+
+def _change(
+    done: Replacement, name: str, module: nn.Module, cls: type[nn.Module], reason: str
+) -> None:
+    """Gives a module another class unless there is a reason not to."""
+    if reason:
+        done.left.append((name, reason))
+        return
+    done.replaced.append((name, f"{_shown(_plain(module))} -> {_shown(cls)}"))
+    _set_class(module, cls)
+    module.__dict__.pop("_texts", None)  # what pyrnn's class may have kept
 
 
 def _set_class(module: nn.Module, cls: type[nn.Module]) -> None:

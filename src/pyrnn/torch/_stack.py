@@ -44,8 +44,8 @@ class Layer:
     def saved_bytes(self, steps: Any, rows: Any, ragged: bool, packed: bool) -> Any:
         """The bytes that the backward pass needs, or a few more.
 
-        Of `steps` time steps in all, of `rows` sequences. A linear function of both, so that they
-        may be symbols.
+        `steps` are those of all sequences together, `rows` is the number of sequences. The result
+        is linear in both, so that they may be symbols.
         """
         least, of_steps, of_rows = _saved_sizes(self.stack, ragged, packed, active_isa())
         return least + _grains(steps) * of_steps + _grains(rows) * of_rows
@@ -57,7 +57,7 @@ def _grains(count: Any) -> Any:
 
 @cache
 def _saved_sizes(stack: _core.Stack, ragged: bool, packed: bool, isa: str) -> tuple[int, int, int]:
-    """What no rows take, and what each _GRAIN of steps, and of sequences, adds."""
+    """The bytes for no rows, and how many _GRAIN more steps, or sequences, add."""
     least, more_steps, more_rows = (
         stack.saved_bytes(steps, rows, ragged, packed)
         for steps, rows in ((0, 0), (_GRAIN, 0), (0, _GRAIN))

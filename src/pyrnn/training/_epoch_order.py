@@ -23,11 +23,16 @@ def epoch_batches(
     the batches shuffled: samples of about one length share a batch, in another way each epoch
     (Khomenko et al. 2016). `drop_last` leaves out the batch that is smaller than the others.
     """
-    batches = _ordered(generator, count, lengths, batch_size, shuffle, bucket)
-    if not drop_last:
-        return batches
-    batches_per_epoch(count, batch_size, drop_last)
-    return [batch for batch in batches if len(batch) == batch_size]
+    if drop_last:
+        batches_per_epoch(count, batch_size, drop_last)  # at least one
+    order = generator.permutation(count) if shuffle else np.arange(count)
+    batches = cut(order, batch_size)
+    if shuffle and bucket and lengths is not None and lengths.min() < lengths.max():
+        pools = cut(order, POOL * batch_size)
+        sorted_pools = (pool[np.argsort(lengths[pool], kind="stable")] for pool in pools)
+        batches = [batch for pool in sorted_pools for batch in cut(pool, batch_size)]
+        batches = [batches[i] for i in generator.permutation(len(batches))]
+    return [batch for batch in batches if len(batch) == batch_size] if drop_last else batches
 
 
 def batches_per_epoch(count: int, batch_size: int, drop_last: bool) -> int:
@@ -38,23 +43,3 @@ def batches_per_epoch(count: int, batch_size: int, drop_last: bool) -> int:
             f"batch_size = {batch_size}, expected one whole batch at least"
         )
     return count // batch_size if drop_last else -(-count // batch_size)
-
-
-def _ordered(
-    generator: "np.random.Generator",
-    count: int,
-    lengths: Array | None,
-    batch_size: int,
-    shuffle: bool,
-    bucket: bool,
-) -> list[Array]:
-    """All batches."""
-    if not shuffle:
-        return cut(np.arange(count), batch_size)
-    order = generator.permutation(count)
-    if not bucket or lengths is None or lengths.min() == lengths.max():
-        return cut(order, batch_size)
-    pools = cut(order, POOL * batch_size)
-    sorted_pools = (pool[np.argsort(lengths[pool], kind="stable")] for pool in pools)
-    batches = [batch for pool in sorted_pools for batch in cut(pool, batch_size)]
-    return [batches[i] for i in generator.permutation(len(batches))]

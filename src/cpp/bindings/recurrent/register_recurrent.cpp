@@ -98,7 +98,7 @@ bool drops(const Stack& stack) {
   return (shape.dropout > 0 && shape.layers > 1) || changed.h_in || changed.h || changed.c;
 }
 
-// The same as new arrays.
+// The gradients as new arrays.
 py::list as_arrays(Gradients& from) {
   py::list arrays;
   with_type(from.stack.single, [&](auto type) {

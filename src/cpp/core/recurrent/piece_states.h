@@ -28,8 +28,8 @@ class PieceStates {
   Sequences<T> start(const Sequences<T>& caller) const {
     if (!batch_.has_resets()) return caller;
     Sequences<T> of = caller;
-    of.h0 = started(caller.h0, shape_.output(), first_h_);
-    of.c0 = started(caller.c0, shape_.hidden, first_c_);
+    of.h0 = spread_to_starts(caller.h0, shape_.output(), first_h_);
+    of.c0 = spread_to_starts(caller.c0, shape_.hidden, first_c_);
     of.hn = last_h_;
     of.cn = last_c_;
     return of;
@@ -37,23 +37,23 @@ class PieceStates {
   // After the pass: hn and cn.
   void finish(const Sequences<T>& caller) const {
     if (!batch_.has_resets()) return;
-    finish(last_h_, shape_.output(), caller.hn);
-    if (shape_.has_c()) finish(last_c_, shape_.hidden, caller.cn);
+    take_from_ends(last_h_, shape_.output(), caller.hn);
+    if (shape_.has_c()) take_from_ends(last_c_, shape_.hidden, caller.cn);
   }
 
   SequenceGradients<T> start_backward(const SequenceGradients<T>& caller) const {
     if (!batch_.has_resets()) return caller;
     SequenceGradients<T> of = caller;
-    of.dhn = finished_backward(caller.dhn, shape_.output(), last_h_);
-    of.dcn = finished_backward(caller.dcn, shape_.hidden, last_c_);
+    of.dhn = spread_to_ends(caller.dhn, shape_.output(), last_h_);
+    of.dcn = spread_to_ends(caller.dcn, shape_.hidden, last_c_);
     of.dh0 = first_h_;
     of.dc0 = first_c_;
     return of;
   }
   void finish_backward(const SequenceGradients<T>& caller) const {
     if (!batch_.has_resets()) return;
-    start_backward(first_h_, shape_.output(), caller.dh0);
-    if (shape_.has_c()) start_backward(first_c_, shape_.hidden, caller.dc0);
+    add_from_starts(first_h_, shape_.output(), caller.dh0);
+    if (shape_.has_c()) add_from_starts(first_c_, shape_.hidden, caller.dc0);
   }
 
  private:
@@ -82,14 +82,14 @@ class PieceStates {
   }
   bool reversed(Index state) const { return shape_.reversed(state % shape_.directions); }
 
-  const T* started(const T* caller, Index columns, T* pieces) const {
+  const T* spread_to_starts(const T* caller, Index columns, T* pieces) const {
     if (!caller) return nullptr;
     std::fill_n(pieces, states_ * batch_.rows() * columns, T(0));
     each_start(
         [&](Index row, Index piece, bool) { std::copy_n(caller + row * columns, columns, pieces + piece * columns); });
     return pieces;
   }
-  void start_backward(const T* d_pieces, Index columns, T* d_caller) const {
+  void add_from_starts(const T* d_pieces, Index columns, T* d_caller) const {
     std::fill_n(d_caller, states_ * batch_.caller_rows() * columns, T(0));
     each_start([&](Index row, Index piece, bool first) {
       const T* d = d_pieces + piece * columns;
@@ -97,10 +97,10 @@ class PieceStates {
       for (Index i = 0; i < columns; ++i) sum[i] = first ? d[i] : sum[i] + d[i];
     });
   }
-  void finish(const T* pieces, Index columns, T* caller) const {
+  void take_from_ends(const T* pieces, Index columns, T* caller) const {
     each_end([&](Index row, Index piece) { std::copy_n(pieces + piece * columns, columns, caller + row * columns); });
   }
-  const T* finished_backward(const T* d_caller, Index columns, T* d_pieces) const {
+  const T* spread_to_ends(const T* d_caller, Index columns, T* d_pieces) const {
     if (!d_caller) return nullptr;
     std::fill_n(d_pieces, states_ * batch_.rows() * columns, T(0));
     each_end(
