@@ -33,7 +33,7 @@ test-full: $(VENV)/.with-test $(EXAMPLE_DATA)
 
 test-peers: $(addprefix $(VENV)/.with-,test arrays keras lightning onnxruntime)
 	$(PIP) install --no-deps pytorch-crf==0.7.2
-	$(BIN)/python -m pytest tests/test_torch_*.py tests/test_keras_*.py tests/test_onnx_parity.py \
+	$(BIN)/python -m pytest tests/test_torch_*.py tests/test_keras_*.py tests/test_onnx_*.py \
 	  tests/test_arrays.py tests/test_estimators_arrays.py tests/test_load_weights.py tests/test_shapes.py
 
 # pyrnn alone, as shares of what the machine can do; measuring takes under ten minutes.

@@ -30,6 +30,7 @@ WINGS = {
     "training": {"_core", "_base", "losses", "metrics", "optim"},
     "estimators": {"_base", "data", "layers", "losses", "optim", "training"},
     "torch": {"_core", "_base", "layers"},
+    "onnx": {"_base", "layers"},
 }
 
 
@@ -310,7 +311,8 @@ def top_level_imports(path):
 @pytest.mark.parametrize("path", PYTHON_FILES, ids=python_name)
 def test_heavy_packages_are_imported_where_used(path):
     heavy = {"safetensors", "tqdm", "matplotlib", "scipy"}
-    for neighbour, packages in {"estimators": {"sklearn", "joblib"}, "torch": {"torch"}}.items():
+    neighbours = {"estimators": {"sklearn", "joblib"}, "torch": {"torch"}, "onnx": {"onnx"}}
+    for neighbour, packages in neighbours.items():
         heavy |= packages if wing(module_name(path)) != neighbour else set()
     assert not top_level_imports(path) & heavy
 
