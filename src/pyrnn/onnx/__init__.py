@@ -1,4 +1,4 @@
-"""The recurrent layers in files of ONNX, as layers of pyrnn.
+"""Models as files of ONNX, and the recurrent layers in such files.
 
 Needs the package onnx: `pip install "pyrnn-cpu[onnx]"`; `import pyrnn` alone does not load it.
 """
@@ -11,6 +11,7 @@ except ImportError as error:
     ) from error
 
 from .._base.face import present as _present
+from ._export import export as export
 from ._recurrent_layers import recurrent_layers as recurrent_layers
 
 _present(globals())

@@ -1,0 +1,104 @@
+"""Writing a model as a graph of ONNX."""
+
+import os
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+
+from .._base.atomic_write import atomic_write, check_target
+from .._base.checks import check_flag, check_path, check_size, describe
+from .._base.module import Module
+from ._graph import Signal
+from ._parts import append
+from ._sequences import Sequences
+
+OPSETS = (17, 24)  # LayerNormalization is of 17; the last that was tried
+
+
+def export(
+    model: Module, path: Any, *, opset: int = 22, state: bool = False, lengths: bool = False
+) -> None:
+    """Writes a model's inference as a file of ONNX, with weights, for any batch and sequence.
+
+    The graph has the input `x`, in the model's layout: (N, T, F), or (N, T) of ids, int64; and the
+    output `y`, as a call gives it. N and T are free. The operators are ONNX' own: RNN, LSTM, GRU
+    and what is around them.
+
+    Parameters
+    ----------
+    model : Module
+        RNN, LSTM and GRU; Embedding, Linear, LayerNorm, LastStep, pools, activations, Dropout
+        (which drops nothing in inference); Sequential, Residual, Add, Concat of these, and
+        TimeDistributed around what knows of no time.
+    path : path of a file
+        It ends in ".onnx". Written as a whole or not at all.
+    opset : int
+        The operator set, 17 to 24.
+    state : bool
+        Adds the states of every recurrent layer: inputs "h0" and, for an LSTM, "c0", and outputs
+        "hn" and "cn", with the name of the layer and a dot in front if it is a part: "rnn.h0".
+        (num_layers * num_directions, N, H) as in a call.
+    lengths : bool
+        Adds the input `lengths`, int64 (N,): the number of each row's steps. y is then what
+        `model(x, lengths=lengths)` gives.
+
+    TypeError for a part that has no place in a graph, such as a class of your own; ValueError for
+    an option that ONNX lacks, as proj_size, cell_clip, layer_norm and zoneout of recurrent layers:
+    both name the part. OSError with the path if it cannot be written. Nothing is written then.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.onnx")
+    >>> model = pyrnn.Sequential(pyrnn.GRU(3, 8, seed=0), pyrnn.LastStep(), pyrnn.Linear(8, 2))
+    >>> pyrnn.onnx.export(model, path)
+    >>> pyrnn.onnx.recurrent_layers(path)
+    {'0/GRU': GRU(input_size=3, hidden_size=8, batch_first=False)}
+    """
+    if not isinstance(model, Module):
+        raise TypeError(f"export: model is {describe(model)}, expected a pyrnn.Module")
+    path = check_path("export", path)
+    if os.path.splitext(path)[1].lower() != ".onnx":
+        raise ValueError(f"export: path is {describe(path)}, expected one that ends in '.onnx'")
+    opset = check_size("export", "opset", opset, minimum=OPSETS[0], maximum=OPSETS[1])
+    graph = Sequences(
+        opset,
+        model.input_dtype or np.dtype(np.float32),
+        batch_first=bool(model.batch_first),
+        state=check_flag("export", "state", state),
+        lengths=check_flag("export", "lengths", lengths),
+    )
+    check_target(path)
+    write(model, graph)
+    atomic_write(path, graph.model(type(model).__name__).SerializeToString())
+
+
+@singledispatch
+def write(model: Module, graph: Sequences) -> None:
+    """Inputs, nodes and outputs of a model: those of one that takes a batch of sequences."""
+    owner = type(model).__name__
+    if graph.has_states and not model.num_states:
+        raise ValueError(f"export: state is True, expected False: {owner} has no recurrent layer")
+    if graph.has_lengths and not (model.stateful or model.time_aware):
+        raise ValueError(f"export: lengths is True, expected False: {owner} takes none")
+    features = _features(model)
+    x = Signal(graph.take_x(features), features)
+    graph.give_y(append(model, graph, x))
+
+
+def _features(model: Module) -> int:
+    """The features of x, 0 for ids; ValueError if no part says how many there are."""
+    for step in model.forward_path():
+        for part in step.modules():
+            if part.takes_ids:
+                return 0
+            if part._width is not None:
+                width = getattr(part, part._width)
+                return int(width[-1] if isinstance(width, tuple) else width)
+        if not (step.keeps_features or step.drops_time):
+            break
+    raise ValueError(
+        f"export: {type(model).__name__} does not say how many features x has, expected a "
+        "recurrent layer, Linear, LayerNorm or Embedding in front"
+    )
