@@ -129,7 +129,7 @@ class Draw:
 
 
 def states(module, name=""):
-    """(what is in front of its states' names, layer) of each recurrent layer, in a state's order."""
+    """(what stands before its states' names, layer) of all recurrent layers, in a state's order."""
     if module.made_of_parts and module.num_states:
         inner = [(f"{name}.{own}" if name else own, part) for own, part in module.named_parts()]
         return [entry for own, part in inner for entry in states(part, own)]

@@ -56,3 +56,10 @@ def save(made, folder):
     path = str(folder / "model.onnx")
     onnx.save(made, path)
     return path
+
+
+def checked(path):
+    """A file's path, after all of the package's own checks."""
+    onnx.checker.check_model(path, full_check=True)
+    onnx.shape_inference.infer_shapes(onnx.load(path), strict_mode=True, data_prop=True)
+    return str(path)

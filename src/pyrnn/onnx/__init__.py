@@ -11,6 +11,7 @@ except ImportError as error:
     ) from error
 
 from .._base.face import present as _present
+from . import _seq2seq as _seq2seq  # what export writes of it
 from ._export import export as export
 from ._recurrent_layers import recurrent_layers as recurrent_layers
 

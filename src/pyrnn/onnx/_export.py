@@ -58,6 +58,10 @@ def export(
     """
     if not isinstance(model, Module):
         raise TypeError(f"export: model is {describe(model)}, expected a pyrnn.Module")
+    for name, part in model.named_modules():
+        if not part._is_own:
+            came = f"module {name} ({type(part).__name__})" if name else type(part).__name__
+            raise TypeError(f"export: {came} is of a class of your own, expected pyrnn's parts")
     path = check_path("export", path)
     if os.path.splitext(path)[1].lower() != ".onnx":
         raise ValueError(f"export: path is {describe(path)}, expected one that ends in '.onnx'")
@@ -82,20 +86,18 @@ def write(model: Module, graph: Sequences) -> None:
         raise ValueError(f"export: state is True, expected False: {owner} has no recurrent layer")
     if graph.has_lengths and not (model.stateful or model.time_aware):
         raise ValueError(f"export: lengths is True, expected False: {owner} takes none")
-    features = _features(model)
-    x = Signal(graph.take_x(features), features)
-    graph.give_y(append(model, graph, x))
+    graph.give_y(append(model, graph, _take_x(model, graph)))
 
 
-def _features(model: Module) -> int:
-    """The features of x, 0 for ids; ValueError if no part says how many there are."""
+def _take_x(model: Module, graph: Sequences) -> Signal:
+    """The input x; ValueError if no part says what it is."""
     for step in model.forward_path():
         for part in step.modules():
             if part.takes_ids:
-                return 0
+                return graph.take_ids("x")
             if part._width is not None:
                 width = getattr(part, part._width)
-                return int(width[-1] if isinstance(width, tuple) else width)
+                return graph.take_floats("x", width[-1] if isinstance(width, tuple) else width)
         if not (step.keeps_features or step.drops_time):
             break
     raise ValueError(

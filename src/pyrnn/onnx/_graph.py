@@ -15,14 +15,13 @@ MOST = 2**31 - 2**20  # bytes of constants: protobuf writes no 2 GiB
 
 
 class Signal(NamedTuple):
-    """What goes from part to part: (T, N, features), or (N, features) without a time axis.
-
-    Ids are (T, N), and have 0 features.
-    """
+    """What goes from part to part: (T, N, features), or (N, features) without a time axis; ids
+    have no axis of features."""
 
     name: str
     features: int
     has_steps: bool = True
+    is_ids: bool = False
 
 
 class Graph:
@@ -57,9 +56,7 @@ class Graph:
     def check_features(self, x: Signal, features: int, cls: type) -> None:
         """ValueError for another number of features than a part takes."""
         if x.features != features:
-            raise ValueError(
-                f"{self.where(cls)} takes {features} features, the part in front gives {x.features}"
-            )
+            raise ValueError(f"{self.where(cls)} gets {x.features} features, expected {features}")
 
     def input(self, name: str, shape: Sequence[int | str], dtype: Any = None) -> str:
         """A new input; sizes that are words are free."""
@@ -67,11 +64,13 @@ class Graph:
         self._inputs.append(self._info(name, shape, dtype))
         return name
 
-    def output(self, name: str, value: str, shape: Sequence[int | str], *, at: int) -> None:
-        """A new output, at a place among them, which is a value of the graph."""
+    def output(
+        self, name: str, value: str, shape: Sequence[int | str], *, first: bool = False
+    ) -> None:
+        """A new output, which is a value of the graph; it may be the first of all."""
         self._taken.add(name)
         self._nodes.append(helper.make_node("Identity", [value], [name], f"output {name}"))
-        self._outputs.insert(at, self._info(name, shape, None))
+        self._outputs.insert(0 if first else len(self._outputs), self._info(name, shape, None))
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """The output of a new node."""

@@ -36,18 +36,14 @@ from ._stack import run_stack
 
 def append(module: Module, graph: Sequences, x: Signal) -> Signal:
     """Adds a part to a graph: y of x. TypeError or ValueError for what ONNX does not have."""
-    cls = type(module)
-    if not cls._is_own:
-        raise TypeError(
-            f"{graph.where(cls)} is of a class of your own, {cls.__name__}, expected parts of pyrnn"
-        )
+    if not (module.takes_ids or module.made_of_parts):
+        _check_floats(module, graph, x)
     return _append(module, graph, x)
 
 
 @singledispatch
 def _append(module: Module, graph: Sequences, x: Signal) -> Signal:
-    cls = type(module)
-    raise TypeError(f"{graph.where(cls)} is a {cls.__name__}, which export does not know")
+    raise TypeError(f"{graph.where(type(module))} has no place in a graph of ONNX")
 
 
 @_append.register
@@ -72,6 +68,7 @@ def _(module: Add, graph: Sequences, x: Signal) -> Signal:
 
 @_append.register
 def _(module: Residual, graph: Sequences, x: Signal) -> Signal:
+    _check_floats(module, graph, x)
     return _summed(module, graph, [x, *_branches(module, graph, x)])
 
 
@@ -120,7 +117,7 @@ def _(module: Softmax, graph: Sequences, x: Signal) -> Signal:
 @_append.register
 def _(module: Embedding, graph: Sequences, x: Signal) -> Signal:
     weight = graph.stored("weight", module.weight, module.weight.data)
-    return x._replace(name=graph.add("Gather", weight, x.name), features=module.embedding_dim)
+    return Signal(graph.add("Gather", weight, x.name), module.embedding_dim, x.has_steps)
 
 
 @_append.register
@@ -182,9 +179,15 @@ def _(module: LastStep, graph: Sequences, x: Signal) -> Signal:
 @_append.register(Recurrent)
 def _(module: Any, graph: Sequences, x: Signal) -> Signal:
     initial = graph.initial_states(module)
-    y, final = run_stack(module, graph, x, initial)
+    y, final = run_stack(module, graph, x, initial, ends=graph.ends())
     graph.final_states(module, initial, final)
     return y
+
+
+def _check_floats(module: Module, graph: Sequences, x: Signal) -> None:
+    """TypeError for ids."""
+    if x.is_ids:
+        raise TypeError(f"{graph.where(type(module))} gets ids, expected an Embedding in front")
 
 
 def _branches(module: Any, graph: Sequences, x: Signal) -> list[Signal]:
@@ -193,6 +196,8 @@ def _branches(module: Any, graph: Sequences, x: Signal) -> list[Signal]:
     for name, part in module.named_parts():
         with graph.inside(name):
             ys.append(append(part, graph, x))
+    if len({y.has_steps for y in ys}) > 1:
+        raise ValueError(f"{graph.where(type(module))} joins what has steps and what has none")
     return ys
 
 

@@ -24,27 +24,30 @@ class Sequences(Graph):
         self.lengths: str | None = None
         self._x = ""
 
-    def take_x(self, features: int | str) -> str:
-        """The input x, time-major; of ids, 0 after the end of a row, if it has 0 features."""
-        ids = features == 0
-        shape = self._in_layout("T", "N", *([] if ids else [features]))
-        self._x = self.input("x", shape, np.int64 if ids else None)
-        self.lengths = self.input("lengths", ["N"], np.int64) if self.has_lengths else None
-        if self._batch_first:
-            self._x = self.add("Transpose", self._x, perm=[1, 0] if ids else [1, 0, 2])
-        if self.lengths is None or not ids:
-            return self._x
-        return self.add("Where", self._is_real(), self._x, self.integer(0))
+    def take_ids(self, name: str) -> Signal:
+        """An input of ids, time-major, id 0 after the end of a row."""
+        x = self._take(name, [], np.int64)
+        if self.lengths is not None:  # what comes there is no id
+            x = self.add("Where", self._is_real(), x, self.integer(0))
+        return Signal(x, 0, is_ids=True)
+
+    def take_floats(self, name: str, features: int) -> Signal:
+        """An input of floats, time-major."""
+        return Signal(self._take(name, [features], self.dtype), features)
+
+    def take_step(self, name: str) -> Signal:
+        """An input of one step: an id for each row."""
+        return Signal(self.input(name, ["N"], np.int64), 0, has_steps=False, is_ids=True)
 
     def give_y(self, y: Signal) -> None:
         """The first output, in the model's layout, 0 after the end of a row."""
         if not y.has_steps:
-            self.output("y", y.name, ["N", y.features], at=0)
+            self.output("y", y.name, ["N", y.features], first=True)
             return
         value = self.real_steps(y.name)
         if self._batch_first:
             value = self.add("Transpose", value, perm=[1, 0, 2])
-        self.output("y", value, self._in_layout("T", "N", y.features), at=0)
+        self.output("y", value, self._in_layout("T", "N", y.features), first=True)
 
     def initial_states(self, layer: Any) -> list[str]:
         """Inputs for a layer's states, (L*D, N, H), if the graph has states."""
@@ -58,7 +61,7 @@ class Sequences(Graph):
         for i, (name, state) in enumerate(zip(layer.state_names, final, strict=True)):
             value = self.real_rows(state, initial[i]) if initial else state
             shape = self._state_shape(layer)
-            self.output(self.named(f"{name[0]}n"), value, shape, at=len(self._outputs))
+            self.output(self.named(f"{name[0]}n"), value, shape)
 
     def real_steps(self, value: str, other: float = 0.0) -> str:
         """(T, N, features) with another number after the end of each row."""
@@ -105,6 +108,14 @@ class Sequences(Graph):
         if (lengths := self.lengths) is None:
             return self._size(0)
         return self.unsqueezed(self.add("Max", lengths, self.integer(1)), 1)
+
+    def _take(self, name: str, features: list[int], dtype: Any) -> str:
+        """An input whose steps the lengths count, made time-major."""
+        self._x = self.input(name, self._in_layout("T", "N", *features), dtype)
+        self.lengths = self.input("lengths", ["N"], np.int64) if self.has_lengths else None
+        if self._batch_first:
+            self._x = self.add("Transpose", self._x, perm=[1, 0, *([2] if features else [])])
+        return self._x
 
     def _is_real(self) -> str:
         """(T, N): whether a step comes before the end of its row."""

@@ -34,19 +34,20 @@ COMPUTED = frozenset(
 
 
 def run_stack(
-    layer: Any, graph: Sequences, x: Signal, initial: Sequence[str] = ()
+    layer: Any, graph: Sequences, x: Signal, initial: Sequence[str] = (), *, ends: str = ""
 ) -> tuple[Signal, list[str]]:
-    """(y, the final states) of x and the initial states, zero if there are none; states are
-    (L*D, N, H) as the layer's own."""
+    """(y, the final states) of x, of the initial states (zero if none), and of each row's length,
+    if there is one; states are (L*D, N, H) as the layer's own."""
     _check_options(layer, graph)
     graph.check_features(x, layer.input_size, type(layer))
     by_layer = [_split(graph, state, layer.num_layers, layer.num_directions) for state in initial]
-    ends: list[Sequence[str]] = []
+    final: list[Sequence[str]] = []
     for depth in range(layer.num_layers):
-        outputs = _node(layer, graph, depth, x.name, [states[depth] for states in by_layer])
+        states = [state[depth] for state in by_layer]
+        outputs = _node(layer, graph, depth, x.name, states, ends)
         x = Signal(_merged(layer, graph, outputs[0]), layer.num_features)
-        ends.append(outputs[1:])
-    return x, [_joined(graph, states) for states in zip(*ends, strict=True)]
+        final.append(outputs[1:])
+    return x, [_joined(graph, states) for states in zip(*final, strict=True)]
 
 
 def _check_options(layer: Any, graph: Sequences) -> None:
@@ -60,13 +61,15 @@ def _check_options(layer: Any, graph: Sequences) -> None:
             )
 
 
-def _node(layer: Any, graph: Sequences, depth: int, x: str, states: Sequence[str]) -> list[str]:
+def _node(
+    layer: Any, graph: Sequences, depth: int, x: str, states: Sequence[str], ends: str
+) -> list[str]:
     """Y (T, D, N, H) and the final states (D, N, H) of one layer."""
     cls, inputs = type(layer), [x, *[""] * POSITIONS["P"]]
     suffix = f"_l{depth}" if layer.num_layers > 1 else ""
     for role, array in node_weights(layer, depth).items():
         inputs[POSITIONS[role]] = graph.stored(f"{role}{suffix}", layer, array)
-    inputs[LENGTHS] = graph.ends()
+    inputs[LENGTHS] = ends
     inputs[STATES : STATES + len(states)] = states
     while not inputs[-1]:
         inputs.pop()
