@@ -32,7 +32,7 @@ test-full: $(VENV)/.with-test $(EXAMPLE_DATA)
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-peers: $(addprefix $(VENV)/.with-,test arrays keras lightning onnxruntime)
-	$(PIP) install --no-deps pytorch-crf==0.7.2
+	$(PIP) install --no-deps pytorch-crf==0.7.2 silero-vad==6.2.3
 	$(BIN)/python -m pytest tests/test_torch_*.py tests/test_keras_*.py tests/test_onnx_*.py \
 	  tests/test_arrays.py tests/test_estimators_arrays.py tests/test_load_weights.py tests/test_shapes.py
 

@@ -30,7 +30,7 @@ WINGS = {
     "training": {"_core", "_base", "losses", "metrics", "optim"},
     "estimators": {"_base", "data", "layers", "losses", "optim", "training"},
     "torch": {"_core", "_base", "layers"},
-    "onnx": {"_base", "layers"},
+    "onnx": {"_base", "layers", "seq2seq"},
 }
 
 

@@ -25,6 +25,16 @@ def recurrent_layers(path: Any, *, external_data: bool = False) -> dict[str, Any
     ValueError or TypeError that names the node, if its weights depend on the model's inputs or do
     not fit, or if pyrnn does not compute what it does (clip, other activations); ValueError for a
     file that is no model; OSError for one that cannot be read.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.onnx")
+    >>> pyrnn.onnx.export(pyrnn.Sequential(rnn=pyrnn.GRU(3, 8, seed=0)), path)
+    >>> layers = pyrnn.onnx.recurrent_layers(path)
+    >>> y, h = layers["rnn/GRU"](np.ones((5, 2, 3), np.float32))  # five steps, two rows
+    >>> y.shape, h.shape
+    ((5, 2, 8), (1, 2, 8))
     """
     model, folder = read_model("recurrent_layers", path, external_data)
     opsets = {opset.domain: opset.version for opset in model.opset_import}
