@@ -114,6 +114,9 @@ class RecurrentOptions(Module):
     cell: str  # the core's name of the equations; of a class, with the defaults of its options
     gates: int  # how many blocks of hidden_size rows W_ih and W_hh have
     state_names: ClassVar[tuple[str, ...]] = ("h0",)
+    training_options: ClassVar[frozenset[str]] = frozenset(  # what inference does not read
+        {"dropout", "recurrent_dropout", "recompute_every"}
+    )
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         owner = type(self).__name__

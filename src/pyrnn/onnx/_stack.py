@@ -10,7 +10,7 @@ from ._sequences import Sequences
 from ._weights import POSITIONS, node_attributes, node_weights
 
 LENGTHS, STATES = 4, 5  # the places of these inputs of a node; c0 comes after h0
-# What ONNX has, and what inference does not read: all other options have to be the defaults.
+# What ONNX has; all other options that inference reads have to be the defaults.
 COMPUTED = frozenset(
     {
         "batch_first",
@@ -18,7 +18,6 @@ COMPUTED = frozenset(
         "bidirectional",
         "coupled_gates",
         "direction",
-        "dropout",
         "dtype",
         "hidden_size",
         "input_size",
@@ -26,8 +25,6 @@ COMPUTED = frozenset(
         "nonlinearity",
         "num_layers",
         "peephole",
-        "recompute_every",
-        "recurrent_dropout",
         "reset_after",
     }
 )
@@ -53,8 +50,9 @@ def run_stack(
 def _check_options(layer: Any, graph: Sequences) -> None:
     """ValueError for an option that ONNX does not have."""
     defaults, cls = constructor(type(layer)), type(layer)
+    taken = COMPUTED | layer.training_options
     for name, value in layer.config().items():
-        if name not in COMPUTED and value != defaults[name]:
+        if name not in taken and value != defaults[name]:
             raise ValueError(
                 f"{graph.where(cls)} has {name}={describe(value)}, expected "
                 f"{describe(defaults[name])}: ONNX' {cls.__name__} has nothing like it"
