@@ -331,6 +331,10 @@ def lstm(**options):
             "module 1 (Tanh) gets ids, expected an Embedding in front",
         ),
         (pyrnn.Residual(pyrnn.Embedding(9, 3)), "Residual gets ids, expected an Embedding"),
+        (
+            pyrnn.Sequential(pyrnn.Linear(3, 5), pyrnn.LastStep(bidirectional=True)),
+            "module 1 (LastStep) gets 5 features, expected an even number: two directions",
+        ),
         (pyrnn.Sequential(pyrnn.Tanh()), "Sequential does not say how many features x has"),
         ([], "export: model is of type list, expected a pyrnn.Module"),
     ],

@@ -151,6 +151,7 @@ def zeros(*shape, dtype=np.float32):
         ({"kind": "RNN", "activations": ["Elu"]}, "'elu', expected Tanh, Relu or Sigmoid"),
         ({"kind": "RNN", "activations": ["Affine"], "activation_alpha": [2.0]}, "'affine'"),
         ({"kind": "RNN", "activations": ["Tanh"] * 2}, "'tanh, tanh'"),
+        ({"kind": "RNN", "activations": ["Affine"] * 2}, "'affine, affine'"),
         ({"W": zeros(1, 4 * H)}, "W has shape (1, 24), expected 3 axes"),
         ({"W": zeros(1, 3 * H, F)}, "W has shape (1, 18, 5), expected (1, 24, 5)"),
         ({"W": zeros(2, 4 * H, F)}, "W has shape (2, 24, 5), expected (1, 24, 5)"),

@@ -30,7 +30,9 @@ def export(
     model : Module
         RNN, LSTM and GRU; Embedding, Linear, LayerNorm, LastStep, pools, activations, Dropout
         (which drops nothing in inference); Sequential, Residual, Add, Concat of these, and
-        TimeDistributed around what knows of no time.
+        TimeDistributed around what knows of no time. The `encoder` of a Seq2Seq, whose y is the
+        memory; and a Seq2Seq, of which this is one step of the decoder: x are ids (N,), y logits
+        (N, V), `memory` a further input if it attends, and `lengths` are those of the memory.
     path : path of a file
         It ends in ".onnx". Written as a whole or not at all.
     opset : int

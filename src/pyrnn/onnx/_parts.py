@@ -166,6 +166,9 @@ def _(module: MaxPool, graph: Sequences, x: Signal) -> Signal:
 @_append.register
 def _(module: LastStep, graph: Sequences, x: Signal) -> Signal:
     if module.bidirectional:
+        if x.features % 2:
+            came = f"{graph.where(type(module))} gets {x.features} features"
+            raise ValueError(f"{came}, expected an even number: two directions")
         sizes = graph.integers(*[x.features // 2] * 2)
         forward, reverse = graph.add_several("Split", [x.name, sizes], 2, axis=-1)
         y = graph.add("Concat", graph.last_step(forward), graph.first_step(reverse), axis=-1)
