@@ -173,6 +173,14 @@ def test_a_missing_core_is_explained(tmp_path):
     assert "_core" in child.stderr and "pip install" in child.stderr
 
 
+@pytest.mark.parametrize("part", ["onnx", "torch"])
+def test_a_missing_package_of_an_optional_part_is_named(part):
+    """pyrnn is as ever; the part, which is called as its package is, says what to install."""
+    code = f"import sys; sys.modules[{part!r}] = None; import pyrnn\n"
+    code += f"try: import pyrnn.{part}\nexcept ImportError as error: print(error)"
+    assert f'"pyrnn-cpu[{part}]"' in run(code)
+
+
 def test_installed_size():
     size = sum(p.stat().st_size for p in PACKAGE.rglob("*") if p.suffix in {".py", ".pyi", ".so"})
     assert size <= 10_000_000
