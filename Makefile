@@ -32,9 +32,11 @@ test-full: $(VENV)/.with-test $(EXAMPLE_DATA)
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-peers: $(addprefix $(VENV)/.with-,test arrays keras lightning onnxruntime)
-	$(PIP) install --no-deps pytorch-crf==0.7.2 silero-vad==6.2.3
+	$(PIP) install --no-deps pytorch-crf==0.7.2 silero-vad==6.2.3 \
+	  g2p_en==2.1.0 g2pM==0.1.2.5
 	$(BIN)/python -m pytest tests/test_torch_*.py tests/test_keras_*.py tests/test_onnx_*.py \
-	  tests/test_arrays.py tests/test_estimators_arrays.py tests/test_load_weights.py tests/test_shapes.py
+	  tests/test_arrays.py tests/test_estimators_arrays.py tests/test_load_weights.py tests/test_shapes.py \
+	  tests/test_published_models.py
 
 # pyrnn alone, as shares of what the machine can do; measuring takes under ten minutes.
 bench: $(VENV)/.with-bench $(PROBE)
@@ -62,7 +64,7 @@ lint: $(VENV)/.with-dev $(VENV)/.with-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/clang-format --dry-run -Werror $$(find src/cpp bench tests -name '*.cpp' -o -name '*.h')
+	$(BIN)/clang-format --dry-run -Werror $$(find src bench tests -name '*.cpp' -o -name '*.h' -o -name '*.c')
 	$(BIN)/python -m pytest -q tests/test_codebase.py
 
 # The tag is the one that the wheel's symbols really give: on an older system it comes out wider.

@@ -28,6 +28,7 @@ EXAMPLES = {
     "part_of_speech": ("many-to-many, in step", "turkish-treebanks"),
     "proper_names": ("many-to-many, in step", "turkish-treebanks"),
     "moving_digits": ("many-to-many, in step", "scikit-learn, digits"),
+    "guitar_amplifier": ("many-to-many, in step", "generated"),
     "sunspots": ("forecasting", "statsmodels"),
     "stocks": ("forecasting", "arch"),
     "translate_dates": ("many-to-many, own length", "babel, Unicode CLDR"),

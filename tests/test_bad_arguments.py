@@ -54,6 +54,7 @@ REQUIRED = {  # of constructors and functions
     "ctc_beam": (LOGITS,),
     "generate": (language_model, IDS[0], 2),
     "load": ("none",),
+    "export_c": (tagger, "model.c"),
     "concat": ([X, X],),
     "stack": ([X, X],),
     "where": (X > 0, X, X),

@@ -27,6 +27,7 @@ WINGS = {
     "layers": {"_core", "_base", "init"},
     "seq2seq": {"_core", "_base", "init", "layers"},
     "_files": {"_base"},
+    "_c": {"_core", "_base", "layers"},
     "training": {"_core", "_base", "losses", "metrics", "optim"},
     "estimators": {"_base", "data", "layers", "losses", "optim", "training"},
     "torch": {"_core", "_base", "layers"},
@@ -276,16 +277,16 @@ def test_a_cell_is_one_class(monkeypatch, tmp_path):
     assert isinstance(model.network_[0], Rectified)
 
 
-def test_an_option_of_all_cells_is_in_four_files():
-    """Its name and its check, where it acts, what it is called by users: CONTRIBUTING.md."""
-    for option in ("zoneout", "recurrent_dropout"):
+def test_an_option_of_all_cells_is_in_five_files():
+    """Its name and its check, where it acts, its users' name; its C, if inference reads it."""
+    for option, in_c in {"zoneout": {"pyrnn/_c/_recurrent.py"}, "recurrent_dropout": set()}.items():
         found = [path for path in CPP_FILES + PYTHON_FILES if names(path, option)]
         assert {str(path.relative_to(ROOT / "src")) for path in found} == {
             "cpp/core/recurrent/shape.h",
             "cpp/core/recurrent/state_options.h",
             "pyrnn/layers/_options.py",
             "pyrnn/layers/_cells.py",
-        }
+        } | in_c
 
 
 def names(path, option):

@@ -47,6 +47,7 @@ from ._base.seeding import seed as seed
 from ._base.summary import Summary as Summary
 from ._base.value import Value as Value
 from ._base.weights import LoadReport as LoadReport
+from ._c import export_c as export_c
 from ._files.load import load as load
 from .data import SequenceDataset as SequenceDataset
 from .data import Vocabulary as Vocabulary

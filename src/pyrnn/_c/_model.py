@@ -1,0 +1,41 @@
+"""A model as the text of a C file."""
+
+from typing import Any
+
+import numpy as np
+
+from . import _layers, _recurrent  # noqa: F401  (they say what modules become)
+from ._functions import Functions
+from ._kernels import kernel_names
+from ._parts import Parts, check_known, where
+from ._program import Program, Value
+from ._source import renamed, source
+from ._tables import Names, Tables
+
+FUNCTIONS = {"reset", "step", "run", "state"}
+LOCALS = {"state", "x", "y", "t", "steps", "work"}
+
+
+def as_c(model: Any, name: str) -> str:
+    """The whole file; what is in it begins with the name."""
+    check_known(model)
+    normalises = any(getattr(module, "layer_norm", False) for module in model.modules())
+    names = Names({f"model_{word}" for word in kernel_names() | FUNCTIONS} | LOCALS)
+    program, tables = Program(), Tables(names, np.dtype(model.input_dtype or np.float32))
+    parts = Parts(program, tables, names, normalises)
+    x = Value("x", width_of_x(model))
+    y = parts.write(model, "", x)
+    if y.member or y is x:
+        y = parts.call(f"model_copy({{x[0]}}, {y.width}, {{y}});", "", y.width, y)
+    text = source(str(model.summary()), Functions(program, x, y), tables, normalises)
+    return renamed(text, name)
+
+
+def width_of_x(model: Any) -> int:
+    """The features of x, as the first part says that says any; 0 for ids."""
+    parts = (part for step in model.forward_path() for part in step.modules())
+    first = next((part for part in parts if part.takes_ids or part._width), None)
+    if first is None:
+        raise ValueError(f"{where(model, '')} has no part that says how many features x has")
+    width = 0 if first.takes_ids else getattr(first, first._width)
+    return int(width[-1] if isinstance(width, tuple) else width)

@@ -1,0 +1,85 @@
+"""Numbers and names as C has them."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .._base.checks import Array
+
+COLUMNS = 100
+
+
+class Names:
+    """Identifiers of C, each given once."""
+
+    def __init__(self, taken: set[str]) -> None:
+        self._taken = set(taken)
+
+    def new(self, *parts: str) -> str:
+        """The parts joined by "_", with a number if that is taken."""
+        name = "_".join(re.sub(r"\W", "_", part, flags=re.ASCII) for part in parts if part)
+        found, count = name, 1
+        while found in self._taken:
+            count += 1
+            found = f"{name}_{count}"
+        self._taken.add(found)
+        return found
+
+
+class Tables:
+    """The constants of a model: tables of weights, and what holds their addresses."""
+
+    def __init__(self, names: Names, dtype: np.dtype[Any]) -> None:
+        self._names = names
+        self._dtype = dtype
+        self._known: dict[int, str] = {}
+        self._kept: list[Any] = []  # so that no id is given again
+        self.lines: list[str] = []
+        self.real = "float" if dtype == np.float32 else "double"
+
+    def table(self, path: str, values: Any, array: Array | None = None) -> str:
+        """The name of the table of a parameter, or of an array made of one; each is there once."""
+        if id(values) not in self._known:
+            array = np.asarray(values) if array is None else array
+            if not np.isfinite(array).all():
+                raise ValueError(
+                    f"export_c: {path} has values that are not finite, expected finite ones"
+                )
+            name = self._names.new("model", path)
+            shape = "".join(f"[{size}]" for size in array.shape)
+            self.lines += [
+                f"static const {self.real} {name}[{array.size}] = {{ /* {shape} */",
+                *rows(self._numbers(array)),
+                "};",
+            ]
+            self._known[id(values)] = name
+            self._kept.append(values)
+        return self._known[id(values)]
+
+    def struct(self, type_name: str, path: str, members: list[str]) -> str:
+        """The address of a constant struct."""
+        name = self._names.new("model", path)
+        self.lines += [f"static const model_{type_name} {name} = {{", *rows(members), "};"]
+        return f"&{name}"
+
+    def number(self, value: Any) -> str:
+        """A number of the model's dtype."""
+        return self._numbers(np.asarray(value, self._dtype))[0]
+
+    def _numbers(self, array: Array) -> list[str]:
+        """Each number as the shortest decimal that reads as the same again."""
+        suffix = "f" if self.real == "float" else ""
+        return [f"{word}{suffix}" for word in array.ravel().astype(str).tolist()]
+
+
+def rows(words: Iterable[str]) -> Iterator[str]:
+    """Words with commas in indented lines."""
+    line = " "
+    for word in words:
+        if len(line) + len(word) + 2 > COLUMNS:
+            yield line
+            line = " "
+        line += f" {word},"
+    yield line

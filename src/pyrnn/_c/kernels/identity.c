@@ -1,0 +1,2 @@
+/* a itself */
+static float model_identity(float a) { return a; }
