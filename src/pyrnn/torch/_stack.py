@@ -3,6 +3,7 @@
 from ast import literal_eval
 from collections.abc import Mapping
 from functools import cache
+from operator import index
 from typing import Any
 
 from .. import _core
@@ -14,7 +15,14 @@ _GRAIN = 16
 
 def text_of(arguments: Mapping[str, Any]) -> str:
     """The arguments of a `_core.Stack` as a text: what a graph can hold as a constant."""
-    return " ".join([f"{name}={value}" for name, value in arguments.items()])
+    return " ".join([f"{name}={_constant(value)}" for name, value in arguments.items()])
+
+
+def _constant(value: Any) -> Any:
+    """The number that a symbol stands for: torch.compile may hold those of a module as symbols."""
+    if isinstance(value, float):
+        return float(value)
+    return value if isinstance(value, str | bool) else index(value)
 
 
 def _read(text: str) -> dict[str, Any]:
