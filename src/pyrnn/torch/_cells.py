@@ -1,11 +1,12 @@
 """torch.nn.RNNCell, LSTMCell and GRUCell whose step is pyrnn's."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
 from .. import layers
-from ._inputs import check_input, check_weight
+from ._inputs import check_axes, check_input, check_weight
 from ._module import Stack, State
 
 
@@ -36,6 +37,13 @@ class _Cell(Stack, nn.RNNCellBase):
         _, new = self._run(x.unsqueeze(0), state, weights, count=count)
         new = [part.squeeze(0) if batched else part[0, 0] for part in new]
         return new[0] if len(new) == 1 else tuple(new)
+
+    def _read_state(self, hx: State, *args: Any) -> list[Tensor | None]:
+        """As a layer's, but torch's cells have another exception for the number of axes."""
+        for part in hx if isinstance(hx, tuple | list) else [hx]:
+            if isinstance(part, Tensor):
+                check_axes(type(self).__name__, "hx", part, (1, 2))
+        return super()._read_state(hx, *args)
 
 
 class RNNCell(_Cell, nn.RNNCell, of=layers.RNN):

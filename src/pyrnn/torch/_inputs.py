@@ -58,15 +58,20 @@ def check_input(
     owner: str, value: Any, axes: tuple[int, ...], size: int, dtype: torch.dtype
 ) -> Tensor:
     """An input of one of these numbers of axes, and of input_size columns."""
-    x = check_tensor(owner, "input", value, dtype)
-    if x.dim() not in axes:
-        expected = " or ".join(f"{n}-D" for n in axes)
-        raise ValueError(f"{owner}: input has shape {tuple(x.shape)}, expected {expected}")
+    x = check_axes(owner, "input", check_tensor(owner, "input", value, dtype), axes)
     if x.shape[-1] != size:
         raise RuntimeError(
             f"{owner}: input has shape {tuple(x.shape)}, expected {size} = input_size columns"
         )
     return x
+
+
+def check_axes(owner: str, name: str, tensor: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """A tensor of one of these numbers of axes."""
+    if tensor.dim() not in axes:
+        expected = " or ".join(f"{n}-D" for n in axes)
+        raise ValueError(f"{owner}: {name} has shape {tuple(tensor.shape)}, expected {expected}")
+    return tensor
 
 
 def check_state(
