@@ -31,7 +31,7 @@ test: $(VENV)/.with-test $(EXAMPLE_DATA)
 test-full: $(VENV)/.with-test $(EXAMPLE_DATA)
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-test-peers: $(addprefix $(VENV)/.with-,test arrays keras torch-tests onnxruntime)
+test-peers: $(addprefix $(VENV)/.with-,test arrays keras-tests torch-tests onnxruntime)
 	$(PIP) install --no-deps pytorch-crf==0.7.2 silero-vad==6.2.3 \
 	  g2p_en==2.1.0 g2pM==0.1.2.5
 	$(BIN)/python -m pytest tests/test_torch_*.py tests/test_keras_*.py tests/test_onnx_*.py \

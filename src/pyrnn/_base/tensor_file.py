@@ -117,7 +117,7 @@ def read_weights(path: str) -> dict[str, Array]:
 
 def _read(path: str, describes: Any) -> tuple[list[tuple[str, dict[str, Any]]], Any]:
     """(names and contents, what `describes` makes of the header) of a file."""
-    with _open(path) as file:
+    with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         header = _read_header(file, size)
         description = describes(header)
@@ -127,7 +127,7 @@ def _read(path: str, describes: Any) -> tuple[list[tuple[str, dict[str, Any]]], 
     return _unpack(data), description
 
 
-def _open(path: str) -> Any:
+def open_regular(path: str) -> Any:
     """A regular file, opened for reading."""
     flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     fd = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait for its writer

@@ -334,6 +334,19 @@ def through(part: Module, pullback: Any, dy: Any, dstate: Any) -> tuple[Any, Sta
     return dx, [], additions
 
 
+def back_through(
+    pullbacks: list[tuple[Module, Any]], dy: Any, dstates: States
+) -> tuple[Any, States, Additions]:
+    """The same through parts one after the other, the last one first: (dx, dstates, additions)."""
+    new_dstates: States = []
+    additions: Additions = []
+    for (part, pullback), dstate in zip(reversed(pullbacks), reversed(dstates), strict=True):
+        dy, new, more = through(part, pullback, dy, dstate)
+        new_dstates[:0] = new
+        additions += more
+    return dy, new_dstates, additions
+
+
 def hollow(y: Any) -> Any:
     """An array of the shape of y that takes no memory; of a tuple, such arrays."""
     if isinstance(y, tuple):

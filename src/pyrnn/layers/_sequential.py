@@ -9,7 +9,16 @@ from .._base.mask import Mask
 from .._base.module import Module, storable
 from .._base.prediction import works_along_time
 from .._base.pullback import Additions
-from ._container import Back, Container, States, entries_of, hollow, lengths_of, read_dy, through
+from ._container import (
+    Back,
+    Container,
+    States,
+    back_through,
+    entries_of,
+    hollow,
+    lengths_of,
+    read_dy,
+)
 from ._stream import SequentialStream
 
 
@@ -126,15 +135,7 @@ class Sequential(Container):
         def back(dy: Any, dstates: States) -> tuple[Any, States, Additions]:
             if moved:
                 dy = self[-1].placed(read_dy("Sequential", dy, shape), moved, moved.gather)
-            new_dstates: States = []
-            additions: Additions = []
-            for (part, pullback), dstate in zip(
-                reversed(pullbacks), reversed(dstates), strict=True
-            ):
-                dy, new, more = through(part, pullback, dy, dstate)
-                new_dstates[:0] = new
-                additions += more
-            return dy, new_dstates, additions
+            return back_through(pullbacks, dy, dstates)
 
         return y, new_states, back
 
