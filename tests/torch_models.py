@@ -1,5 +1,7 @@
 """Torch models that child processes import: worker processes of loaders, DDP's two processes."""
 
+import os
+
 import torch
 from torch import nn
 
@@ -86,3 +88,33 @@ def data_parallel(rank, store, results):
         found.append([*(p.grad for p in model.parameters()), *model.state_dict().values()])
     torch.save(found, f"{results}/{rank}.pt")
     distributed.destroy_process_group()
+
+
+class Started(torch.utils.data.Dataset):
+    """The number of threads that a call of a layer starts in the worker process, and its y."""
+
+    def __init__(self, layer, x):
+        self.layer, self.x = layer, x
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, i):
+        before = len(os.listdir("/proc/self/task"))
+        with torch.no_grad():
+            y, _ = self.layer(self.x)
+        return len(os.listdir("/proc/self/task")) - before, y
+
+
+def one(x: torch.Tensor, weights: list[torch.Tensor], text: str):
+    """A direct call of the operator, as torch.jit.script compiles it."""
+    none = None
+    return torch.ops.pyrnn.recurrent(
+        x, none, none, weights, none, none, none, none, text, x.shape[1], False, False
+    )[0]
+
+
+def several(x: torch.Tensor, weights: list[torch.Tensor], text: str):
+    """Eight of them at once, for torch.jit.script."""
+    calls = [torch.jit.fork(one, x, weights, text) for _ in range(8)]
+    return [torch.jit.wait(call) for call in calls]

@@ -67,12 +67,17 @@ _threads_here: ContextVar[int | None] = ContextVar("pyrnn_threads", default=None
 
 def num_threads() -> int:
     """The most threads that a call made here and now asks the core for."""
-    return _threads_here.get() or _default_threads
+    return min(_threads_here.get() or _default_threads, _core.thread_limit())
 
 
 def num_threads_beside(others: int) -> int:
-    """The same for a call from a library that uses `others` threads: no more, unless told so."""
-    return _threads_here.get() or (_default_threads if _told else min(_default_threads, others))
+    """The same for a call from a library that uses `others` threads: no more, unless told so.
+
+    Where that library and pyrnn share an OpenMP runtime, `others` is OpenMP's number, too, and no
+    limit for a number that pyrnn was told.
+    """
+    told = _threads_here.get() or (_default_threads if _told else 0)
+    return told or min(num_threads(), others)
 
 
 def get_num_threads() -> int:
@@ -86,7 +91,7 @@ def get_num_threads() -> int:
     ...     pyrnn.get_num_threads()
     3
     """
-    return min(num_threads(), _core.thread_limit())
+    return num_threads()
 
 
 def set_num_threads(n: int) -> None:

@@ -40,7 +40,7 @@ Stream<T>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T
 template <class T>
 void Stream<T>::step(const T* x, T* y) {
   turn_ = 1 - turn_;
-  parallel(threads_, [&](int rank, Team& team) noexcept {
+  parallel(std::min(threads_, thread_limit()), [&](int rank, Team& team) noexcept {
     const Member me = Member::of({team.size(), team.size() > 1}, {shape_, batch_, {0, 1}, maps_, k_.lanes}, rank, team);
     const T* input = x;
     Index row = shape_.input;

@@ -3,7 +3,6 @@
 
 #include <pthread.h>
 
-#include <algorithm>
 #include <cctype>
 #include <condition_variable>
 #include <cstdlib>
@@ -97,7 +96,6 @@ int thread_limit() noexcept {
 
 int grant_threads(int threads) noexcept {
   thread_local int last_team = 1;
-  if (threads > 1) threads = std::min(threads, thread_limit());
   // A forked child has libgomp's memory but none of its threads: entering it would hang.
   if (threads <= 1 || fork_count() > 0 || serial.load(std::memory_order_relaxed) || omp_in_parallel()) {
     return 1;
