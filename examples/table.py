@@ -39,6 +39,7 @@ EXAMPLES = {
     "char_lm": ("language model", "pydoc_data"),
     "music": ("polyphonic music", "music21, Bach's chorales"),
     "long_memory": ("long-term memory", "generated"),
+    "recurrent_ppo": ("reinforcement learning", "gymnasium, CartPole"),
 }
 ARGUMENTS = {"char_lm": ["--seeds", "2"]}  # one is what fits into `make demo`
 
