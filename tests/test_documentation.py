@@ -21,7 +21,6 @@ def blocks(name):
     ("name", "count", "printed"),
     [
         ("README.md", 2, [r"right: (0\.[89]\d*|1\.0)\n", r"the same: True\n"]),
-        ("docs/models.md", 1, []),
         ("docs/guide.md", 10, [r"right: (0\.9\d*|1\.0)\n", r"MASE: 0\.\d+\n"]),
     ],
 )

@@ -18,7 +18,9 @@ import pyrnn.onnx  # noqa: E402
 PAGE = Path(__file__).parent.parent / "docs" / "models.md"
 
 
+@pytest.mark.filterwarnings("ignore")  # of torch's exporter
 def test_the_page_runs(capsys, tmp_path, monkeypatch):
+    pytest.importorskip("torch", reason=f"torch is {WHY}")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert len(blocks) >= 4
@@ -27,7 +29,7 @@ def test_the_page_runs(capsys, tmp_path, monkeypatch):
         exec(compile(block, str(PAGE), "exec"), names)
     printed = capsys.readouterr().out.splitlines()
     said = re.findall(r"print\(.*\)  # (.*)", PAGE.read_text())
-    assert [line for line in printed if line in said] == said and len(said) == 3
+    assert [line for line in printed if line in said] == said and len(said) == 6
     assert any(line.startswith("1/LSTM LSTM(input_size=8") for line in printed)
 
 

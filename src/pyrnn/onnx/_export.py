@@ -5,6 +5,7 @@ from functools import singledispatch
 from typing import Any
 
 import numpy as np
+import onnx
 
 from .._base.atomic_write import atomic_write, check_target
 from .._base.checks import check_flag, check_path, check_size, describe
@@ -13,11 +14,17 @@ from ._graph import Signal
 from ._parts import append
 from ._sequences import Sequences
 
+OPSET = 22
 OPSETS = (17, 24)  # LayerNormalization is of 17; the last that was tried
 
 
 def export(
-    model: Module, path: Any, *, opset: int = 22, state: bool = False, lengths: bool = False
+    model: Module,
+    path: Any,
+    *,
+    opset: int | None = None,
+    state: bool = False,
+    lengths: bool = False,
 ) -> None:
     """Writes a model's inference as a file of ONNX, with weights, for any batch and sequence.
 
@@ -35,8 +42,8 @@ def export(
         (N, V), `memory` a further input if it attends, and `lengths` are those of the memory.
     path : path of a file
         It ends in ".onnx". Written as a whole or not at all.
-    opset : int
-        The operator set, 17 to 24.
+    opset : int or None
+        The operator set, 17 to 24; None is 22.
     state : bool
         Adds the states of every recurrent layer: inputs "h0" and, for an LSTM, "c0", and outputs
         "hn" and "cn", with the name of the layer and a dot in front if it is a part: "rnn.h0".
@@ -67,17 +74,26 @@ def export(
     path = check_path("export", path)
     if os.path.splitext(path)[1].lower() != ".onnx":
         raise ValueError(f"export: path is {describe(path)}, expected one that ends in '.onnx'")
-    opset = check_size("export", "opset", opset, minimum=OPSETS[0], maximum=OPSETS[1])
+    flags = {"state": state, "lengths": lengths}
+    flags = {name: check_flag("export", name, flag) for name, flag in flags.items()}
+    made = model_of(model, opset, **flags)
+    check_target(path)
+    atomic_write(path, made.SerializeToString())
+
+
+@singledispatch
+def model_of(model: Module, opset: int | None, *, state: bool, lengths: bool) -> onnx.ModelProto:
+    """What export writes of a model."""
+    opset = OPSET if opset is None else opset
     graph = Sequences(
-        opset,
+        check_size("export", "opset", opset, minimum=OPSETS[0], maximum=OPSETS[1]),
         model.input_dtype or np.dtype(np.float32),
         batch_first=bool(model.batch_first),
-        state=check_flag("export", "state", state),
-        lengths=check_flag("export", "lengths", lengths),
+        state=state,
+        lengths=lengths,
     )
-    check_target(path)
     write(model, graph)
-    atomic_write(path, graph.model(type(model).__name__).SerializeToString())
+    return graph.model(type(model).__name__)
 
 
 @singledispatch
