@@ -1,6 +1,7 @@
 """Promise: pyrnn.onnx.recurrent_layers finds the recurrent layers of any model, or says why not."""
 
 import itertools
+import os
 import warnings
 
 import numpy as np
@@ -243,27 +244,50 @@ def test_external_data_are_read_when_asked(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "says"),
     [
-        {"location": "../weights.bin"},
-        {"location": "/etc/passwd"},
-        {"location": "missing.bin"},
-        {"location": "link.bin"},
-        {"offset": "-1"},
-        {"offset": "x"},
-        {"length": "-1"},
-        {"length": str(10**15)},
-        {"offset": "100"},
+        ({"location": "../weights.bin"}, "expected a path inside the model's folder"),
+        ({"location": "below/../weights.bin"}, "expected a path inside the model's folder"),
+        ({"location": "/etc/passwd"}, "expected a path inside the model's folder"),
+        ({"location": ""}, "expected a path inside the model's folder"),
+        ({"location": "missing.bin"}, "No such file"),
+        ({"location": "link.bin"}, "symbolic link"),
+        ({"location": "folder/weights.bin"}, "Not a directory"),
+        ({"location": "hard.bin"}, "expected a regular file without another name"),
+        ({"location": "pipe"}, "expected a regular file without another name"),
+        ({"location": "below"}, "expected a regular file without another name"),
+        ({"offset": "-1"}, "its offset is '-1', expected a number of bytes"),
+        ({"offset": "x"}, "its offset is 'x', expected a number of bytes"),
+        ({"offset": "9" * 30}, "expected a number of bytes"),
+        ({"length": "-1"}, "its length is '-1', expected a number of bytes"),
+        ({"length": str(10**15)}, "has length 1000000000000000, expected 144 for its shape"),
+        ({"offset": "100"}, "up to byte 244, which has 144 bytes"),
+        ({"checksum": "0"}, "its external data have 'checksum', expected 'location', 'offset'"),
+        ({"__class__": "0"}, "its external data have '__class__'"),
     ],
     ids=str,
 )
-def test_external_data_stay_in_the_folder(tmp_path, wrong):
+def test_external_data_stay_in_the_folder(tmp_path, wrong, says):
     inside = tmp_path / "inside"
-    inside.mkdir()
-    (tmp_path / "weights.bin").write_bytes(bytes(W.nbytes))
+    (inside / "below").mkdir(parents=True)
+    for name in ("weights.bin", "other.bin"):
+        (tmp_path / name).write_bytes(bytes(W.nbytes))
     (inside / "link.bin").symlink_to(tmp_path / "weights.bin")
+    (inside / "folder").symlink_to(tmp_path)
+    (inside / "hard.bin").hardlink_to(tmp_path / "other.bin")
+    os.mkfifo(inside / "pipe")
     path = external(inside, **wrong)
-    with pytest.raises(ValueError, match="tensor 'W': "):
+    with pytest.raises(ValueError, match="tensor 'W'") as raised:
+        pyrnn.onnx.recurrent_layers(path, external_data=True)
+    assert says in str(raised.value)
+
+
+def test_external_data_say_each_thing_once(tmp_path):
+    path = external(tmp_path)
+    made = onnx.load(path, load_external_data=False)
+    made.graph.initializer[0].external_data.add(key="location", value="weights.bin")
+    onnx.save(made, path)
+    with pytest.raises(ValueError, match="its external data have a key twice"):
         pyrnn.onnx.recurrent_layers(path, external_data=True)
 
 

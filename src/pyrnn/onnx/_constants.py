@@ -8,6 +8,7 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 
 from .._base.checks import MESSAGE, Array, describe, printable
+from ._external import Folder
 from ._file import tensor_array
 
 GROWTH = 16  # bytes that folding may make of each byte in the file
@@ -37,7 +38,7 @@ class Constants:
     )
 
     def __init__(
-        self, graph: Any, opsets: dict[str, int], folder: str | None, outer: "Constants | None"
+        self, graph: Any, opsets: dict[str, int], folder: Folder | None, outer: "Constants | None"
     ) -> None:
         self._tensors = {tensor.name: tensor for tensor in getattr(graph, "initializer", ())}
         self._makers = {name: node for node in graph.node for name in node.output if name}

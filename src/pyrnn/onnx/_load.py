@@ -9,6 +9,7 @@ from .._base.checks import MESSAGE, Array, check_path, describe, printable
 from . import _elementwise, _moves, _recurrent, _sums  # noqa: F401  (they enter operators)
 from ._constants import Constants
 from ._contents import Contents, Input, Output
+from ._external import Folder
 from ._file import read_model, tensor_array
 from ._module import Graph
 from ._nodes import Node, read_node, read_opsets
@@ -52,7 +53,7 @@ def load(path: Any, *, external_data: bool = False) -> Graph:
         raise ValueError(f"load: {describe(path)}: {text}") from None
 
 
-def graph_of(model: onnx.ModelProto, folder: str | None) -> Graph:
+def graph_of(model: onnx.ModelProto, folder: Folder | None) -> Graph:
     """The Module of a model; TypeError or ValueError for what cannot be run."""
     graph, versions = model.graph, read_opsets(model)
     if graph.sparse_initializer:
@@ -73,7 +74,7 @@ def graph_of(model: onnx.ModelProto, folder: str | None) -> Graph:
     return Graph(contents, weights)
 
 
-def _initializers(graph: onnx.GraphProto, folder: str | None) -> dict[str, Array]:
+def _initializers(graph: onnx.GraphProto, folder: Folder | None) -> dict[str, Array]:
     """The constants that the file has by name."""
     found: dict[str, Array] = {}
     for tensor in graph.initializer:

@@ -7,6 +7,7 @@ import onnx
 from onnx.defs import OpSchema
 
 from .._base.checks import describe, describe_all
+from ._external import Folder
 from ._file import tensor_array
 from ._weights import named_node
 
@@ -97,7 +98,7 @@ def read_opsets(model: onnx.ModelProto) -> dict[str, int]:
     return versions
 
 
-def read_node(proto: onnx.NodeProto, versions: Mapping[str, int], folder: str | None) -> Node:
+def read_node(proto: onnx.NodeProto, versions: Mapping[str, int], folder: Folder | None) -> Node:
     """A node of a file; ValueError that names it if it is not what ONNX describes, or if pyrnn
     does not compute it."""
     title = named_node(proto)
@@ -135,7 +136,7 @@ def check_count(title: str, what: str, names: Any, least: int, most: int) -> Non
 
 
 def _attributes(
-    title: str, proto: onnx.NodeProto, schema: Any, folder: str | None
+    title: str, proto: onnx.NodeProto, schema: Any, folder: Folder | None
 ) -> dict[str, Any]:
     """The attributes by name, with the defaults that ONNX gives them."""
     found: dict[str, Any] = {
@@ -162,7 +163,7 @@ def _attributes(
     return found
 
 
-def _value(title: str, attribute: onnx.AttributeProto, folder: str | None) -> Any:
+def _value(title: str, attribute: onnx.AttributeProto, folder: Folder | None) -> Any:
     """An attribute as a value of Python's, tensors as arrays."""
     if attribute.type == onnx.AttributeProto.TENSOR:
         return tensor_array(title, attribute.t, folder)
