@@ -138,6 +138,13 @@ def test_copies(tmp_path):
     assert repr(graph).startswith("Graph(inputs=['x'], outputs=['y'], nodes=")
 
 
+def test_files_of_pyrnn_hold_no_graph(tmp_path):
+    graph = exported(tagger(), tmp_path)
+    for model in (graph, pyrnn.Sequential(graph, pyrnn.Linear(2, 1, seed=0))):
+        with pytest.raises(TypeError, match=r"expected pyrnn\.onnx\.export"):
+            model.save(tmp_path / "model.safetensors")
+
+
 def test_in_a_sequential(tmp_path):
     graph = exported(tagger(), tmp_path)
     model = pyrnn.Sequential(graph, pyrnn.Linear(2, 1, seed=0))

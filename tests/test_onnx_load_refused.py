@@ -186,6 +186,12 @@ def test_small_files_take_little_memory(tmp_path):
         assert peak_of_load(made.SerializeToString(), tmp_path) < 2**20
 
 
+def test_too_many_nodes(tmp_path):
+    made = one_node("Tanh", "x")
+    made.graph.node.extend([made.graph.node[0]] * 100_000)
+    refused(made, tmp_path, "it has more than 100000 nodes or initializers")
+
+
 def test_weights_are_not_multiplied(tmp_path):
     """Many layers from one matrix, each with another option, and Concat of Concat."""
     arrays = {"W": np.zeros((1, 256, 256), np.float32), "R": np.zeros((1, 256, 64), np.float32)}

@@ -89,6 +89,16 @@ def test_steps_and_chunks_have_the_bits_of_a_call(body, tmp_path):
         (f"{LAYER} l = Squeeze(hn, zero) y = Add(s, l)", "Add node 'y' takes all steps beside"),
         (
             f"{LAYER} n = Shape(s) t = Gather(n, none) r = Range(none, t, step) "
+            "l = Less(r, step) m = Unsqueeze(l, both) y = Where(m, s, s)",
+            "Less node 'l' computes with the number of steps",
+        ),
+        (
+            f"{LAYER} n = Shape(s) t = Gather(n, none) r = Range(none, t, step) "
+            "e = Equal(r, none) m = Unsqueeze(e, both) y = Where(m, s, s)",
+            "Where node 'y' computes with the number of steps",
+        ),
+        (
+            f"{LAYER} n = Shape(s) t = Gather(n, none) r = Range(none, t, step) "
             "f = Cast<to = 1>(r) p = Unsqueeze(f, both) y = Add(s, p)",
             "Cast node 'f' computes with the number of steps",
         ),

@@ -16,6 +16,7 @@ from ._nodes import Node, read_node, read_opsets
 from ._values import dtype_of
 from ._weights import POSITIONS, is_recurrent, layer_of
 
+MOST = 100_000  # nodes, of which each takes memory beside what it has in the file
 SHARES = 4  # how often the weights of a file may stand in layers, on average
 SPARE = 2**20  # bytes, and besides
 
@@ -56,6 +57,8 @@ def load(path: Any, *, external_data: bool = False) -> Graph:
 def graph_of(model: onnx.ModelProto, folder: Folder | None) -> Graph:
     """The Module of a model; TypeError or ValueError for what cannot be run."""
     graph, versions = model.graph, read_opsets(model)
+    if len(graph.node) > MOST or len(graph.initializer) > MOST:
+        raise ValueError(f"it has more than {MOST} nodes or initializers")
     if graph.sparse_initializer:
         raise ValueError("it has sparse initializers, expected tensors")
     constants = _initializers(graph, folder)

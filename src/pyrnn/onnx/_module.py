@@ -138,6 +138,12 @@ class Graph(Module):
         batch, steps = x.shape[:2] if self.batch_first else x.shape[1::-1]
         return np.full(batch, steps)
 
+    def _describe(self, name: str, seen: dict[int, str]) -> dict[str, Any]:
+        raise TypeError(
+            "Graph: a file of pyrnn does not hold one, expected pyrnn.onnx.export(graph, path), "
+            "which writes it as ONNX, with the weights that it has now"
+        )
+
     def _keep(self, name: str, part: Any) -> str:
         """Keeps a part or weight under the name that the file has for it, if no attribute has that
         name; under which one it is."""

@@ -14,6 +14,8 @@ from ._nodes import Node
 from ._values import is_float
 
 STEPS = 2, 3  # of the two runs
+# What exporters do with sizes; if that gives the same for two and three steps, it does for all.
+OF_SIZES = frozenset({"Cast", "Equal", "Mul", "Where"})
 
 # The same at every step; made of sizes alone; one entry for each step; of the steps up to the last.
 Kind = Literal["constant", "size", "steps", "last"]
@@ -71,8 +73,8 @@ class Trace:
 
     def _after_sizes(self, node: Node) -> None:
         """Integers stay sizes; floats are the same number wherever they are."""
-        arrays = [self._runs[0][name] for name in node.outputs if name]
-        if not any(map(is_float, arrays)):
+        how, arrays = node.operator.steps, [self._runs[0][name] for name in node.outputs if name]
+        if not any(map(is_float, arrays)) and (how != "each" or node.operator.name in OF_SIZES):
             self._note(node, "size")
         elif node.operator.steps == "filled" and self.kinds[node.inputs[0]] in ("constant", "size"):
             self._note_by_shape(node, "constant")
@@ -92,7 +94,9 @@ class Trace:
 
     def _after_steps(self, node: Node) -> None:
         how, having = node.operator.steps, [n for n in node.inputs if n in self.axes]
-        if how == "each":
+        if how == "each" and any(self.kinds[name] == "size" for name in node.inputs if name):
+            _refuse(node, "computes with the number of steps")
+        elif how == "each":
             self._note_by_shape(node, "last")
             y = node.outputs[0]
             from_end = {self._runs[0][n].ndim - self.axes.get(n, -1) for n in (*having, y)}
