@@ -128,7 +128,7 @@ def test_truncated(suffix, tmp_path):
     load(tmp_path, suffix, data)
     for end in [*range(0, len(data), 100), len(data) - 1]:
         if suffix.endswith("keras") or end < len(data) - 4096:
-            refused(tmp_path, data[:end], "damaged|HDF5|holds|begin|told", suffix)
+            refused(tmp_path, data[:end], "damaged|HDF5|holds|told", suffix)
 
 
 def config(*layers):
@@ -281,8 +281,8 @@ def test_memory_of_a_bomb(tmp_path):
 
 def test_files_of_other_formats(tmp_path):
     for data, match in (
-        (b"", "does not begin as one"),
-        (b"\x80\x04\x95pickle", "does not begin as one"),
+        (b"", "it has another start"),
+        (b"\x80\x04\x95pickle", "this looks like a pickle"),
         (b"PK\x03\x04" + bytes(20), "damaged zip archive"),
     ):
         refused(tmp_path, data, match)

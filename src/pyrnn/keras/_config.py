@@ -3,13 +3,13 @@
 import copy
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .._base.checks import describe, describe_all
 
 MASK_OPERATIONS = ("NotEqual", "Any")  # what a Functional model notes of how a mask is made
-COMMON = ("name", "trainable", "dtype", "build_config")  # of every layer; read elsewhere
+COMMON = ("name", "trainable", "dtype", "build_config", "batch_input_shape")  # of every layer
 TRAINING = ("_initializer", "_regularizer", "_constraint")  # what ends in these only trains
 MODULES = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras")
 
@@ -142,13 +142,13 @@ class Layer:
 
 @dataclass
 class Chain:
-    """Layers one after the other; `outputs` are the (layer's name, number of its tensor) that the
-    model returns, None the last layer's."""
+    """Layers one after the other. `outputs` are the (layer's name, number of its tensor) that a
+    Functional model returns; a Sequential, where they are None, returns the last layer's."""
 
     layers: list[Layer]
     outputs: list[tuple[str, int]] | None = None
-    masks: dict[str, str] | None = None  # the layer whose input makes the mask that one is given
-    inputs: dict[str, str] | None = None  # the layer that one takes the output of
+    masks: dict[str, str] = field(default_factory=dict)  # of whose output one's mask is made
+    inputs: dict[str, str] = field(default_factory=dict)  # whose output one takes
 
 
 def is_model(layer: Layer) -> bool:

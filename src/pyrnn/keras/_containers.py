@@ -9,7 +9,6 @@ from .._base.checks import Array, check_list, check_size
 from .._base.mask import Mask
 from .._base.module import Module, storable
 from .._base.pullback import Additions
-from ..layers import Sequential
 from ..layers._container import (
     Back,
     Container,
@@ -21,11 +20,12 @@ from ..layers._container import (
     read_dy,
     through,
 )
+from ..layers._sequential import InOrder
 
 
 @storable
-class MaskedSequential(Sequential):
-    """A Sequential with a mask beside x, which its parts make and hand on as Keras' layers do.
+class MaskedSequential(InOrder):
+    """Modules one after the other, with a mask beside x that they make and hand on as in Keras.
 
     A part that has `mask_after`, such as Masking or MaskedEmbedding, says which steps are real for
     what follows; recurrent layers skip the others, and what takes a mask gets it, until the time

@@ -21,7 +21,7 @@ def _embedding(layer: Layer, weights: Weights, place: Place) -> Parts:
     (table,) = weights.take(layer, "embeddings")
     if table.shape != sizes:
         raise layer.refused(f"its embeddings are {table.shape}, expected {sizes}")
-    layer.finish("input_length", "batch_input_shape")
+    layer.finish("input_length")
     make = MaskedEmbedding if masks else layers.Embedding
     place.masked = layer.name if masks else None
     return [filled({"weight": table}, lambda dtype: make(*sizes, dtype=dtype))]
@@ -30,7 +30,7 @@ def _embedding(layer: Layer, weights: Weights, place: Place) -> Parts:
 @reads("Masking")
 def _masking(layer: Layer, weights: Weights, place: Place) -> Parts:
     value = layer.number("mask_value", 0.0)
-    layer.finish("batch_input_shape")
+    layer.finish()
     place.masked = layer.name
     return [Masking(value)]
 
@@ -45,7 +45,7 @@ def _dense(layer: Layer, weights: Weights, place: Place) -> Parts:
         raise layer.refused(f"its kernel is {kernel.shape}, which does not fit {units} units")
     given = dict(zip(("weight", "bias"), (kernel.T, *bias), strict=False))
     after = _activation(layer)
-    layer.finish("batch_input_shape")
+    layer.finish()
 
     def make(dtype: Any) -> Module:
         return layers.Linear(len(kernel), units, bias=biased, dtype=dtype)
@@ -148,7 +148,7 @@ def _pool(layer: Layer, weights: Weights, place: Place) -> Parts:
 @reads("TimeDistributed")
 def _time_distributed(layer: Layer, weights: Weights, place: Place) -> Parts:
     inner = layer.layer("layer")
-    layer.finish("batch_input_shape")
+    layer.finish()
     inside = Place(place.file, has_time=False)
     found = weights.inside("layer")
     if is_model(inner):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._base.checks import Array, describe, printable
+from .._base.tensor_file import FOREIGN
 from ._texts import check_heaps, check_lengths
 
 FLOATS = ("<f4", "<f8", ">f4", ">f8")
@@ -25,14 +26,20 @@ class Store:
         self._h5py = _import_h5py()
         self._size = len(data)
         if not data.startswith(MAGIC):
-            raise ValueError("no HDF5 file, or a damaged one: it does not begin as one")
+            known = (text for magic, text in FOREIGN.items() if data.startswith(magic))
+            like = (
+                f"this looks like {text}" if (text := next(known, "")) else "it has another start"
+            )
+            raise ValueError(f"no HDF5 file, or a damaged one: {like}")
         check_heaps(data)
         self._data = data
         self._read = 0  # bytes of arrays so far
         self._file: Any = self._safely(self._h5py.File, io.BytesIO(data), "r")
 
-    def close(self) -> None:
-        """Forgets the file."""
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._safely(self._file.close)
 
     def has(self, path: str) -> bool:

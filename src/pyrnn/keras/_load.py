@@ -72,31 +72,30 @@ def _from_archive(data: bytes, model: Module | None) -> Module:
     """The model of a .keras file."""
     _expect_no_model(model)
     members = read_archive(data)
-    store = Store(members[WEIGHTS])
-    file = PathFile(store)
-    read = read_model(Layer(parse(members[CONFIG])), file)
-    file.check_complete()
-    store.close()
-    return read
+    with Store(members[WEIGHTS]) as store:
+        return _described(members[CONFIG], PathFile(store))
 
 
 def _from_hdf5(data: bytes, model: Module | None) -> Module:
     """The model of a legacy file, or `model` with the weights of a file of weights."""
-    store = Store(data)
-    config = store.words("", "model_config")
-    if config is None:
+    with Store(data) as store:
+        config = store.words("", "model_config")
+        if config is not None:
+            _expect_no_model(model)
+            return _described(config[0], NamedFile(store, "model_weights"))
         if model is None:
             raise ValueError(
                 "the file has weights and no configuration, expected load(path, model) with a "
                 "module that they fit"
             )
         return fill(model, store)
-    _expect_no_model(model)
-    file = NamedFile(store, "model_weights")
-    read = read_model(Layer(parse(config[0])), file)
+
+
+def _described(config: str | bytes, file: PathFile | NamedFile) -> Module:
+    """The model that a configuration describes, with all weights of a file."""
+    model = read_model(Layer(parse(config)), file)
     file.check_complete()
-    store.close()
-    return read
+    return model
 
 
 def _expect_no_model(model: Module | None) -> None:

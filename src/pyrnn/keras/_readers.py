@@ -69,8 +69,8 @@ def read_parts(
         freeze(own, layer)
         parts += own
         tensors[layer.name] = place.tensors
-        several = place.tensors[1:] if chain.inputs is None else place.tensors[1:2]
-        if layer is not chain.layers[-1] and any(chain.inputs is None or t < 0 for t in several):
+        several = len(place.tensors) > 1 if chain.outputs is None else ~1 in place.tensors
+        if several and layer is not chain.layers[-1]:
             raise layer.refused("it gives several outputs, expected it at the end of the model")
     return parts, masks
 
@@ -96,11 +96,8 @@ def freeze(parts: Parts, layer: Layer) -> None:
 
 def _check_mask(chain: Chain, layer: Layer, place: Place) -> None:
     """ValueError for a layer that is given another mask than the one that comes along."""
-    source = (chain.masks or {}).get(layer.name)
-    if source is None:
-        return
-    maker = place.masked
-    if maker is None or (chain.inputs or {}).get(maker) != source:
+    source = chain.masks.get(layer.name)
+    if source is not None and (place.masked is None or chain.inputs.get(place.masked) != source):
         raise layer.refused(
             "it is given a mask of its own, expected the one that a Masking or an Embedding makes"
         )

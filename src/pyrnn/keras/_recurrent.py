@@ -31,13 +31,13 @@ def _bidirectional(layer: Layer, weights: Weights, place: Place) -> Parts:
     merge = layer.take("merge_mode", "concat")
     first = layer.layer("layer")
     second = layer.layer("backward_layer") if layer.has("backward_layer") else first.reversed()
-    layer.finish("batch_input_shape", "stateful", "return_sequences", "return_state")
+    layer.finish("stateful", "return_sequences", "return_state")
     forward = _Way(first, weights.inside("forward_layer"))
     reverse = _Way(second, weights.inside("backward_layer"))
     modes = {"concat": "concat", "sum": "sum", "mul": "mul", "ave": "average", None: "none"}
     if not isinstance(merge, str | None) or merge not in modes:
         raise layer.refused(
-            f"merge_mode is {describe(merge)}, expected concat, sum, mul, ave or none"
+            f"merge_mode is {describe(merge)}, expected concat, sum, mul, ave or null"
         )
     if forward.backwards or not reverse.backwards or not forward.fits(reverse):
         raise layer.refused(
@@ -54,7 +54,7 @@ def _both_ways(forward: "_Way", reverse: "_Way", merge: str) -> Parts:
     if len(forward.cells) > 1:
         if merge not in ("concat", "sum"):
             raise forward.layer.refused(
-                f"cells upon cells, read both ways, are merged by {merge!r}"
+                f"cells upon cells, read both ways, are merged by {merge!r}, expected concat or sum"
             )
         ways = []
         for way in (forward, reverse):
@@ -83,7 +83,7 @@ class _Way:
         layer.expect("time_major", False)
         found = weights.inside("cell")
         read = self._read_cells(found) if layer.kind == "RNN" else [read_cell(layer, found)]
-        layer.finish("stateful", "unroll", "batch_input_shape", *IGNORED)
+        layer.finish("stateful", "unroll", *IGNORED)
         self.cells: list[Cell] = [cell for cell, _ in read]
         self._dropouts = [dropout for _, dropout in read]
 

@@ -22,8 +22,54 @@ from ._container import (
 from ._stream import SequentialStream
 
 
+class InOrder(Container):
+    """Modules of which each takes the output of the one before; a subclass runs them."""
+
+    def forward_path(self) -> Iterator[Module]:
+        return (step for part in self for step in part.forward_path())
+
+    def takers_of_ids(self) -> Iterator[Module]:
+        return self[0].takers_of_ids()
+
+    def check_front(self, owner: str, front: Front) -> None:
+        for part in self:
+            part.check_front(owner, front)
+            if not part._features_from().passes:
+                break
+            front = part._features_from().after(front)
+
+    def _fronts(self) -> Iterator[Module]:
+        yield self[0]
+
+    def _check_parts(self) -> None:
+        """Follows the time axis through the parts: refuses what needs one that is gone, or a
+        LastStep with the wrong directions."""
+        front = Front(passes=True)
+        dropper: Module | None = None  # the part that has taken the time axis away
+        for name, part in self.named_parts():
+            owner = f"{type(self).__name__}: module {name} ({type(part).__name__})"
+            if dropper and works_along_time(part):
+                raise ValueError(
+                    f"{owner} needs the time axis, "
+                    f"which a {type(dropper).__name__} in front has taken away"
+                )
+            part.check_front(owner, front)
+            front = part._features_from().after(front)
+            if part.drops_time or part.makes_time:
+                dropper = part if part.drops_time else None
+                self.makes_time = dropper is None
+            if part.gives_several and part is not self[-1]:
+                raise ValueError(
+                    f"{owner} gives several outputs, expected it at the end; Concat and Add make "
+                    "one of several"
+                )
+        self._front = front
+        self.drops_time = dropper is not None
+        self.gives_several = self[-1].gives_several
+
+
 @storable
-class Sequential(Container):
+class Sequential(InOrder):
     """Modules one after the other: each takes the output of the one before.
 
     - `y = model(x, lengths=None, mask=None)`: inference; x (N, T, F), or (N, T) of ids.
@@ -80,19 +126,6 @@ class Sequential(Container):
             return Sequential(batch_first=self.batch_first, **parts)
         return Sequential(*parts.values(), batch_first=self.batch_first)
 
-    def forward_path(self) -> Iterator[Module]:
-        return (step for part in self for step in part.forward_path())
-
-    def takers_of_ids(self) -> Iterator[Module]:
-        return self[0].takers_of_ids()
-
-    def check_front(self, owner: str, front: Front) -> None:
-        for part in self:
-            part.check_front(owner, front)
-            if not part._features_from().passes:
-                break
-            front = part._features_from().after(front)
-
     def placed(self, y: Any, moved: Mask, move: Callable[[Array], Array]) -> Any:
         if self.gives_several:
             return self[-1].placed(y, moved, move)
@@ -105,9 +138,6 @@ class Sequential(Container):
     def _stream_parts(self, batch_size: int) -> list[Any]:
         steps = (part.step_part(batch_size) for part in self)
         return [step for step in steps if step is not None]
-
-    def _fronts(self) -> Iterator[Module]:
-        yield self[0]
 
     def _run(self, x: Any, states: States, moved: Mask | None) -> tuple[Any, States]:
         new_states: States = []
@@ -145,29 +175,3 @@ class Sequential(Container):
         if moved is None or part.gives_several:  # the last part, whose outputs are looked at apart
             return moved
         return moved if part.keeps_time(y, moved.steps, single=moved.single) else None
-
-    def _check_parts(self) -> None:
-        """Follows the time axis through the parts: refuses what needs one that is gone, or a
-        LastStep with the wrong directions."""
-        front = Front(passes=True)
-        dropper: Module | None = None  # the part that has taken the time axis away
-        for name, part in self.named_parts():
-            owner = f"Sequential: module {name} ({type(part).__name__})"
-            if dropper and works_along_time(part):
-                raise ValueError(
-                    f"{owner} needs the time axis, "
-                    f"which a {type(dropper).__name__} in front has taken away"
-                )
-            part.check_front(owner, front)
-            front = part._features_from().after(front)
-            if part.drops_time or part.makes_time:
-                dropper = part if part.drops_time else None
-                self.makes_time = dropper is None
-            if part.gives_several and part is not self[-1]:
-                raise ValueError(
-                    f"{owner} gives several outputs, expected it at the end; Concat and Add make "
-                    "one of several"
-                )
-        self._front = front
-        self.drops_time = dropper is not None
-        self.gives_several = self[-1].gives_several
