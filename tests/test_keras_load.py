@@ -1,6 +1,5 @@
 """Promise: pyrnn.keras.load reads what Keras writes; outputs are those that Keras' tests expect."""
 
-import doctest
 import subprocess
 import sys
 
@@ -340,60 +339,9 @@ def test_without_h5py_the_extra_is_named(tmp_path, monkeypatch):
         pyrnn.keras.load(path)
 
 
-@pytest.mark.parametrize("name", [n for n in vars(pyrnn.keras) if n[0] != "_"])
-def test_examples(name):
-    """Each prints what it says, with np and pyrnn at hand."""
-    globs = {"pyrnn": pyrnn, "np": np}
-    finder = doctest.DocTestFinder(recurse=False)
-    (test,) = finder.find(getattr(pyrnn.keras, name), name, globs=globs, module=False)
-    assert test.examples, f"{name} has no example"
-    assert doctest.DocTestRunner().run(test).failed == 0
-
-
-@pytest.mark.parametrize(
-    ("call", "match"),
-    [
-        (lambda: pyrnn.keras.Masking("a"), "Masking: mask_value is 'a'"),
-        (lambda: pyrnn.keras.Masking()(np.ones(3)), r"Masking: x has shape \(3,\)"),
-        (lambda: pyrnn.keras.Repeat(direction="up"), "Repeat: direction is 'up'"),
-        (lambda: pyrnn.keras.Halves("concat"), "Halves: merge is 'concat'"),
-        (lambda: pyrnn.keras.Halves("sum")(np.ones((2, 3))), "Halves: x has 3 features"),
-        (lambda: pyrnn.keras.WithStates(pyrnn.GRU(2, 3), outputs=[]), "outputs is \\[\\]"),
-        (lambda: pyrnn.keras.WithStates(pyrnn.GRU(2, 3), outputs=[0, 0]), "each once"),
-        (
-            lambda: pyrnn.keras.WithStates(pyrnn.GRU(2, 3), outputs=3),
-            "outputs is 3, expected a list",
-        ),
-        (
-            lambda: pyrnn.keras.WithStates(pyrnn.GRU(2, 3), outputs=[2])(np.ones((1, 4, 2), "f4")),
-            "outputs is \\[2\\], expected places among 2 outputs",
-        ),
-        (
-            lambda: pyrnn.keras.MaskedSequential(pyrnn.GRU(2, 3))(np.ones((1, 4, 2), "f4"), [3]),
-            "lengths came, expected None",
-        ),
-    ],
-)
-def test_bad_arguments(call, match):
-    with pytest.raises((ValueError, TypeError), match=match):
-        call()
-
-
-def test_layouts():
-    """Time first gives what sample first gives, and one sequence what a batch of it gives."""
-
-    def model(batch_first):
-        return pyrnn.keras.MaskedSequential(
-            pyrnn.keras.Masking(-7.0),
-            pyrnn.GRU(2, 3, direction="reverse", seed=0),
-            pyrnn.keras.Repeat(direction="reverse"),
-            pyrnn.keras.Flip(),
-            pyrnn.LSTM(3, 4, seed=1),
-            pyrnn.keras.Repeat(),
-            batch_first=batch_first,
-        )
-
-    x = masked(ramp(2, 4, 2) / 8, GAPS)
-    wanted = model(True)(x)
-    assert np.array_equal(model(False)(x.swapaxes(0, 1)), wanted.swapaxes(0, 1))
-    assert np.array_equal(model(True)(x[0]), wanted[0])
+def test_no_other_format_takes_it_without_its_masks(tmp_path):
+    model = of_one(tmp_path, "GRU", 3, 2, layer("Masking"))
+    with pytest.raises(TypeError, match="MaskedSequential"):
+        pyrnn.export_c(model, tmp_path / "model.c")
+    with pytest.raises(TypeError, match="MaskedSequential: it has no stream"):
+        model.stream()

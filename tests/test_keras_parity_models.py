@@ -1,6 +1,8 @@
 """Promise: a model that Keras has saved gives Keras' outputs: layers, masks, directions, states."""
 
 import os
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ from keras_models import (  # noqa: E402
     randomized,
 )
 
+PAGE = Path(__file__).parent.parent / "docs" / "models.md"
 SUFFIXES = (".keras", ".h5")
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
 
@@ -195,3 +198,50 @@ def test_gradients(case, tmp_path):
     dx, _ = pullback(tuple(2 * one for one in y) if isinstance(y, tuple) else 2 * y)
     scale = np.maximum(1.0, np.abs(tensor.grad.numpy()))
     assert (np.abs(dx - tensor.grad.numpy()) / scale).max() < 1e-4
+
+
+def test_exports(tmp_path):
+    """Keras to pyrnn to ONNX to ONNX Runtime; what ONNX cannot say is refused, never left out."""
+    pytest.importorskip("onnx", reason="onnx is not installed: make test-peers installs it")
+    runtime = pytest.importorskip("onnxruntime", reason="make test-peers installs onnxruntime")
+    import pyrnn.onnx
+
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    count = 0
+    for case in range(40):
+        rng = np.random.default_rng((19, case))
+        front, layers, masked = random_layers(rng)
+        model = randomized(built(front, layers, case % 2), rng)
+        model.save(tmp_path / "model.keras")
+        read = pyrnn.keras.load(tmp_path / "model.keras")
+        own = (pyrnn.keras.MaskedSequential, pyrnn.keras.WithStates, pyrnn.keras.Flip)
+        own += (pyrnn.keras.Halves,)
+        path = str(tmp_path / "model.onnx")
+        if any(isinstance(part, own) for part in read.modules()):
+            with pytest.raises((TypeError, ValueError), match="|".join(c.__name__ for c in own)):
+                pyrnn.onnx.export(read, path)
+            continue
+        pyrnn.onnx.export(read, path)
+        x = random_input(rng, len(front.shape) == 2, masked, "float32")
+        session = runtime.InferenceSession(path, options)
+        compare(tuple(session.run(None, {"x": x})), outputs(model(x)), 1e-5)
+        compare(pyrnn.onnx.load(path)(x), outputs(model(x)), 1e-5)
+        count += 1
+    assert count >= 5
+
+
+def test_the_page_runs(tmp_path, monkeypatch):
+    """docs/models.md, on files that Keras makes."""
+    monkeypatch.chdir(tmp_path)
+    x = np.random.default_rng(0).normal(size=(8, 5, 3)).astype(np.float32)
+    model = keras.Sequential([L.Input((5, 3)), L.LSTM(16), L.Dense(1)])
+    model.save("model.keras")
+    model.save_weights("model.weights.h5")
+    names = {"x": x, "target": x.sum(axis=(1, 2))[:, None]}
+    blocks = re.findall(r"```py\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    exec(blocks[0], names)
+    assert np.allclose(names["y"], outputs(model(x))[0], atol=1e-5)
+    exec(blocks[1], names)
+    assert np.allclose(names["model"](x), names["y"], atol=1e-5)
