@@ -11,12 +11,12 @@ except ImportError as error:
     ) from error
 
 from .._base.face import present as _present
-from . import _again as _again  # what export writes of a Graph
 from . import _seq2seq as _seq2seq  # what export writes of it
+from . import _write_graph as _write_graph  # what export writes of a Graph
 from ._backend import Backend as Backend
 from ._export import export as export
+from ._graph import Graph as Graph
 from ._load import load as load
-from ._module import Graph as Graph
 from ._recurrent_layers import recurrent_layers as recurrent_layers
 
 _present(globals())

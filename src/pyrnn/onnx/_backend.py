@@ -8,8 +8,9 @@ from onnx.backend.base import Backend as _Backend
 from onnx.backend.base import BackendRep
 
 from .._base.checks import Array, describe
+from ._file import ModelFile
+from ._graph import Graph
 from ._load import graph_of
-from ._module import Graph
 from ._nodes import NEWEST
 from ._weights import POSITIONS, is_recurrent
 
@@ -29,7 +30,7 @@ class Prepared(BackendRep):
             if i < len(node.input)
         }
         self._weights = [name for name in self._inputs if name in of_nodes]
-        self._graph = None if self._weights else graph_of(model, None)
+        self._graph = None if self._weights else graph_of(ModelFile(model))
 
     def run(self, inputs: Any, **kwargs: Any) -> tuple[Any, ...]:
         """The outputs, of inputs in their order, by their names, or of one array."""
@@ -46,7 +47,7 @@ class Prepared(BackendRep):
         model.CopyFrom(self._model)
         for name in self._weights:
             model.graph.initializer.append(onnx.numpy_helper.from_array(inputs[name], name))
-        return graph_of(model, None)
+        return graph_of(ModelFile(model))
 
 
 class Backend(_Backend):

@@ -10,9 +10,9 @@ import onnx
 from .._base.atomic_write import atomic_write, check_target
 from .._base.checks import check_flag, check_path, check_size, describe
 from .._base.module import Module
-from ._graph import Signal
 from ._parts import append
 from ._sequences import Sequences
+from ._writer import Signal
 
 OPSET = 22
 OPSETS = (17, 24)  # LayerNormalization is of 17; the last that was tried

@@ -25,7 +25,13 @@ class Folder:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._room: dict[str, int] = {}  # the bytes that may still be read of each file
+        self._sizes: dict[str, int] = {}  # of the files by their paths from there
+        self._read: dict[str, int] = {}  # the bytes that were read of each
+
+    @property
+    def size(self) -> int:
+        """The bytes of the files that tensors were read from."""
+        return sum(self._sizes.values())
 
     def read(self, what: str, tensor: onnx.TensorProto) -> Array:
         """The values of a tensor; ValueError for all that is not in the folder, or too short."""
@@ -78,10 +84,10 @@ class Folder:
             raise ValueError(f"{where}, expected a regular file without another name")
         if offset + size > found.st_size:
             raise ValueError(f"{where} up to byte {offset + size}, which has {found.st_size} bytes")
-        room = self._room.get(location, READS * found.st_size) - size
-        if room < 0:
+        self._sizes[location] = found.st_size
+        self._read[location] = self._read.get(location, 0) + size
+        if self._read[location] > READS * found.st_size:
             raise ValueError(f"{where}, of which other tensors have the same bytes")
-        self._room[location] = room
 
 
 def _entries(what: str, tensor: onnx.TensorProto) -> dict[str, str]:

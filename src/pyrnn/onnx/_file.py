@@ -11,12 +11,22 @@ from .._base.checks import MESSAGE, Array, check_flag, check_path, describe, pri
 from .._base.tensor_file import open_regular
 from ._external import Folder
 
+SHARES = 4  # how often the bytes of a file may stand in layers, on average
+SPARE = 2**20  # bytes, and besides
+
 
 class ModelFile(NamedTuple):
     """A model as its file has it, and where its external data may lie."""
 
     model: onnx.ModelProto
-    folder: Folder | None  # None: external data are refused
+    folder: Folder | None = None  # None: external data are refused
+
+    def check_layers(self, owner: str, nbytes: int) -> None:
+        """ValueError for layers with far more bytes of weights than the file has, and those beside
+        it: many nodes may have the same."""
+        stored = self.model.ByteSize() + (self.folder.size if self.folder else 0)
+        if nbytes > SHARES * stored + SPARE:
+            raise ValueError(f"{owner} repeats weights of other nodes, which have too many copies")
 
 
 def read_model(owner: str, path: Any, external_data: Any) -> ModelFile:
@@ -29,11 +39,16 @@ def read_model(owner: str, path: Any, external_data: Any) -> ModelFile:
     try:
         model.ParseFromString(data)
     except DecodeError:
-        raise ValueError(f"{owner}: {describe(path)} is not a file of ONNX") from None
+        raise ValueError(f"{owner}: {shown(path)} is not a file of ONNX") from None
     if not (model.HasField("graph") and model.opset_import):
-        raise ValueError(f"{owner}: {describe(path)} is not a file of ONNX: it has no graph")
+        raise ValueError(f"{owner}: {shown(path)} is not a file of ONNX: it has no graph")
     folder = os.path.dirname(os.path.abspath(path))
     return ModelFile(model, Folder(folder) if external_data else None)
+
+
+def shown(path: str) -> str:
+    """A path for a message."""
+    return printable(repr(path), MESSAGE)
 
 
 def tensor_array(owner: str, tensor: onnx.TensorProto, folder: Folder | None) -> Array:

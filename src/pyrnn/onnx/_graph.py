@@ -1,155 +1,158 @@
-"""A graph of ONNX while it is written: its inputs, constants, nodes and outputs."""
+"""Graph: a model of ONNX, read from a file, as one Module."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
-import onnx
-from onnx import helper
 
-from .._base.checks import Array
+from .._base.checks import Array, describe_all
+from .._base.module import Module
+from .._base.parameter import Parameter
+from ..layers import SequentialStream
+from ._contents import Contents
+from ._stream import GraphSteps
 
-AXES_ARE_INPUTS = 18  # from this operator set on, those of ReduceMax
-MOST = 2**31 - 2**20  # bytes of constants: protobuf writes no 2 GiB
-
-
-class Signal(NamedTuple):
-    """What goes from part to part: (T, N, features), or (N, features) without a time axis; ids
-    have no axis of features."""
-
-    name: str
-    features: int
-    has_steps: bool = True
-    is_ids: bool = False
+LENGTHS = "lengths"
 
 
-class Graph:
-    """What is added is named after the part that it is added for, which `inside` says."""
+class Graph(Module):
+    """A model of ONNX, as `pyrnn.onnx.load` makes it of a file.
 
-    def __init__(self, opset: int, dtype: np.dtype[Any]) -> None:
-        self.dtype, self._opset = dtype, opset
-        self._nodes: list[onnx.NodeProto] = []
-        self._constants: dict[str, Array] = {}
-        self._inputs: list[onnx.ValueInfoProto] = []
-        self._outputs: list[onnx.ValueInfoProto] = []
-        self._taken: set[str] = set()
-        self._known: dict[Any, str] = {}  # what is computed or stored once, by what it is
-        self._scope = ""
+    `y = graph(x)` takes and gives what the file's model does: arrays of its shapes and dtypes, in
+    its layout, in the order of `inputs` and `outputs` or by the inputs' names; a tuple if there are
+    several outputs. `graph.vjp(x)` and a Trainer train it, and `state_dict` has its weights:
+    recurrent nodes are layers under their nodes' names, and the other constants with axes that are
+    computed with are Parameters under theirs.
 
-    @contextmanager
-    def inside(self, name: str) -> Iterator[None]:
-        """Inside, what is added belongs to a part of the part so far."""
-        before, self._scope = self._scope, self.named(name)
-        yield
-        self._scope = before
+    `batch_first` says where the file has the time axis, as far as its recurrent nodes tell (else
+    True). So `predict(x)` takes samples first, as of any Module, and ragged ones; it gives a file
+    of a fixed batch as many rows at a time. `stream()` carries the states of recurrent nodes on
+    from step to step.
 
-    def named(self, name: str) -> str:
-        """The name of what belongs to the part that is being written."""
-        return f"{self._scope}.{name}" if self._scope else name
+    TypeError or ValueError that names the node for arrays that do not fit.
 
-    def where(self, cls: type) -> str:
-        """How messages call that part, which is of this class."""
-        name = f"module {self._scope} ({cls.__name__})" if self._scope else cls.__name__
-        return f"export: {name}"
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.onnx")
+    >>> model = pyrnn.Sequential(pyrnn.GRU(3, 8, seed=0), pyrnn.Linear(8, 2, seed=1))
+    >>> pyrnn.onnx.export(model, path)
+    >>> graph, x = pyrnn.onnx.load(path), np.ones((2, 5, 3), np.float32)
+    >>> graph.predict(x).shape, bool(np.abs(graph(x) - model(x)).max() < 1e-6)
+    ((2, 5, 2), True)
+    """
 
-    def check_features(self, x: Signal, features: int, cls: type) -> None:
-        """ValueError for another number of features than a part takes."""
-        if x.features != features:
-            raise ValueError(f"{self.where(cls)} gets {x.features} features, expected {features}")
+    _keeps_layout: ClassVar[bool] = True
 
-    def input(self, name: str, shape: Sequence[int | str], dtype: Any = None) -> str:
-        """A new input; sizes that are words are free."""
-        self._taken.add(name)
-        self._inputs.append(self._info(name, shape, dtype))
-        return name
+    def __init__(self, contents: Contents, weights: Mapping[str, Array]) -> None:
+        self._contents = contents
+        names = tuple(given.name for given in contents.inputs)
+        vars(self).update(_forward_names=names, time_aware=LENGTHS in names[1:])
+        self._layout = contents.batch_first is not False
+        for node in contents.nodes:
+            if node.layer is not None:
+                self._keep(node.name, node.layer)
+        self._attributes = {name: self._keep(name, Parameter(a)) for name, a in weights.items()}
 
-    def output(
-        self, name: str, value: str, shape: Sequence[int | str], *, first: bool = False
-    ) -> None:
-        """A new output, which is a value of the graph; it may be the first of all."""
-        self._taken.add(name)
-        self._nodes.append(helper.make_node("Identity", [value], [name], f"output {name}"))
-        self._outputs.insert(0 if first else len(self._outputs), self._info(name, shape, None))
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the inputs."""
+        return tuple(given.name for given in self._contents.inputs)
 
-    def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """The output of a new node."""
-        return self.add_several(operator, inputs, 1, **attributes)[0]
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of the outputs."""
+        return tuple(made.name for made in self._contents.outputs)
 
-    def add_several(
-        self, operator: str, inputs: Sequence[str], count: int, **attributes: Any
-    ) -> list[str]:
-        """The outputs of a new node."""
-        name = self._free(f"{self._scope}/{operator}" if self._scope else operator)
-        outputs = [name, *(self._free(f"{name}:{i}") for i in range(1, count))]
-        self._nodes.append(helper.make_node(operator, list(inputs), outputs, name, **attributes))
-        return outputs
+    @property
+    def takes_ids(self) -> bool:  # type: ignore[override]
+        """Whether the first input is integers."""
+        return self._contents.inputs[0].dtype.kind in "iu"
 
-    def reduce(self, operator: str, value: str, axis: int) -> str:
-        """A value without one of its axes."""
-        if operator == "ReduceSum" or self._opset >= AXES_ARE_INPUTS:
-            return self.add(operator, value, self.integers(axis), keepdims=0)
-        return self.add(operator, value, axes=[axis], keepdims=0)
+    @property
+    def input_dtype(self) -> "np.dtype[Any] | None":
+        """The dtype of floats in the first input."""
+        dtype = self._contents.inputs[0].dtype
+        return dtype if dtype.kind == "f" else super().input_dtype
 
-    def unsqueezed(self, value: str, axis: int) -> str:
-        """A value with one more axis."""
-        return self.add("Unsqueeze", value, self.integers(axis))
-
-    def stored(self, name: str, owner: Any, array: Array) -> str:
-        """A weight as a constant, once for an owner that stands in several places."""
-        key = id(owner), name
-        if key not in self._known:
-            self._known[key] = self._store(self.named(name), array)
-        return self._known[key]
-
-    def integers(self, *values: int) -> str:
-        """A small vector of int64."""
-        return self.once(("integers", values), lambda: self._store("integers", np.array(values)))
-
-    def integer(self, value: int) -> str:
-        """An int64 without axes."""
-        return self.once(("integer", value), lambda: self._store("integer", np.array(value)))
-
-    def number(self, value: float) -> str:
-        """A number of the model's dtype, without axes."""
-        array = np.array(value, self.dtype)
-        return self.once(("number", value), lambda: self._store("number", array))
-
-    def once(self, key: Any, make: Callable[[], str]) -> str:
-        """A value that several parts may use, made for the first of them; it belongs to none."""
-        if key not in self._known:
-            before, self._scope = self._scope, ""
-            self._known[key] = make()
-            self._scope = before
-        return self._known[key]
-
-    def model(self, name: str) -> onnx.ModelProto:
-        """All of it; ValueError if it is too large for a file."""
-        size = sum(array.nbytes for array in self._constants.values())
-        if size > MOST:
-            raise ValueError(f"export: the weights have {size} bytes, a file holds {MOST} at most")
-        tensors = [onnx.numpy_helper.from_array(array, n) for n, array in self._constants.items()]
-        graph = helper.make_graph(self._nodes, name, self._inputs, self._outputs, tensors)
-        opsets = [helper.make_opsetid("", self._opset)]
-        version = helper.find_min_ir_version_for(opsets)
-        return helper.make_model(
-            graph, opset_imports=opsets, ir_version=version, producer_name="pyrnn"
+    @property
+    def reads_backwards(self) -> bool:  # type: ignore[override]
+        """Whether a recurrent node starts at the end."""
+        return any(
+            node.layer.reads_backwards for node in self._contents.nodes if node.layer is not None
         )
 
-    def _store(self, name: str, array: Array) -> str:
-        name = self._free(name)
-        self._constants[name] = array if array.flags.c_contiguous else array.copy(order="C")
+    def stream(self, batch_size: int = 1) -> SequentialStream:
+        """Inference step by step, on a copy of the weights, from the states that the file has.
+
+        An output without steps is that of the sequence which ended with the step. ValueError for a
+        graph of several inputs or outputs, and with the node's name for one that reads backwards,
+        or from which an output comes that needs more than a step and the states.
+        """
+        copied = copy.deepcopy(self)
+        part = GraphSteps(copied._contents, copied.known(), batch_size)
+        return SequentialStream("Graph.stream", [part], batch_size, self.batch_first)
+
+    def step_part(self, batch_size: int) -> SequentialStream:
+        """The same, for a Sequential."""
+        return self.stream(batch_size)
+
+    def predict(self, x: Any, lengths: Any = None, batch_size: int | None = None) -> Any:
+        """As Module.predict; where the file fixes the batch, so many samples at a time."""
+        shape = self._contents.inputs[0].shape or ()
+        if batch_size is None and len(shape) > 1:
+            batch_size = shape[0 if self.batch_first else 1]
+        return super().predict(x, lengths, batch_size)
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        values = self._values(inputs, named)
+        for node in self._contents.nodes:
+            values.update(zip(node.outputs, node.run(values), strict=False))
+        outputs = tuple(values[name] for name in self.outputs)
+        return outputs if len(outputs) > 1 else outputs[0]
+
+    def known(self) -> dict[str, Any]:
+        """The constants and the weights that are no layer's, by the names that nodes have."""
+        weights = {name: vars(self)[own] for name, own in self._attributes.items()}
+        return {**self._contents.constants, **weights}
+
+    def contents(self) -> Contents:
+        """What the graph is made of."""
+        return self._contents
+
+    def _values(self, inputs: Any, named: Mapping[str, Any]) -> dict[str, Any]:
+        """What is known by name before the first node."""
+        names = self.inputs
+        given = {**dict(zip(names, inputs, strict=False)), **named}
+        if self.time_aware and given.get(LENGTHS) is None and names[0] in given:
+            given[LENGTHS] = self._whole(given[names[0]])
+        if len(inputs) > len(names) or set(given) != set(names):
+            came = describe_all(given) if len(inputs) <= len(names) else f"{len(inputs)} arrays"
+            raise TypeError(f"Graph: {came} came, expected {describe_all(names, 9)}")
+        read = {known.name: known.read(given[known.name]) for known in self._contents.inputs}
+        return {**self.known(), **read}
+
+    def _whole(self, x: Any) -> Any:
+        """The lengths of rows that all have as many steps as x."""
+        batch, steps = x.shape[:2] if self.batch_first else x.shape[1::-1]
+        return np.full(batch, steps)
+
+    def _describe(self, name: str, seen: dict[int, str]) -> dict[str, Any]:
+        raise TypeError(
+            "Graph: a file of pyrnn does not hold one, expected pyrnn.onnx.export(graph, path), "
+            "which writes it as ONNX, with the weights that it has now"
+        )
+
+    def _keep(self, name: str, part: Any) -> str:
+        """Keeps a part or weight under the name that the file has for it, if no attribute has that
+        name; under which one it is."""
+        while name in vars(self) or hasattr(type(self), name) or name[:1] in ("_", ""):
+            name = f"onnx.{name}"
+        vars(self)[name] = part
         return name
 
-    def _free(self, name: str) -> str:
-        """The name, or one made of it that nothing has."""
-        free, count = name, 1
-        while free in self._taken:
-            count += 1
-            free = f"{name}_{count}"
-        self._taken.add(free)
-        return free
-
-    def _info(self, name: str, shape: Sequence[int | str], dtype: Any) -> onnx.ValueInfoProto:
-        kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype or self.dtype))
-        return helper.make_tensor_value_info(name, kind, shape)
+    def _phrases(self) -> Iterator[str]:
+        yield f"inputs={list(self.inputs)}"
+        yield f"outputs={list(self.outputs)}"
+        yield f"nodes={len(self._contents.nodes)}"

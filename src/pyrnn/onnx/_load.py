@@ -10,15 +10,13 @@ from . import _elementwise, _moves, _recurrent, _sums  # noqa: F401  (they enter
 from ._constants import Constants
 from ._contents import Contents, Input, Output
 from ._external import Folder
-from ._file import read_model, tensor_array
-from ._module import Graph
+from ._file import ModelFile, read_model, shown, tensor_array
+from ._graph import Graph
 from ._nodes import Node, read_node, read_opsets
 from ._values import dtype_of
 from ._weights import POSITIONS, is_recurrent, layer_of
 
 MOST = 100_000  # nodes, of which each takes memory beside what it has in the file
-SHARES = 4  # how often the weights of a file may stand in layers, on average
-SPARE = 2**20  # bytes, and besides
 
 
 def load(path: Any, *, external_data: bool = False) -> Graph:
@@ -46,17 +44,17 @@ def load(path: Any, *, external_data: bool = False) -> Graph:
     (('x',), ('y',), True)
     """
     path = check_path("load", path)
-    model, folder = read_model("load", path, external_data)
+    file = read_model("load", path, external_data)
     try:
-        return graph_of(model, folder)
+        return graph_of(file)
     except (LookupError, OverflowError, RecursionError, TypeError, ValueError) as error:
         text = printable(str(error), MESSAGE)
-        raise ValueError(f"load: {describe(path)}: {text}") from None
+        raise ValueError(f"load: {shown(path)}: {text}") from None
 
 
-def graph_of(model: onnx.ModelProto, folder: Folder | None) -> Graph:
+def graph_of(file: ModelFile) -> Graph:
     """The Module of a model; TypeError or ValueError for what cannot be run."""
-    graph, versions = model.graph, read_opsets(model)
+    graph, folder, versions = file.model.graph, file.folder, read_opsets(file.model)
     if len(graph.node) > MOST or len(graph.initializer) > MOST:
         raise ValueError(f"it has more than {MOST} nodes or initializers")
     if graph.sparse_initializer:
@@ -67,8 +65,10 @@ def graph_of(model: onnx.ModelProto, folder: Folder | None) -> Graph:
     made = [_output(known) for known in graph.output]
     outputs = [output.name for output in made]
     _check_names(nodes, [given.name for given in inputs], constants, outputs)
+    if all(output.dtype is not None and output.dtype.kind != "f" for output in made):
+        raise ValueError("it gives no floats, expected an output of floats")
     constants |= {n.outputs[0]: n.run({})[0] for n in nodes if n.operator.name == "Constant"}
-    nodes = _with_layers(graph, nodes, Constants(graph, versions, folder, None), constants)
+    nodes = _with_layers(file, nodes, Constants(graph, versions, folder, None))
     nodes = _needed(nodes, outputs)
     weights = _weights(nodes, outputs, constants, {tensor.name for tensor in graph.initializer})
     used = {*outputs, *(name for node in nodes for name in node.inputs)}
@@ -131,14 +131,11 @@ def _check_names(
         raise ValueError(f"no node makes its output {describe(missing[0])}")
 
 
-def _with_layers(
-    graph: onnx.GraphProto, nodes: list[Node], known: Constants, stored: Mapping[str, Array]
-) -> list[Node]:
+def _with_layers(file: ModelFile, nodes: list[Node], known: Constants) -> list[Node]:
     """The nodes, the recurrent ones with their layers; what shares all weights shares a layer."""
     layers: dict[Any, Any] = {}
-    room = SPARE + SHARES * sum(array.nbytes for array in stored.values())
-    found = []
-    for node, proto in zip(nodes, graph.node, strict=True):
+    nbytes, found = 0, []
+    for node, proto in zip(nodes, file.model.graph.node, strict=True):
         if is_recurrent(proto):
             names = {k: proto.input[i] for k, i in POSITIONS.items() if i < len(proto.input)}
             names = {k: name for k, name in names.items() if name}
@@ -146,9 +143,8 @@ def _with_layers(
             key = proto.op_type, *attributes, *names.items()
             if key not in layers:
                 arrays = {k: known.value(node.title, name) for k, name in names.items()}
-                room -= sum(array.nbytes for array in arrays.values())
-                if room < 0:
-                    raise ValueError(f"{node.title}: it repeats weights of other nodes")
+                nbytes += sum(array.nbytes for array in arrays.values())
+                file.check_layers(node.title, nbytes)
                 layers[key] = layer_of(proto, arrays)
             inputs = ("" if i in POSITIONS.values() else n for i, n in enumerate(node.inputs))
             node = node._replace(layer=layers[key], inputs=tuple(inputs))

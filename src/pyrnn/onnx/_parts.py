@@ -29,9 +29,9 @@ from ..layers import (
     TimeDistributed,
 )
 from ..layers._recurrent import Recurrent
-from ._graph import Signal
 from ._sequences import Sequences
 from ._stack import run_stack
+from ._writer import Signal
 
 
 def append(module: Module, graph: Sequences, x: Signal) -> Signal:

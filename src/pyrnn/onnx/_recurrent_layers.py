@@ -36,9 +36,11 @@ def recurrent_layers(path: Any, *, external_data: bool = False) -> dict[str, Any
     >>> y.shape, h.shape
     ((5, 2, 8), (1, 2, 8))
     """
-    model, folder = read_model("recurrent_layers", path, external_data)
+    file = read_model("recurrent_layers", path, external_data)
+    model, folder = file
     opsets = {opset.domain: opset.version for opset in model.opset_import}
     layers: dict[str, Any] = {}
+    nbytes = 0
     for graph in (model.graph, *model.functions):
         for node, constants in _recurrent_nodes(graph, Constants(graph, opsets, folder, None)):
             owner = f"recurrent_layers: {named_node(node)}"
@@ -47,6 +49,8 @@ def recurrent_layers(path: Any, *, external_data: bool = False) -> dict[str, Any
                 for name, i in POSITIONS.items()
                 if i < len(node.input) and node.input[i]
             }
+            nbytes += sum(array.nbytes for array in weights.values())
+            file.check_layers(owner, nbytes)
             layers[_free_name(node, layers)] = layer_of(node, weights)
     return layers
 

@@ -7,10 +7,10 @@ from typing import Any
 from ..seq2seq import Attention, AttentionDecoder, Seq2Seq
 from ..seq2seq._encoder import Encoder
 from ._export import write
-from ._graph import Signal
 from ._parts import append
 from ._sequences import Sequences
 from ._stack import run_stack
+from ._writer import Signal
 
 
 @write.register

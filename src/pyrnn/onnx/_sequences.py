@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
-from ._graph import Graph, Signal
+from ._writer import Signal, Writer
 
 
-class Sequences(Graph):
+class Sequences(Writer):
     """A graph whose x is a batch of sequences, with `lengths` and states as inputs on request.
 
     Inside, sequences are time-major, as the recurrent operators want them; x and y are in the

@@ -5,9 +5,9 @@ from typing import Any
 
 from .._base.checks import describe
 from .._base.description import constructor
-from ._graph import Signal
 from ._sequences import Sequences
 from ._weights import POSITIONS, node_attributes, node_weights
+from ._writer import Signal
 
 LENGTHS, STATES = 4, 5  # the places of these inputs of a node; c0 comes after h0
 # What ONNX has; all other options that inference reads have to be the defaults.

@@ -11,7 +11,7 @@ from .._base.checks import Array, describe
 from .._base.value import numbers
 from ._contents import Input, Output
 from ._export import model_of
-from ._module import Graph
+from ._graph import Graph
 from ._nodes import Node
 from ._weights import POSITIONS, node_weights
 
