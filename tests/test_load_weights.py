@@ -3,6 +3,7 @@ a larger model's, and writes all or nothing."""
 
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from safetensors.numpy import save_file
 
 import pyrnn
 from compare import assert_same_bits
+from pyrnn._base.weights import write_all
 
 
 def filled(module, value=0.0):
@@ -55,11 +57,59 @@ def test_nothing_is_written_if_something_does_not_fit(strict):
     for wrong in (np.ones((12, 5), np.float32), np.ones((12, 4), np.int64)):
         with pytest.raises(ValueError, match=r"'weight_hh_l0' is .*, expected float32 of shape"):
             module.load_state_dict(STATE | {"weight_hh_l0": wrong}, strict=strict)
-    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
-        module.load_state_dict(STATE | {"bias_hh_l0": np.full(12, 1e300)}, strict=strict)
+    for large in (np.full(12, 1e300), np.array([*11 * [1.0], -3.5e38])):
+        with pytest.raises(ValueError, match="'bias_hh_l0' has numbers too large for float32"):
+            module.load_state_dict(STATE | {"bias_hh_l0": large}, strict=strict)
     with pytest.raises(ValueError, match="missing 'weight_ih_l0'"):
         module.load_state_dict(HEAD, strict=strict)
     assert_same_bits(module.state_dict(), before)
+
+
+def test_what_is_infinite_stays_so():
+    module = pyrnn.Linear(2, 1)
+    given = np.array([[np.inf, np.nan]]), np.array([-np.inf])
+    module.load_state_dict(dict(zip(("weight", "bias"), given, strict=True)))
+    assert_same_bits(list(module.state_dict().values()), [a.astype(np.float32) for a in given])
+
+
+def test_an_interrupt_leaves_all_or_nothing():
+    """At each single instruction of Python's."""
+    module, x = pyrnn.LSTM(2, 2, seed=0), np.ones((1, 3, 2), np.float32)
+    states = [module.state_dict(), pyrnn.LSTM(2, 2, seed=1).state_dict()]
+    results = []
+    for state in (states[1], states[0]):
+        module.load_state_dict(state)
+        results.insert(0, module(x)[0])
+    left, found = 0, [0, 0]
+
+    def trace(frame, event, _):
+        nonlocal left
+        frame.f_trace_opcodes = True
+        left -= event == "opcode"
+        if left < 0:
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        return trace
+
+    for place in range(0, 10**5):
+        left = place
+        module.load_state_dict(states[0])
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            write_all(dict(module.named_parameters()), states[1])
+            ended = True
+        except KeyboardInterrupt:
+            ended = False
+        finally:
+            sys.settrace(before)
+        which = int(np.array_equal(module.weight_ih_l0.data, states[1]["weight_ih_l0"]))
+        assert_same_bits(module.state_dict(), states[which])
+        assert_same_bits(module(x)[0], results[which])
+        found[which] += 1
+        if ended:
+            break
+    assert ended and min(found) > 10
 
 
 def test_a_prefix_that_would_fit_is_named():
@@ -135,9 +185,11 @@ def test_files_that_are_refused(tmp_path):
         ("x.pt", "looks like a zip archive"),
         ("x.bin", "looks like a pickle"),
     ):
-        line = r"safetensors\.torch\.save_file\(torch\.load\('.*, weights_only=True\), 'weights"
+        line = r"safetensors\.torch\.save_file\({.* torch\.load\('.*, weights_only=True\)\.items"
         with pytest.raises(ValueError, match=f"GRU.load_state_dict: mapping .*{words}.*{line}"):
             module.load_state_dict(tmp_path / name)
+        with pytest.raises(ValueError, match=f"{words}.*{line}"):
+            pyrnn.load(tmp_path / name)
     with pytest.raises(ValueError, match="no safetensors file, or a damaged one") as raised:
         module.load_state_dict(tmp_path / "cut.safetensors")
     assert "torch" not in str(raised.value).partition("mapping")[2].partition(": ")[2]
@@ -173,22 +225,27 @@ def test_live_tensors():
     assert_same_bits(module.state_dict(), expected)
 
 
-def test_files_of_torch(tmp_path):
+@pytest.mark.parametrize("suffix", [".pt", ".bin", ".ckpt"])
+def test_files_of_torch(tmp_path, monkeypatch, suffix):
+    """Each becomes one of safetensors by the line that the error says, with tied weights too."""
     torch = pytest.importorskip("torch")
-    from safetensors.torch import save_file as save_tensors
-
-    given, path = torch.nn.GRU(3, 4), str(tmp_path / "x.safetensors")
-    torch.save(given.state_dict(), tmp_path / "x.pt")
-    module = pyrnn.GRU(3, 4)
-    with pytest.raises(ValueError, match="looks like a zip archive") as raised:
-        module.load_state_dict(tmp_path / "x.pt")
-    assert "torch.load(" in str(raised.value)
-    save_tensors(torch.load(tmp_path / "x.pt", weights_only=True), path)  # that line
-    module.load_state_dict(path)
-    assert_same_bits(module.state_dict(), {n: t.numpy() for n, t in given.state_dict().items()})
-    half = {name: tensor.bfloat16() for name, tensor in given.state_dict().items()}
-    save_tensors(half, path)
-    module.load_state_dict(path)
+    safetensors = pytest.importorskip("safetensors.torch")
+    given, module = torch.nn.GRU(3, 4), pyrnn.GRU(3, 4)
+    given.bias_hh_l0 = given.bias_ih_l0
+    state = given.state_dict() | {"transposed": torch.ones(2, 3).T}
+    torch.save({"state_dict": state} if suffix == ".ckpt" else state, tmp_path / f"x{suffix}")
+    for call in (module.load_state_dict, pyrnn.load):
+        with pytest.raises(ValueError, match="looks like a zip archive") as raised:
+            call(tmp_path / f"x{suffix}")
+        line = re.search(r"safetensors\.torch\.save_file\(.*\.safetensors'\)", str(raised.value))[0]
+        monkeypatch.chdir(tmp_path)
+        exec(line, {"torch": torch, "safetensors": sys.modules["safetensors"]})
+        module.load_state_dict("weights.safetensors", strict=False)
+        assert_same_bits(module.state_dict(), {n: t.numpy() for n, t in given.state_dict().items()})
+        (tmp_path / "weights.safetensors").unlink()
+    half = {name: tensor.bfloat16().clone() for name, tensor in given.state_dict().items()}
+    safetensors.save_file(half, tmp_path / "half.safetensors")
+    module.load_state_dict(tmp_path / "half.safetensors")
     assert_same_bits(module.state_dict(), {n: t.float().numpy() for n, t in half.items()})
 
 

@@ -266,30 +266,6 @@ def test_a_loaders_collate_fn_makes_the_samples(collate):
     assert_same_bits(found[3].predict(loader), found[3].predict(X))
 
 
-def test_samples_of_x_length_and_class():
-    """A class is no length, wherever it stands."""
-    classes = np.arange(23) % 3
-
-    class Labelled(Ragged):
-        def __getitem__(self, i):
-            return self.order(X[i], len(X[i]), classes[i])
-
-    def trained(given):
-        model = pyrnn.Sequential(
-            pyrnn.GRU(2, 4, seed=0), pyrnn.LastStep(), pyrnn.Linear(4, 3, seed=0)
-        )
-        trainer = pyrnn.Trainer(model, "cross_entropy", "adam", seed=0)
-        return trainer.fit(given, epochs=2, progress=False).loss
-
-    expected = trained((X, classes))
-    for order in (lambda x, n, y: (x, n, y), lambda x, n, y: (x, y, n)):
-        Labelled.order = staticmethod(order)
-        assert trained(Labelled()) == expected
-    Labelled.order = staticmethod(lambda x, n, y: (x, y, n + 1))
-    with pytest.raises(ValueError, match=r"sample 0 has \d+ steps and the length \d+, expected"):
-        trained(Labelled())
-
-
 def test_a_prediction_needs_no_target():
     class Alone(Ragged):
         def __getitem__(self, i):

@@ -30,7 +30,7 @@ from .steps import steps_of
 from .summary import Summarised
 from .tape import infer, record, recorded
 from .tensor_file import check_suffix, write_tensors
-from .weights import LoadReport, fitting_weights
+from .weights import LoadReport, fitting_weights, write_all
 
 Class = TypeVar("Class", bound=type)
 
@@ -243,21 +243,22 @@ class Module(Settings, Part, Summarised, Freezable):
         return {name: parameter.data.copy() for name, parameter in self.named_parameters()}
 
     def load_state_dict(self, mapping: Any, *, prefix: str = "", strict: bool = True) -> LoadReport:
-        """Writes the parameters: all that `strict` asks for, or nothing if something does not fit.
+        """Writes the parameters: all that `strict` asks for, or nothing if something does not fit
+        or Ctrl-C comes.
 
         `mapping` has arrays by name, such as a live `state_dict` of torch, or is the path of a file
         of safetensors. `prefix` is where this module stands in a larger one: "encoder.rnn.". With
         strict=False names may be missing and left over: the result lists them. Floats of another
         width are cast (bfloat16 and half to float32 exactly); tensors may require grad.
 
-        ValueError lists all missing, unexpected and misshaped names at once, or if no name is a
-        parameter's; OSError for a file that cannot be read, ValueError for one of another format: a
-        pickle is refused, as reading it may run code, with the line that converts it.
+        ValueError lists all missing, unexpected and misshaped names at once, and those of numbers
+        too large for the dtype, or if no name is a parameter's; OSError for a file that cannot be
+        read, ValueError for one of another format: a pickle is refused, as reading it may run code,
+        with the line that converts it.
         """
         owner, named = f"{type(self).__name__}.load_state_dict", dict(self.named_parameters())
         arrays, report = fitting_weights(owner, named, mapping, prefix, strict)
-        for name, array in arrays.items():
-            named[name][...] = array
+        write_all(named, arrays)
         return report
 
     def extra_state(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _core
 from .atomic_write import atomic_write, check_target
-from .checks import Array, check_fits, check_path, describe
+from .checks import MESSAGE, Array, check_fits, check_path, describe, printable
 
 FORMAT = 1
 KEY = "pyrnn"  # of the metadata
@@ -42,8 +42,26 @@ OTHER_FORMATS = {
 }
 
 
+# The line that makes a file of safetensors of a pickle. Its writer takes no tensors that share
+# memory, as those of tied layers do, nor any of other strides.
+BY_PICKLE = (
+    "safetensors.torch.save_file({{name: tensor.contiguous().clone() for name, tensor in "
+    "torch.load({path}, weights_only=True){part}.items()}}, 'weights.safetensors')"
+)
+
+
 class OtherFormatError(ValueError):
     """A file of another format than safetensors."""
+
+
+def with_remedy(path: str, error: Exception) -> str:
+    """An error's text, and for a file of another format the line that converts one of torch."""
+    text = printable(str(error), MESSAGE)
+    if not isinstance(error, OtherFormatError):
+        return text
+    part = "['state_dict']" if path.endswith(".ckpt") else ""  # Lightning's checkpoints
+    line = BY_PICKLE.format(path=repr(path), part=part)  # whole, so that it can be run
+    return f"{text}; a pickle of torch, .pt, .ckpt or .bin, is made one of weights by {line}"
 
 
 def check_suffix(owner: str, path: Any) -> None:

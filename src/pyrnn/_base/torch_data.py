@@ -1,6 +1,7 @@
 """torch's datasets as datasets of pyrnn, where torch is loaded already; nothing imports it."""
 
 import sys
+from operator import eq
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ class TorchSamples:
     def __init__(self, name: str, dataset: Any) -> None:
         self._name, self._torch = name, dataset
         known = [_numbers(name, i, _items(name, i, dataset[i])) for i in range(len(dataset))]
-        self._length_second = _length_stands_second(known)
+        self._length_second = _length_stands_second(name, known)
         place = 1 if self._length_second else 2
         lengths = [numbers[place if len(numbers) > 2 else 0] for numbers in known]
         for i, length in enumerate(lengths):
@@ -89,7 +90,24 @@ def read_torch(name: str, data: Any, *, targets: bool = True) -> Any:
         raise ValueError(
             f"{name} has {len(data.tensors)} tensors, expected x, target and perhaps lengths"
         )
-    return tuple(data.tensors)
+    return _in_order(name, data.tensors)
+
+
+def _in_order(name: str, tensors: Any) -> tuple[Any, ...]:
+    """x, target and perhaps lengths, which may also stand second."""
+    if len(tensors) == 3 and tensors[0].ndim > 1:
+        steps = tensors[0].shape[1]
+        columns = [_integers(tensor) for tensor in tensors[1:]]
+        known = [[steps, *numbers] for numbers in zip(*columns, strict=True)]
+        if _length_stands_second(name, known):
+            return tensors[0], tensors[2], tensors[1]
+    return tuple(tensors)
+
+
+def _integers(tensor: Any) -> list[int | None]:
+    """A tensor's rows where they are single integers, None for each where not."""
+    single = tensor.ndim == 1 and not (tensor.is_floating_point() or tensor.is_complex())
+    return list(map(int, tensor.tolist())) if single else [None] * len(tensor)
 
 
 def _read_samples(name: str, data: Any, collate: Any, targets: bool) -> Any:
@@ -154,11 +172,32 @@ def _numbers(name: str, i: int, items: list[Any]) -> list[Any]:
     return [steps, *(int(item) if _is_number(item) else None for item in items[1:])]
 
 
-def _length_stands_second(known: list[list[Any]]) -> bool:
-    """Whether samples are (x, length, target): the second is the number of steps of every x, and
-    the third is not."""
-    of_three = all(len(numbers) == 3 and numbers[1] == numbers[0] for numbers in known)
-    return of_three and any(numbers[2] != numbers[0] for numbers in known)
+def _length_stands_second(name: str, known: list[list[Any]]) -> bool:
+    """Whether samples of three are (x, length, target) rather than (x, target, length), by
+    `_numbers` of each: a length is an integer of 0 to x's steps.
+
+    ValueError where the integers may be read in both ways.
+    """
+    if any(len(numbers) != 3 or numbers[1] is None for numbers in known):
+        return False
+    steps, second, third = (list(column) for column in zip(*known, strict=True))
+    lengths = _fit(second, steps) and min(second) > 0  # classes begin at 0
+    if None in third:  # no lengths
+        return third == [None] * len(third) and lengths and any(map(eq, second, steps))
+    if third == steps or not lengths:
+        return False
+    if second == steps and (len(set(steps)) > 1 or not _fit(third, steps)):
+        return True
+    if second == steps or (_fit(third, steps) and 0 in third):
+        raise ValueError(
+            f"{name}: both integers of the samples may be lengths, expected (x, target, lengths) "
+            "as arrays, or samples that are dicts of 'x', 'y' and 'lengths'"
+        )
+    return False
+
+
+def _fit(lengths: list[int], steps: list[int]) -> bool:
+    return all(0 <= n <= most for n, most in zip(lengths, steps, strict=True))
 
 
 def _is_number(value: Any) -> bool:

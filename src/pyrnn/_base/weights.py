@@ -1,13 +1,16 @@
 """Weights from elsewhere: arrays by name, of any library or from a file of safetensors."""
 
 import os
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack
+from itertools import repeat
+from operator import setitem
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .checks import (
-    MESSAGE,
     Array,
     as_plain_array,
     check_flag,
@@ -16,14 +19,12 @@ from .checks import (
     describe,
     describe_all,
     join_some,
-    printable,
 )
 from .foreign import as_weight, is_half
 from .parameter import Parameter
-from .tensor_file import OtherFormatError, read_weights
+from .tensor_file import read_weights, with_remedy
 
 LISTED = 9  # names in a report that is shown
-BY_PICKLE = "safetensors.torch.save_file(torch.load({}, weights_only=True), 'weights.safetensors')"
 
 
 class LoadReport(NamedTuple):
@@ -84,11 +85,26 @@ def fitting_weights(
                 f"{describe(name)} is {array.dtype} of shape {array.shape}, "
                 f"expected {parameter.dtype} of shape {parameter.shape}"
             )
-        else:
-            arrays[name.removeprefix(prefix)] = array.astype(parameter.dtype, copy=False)
+            continue
+        cast = arrays[name.removeprefix(prefix)] = _cast(array, parameter.dtype)
+        if cast is not array and (np.isinf(cast) > np.isinf(array)).any():
+            problems.append(f"{describe(name)} has numbers too large for {parameter.dtype}")
     if problems:
         raise ValueError(f"{owner}: {join_some(problems)}{_hint(named, given, prefix)}")
     return arrays, report
+
+
+def write_all(named: Mapping[str, Parameter], arrays: Mapping[str, Array]) -> None:
+    """Writes arrays that `fitting_weights` gave, all or none of them.
+
+    The loop is one in C, inside which Python runs no handler of a signal: Ctrl-C comes before it or
+    after it.
+    """
+    write: Any = setitem
+    written = [name for name in arrays if not named[name].hollow]
+    with ExitStack() as stack:
+        targets = [stack.enter_context(named[name].writing()) for name in written]
+        deque(map(write, targets, repeat(...), [arrays[name] for name in written]), maxlen=0)
 
 
 def _check_prefix(owner: str, prefix: Any) -> str:
@@ -111,17 +127,20 @@ def _read(owner: str, mapping: Any) -> Mapping[str, Any]:
     try:
         return read_weights(path)
     except (TypeError, ValueError, LookupError, RecursionError) as error:
-        shown = describe(path)
-        text = printable(str(error), MESSAGE)
-        if isinstance(error, OtherFormatError):
-            text += f"; a pickle of torch, .pt or .bin, is made one by {BY_PICKLE.format(shown)}"
-        raise ValueError(f"{owner}: mapping {shown}: {text}") from None
+        text = with_remedy(path, error)
+        raise ValueError(f"{owner}: mapping {describe(path)}: {text}") from None
 
 
 def _as_floats(owner: str, name: str, value: Any) -> Array:
     """A weight as numpy's array; half precision becomes float32, which is exact."""
     array = as_plain_array(owner, f"mapping[{describe(name)}]", as_weight(value), "of floats")
     return array.astype(np.float32) if is_half(array.dtype) else array
+
+
+def _cast(array: Array, dtype: np.dtype[Any]) -> Array:
+    """The array itself where it has the dtype; what is too large becomes infinite."""
+    with np.errstate(over="ignore"):
+        return array.astype(dtype, copy=False)
 
 
 def _hint(named: Collection[str], given: Collection[str], prefix: str) -> str:

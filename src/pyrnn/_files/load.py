@@ -8,19 +8,17 @@ from itertools import accumulate
 from typing import Any
 
 from .._base.checks import (
-    MESSAGE,
     Array,
     check_path,
     describe,
     describe_all,
     filled_from_file,
-    printable,
 )
 from .._base.description import load_extra_states
 from .._base.freezing import freeze_only, read_frozen
 from .._base.module import STORABLE, Module
 from .._base.parameter import Parameter
-from .._base.tensor_file import mapping, read_tensors
+from .._base.tensor_file import mapping, read_tensors, with_remedy
 
 
 def load(path: Any, *, classes: Iterable[type[Module]] = ()) -> Module:
@@ -61,7 +59,7 @@ def load(path: Any, *, classes: Iterable[type[Module]] = ()) -> Module:
     except RecursionError:
         raise ValueError(f"{path}: its configuration is nested too deeply") from None
     except (TypeError, ValueError, LookupError) as error:
-        raise ValueError(f"{path}: {printable(str(error), MESSAGE)}") from None
+        raise ValueError(f"{path}: {with_remedy(path, error)}") from None
     return module
 
 
