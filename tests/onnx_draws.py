@@ -6,7 +6,7 @@ from onnx import TensorProto, helper
 from onnx_models import model
 
 GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
-OPSETS = (7, 9, 10, 11, 12, 13, 14, 17, 18, 20, 21, 22)
+OPSETS = (7, 9, 10, 11, 12, 13, 14, 17, 18, 20, 21, 22, 24, 26)
 ACTIVATIONS = ("Tanh", "Relu", "Sigmoid")
 FLOATS = {np.float32: TensorProto.FLOAT, np.float64: TensorProto.DOUBLE}
 

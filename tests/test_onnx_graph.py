@@ -14,6 +14,7 @@ import pyrnn
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: `make test-peers` does it")
 import pyrnn.onnx  # noqa: E402
 from compare import assert_same_bits  # noqa: E402
+from pyrnn._base import operations  # noqa: E402
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((5, 6, 3)).astype(np.float32)
@@ -183,3 +184,20 @@ def test_what_does_not_fit_is_named(tmp_path):
         ids(w, w)
     with pytest.raises(ValueError, match="Gather node 'y': index 5 is out of bounds"):
         ids(np.array([5]), w)
+
+
+@pytest.mark.parametrize("node", ["y = MatMul(x, w)", "y = Gemm<transB = 1>(x, w)"])
+def test_weights_are_packed_once(node, tmp_path, monkeypatch):
+    """And anew when they were written."""
+    packed = []
+    pack = operations.pack_matrix
+    monkeypatch.setattr(operations, "pack_matrix", lambda b: packed.append(b) or pack(b))
+    text = f"g (float[N, 2] x) => (float[N, 2] y) <float[2, 2] w = {{1, 2, 3, 4}}> {{ {node} }}"
+    graph, x = parsed(text, tmp_path), np.eye(2, dtype=np.float32)
+    first = graph(x)
+    assert_same_bits(graph(x), first)
+    assert len(packed) == 1
+    for parameter in graph.parameters():
+        parameter[...] = 2 * parameter.data
+    assert_same_bits(graph(x), 2 * first)
+    assert len(packed) == 2

@@ -96,8 +96,11 @@ def _whole_power(a: Array, n: int) -> Array:
     return y
 
 
-def matmul(a: Any, b: Any) -> Result:
-    """numpy's rules for axes; each element is one chain of multiply-adds over the inner axis."""
+def matmul(a: Any, b: Any, packed: Any = None) -> Result:
+    """numpy's rules for axes; each element is one chain of multiply-adds over the inner axis.
+
+    `packed` is what `pack_matrix` made of a b of two axes, where that is kept from call to call.
+    """
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         raise ValueError("forward: @ with a number, expected arrays with axes")
     left, right = a[None] if a.ndim == 1 else a, b[:, None] if b.ndim == 1 else b
@@ -105,8 +108,10 @@ def matmul(a: Any, b: Any) -> Result:
         raise ValueError(
             f"forward: @ of the shapes {a.shape} and {b.shape}, expected as many columns as rows"
         )
-    product = _matrix_product if right.ndim == 2 else _batched_product
-    y, pulls = product(left, right)
+    if right.ndim == 2:
+        y, pulls = _matrix_product(left, right, packed)
+    else:
+        y, pulls = _batched_product(left, right)
     dropped = [axis for axis, x in ((-2, a), (-1, b)) if x.ndim == 1]
     if not dropped:
         return y, pulls
@@ -117,24 +122,30 @@ def matmul(a: Any, b: Any) -> Result:
     )
 
 
-def _matrix_product(a: Array, b: Array) -> Result:
+def pack_matrix(b: Array) -> _core.PackedLinear:
+    """A matrix as the kernels take it on the right of a product."""
+    return _core.linear_pack(as_contiguous(b.T), None, num_threads())
+
+
+def _matrix_product(a: Array, b: Array, packed: Any) -> Result:
     """Rows (..., K) times one matrix (K, M): what a Linear of weight b^T computes."""
     x, swapped = stored(a)
     K, M = b.shape
-    weight, rows = as_contiguous(b.T), x.reshape(-1, K)
+    rows = x.reshape(-1, K)
 
-    def times(matrix: Array, rows: Array) -> Array:
-        packed = _core.linear_pack(matrix, None, num_threads())
+    def times(packed: _core.PackedLinear, rows: Array, columns: int) -> Array:
         y = _core.linear_forward(packed, rows, num_threads())
-        return turned(y.reshape(*x.shape[:-1], len(matrix)), swapped)
+        return turned(y.reshape(*x.shape[:-1], columns), swapped)
 
     def rows_of(g: Array) -> Array:
         return as_contiguous(turned(g, swapped)).reshape(-1, M)
 
     def d_matrix(g: Array) -> Array:
+        weight = as_contiguous(b.T)
         return _core.linear_backward(rows, weight, rows_of(g), False, False, num_threads())[1].T
 
-    return times(weight, rows), (lambda g: times(as_contiguous(b), rows_of(g)), d_matrix)
+    y = times(pack_matrix(b) if packed is None else packed, rows, M)
+    return y, (lambda g: times(pack_matrix(b.T), rows_of(g), K), d_matrix)
 
 
 def _batched_product(a: Array, b: Array) -> Result:

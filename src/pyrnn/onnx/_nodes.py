@@ -7,6 +7,7 @@ import onnx
 from onnx.defs import OpSchema
 
 from .._base.checks import describe, describe_all
+from .._base.packing import PackedWeights
 from ._external import Folder
 from ._file import tensor_array
 from ._weights import named_node
@@ -27,6 +28,7 @@ class Node(NamedTuple):
     outputs: tuple[str, ...]
     attributes: dict[str, Any]
     layer: Any = None  # of RNN, LSTM and GRU
+    packed: PackedWeights[Any] | None = None  # of a product
 
     @property
     def operator(self) -> "Operator":
@@ -124,7 +126,8 @@ def read_node(proto: onnx.NodeProto, versions: Mapping[str, int], folder: Folder
         raise ValueError(f"{title}: pyrnn does not compute its output {proto.output[-1]!r}")
     name = proto.name or next(filter(None, proto.output), "")
     names = tuple(proto.input), tuple(proto.output)
-    node = Node(name, title, (domain, proto.op_type), versions[domain], *names, attributes)
+    key, packed = (domain, proto.op_type), PackedWeights[Any]()
+    node = Node(name, title, key, versions[domain], *names, attributes, packed=packed)
     known.check(node)
     return node
 

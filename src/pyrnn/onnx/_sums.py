@@ -7,6 +7,7 @@ import numpy as np
 
 from .._base import operations
 from .._base.checks import Array
+from .._base.parameter import Parameter
 from .._base.value import numbers
 from ..layers import LayerNorm, Softmax
 from ._nodes import Node, operator
@@ -65,7 +66,7 @@ def _layer_norm(node: Node, x: Any, scale: Any, bias: Any = None) -> Any:
 @operator("MatMul", steps=lambda node, a, b: [a.ndim - 1])
 def _matmul(node: Node, a: Any, b: Any) -> Any:
     check_floats(a, b)
-    return computed(operations.matmul, a, b)
+    return _product(node, a, b)
 
 
 @operator("Gemm", steps=lambda node, a, *others: [0 if node.attributes["transA"] else 1])
@@ -74,11 +75,20 @@ def _gemm(node: Node, a: Any, b: Any, c: Any = None) -> Any:
     if a.ndim != 2 or b.ndim != 2:
         raise ValueError(f"its inputs have the shapes {a.shape} and {b.shape}, expected matrices")
     a = computed(operations.transpose, a) if node.attributes["transA"] else a
-    b = computed(operations.transpose, b) if node.attributes["transB"] else b
-    y = _scaled(computed(operations.matmul, a, b), node.attributes["alpha"])
+    y = _scaled(_product(node, a, b, node.attributes["transB"]), node.attributes["alpha"])
     if c is None:
         return y
     return computed(operations.add, y, _scaled(c, node.attributes["beta"]))
+
+
+def _product(node: Node, a: Any, b: Any, transposed: bool = False) -> Any:
+    """a @ b, or a @ b^T; a weight stays packed from call to call."""
+    packed = None
+    if isinstance(b, Parameter) and b.ndim == 2 and node.packed is not None:
+        matrix = b.data.T if transposed else b.data
+        packed = node.packed.get([b], lambda: operations.pack_matrix(matrix))
+    b = computed(operations.transpose, b) if transposed else b
+    return computed(operations.matmul, a, b, packed=packed)
 
 
 def _scaled(x: Any, factor: float) -> Any:
