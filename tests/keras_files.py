@@ -69,7 +69,7 @@ def legacy_file(layers, weights):
         config = sequential(*layers)
         file.attrs["model_config"] = json.dumps(config)
         root = file.create_group("model_weights")
-        root.attrs["layer_names"] = [entry["config"]["name"] for entry in layers]
+        root.attrs["layer_names"] = np.array([entry["config"]["name"] for entry in layers], "S")
         for entry in layers:
             name = entry["config"]["name"]
             own = weights.get(name, {})

@@ -255,11 +255,15 @@ def test_hdf5_with_more_than_plain_arrays_is_refused(make, match, tmp_path):
     refused(tmp_path, with_weights(replaced(make)), match)
 
 
-def test_groups_that_hold_themselves(tmp_path):
-    def write(file):
-        file["layers/dense/again"] = file["layers/dense"]
+@pytest.mark.parametrize("links", [1, 10])
+def test_groups_that_hold_themselves(links, tmp_path):
+    """Once, which is endless, and ten times, which would be 10^32 groups."""
 
-    refused(tmp_path, with_weights(write), "too deep")
+    def write(file):
+        for i in range(links):
+            file[f"layers/dense/again{i}"] = file["layers/dense"]
+
+    refused(tmp_path, with_weights(write), "too deep, or holds too much")
 
 
 def test_memory_of_a_bomb(tmp_path):
@@ -270,6 +274,8 @@ def test_memory_of_a_bomb(tmp_path):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 << 10
     more = archive(sequential(*LAYERS), weights_file(ARRAYS), **{"evil.pkl": b"\x80\x04."})
     refused(tmp_path, more, "'evil.pkl', which is not read")
+    many = archive(sequential(*LAYERS), b"", **{f"assets/{i}": b"" for i in range(200)})
+    refused(tmp_path, many, "more than 100 members")
     encrypted = bytearray(FILES[".keras"])
     encrypted[encrypted.index(b"PK\x01\x02") + 8] |= 1
     refused(tmp_path, bytes(encrypted), "encrypted")

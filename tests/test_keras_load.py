@@ -298,6 +298,32 @@ def test_legacy_files(tmp_path):
     assert np.array_equal(model(x), again(x))
 
 
+def test_a_legacy_bidirectional_layer(tmp_path):
+    """Keras 2 describes the backward layer by the forward one, and lists its weights after it."""
+    described, arrays = both(
+        "ave", "GRU", 2, 4, {"fill": (0.03, 0.02, 0.01)}, return_sequences=True
+    )
+    wanted = loaded(tmp_path, keras_file([described], arrays))
+    del described["config"]["backward_layer"]
+    named = {}
+    for way in ("forward", "backward"):
+        found = arrays[f"bidirectional/{way}_layer/cell"]
+        names = ("kernel:0", "recurrent_kernel:0", "bias:0")
+        named |= {f"b/{way}_gru/gru_cell/{n}": a for n, a in zip(names, found, strict=True)}
+    model = loaded(tmp_path, legacy_file([described], {"bidirectional": named}), ".h5")
+    x = ramp(2, 5, 4) / 10
+    assert np.array_equal(model(x), wanted(x))
+
+
+def test_predict_of_a_list(tmp_path):
+    """Samples of one length are a batch; ragged ones have no mask of their own to give."""
+    model = of_one(tmp_path, "GRU", 3, 2, layer("Masking", mask_value=-7.0))
+    x = ramp(3, 4, 2)
+    assert np.allclose(model.predict([*x]), model(x))
+    with pytest.raises(ValueError, match="MaskedSequential: lengths came"):
+        model.predict([x[0], x[1, :2]])
+
+
 def test_weights_alone_go_into_a_module(tmp_path):
     """Two biases of a layer take Keras' one; all or nothing."""
     lstm, dense = cell_arrays(4, 2, 3), [np.ones((3, 1), np.float32), np.ones(1, np.float32)]

@@ -70,3 +70,25 @@ def test_layouts():
     wanted = model(True)(x)
     assert np.array_equal(model(False)(x.swapaxes(0, 1)), wanted.swapaxes(0, 1))
     assert np.array_equal(model(True)(x[0]), wanted[0])
+
+
+def test_gradients_of_states():
+    """Of an LSTM of both directions: to each h and c among the outputs comes that of the state."""
+    lstm = pyrnn.LSTM(2, 3, bidirectional=True, dtype=np.float64, seed=0)
+    model = pyrnn.keras.WithStates(pyrnn.Sequential(lstm))
+    rng = np.random.default_rng(1)
+    x, given = rng.normal(size=(2, 4, 2)), rng.normal(size=(4, 2, 3))
+    more = rng.normal(size=(2, 2, 3))
+    (outputs, _), pullback = model.vjp(x)
+    assert [a.shape for a in outputs] == [(2, 4, 6), *[(2, 3)] * 4]
+    dx, _ = pullback((None, *given), ((more, None),))
+    (_, _), pullback = lstm.vjp(x)
+    wanted, _ = pullback(None, (given[::2] + more, given[1::2]))
+    assert np.allclose(dx, wanted, rtol=1e-12)
+
+
+def test_without_states():
+    model = pyrnn.keras.WithStates(pyrnn.Linear(2, 3, seed=0))
+    ((y,), _), pullback = model.vjp(np.ones((4, 2), np.float32))
+    dx, _ = pullback((np.ones_like(y),))
+    assert dx.shape == (4, 2)

@@ -12,6 +12,7 @@ CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 EXPANSION = 4  # times the archive's size that its members may have together
 SMALL = 1 << 20  # bytes that they may have in any case
+ENTRY, MOST = b"PK\x01\x02", 100  # how the entry of a member begins, and how many there may be
 FAULTS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError)
 
 
@@ -34,6 +35,8 @@ def read_archive(data: bytes) -> dict[str, bytes]:
 
     Nothing is written to disk, and the sizes that the archive tells are looked at first.
     """
+    if data.count(ENTRY) > MOST:
+        raise ValueError(f"the zip archive has more than {MOST} members")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()

@@ -232,7 +232,7 @@ class _Graph:
 
     def _origin(self, layer: Layer, name: str) -> str:
         """The layer whose output a mask is made of, by comparing it with a number."""
-        for _ in self._operations:
+        for _ in MASK_OPERATIONS:
             if name not in self._operations:
                 return name
             nodes = self._operations[name].nodes

@@ -227,11 +227,14 @@ def _arrays(state: Any) -> tuple[Any, ...]:
 
 def _with_added(part: Module, dstate: Any, states: tuple[Any, ...], given: list[Any]) -> Any:
     """The gradient of a part's state, with that of each h and c among the outputs added."""
+    if not states:
+        return dstate
     entries = dstate if part.made_of_parts else (dstate,)
     rest, added = iter(given), []
     for state, entry in zip(states, entries or (None,) * len(states), strict=True):
-        shapes = _arrays(state)
-        sums = [np.array(a) for a in (shapes if entry is None else _arrays(entry))]
+        zeros = _arrays(state)
+        known = zeros if entry is None else _arrays(entry)
+        sums = [np.array(z if d is None else d) for z, d in zip(zeros, known, strict=True)]
         for direction in range(len(sums[0])):
             for total in sums:
                 if (d := next(rest)) is not None:

@@ -13,7 +13,7 @@ from ._texts import check_heaps, check_lengths
 
 FLOATS = ("<f4", "<f8", ">f4", ">f8")
 DEEPEST = 32  # groups inside one another
-MOST = 100_000  # members of all groups
+MOST = 10_000  # groups and datasets, each counted as often as it is met
 MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
@@ -71,21 +71,21 @@ class Store:
         """The paths of all datasets below a group."""
         found = self._find(path)
         if isinstance(found, self._h5py.Group):
-            names: list[str] = []
-            self._safely(self._walk, found, path, names, 0)
-            yield from names
+            met: list[tuple[str, bool]] = []
+            self._safely(self._walk, found, path, met, 0)
+            yield from (name for name, is_group in met if not is_group)
 
-    def _walk(self, group: Any, path: str, names: list[str], depth: int) -> None:
-        """Adds the paths of the datasets below a group."""
-        if depth > DEEPEST or len(names) > MOST or len(group) > MOST:
-            raise ValueError(f"group {describe(path)} is too deep or too full")
+    def _walk(self, group: Any, path: str, met: list[tuple[str, bool]], depth: int) -> None:
+        """Adds the paths of what is below a group, and whether each is a group."""
+        if depth > DEEPEST or len(met) + len(group) > MOST:
+            raise ValueError(f"group {describe(path)} is too deep, or holds too much")
         for name in group:
             below = f"{path}/{name}"
             found = self._member(group, name, below)
-            if isinstance(found, self._h5py.Group):
-                self._walk(found, below, names, depth + 1)
-            else:
-                names.append(below)
+            is_group = isinstance(found, self._h5py.Group)
+            met.append((below, is_group))
+            if is_group:
+                self._walk(found, below, met, depth + 1)
 
     def _find(self, path: str) -> Any:
         """The group or dataset of a path, or None; every step on the way is looked at."""
