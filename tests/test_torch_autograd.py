@@ -263,6 +263,23 @@ def test_a_way_of_computing(name, way):
     torch.testing.assert_close(*found, **CLOSE)
 
 
+@pytest.mark.parametrize("name", MODULES)
+def test_symbolic_trace_with_layers_as_leaves(name):
+    """Its own tracer goes into classes that are not torch's."""
+
+    class Tracer(torch.fx.Tracer):
+        def is_leaf_module(self, module, path):
+            recurrent = isinstance(module, nn.RNNBase | nn.RNNCellBase)
+            return recurrent or super().is_leaf_module(module, path)
+
+    model = nn.Sequential(nn.Linear(F, F), make(name, pt)).double()
+    traced, x = torch.fx.GraphModule(model, Tracer().trace(model)), data(model[1])
+    found = gradients(traced, x, loss_of(traced(x)))
+    torch.testing.assert_close(found, gradients(model, x, loss_of(model(x))), rtol=0, atol=0)
+    with pytest.raises(TypeError, match="input is of type Proxy"):
+        torch.fx.symbolic_trace(model)
+
+
 @pytest.fixture
 def compiled():
     """torch.compile of a module as a whole, and the number of graphs that were made."""
