@@ -53,12 +53,12 @@ class WholeRows(RecurrentRolloutBuffer):
 
 
 class Timed:
-    """Notes how long an algorithm's update takes."""
+    """Notes the processor time that an algorithm's update takes."""
 
     def train(self):
-        start = time.perf_counter()
+        start = time.process_time()
         super().train()
-        self.seconds = time.perf_counter() - start
+        self.seconds = time.process_time() - start
 
 
 def make(algorithm, policy, seed, **settings):
@@ -85,7 +85,7 @@ def learn(models, updates, seed):
 
 
 def run(seed, updates, episodes, settings):
-    """Returns of torch's LSTM, `Policy`, `WholeRows` and no memory; what `learn` tells of three."""
+    """Returns of torch's LSTM, `Policy`, `WholeRows` and no memory; `learn` of the first three."""
     recurrent = settings | {"policy_kwargs": {"lstm_hidden_size": UNITS}}
     policies = RecurrentActorCriticPolicy, Policy, Policy
     models = [make(RecurrentPPO, policy, seed, **recurrent) for policy in policies]
@@ -108,10 +108,10 @@ def main():
     remark = f"the same actions in the first {' and '.join(map(str, same))} of {updates} updates"
     others = [("torch's LSTM", np.mean(theirs)), ("episodes cut", np.mean(of_cut))]
     line = {"baseline": ("PPO without memory", np.mean(alone)), "others": others, "remark": remark}
-    line |= {"model": f"recurrent PPO, LSTM, {UNITS} units", "metric": "mean return"}
+    line |= {"model": f"recurrent PPO, LSTM, {UNITS} units", "metric": "mean return, at most 500"}
     report(args, task="a pole without velocities", results=ours, **line)
     line |= {"baseline": ("torch's LSTM", 1), "others": [("episodes cut", np.mean(cut))]}
-    line |= {"metric": "torch's time over pyrnn's", "remark": "one thread"}
+    line |= {"metric": "torch's time over pyrnn's", "remark": "time of one processor"}
     report(args, task="an update's time", results=whole, **line)
 
 
