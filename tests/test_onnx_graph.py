@@ -186,6 +186,17 @@ def test_what_does_not_fit_is_named(tmp_path):
         ids(np.array([5]), w)
 
 
+def test_an_input_that_is_called_state(tmp_path):
+    """It is one like others, with its gradient at its place."""
+    text = """g (float[N] x, float[N] state, float[N] z) => (float[N] y)
+        { a = Mul(x, state) y = Mul(a, z) }"""
+    graph, x = parsed(text, tmp_path), np.ones(2, np.float32)
+    for args, named in (((x, 2 * x, 3 * x), {}), ((), {"x": x, "state": 2 * x, "z": 3 * x})):
+        y, pullback = graph.vjp(*args, **named)
+        assert_same_bits(y, graph(*args, **named))
+        assert [d.tolist() for d in pullback(x)] == [[6, 6], [3, 3], [2, 2]]
+
+
 @pytest.mark.parametrize("node", ["y = MatMul(x, w)", "y = Gemm<transB = 1>(x, w)"])
 def test_weights_are_packed_once(node, tmp_path, monkeypatch):
     """And anew when they were written."""

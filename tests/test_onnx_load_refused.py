@@ -121,7 +121,7 @@ def add_function(made):
     [
         (add_opset, "it has two versions of the operators of ''"),
         (add_sparse, "it has sparse initializers"),
-        (add_function, "F node 'N': pyrnn does not compute this operator of 'own'"),
+        (add_function, "it has the functions 'F', expected ONNX' operators alone"),
         (lambda m: m.graph.initializer.append(m.graph.initializer[0]), "two initializers"),
         (lambda m: m.graph.input.append(m.graph.input[0]), "two inputs of one name"),
         (lambda m: m.graph.ClearField("output"), "no inputs or outputs"),

@@ -91,11 +91,12 @@ def with_zeros(gradients: Any, places: Any) -> Any:
 
 
 def read_arguments(
-    args: Any, options: Any, names: Any, read: Callable[[Any], tuple[Any, Any]]
+    args: Any, options: Any, names: Any, read: Callable[[Any], tuple[Any, Any]], stateful: bool
 ) -> tuple[list[Any], dict[str, Any], list[Any], Any]:
     """(arguments in order, by name, the places of what holds floats, those of the state), read.
 
-    The state and what follows it go by name: vjp may have others in between.
+    The state and what follows it go by name: vjp may have others in between. One of a module that
+    is not stateful is an input like others.
     """
     if len(args) == 1 and not options:  # most calls
         item, place = read(args[0])
@@ -111,7 +112,7 @@ def read_arguments(
             raise TypeError(f"forward: {name} came twice, expected once")
         else:
             by_name[name] = item
-        if name == "state":
+        if name == "state" and stateful:
             state = place
         elif place is not None:
             inputs.append(place)

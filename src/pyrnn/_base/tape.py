@@ -209,7 +209,8 @@ class Tape:
         else:
             self._wanted = False
             names = part._forward_names or names
-            plain, keywords, inputs, state = read_arguments(args, options, names, self._read)
+            read = args, options, names, self._read, part.stateful
+            plain, keywords, inputs, state = read_arguments(*read)
             wanted = self._wanted
         if not self._recording:
             return self._wrapped(part, under(None, call, part, *plain, **keywords), False)[0]
@@ -275,7 +276,8 @@ class Tape:
                     f"forward(self, ..., {name}=None), or no {name}"
                 )
         enter = partial(self._enter, wanted=need_dx)
-        given, options, inputs, state = read_arguments(args, options, names, enter)
+        read = args, options, names, enter, module.stateful
+        given, options, inputs, state = read_arguments(*read)
         outputs = under(self, module.forward, *given, **options)
         plain, places = self._read(outputs)
         made = isinstance(outputs, Operand)

@@ -5,7 +5,7 @@ from typing import Any
 
 import onnx
 
-from .._base.checks import MESSAGE, Array, check_path, describe, printable
+from .._base.checks import MESSAGE, Array, check_path, describe, describe_all, printable
 from . import _elementwise, _moves, _recurrent, _sums  # noqa: F401  (they enter operators)
 from ._constants import Constants
 from ._contents import Contents, Input, Output
@@ -55,26 +55,31 @@ def load(path: Any, *, external_data: bool = False) -> Graph:
 def graph_of(file: ModelFile) -> Graph:
     """The Module of a model; TypeError or ValueError for what cannot be run."""
     graph, folder, versions = file.model.graph, file.folder, read_opsets(file.model)
-    if len(graph.node) > MOST or len(graph.initializer) > MOST:
-        raise ValueError(f"it has more than {MOST} nodes or initializers")
-    if graph.sparse_initializer:
-        raise ValueError("it has sparse initializers, expected tensors")
-    constants = _initializers(graph, folder)
-    inputs = [_input(known) for known in graph.input if known.name not in constants]
+    _check_model(file.model)
+    stored = _initializers(graph, folder)
+    inputs = [_input(known) for known in graph.input if known.name not in stored]
+    outputs = [_output(known) for known in graph.output]
     nodes = [read_node(proto, versions, folder) for proto in graph.node]
-    made = [_output(known) for known in graph.output]
-    outputs = [output.name for output in made]
-    _check_names(nodes, [given.name for given in inputs], constants, outputs)
-    if all(output.dtype is not None and output.dtype.kind != "f" for output in made):
-        raise ValueError("it gives no floats, expected an output of floats")
-    constants |= {n.outputs[0]: n.run({})[0] for n in nodes if n.operator.name == "Constant"}
+    _check_names(nodes, inputs, stored, outputs)
+    given = {n.outputs[0]: n.run({})[0] for n in nodes if n.operator.name == "Constant"}
     nodes = _with_layers(file, nodes, Constants(graph, versions, folder, None))
-    nodes = _needed(nodes, outputs)
-    weights = _weights(nodes, outputs, constants, {tensor.name for tensor in graph.initializer})
-    used = {*outputs, *(name for node in nodes for name in node.inputs)}
-    rest = {name: constants[name] for name in used & set(constants) - set(weights)}
-    contents = Contents(inputs, made, nodes, rest, versions, batch_first(nodes, inputs))
-    return Graph(contents, weights)
+    nodes = _needed(nodes, {output.name for output in outputs})
+    used = {name for node in nodes for name in node.inputs} | {output.name for output in outputs}
+    weights = _weights(nodes, outputs, stored)
+    constants = {n: a for n, a in (stored | given).items() if n in used and n not in weights}
+    way = batch_first(nodes, inputs)
+    return Graph(Contents(inputs, outputs, nodes, constants, versions, way), weights)
+
+
+def _check_model(model: onnx.ModelProto) -> None:
+    """ValueError for what is not a graph of nodes alone."""
+    if len(model.graph.node) > MOST or len(model.graph.initializer) > MOST:
+        raise ValueError(f"it has more than {MOST} nodes or initializers")
+    if model.functions:
+        names = describe_all(function.name for function in model.functions)
+        raise ValueError(f"it has the functions {names}, expected ONNX' operators alone")
+    if model.graph.sparse_initializer:
+        raise ValueError("it has sparse initializers, expected tensors")
 
 
 def _initializers(graph: onnx.GraphProto, folder: Folder | None) -> dict[str, Array]:
@@ -111,24 +116,25 @@ def _sizes(known: onnx.ValueInfoProto) -> tuple[int | None, ...] | None:
 
 
 def _check_names(
-    nodes: list[Node], inputs: list[str], constants: Mapping[str, Array], outputs: list[str]
+    nodes: list[Node], inputs: list[Input], stored: Mapping[str, Array], outputs: list[Output]
 ) -> None:
     """ValueError for a name that has two meanings or none, or that is used before it is known."""
-    known = {*inputs, *constants}
-    if not inputs or not outputs or len(set(inputs)) < len(inputs):
+    known = {*stored, *(given.name for given in inputs)}
+    if not inputs or not outputs or len(known) < len(stored) + len(inputs):
         raise ValueError("its graph has no inputs or outputs, or two inputs of one name")
     for node in nodes:
         missing = [name for name in node.inputs if name and name not in known]
         if missing:
             raise ValueError(f"{node.title}: its input {describe(missing[0])} is not known there")
-        made = [name for name in node.outputs if name]
-        twice = [name for name in made if name in known or made.count(name) > 1]
-        if twice:
-            raise ValueError(f"{node.title}: its output {describe(twice[0])} has another meaning")
-        known |= set(made)
-    missing = [name for name in outputs if name not in known]
-    if missing:
-        raise ValueError(f"no node makes its output {describe(missing[0])}")
+        for name in filter(None, node.outputs):
+            if name in known:
+                raise ValueError(f"{node.title}: its output {describe(name)} has another meaning")
+            known.add(name)
+    for output in outputs:
+        if output.name not in known:
+            raise ValueError(f"no node makes its output {describe(output.name)}")
+    if all(output.dtype is not None and output.dtype.kind != "f" for output in outputs):
+        raise ValueError("it gives no floats, expected an output of floats")
 
 
 def _with_layers(file: ModelFile, nodes: list[Node], known: Constants) -> list[Node]:
@@ -152,9 +158,9 @@ def _with_layers(file: ModelFile, nodes: list[Node], known: Constants) -> list[N
     return found
 
 
-def _needed(nodes: list[Node], outputs: list[str]) -> list[Node]:
-    """The nodes that the outputs are computed from, less the constants."""
-    needed, kept = set(outputs), []
+def _needed(nodes: list[Node], names: set[str]) -> list[Node]:
+    """The nodes that some names are computed from, less the constants."""
+    needed, kept = set(names), []
     for node in reversed(nodes):
         if needed & set(node.outputs) and node.operator.name != "Constant":
             kept.append(node)
@@ -163,12 +169,12 @@ def _needed(nodes: list[Node], outputs: list[str]) -> list[Node]:
 
 
 def _weights(
-    nodes: list[Node], outputs: list[str], constants: Mapping[str, Array], stored: set[str]
+    nodes: list[Node], outputs: list[Output], stored: Mapping[str, Array]
 ) -> dict[str, Array]:
     """The initializers of floats that have axes and are computed with: not states."""
-    used = {name for node in nodes for name in node.inputs[: 5 if node.layer else None]}
-    names = [name for name in constants if name in stored and name in used | set(outputs)]
-    return {n: constants[n] for n in names if constants[n].dtype.kind == "f" and constants[n].ndim}
+    used = {name for node in nodes for name in node.inputs[: None if node.layer is None else 5]}
+    used |= {output.name for output in outputs}
+    return {n: a for n, a in stored.items() if n in used and a.dtype.kind == "f" and a.ndim}
 
 
 def batch_first(nodes: list[Node], inputs: list[Input]) -> bool | None:
