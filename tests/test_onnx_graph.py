@@ -53,6 +53,21 @@ def test_layouts(batch_first, tmp_path):
         np.testing.assert_allclose(y, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_lengths_of_a_graph_that_takes_some(batch_first, tmp_path):
+    """They go to the graph, and may be left out."""
+    lstm, last = pyrnn.LSTM(3, 4, bidirectional=True, seed=0), pyrnn.LastStep(bidirectional=True)
+    model = pyrnn.Sequential(lstm, last, pyrnn.Linear(8, 2, seed=1), batch_first=batch_first)
+    graph = exported(model, tmp_path, lengths=True)
+    ragged = [X[i, : 6 - i] for i in range(5)]
+    for data, options in ((ragged, {}), (X, {"lengths": [6, 1, 3, 6, 2]}), (X, {})):
+        found, expected = (m.predict(data, **options) for m in (graph, model))
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    trainer = pyrnn.Trainer(graph, loss="mse", optimizer="adam")
+    losses = trainer.fit(ragged, np.ones((5, 2), np.float32), epochs=30, progress=False).loss
+    assert losses[-1] < losses[0]
+
+
 def test_ids_and_one_output_per_sequence(tmp_path):
     embedding, ids = pyrnn.Embedding(11, 3, seed=0), RNG.integers(0, 11, (5, 6))
     lstm, last = pyrnn.LSTM(3, 4, seed=0), pyrnn.LastStep()

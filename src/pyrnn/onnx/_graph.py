@@ -27,8 +27,9 @@ class Graph(Module):
 
     `batch_first` says where the file has the time axis, as far as its recurrent nodes tell (else
     True). So `predict(x)` takes samples first, as of any Module, and ragged ones; it gives a file
-    of a fixed batch as many rows at a time. `stream()` carries the states of recurrent nodes on
-    from step to step.
+    of a fixed batch as many rows at a time. An input `lengths`, as export writes it, may be left
+    out: all rows then have all steps. `stream()` carries the states of recurrent nodes on from step
+    to step.
 
     TypeError or ValueError that names the node for arrays that do not fit.
 
