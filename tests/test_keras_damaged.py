@@ -166,6 +166,23 @@ def test_what_cannot_be_run_is_refused_by_name(entry, match, tmp_path):
     refused(tmp_path, config(entry), match)
 
 
+def test_masks_where_they_have_no_meaning_are_refused(tmp_path):
+    """A Softmax layer would lay a mask on the features, a layer along an axis of each step too."""
+    inner = layer("LSTM", units=3)
+    arrays = {"time_distributed/layer/cell": cell_arrays(4, 2, 3)}
+    for entry, match in (
+        (layer("Softmax"), r"'softmax' \(Softmax\): a mask comes to it"),
+        (layer("TimeDistributed", layer=layer("Softmax")), "a mask comes to it"),
+        (layer("TimeDistributed", layer=inner), "it meets a mask"),
+    ):
+        refused(tmp_path, keras_file([layer("Masking"), entry], arrays), match)
+    data = keras_file([layer("TimeDistributed", layer=inner)], arrays)
+    x = np.ones((2, 5, 4, 2), np.float32)
+    assert load(tmp_path, ".keras", data)(x).shape == (2, 5, 3)
+    inside = layer("TimeDistributed", layer=layer("Masking"))
+    refused(tmp_path, keras_file([inside], {}), "it meets a mask")
+
+
 def test_models_of_code_and_other_graphs_are_refused(tmp_path):
     subclass = sequential(layer("Dense", units=1)) | {"class_name": "MyModel"}
     refused(tmp_path, archive(subclass, weights_file({})), "other code is never run")

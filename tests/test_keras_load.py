@@ -340,6 +340,11 @@ def test_weights_alone_go_into_a_module(tmp_path):
     ):
         loaded(tmp_path, data, ".weights.h5", other)
     assert all(np.array_equal(a, before[n]) for n, a in other.state_dict().items())
+    tied = pyrnn.Sequential(pyrnn.LSTM(3, 3), pyrnn.LSTM(3, 3), batch_first=True)
+    tied[1].weight_hh_l0 = tied[0].weight_hh_l0
+    twice = weights_file({"lstm/cell": (a := cell_arrays(4, 3, 3)), "lstm_1/cell": a})
+    with pytest.raises(ValueError, match=r"'1.weight_hh_l0' are tied to others"):
+        loaded(tmp_path, twice, ".weights.h5", tied)
     with pytest.raises(ValueError, match="no place for 'layers/dense'"):
         loaded(tmp_path, data, ".weights.h5", pyrnn.LSTM(2, 3))
     with pytest.raises(ValueError, match=r"expected load\(path, model\)"):

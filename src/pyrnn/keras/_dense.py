@@ -39,9 +39,8 @@ def _masking(layer: Layer, weights: Weights, place: Place) -> Parts:
 def _dense(layer: Layer, weights: Weights, place: Place) -> Parts:
     units, biased = layer.size("units"), layer.flag("use_bias", True)
     kernel, *bias = weights.take(layer, *["kernel", "bias"][: 1 + biased])
-    if kernel.ndim != 2 or [kernel.shape[1:], *(b.shape for b in bias)] != [(units,)] * (
-        1 + biased
-    ):
+    widths = [kernel.shape[1:], *(array.shape for array in bias)]
+    if widths != [(units,)] * (1 + biased):
         raise layer.refused(f"its kernel is {kernel.shape}, which does not fit {units} units")
     given = dict(zip(("weight", "bias"), (kernel.T, *bias), strict=False))
     after = _activation(layer)
@@ -113,11 +112,8 @@ def _layer_norm(layer: Layer, weights: Weights, place: Place) -> Parts:
     last = 2 if place.has_time else 1
     layer.expect("axis", -1, [-1], last, [last])
     layer.expect("rms_scaling", False)
-    eps, center, scale = (
-        layer.number("epsilon", 1e-3),
-        layer.flag("center", True),
-        layer.flag("scale", True),
-    )
+    eps = layer.number("epsilon", 1e-3)
+    center, scale = layer.flag("center", True), layer.flag("scale", True)
     names = [*["gamma"] * scale, *["beta"] * center]
     arrays = dict(zip(names, weights.take(layer, *names), strict=True))
     layer.finish()
@@ -149,18 +145,15 @@ def _pool(layer: Layer, weights: Weights, place: Place) -> Parts:
 def _time_distributed(layer: Layer, weights: Weights, place: Place) -> Parts:
     inner = layer.layer("layer")
     layer.finish()
-    inside = Place(place.file, has_time=False)
+    inside = Place(place.file, place.masked, has_time=False)
     found = weights.inside("layer")
     if is_model(inner):
-        parts, masks = read_parts(read_chain(inner), inside, found, {})
+        parts, _ = read_parts(read_chain(inner), inside, found, {})
     else:
         parts = read_layer(inner, found, inside)
-        masks = inside.masked is not None
     freeze(parts, inner)
-    if masks or len(inside.tensors) > 1:
-        raise layer.refused("a mask or several outputs arise inside it, expected none")
-    if all(part.stepwise for part in parts):
+    if all(part.stepwise for part in parts) and inside.masked == place.masked:
         return parts
-    if place.masked is not None:
-        raise layer.refused("a mask comes to it, and what is inside works along an axis of steps")
+    if inside.masked is not None or place.masked is not None or len(inside.tensors) > 1:
+        raise layer.refused("it meets a mask or gives several outputs, expected neither")
     return [layers.TimeDistributed(parts[0] if len(parts) == 1 else layers.Sequential(*parts))]

@@ -13,25 +13,27 @@ from ._cells import in_order
 from ._hdf5 import Store
 from ._weights import RANDOM, NamedFile, NamedWeights
 
-Written = list[tuple[Parameter, Array]]
-
 
 def fill(model: Module, store: Store) -> Module:
     """The model with the weights of the file, all of them or, after an error, none."""
     source: Any = _Listed(store) if store.words("", "layer_names") is not None else _Units(store)
-    written: Written = []
+    arrays: dict[str, Array] = {}
     for name, part in model.named_modules():
         if any(isinstance(value, Parameter) for value in vars(part).values()):
             owner = f"module {describe(name)} ({type(part).__name__})"
-            written += _weights_of(owner, part, source)
+            found = _weights_of(owner, part, source)
+            arrays |= {f"{name}.{own}".lstrip("."): array for own, array in found.items()}
     source.check_complete()
-    for parameter, array in written:
-        parameter[...] = array
+    if tied := arrays.keys() - dict(model.named_parameters()).keys():
+        raise ValueError(
+            f"parameters {describe_all(sorted(tied))} are tied to others, expected none"
+        )
+    model.load_state_dict(arrays)
     return model
 
 
-def _weights_of(owner: str, part: Any, source: Any) -> Written:
-    """The arrays for a part's parameters; ValueError if they do not fit."""
+def _weights_of(owner: str, part: Any, source: Any) -> dict[str, Array]:
+    """The arrays for a part's own parameters, by their names; ValueError if they do not fit."""
     own = {n: p for n, p in vars(part).items() if isinstance(p, Parameter)}
     if hasattr(part, "num_layers"):
         arrays = _recurrent(owner, part, source)
@@ -57,7 +59,7 @@ def _weights_of(owner: str, part: Any, source: Any) -> Written:
         raise ValueError(f"{owner}: the file has {'; '.join(wrong)}")
     if rest := set(own) - set(arrays):
         raise ValueError(f"{owner} has {describe_all(sorted(rest))}, which Keras' layers have not")
-    return [(own[name], array) for name, array in arrays.items()]
+    return arrays
 
 
 def _recurrent(owner: str, part: Any, source: Any) -> dict[str, Array]:
