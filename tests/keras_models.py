@@ -49,6 +49,14 @@ def bidirectional(rng, sequences, several, **own):
     layer = recurrent(rng, sequences, backwards=False, **own)
     stacked = hasattr(getattr(layer, "cell", None), "cells") and len(layer.cell.cells) > 1
     merge = "concat" if stacked and merge not in ("concat", "sum") else merge
+    other = own.get("stacked", True) and not (stacked or own.get("return_state"))
+    other = other and merge in ("concat", "sum")
+    if other and chance(rng, 0.3):  # another layer reads back
+        kind = str(rng.choice(list(CELLS)))
+        names = ("return_sequences", "return_state", "stateful")
+        alike = {name: getattr(layer, name) for name in names}
+        other = getattr(L, kind)(layer.cell.units, go_backwards=True, **alike)
+        return L.Bidirectional(layer, merge_mode=merge, backward_layer=other)
     return L.Bidirectional(layer, merge_mode=merge)
 
 

@@ -22,7 +22,7 @@ def _recurrent(layer: Layer, weights: Weights, place: Place) -> Parts:
         if place.masked is not None and way.zeroes:
             parts.append(EndMask())
         parts.append(layers.LastStep(direction=way.direction))
-    way.leave(place, [~0], 1)
+    way.leave(place, [~0], way.states)
     return [*way.dropped(), *parts]
 
 
@@ -39,36 +39,41 @@ def _bidirectional(layer: Layer, weights: Weights, place: Place) -> Parts:
         raise layer.refused(
             f"merge_mode is {describe(merge)}, expected concat, sum, mul, ave or null"
         )
-    if forward.backwards or not reverse.backwards or not forward.fits(reverse):
+    if forward.backwards or not reverse.backwards or forward.flags != reverse.flags:
         raise layer.refused(
-            "its two layers differ in more than weights and direction, expected the same cells, "
-            "one forward and one with go_backwards"
+            "its two layers return different things, or read in other directions, expected the "
+            "first one forward, the other one with go_backwards, and alike what they return"
         )
-    parts = _both_ways(forward, reverse, modes[merge])
-    forward.leave(place, [~0] if merge is not None else [~0, ~1], 2)
-    return [*forward.dropped(), *parts]
+    alike = len(forward.cells) == len(reverse.cells) == 1 and forward.alike(reverse)
+    parts = (_one_layer if alike else _side_by_side)(forward, reverse, modes[merge])
+    forward.leave(place, [~0] if merge is not None else [~0, ~1], forward.states + reverse.states)
+    return parts
 
 
-def _both_ways(forward: "_Way", reverse: "_Way", merge: str) -> Parts:
-    """The layers that read both ways. Keras gives zeros at masked steps of both, as pyrnn does."""
-    if len(forward.cells) > 1:
-        if merge not in ("concat", "sum"):
-            raise forward.layer.refused(
-                f"cells upon cells, read both ways, are merged by {merge!r}, expected concat or sum"
-            )
-        ways = []
-        for way in (forward, reverse):
-            own = way.parts()
-            if not way.returns_sequences:
-                own.append(layers.LastStep(direction=way.direction))
-            ways.append(layers.Sequential(*own))
-        return [layers.Concat(*ways) if merge == "concat" else layers.Add(*ways)]
+def _one_layer(forward: "_Way", reverse: "_Way", merge: str) -> Parts:
+    """A layer that reads both ways. Keras gives zeros at masked steps of both, as pyrnn does."""
     whole = forward.returns_sequences and merge != "none"
     own_merge = {"merge": merge} if whole else {}
-    parts = [make_layer(forward.cells[0], reverse.cells[0], **own_merge)]
+    parts = [*forward.dropped(), make_layer(forward.cells[0], reverse.cells[0], **own_merge)]
     if not forward.returns_sequences:
         parts.append(layers.LastStep(bidirectional=True))
     return parts if whole or merge == "concat" else [*parts, Halves(merge)]
+
+
+def _side_by_side(forward: "_Way", reverse: "_Way", merge: str) -> Parts:
+    """Layers of one direction each, several upon each other or of different sizes."""
+    if merge not in ("concat", "sum"):
+        raise forward.layer.refused(
+            f"several cells, or different ones, that read both ways are merged by {merge!r}, "
+            "expected concat or sum"
+        )
+    ways = []
+    for way in (forward, reverse):
+        own = [*way.dropped(), *way.parts()]
+        if not way.returns_sequences:
+            own.append(layers.LastStep(direction=way.direction))
+        ways.append(layers.Sequential(*own))
+    return [layers.Concat(*ways) if merge == "concat" else layers.Add(*ways)]
 
 
 class _Way:
@@ -91,12 +96,19 @@ class _Way:
     def direction(self) -> str:
         return "reverse" if self.backwards else "forward"
 
-    def fits(self, other: "_Way") -> bool:
-        """Whether the two differ in weights and direction alone."""
-        names = ("returns_sequences", "returns_state", "zeroes")
-        same = all(getattr(self, name) == getattr(other, name) for name in names)
-        same = same and len(self.cells) == len(other.cells) and self._dropouts == other._dropouts
-        return same and all(a.alike(b) for a, b in zip(self.cells, other.cells, strict=True))
+    @property
+    def flags(self) -> tuple[bool, bool, bool]:
+        """What it returns."""
+        return self.returns_sequences, self.returns_state, self.zeroes
+
+    @property
+    def states(self) -> int:
+        """How many arrays its states are."""
+        return sum(len(cell.make.state_names) for cell in self.cells)
+
+    def alike(self, other: "_Way") -> bool:
+        """Whether the first cells of the two differ in their weights alone."""
+        return self._dropouts == other._dropouts and self.cells[0].alike(other.cells[0])
 
     def parts(self) -> Parts:
         """A layer for each cell, with the dropout in front of it; the first one's is `dropped`."""
@@ -109,9 +121,8 @@ class _Way:
         """The dropout of x."""
         return _dropout_of(self._dropouts[0])
 
-    def leave(self, place: Place, own: list[int], ways: int) -> None:
+    def leave(self, place: Place, own: list[int], arrays: int) -> None:
         """Notes what follows the layer: its tensors, the mask and the time axis."""
-        arrays = ways * sum(len(cell.make.state_names) for cell in self.cells)
         states = list(range(place.states, place.states + arrays)) if self.returns_state else []
         place.tensors = [*own, *states]
         place.states += arrays
