@@ -298,6 +298,24 @@ def test_legacy_files(tmp_path):
     assert np.array_equal(model(x), again(x))
 
 
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"peephole": True}, "has 'weight_peephole_l0', which Keras' layers have not"),
+        ({"layer_norm": True}, "'weight_ln_hh_l0', 'weight_ln_ih_l0', which Keras"),
+        ({"proj_size": 2}, r"weight_hh_l0 \(12, 3\), expected \(12, 2\)"),
+        ({"coupled_gates": True}, r"weight_ih_l0 \(12, 2\), expected \(9, 2\)"),
+        ({"bias": False}, "has 3 arrays"),
+        ({"bidirectional": True}, "no more layers 'bidirectional'"),
+        ({"num_layers": 2}, "no more layers 'lstm', 'rnn'"),
+    ],
+)
+def test_weights_do_not_go_into_other_layers(options, match, tmp_path):
+    data = weights_file({"lstm/cell": cell_arrays(4, 2, 3)})
+    with pytest.raises(ValueError, match=rf"module '' \(LSTM\).*{match}"):
+        loaded(tmp_path, data, ".weights.h5", pyrnn.LSTM(2, 3, seed=0, **options))
+
+
 def test_a_legacy_bidirectional_layer(tmp_path):
     """Keras 2 describes the backward layer by the forward one, and lists its weights after it."""
     described, arrays = both(

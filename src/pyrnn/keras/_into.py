@@ -75,7 +75,7 @@ def _recurrent(owner: str, part: Any, source: Any) -> dict[str, Array]:
             found = source.take(owner, kinds, names, shape)
             if any(a.ndim not in (1, 2) or a.shape[-1] % part.gates for a in found):
                 raise ValueError(f"{owner}: the file has {[a.shape for a in found]}, other gates")
-            two = part.gates == 3 and part.reset_after
+            two = getattr(part, "reset_after", False)
             if part.bias and (found[2].ndim == 2) != two:
                 raise ValueError(f"{owner}: the file has the other form of reset_after")
             ordered = in_order(part.gates, *found)
