@@ -177,6 +177,9 @@ struct Kernels {
 
 struct KernelTable {
   const char* name;
+  // Of `bytes` bytes, carried on from `seed`. Other bytes have another one but by a chance of about 2^-64; it does not
+  // withstand somebody who looks for such bytes.
+  std::uint64_t (*fingerprint)(const void* data, Index bytes, std::uint64_t seed) noexcept;
   Kernels<float> f32;
   Kernels<double> f64;
 };

@@ -4,6 +4,7 @@
 #include "kernels/cells.h"
 #include "kernels/diagonal.h"
 #include "kernels/elementwise.h"
+#include "kernels/fingerprint.h"
 #include "kernels/pack.h"
 #include "kernels/structured.h"
 #include "kernels/weight_gradient.h"
@@ -39,7 +40,11 @@ constexpr Kernels<T, W> kernels_of_type() {
 }
 
 constexpr KernelTable kTable = {
-    .name = PYRNN_TEXT(PYRNN_ISA), .f32 = kernels_of_type<float>(), .f64 = kernels_of_type<double>()};
+    .name = PYRNN_TEXT(PYRNN_ISA),
+    .fingerprint = fingerprint,
+    .f32 = kernels_of_type<float>(),
+    .f64 = kernels_of_type<double>(),
+};
 
 }  // namespace
 

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from .. import layers
-from ._inputs import check_axes, check_input, check_weight
+from ._inputs import check_axes, check_input, check_weights
 from ._module import Stack, State
 
 
@@ -28,12 +28,12 @@ class _Cell(Stack, nn.RNNCellBase):
     def forward(self, input: Tensor, hx: State = None) -> State:
         """h', or (h', c'), of one step: input (batch, input_size) or (input_size)."""
         owner, weights = type(self).__name__, self._weights()
-        dtype = check_weight(owner, weights[0])
-        x = check_input(owner, input, (1, 2), self.input_size, dtype)
+        weight = check_weights(owner, self._names(), weights)
+        x = check_input(owner, input, (1, 2), self.input_size, weight)
         batched = x.dim() == 2
         x = x if batched else x.unsqueeze(0)
         count = x.shape[0]
-        state = self._read_state(hx, (count,) if batched else (), count, dtype)
+        state = self._read_state(hx, (count,) if batched else (), count, weight)
         _, new = self._run(x.unsqueeze(0), state, weights, count=count)
         new = [part.squeeze(0) if batched else part[0, 0] for part in new]
         return new[0] if len(new) == 1 else tuple(new)

@@ -4,6 +4,7 @@ The exceptions are of torch's types: ValueError for numbers of axes and dtypes, 
 sizes, states and devices, TypeError for what is no tensor.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,23 +21,40 @@ def is_here(tensor: Tensor) -> bool:
     return bool(tensor.is_cpu or tensor.is_meta)
 
 
-def check_weight(owner: str, weight: Tensor) -> torch.dtype:
-    """The dtype of a layer's weights, by its first one, which is on the CPU."""
-    if weight.dtype not in DTYPES:
+def check_weights(owner: str, names: Sequence[str], weights: Sequence[Tensor]) -> Tensor:
+    """A layer's first weight; all have its dtype, and are where it is, which is on the CPU."""
+    first = weights[0]
+    if first.dtype not in DTYPES:
         raise ValueError(
-            f"{owner}: the weights have dtype {weight.dtype}, expected torch.float32 or "
+            f"{owner}: the weights have dtype {first.dtype}, expected torch.float32 or "
             f"torch.float64: model.float() converts them, or {GIVE_BACK}"
         )
-    if not is_here(weight):
+    for name, weight in zip(names, weights, strict=True):
+        if not is_here(weight):
+            raise RuntimeError(
+                f"{owner}: {name} is on {weight.device}, expected the CPU: model.cpu() moves the "
+                f"weights, or {GIVE_BACK}"
+            )
+        if weight.dtype != first.dtype:
+            raise ValueError(
+                f"{owner}: {name} has dtype {weight.dtype}, expected {first.dtype}, that of "
+                f"{names[0]}"
+            )
+        _check_place(owner, name, weight, first)
+    return first
+
+
+def _check_place(owner: str, name: str, value: Tensor, weight: Tensor) -> None:
+    """RuntimeError for a tensor without memory beside one that has it, and the other way round."""
+    if value.is_meta != weight.is_meta:
         raise RuntimeError(
-            f"{owner}: the weights are on {weight.device}, expected the CPU: model.cpu() moves "
-            f"them, or {GIVE_BACK}"
+            f"{owner}: {name} is on {value.device}, expected {weight.device}, where the weights are"
         )
-    return weight.dtype
 
 
-def check_tensor(owner: str, name: str, value: Any, dtype: torch.dtype) -> Tensor:
-    """A tensor of the weights' dtype on the CPU; under autocast it is converted."""
+def check_tensor(owner: str, name: str, value: Any, weight: Tensor) -> Tensor:
+    """A tensor of a weight's dtype, and where it is; under autocast it is converted."""
+    dtype = weight.dtype
     if not isinstance(value, Tensor):
         raise TypeError(f"{owner}: {name} is {describe(value)}, expected a torch.Tensor")
     if value.dtype != dtype and value.is_floating_point() and torch.is_autocast_enabled("cpu"):
@@ -51,14 +69,18 @@ def check_tensor(owner: str, name: str, value: Any, dtype: torch.dtype) -> Tenso
             f"{owner}: {name} is on {value.device}, expected the CPU: {name}.cpu() moves it, or "
             f"{GIVE_BACK}"
         )
+    if value.layout is not torch.strided:
+        raise RuntimeError(
+            f"{owner}: {name} has layout {value.layout}, expected torch.strided: {name}.to_dense() "
+            "converts it"
+        )
+    _check_place(owner, name, value, weight)
     return value
 
 
-def check_input(
-    owner: str, value: Any, axes: tuple[int, ...], size: int, dtype: torch.dtype
-) -> Tensor:
+def check_input(owner: str, value: Any, axes: tuple[int, ...], size: int, weight: Tensor) -> Tensor:
     """An input of one of these numbers of axes, and of input_size columns."""
-    x = check_axes(owner, "input", check_tensor(owner, "input", value, dtype), axes)
+    x = check_axes(owner, "input", check_tensor(owner, "input", value, weight), axes)
     if x.shape[-1] != size:
         raise RuntimeError(
             f"{owner}: input has shape {tuple(x.shape)}, expected {size} = input_size columns"
@@ -75,10 +97,10 @@ def check_axes(owner: str, name: str, tensor: Tensor, axes: tuple[int, ...]) -> 
 
 
 def check_state(
-    owner: str, name: str, value: Any, shape: tuple[Any, ...], dtype: torch.dtype
+    owner: str, name: str, value: Any, shape: tuple[Any, ...], weight: Tensor
 ) -> Tensor:
     """One tensor of a state."""
-    tensor = check_tensor(owner, name, value, dtype)
+    tensor = check_tensor(owner, name, value, weight)
     if tensor.shape != shape:
         raise RuntimeError(f"{owner}: {name} has shape {tuple(tensor.shape)}, expected {shape}")
     return tensor
@@ -88,27 +110,28 @@ def as_lengths(owner: str, lengths: Any, rows: Any) -> Tensor | None:
     """The rows' lengths as int64 on the CPU."""
     if lengths is None:
         return None
-    tensor = torch.as_tensor(lengths)
+    tensor = torch.as_tensor(lengths, device="cpu")
     if tensor.dtype not in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8):
         raise TypeError(f"{owner}: lengths has dtype {tensor.dtype}, expected integers")
     if tensor.shape != (rows,):
         raise ValueError(
             f"{owner}: lengths has shape {tuple(tensor.shape)}, expected ({rows},) = (batch,)"
         )
-    return tensor.to("cpu", torch.int64)
+    return tensor.to(torch.int64)
 
 
 def as_resets(owner: str, resets: Any, shape: tuple[Any, ...], batch_first: bool) -> Tensor | None:
     """Whether a row begins anew at a step, (T, batch), of booleans in the input's layout."""
     if resets is None:
         return None
-    tensor = torch.as_tensor(resets)
+    tensor = torch.as_tensor(resets, device="cpu")
     if tensor.dtype != torch.bool:
         raise TypeError(f"{owner}: resets has dtype {tensor.dtype}, expected torch.bool")
     if tensor.shape != shape:
         raise ValueError(f"{owner}: resets has shape {tuple(tensor.shape)}, expected {shape}")
-    tensor = tensor.cpu()
-    return tensor.T if batch_first else tensor.reshape(len(tensor), -1)
+    if tensor.dim() == 1:
+        return tensor.unsqueeze(1)
+    return tensor.T if batch_first else tensor
 
 
 def check_no(owner: str, form: str, **arguments: Any) -> None:

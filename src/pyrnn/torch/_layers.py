@@ -8,7 +8,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from .. import layers
 from .._base.inputs import check_reset_to
-from ._inputs import as_lengths, as_resets, check_input, check_no, check_weight
+from ._inputs import as_lengths, as_resets, check_input, check_no, check_weights
 from ._module import Stack, State
 
 
@@ -43,12 +43,12 @@ class _Layer(Stack, nn.RNNBase):
         reset_to="state" that of hx, and no gradient passes back; as in pyrnn's own layers.
         """
         owner, weights = type(self).__name__, self._weights()
-        dtype = check_weight(owner, weights[0])
+        weight = check_weights(owner, self._names(), weights)
         check_reset_to(owner, reset_to, resets)
         if isinstance(input, PackedSequence):
             check_no(owner, "a PackedSequence", lengths=lengths, resets=resets)
             return self._forward_packed(input, hx, weights)
-        x = check_input(owner, input, (2, 3), self.input_size, dtype)
+        x = check_input(owner, input, (2, 3), self.input_size, weight)
         batched = x.dim() == 3
         resets = as_resets(owner, resets, x.shape[:-1], batched and self.batch_first)
         if not batched:
@@ -56,7 +56,7 @@ class _Layer(Stack, nn.RNNBase):
         elif self.batch_first:
             x = x.transpose(0, 1)
         count, states = x.shape[1], self._states
-        state = self._read_state(hx, (states, count) if batched else (states,), count, dtype)
+        state = self._read_state(hx, (states, count) if batched else (states,), count, weight)
         rows = {"count": count, "lengths": as_lengths(owner, lengths, count)}
         y, new = self._run(x, state, weights, **rows, resets=resets, reset_to=reset_to)
         if not batched:
@@ -66,11 +66,11 @@ class _Layer(Stack, nn.RNNBase):
     def _forward_packed(
         self, packed: PackedSequence, hx: State, weights: list[Tensor]
     ) -> tuple[PackedSequence, State]:
-        owner, dtype = type(self).__name__, weights[0].dtype
+        owner, weight = type(self).__name__, weights[0]
         data, batch_sizes, order, original = packed
-        x = check_input(owner, data, (2,), self.input_size, dtype)
+        x = check_input(owner, data, (2,), self.input_size, weight)
         count = int(batch_sizes[0])
-        state = _select(self._read_state(hx, (self._states, count), count, dtype), order)
+        state = _select(self._read_state(hx, (self._states, count), count, weight), order)
         y, new = self._run(x, state, weights, count=count, batch_sizes=batch_sizes)
         return PackedSequence(y, batch_sizes, order, original), _as_state(_select(new, original))
 

@@ -160,7 +160,7 @@ class Stack(nn.Module):
         """
         h0, c0 = state[0], state[1] if self._has_c else None
         drops = self._drops_states or (self.dropout > 0 and self.num_layers > 1)
-        key = torch.randint(MOST_SEEDS, (2,)) if self.training and drops else None
+        key = torch.randint(MOST_SEEDS, (2,), device="cpu") if self.training and drops else None
         given = (x, h0, c0, *weights)
         save = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in given)
         text = self._known_text(DTYPES[weights[0].dtype])
@@ -171,7 +171,7 @@ class Stack(nn.Module):
         return y, [hn, cn] if self._has_c else [hn]
 
     def _read_state(
-        self, hx: State, shape: tuple[Any, ...], count: Any, dtype: Any
+        self, hx: State, shape: tuple[Any, ...], count: Any, weight: Tensor
     ) -> list[Tensor | None]:
         """h, or h and c, of a state of `count` rows, (states, count, width) each.
 
@@ -186,10 +186,12 @@ class Stack(nn.Module):
             named = [("hx[0]", hx[0], width), ("hx[1]", hx[1], self.hidden_size)]
         else:
             raise TypeError(f"{owner}: hx is {describe(hx)}, expected a tuple (h, c)")
-        return [
-            check_state(owner, name, part, (*shape, size), dtype).reshape(self._states, count, size)
+        wanted = (self._states, count)
+        checked = [
+            (check_state(owner, name, part, (*shape, size), weight), size)
             for name, part, size in named
         ]
+        return [p if shape == wanted else p.reshape(*wanted, size) for p, size in checked]
 
     @property
     def _states(self) -> int:

@@ -13,12 +13,13 @@ torch.export. With `spend`, which says that nobody else sees `saved`, backward w
 in a copy where it may run again (retain_graph) or is traced.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from .. import _core
 from .._base.checks import Array
@@ -28,6 +29,8 @@ from ._stack import Layer, layer_of
 from ._weights import packed_weights
 
 Tensors = Sequence[Tensor]
+PLAIN = Tensor, nn.Parameter  # other classes say themselves what a call does with them
+ALIGNMENT = 64  # of the memory in which the core works
 
 library = torch.library.Library("pyrnn", "DEF")
 library.define(
@@ -223,11 +226,12 @@ class _Recurrent(torch.autograd.Function):
         _, need_dx, need_dh, need_dc, _, *need_dw = ctx.needs_input_grad
         if layer_of(layer).c_size == 0:
             dcn = None
-        in_place = spend and _is_eager(saved) and not _graph_is_kept()
-        run = _backward if in_place else recurrent_backward
+        tensors = saved, x, weights, lengths, batch_sizes, resets, key, dy, dhn, dcn
+        _refuse_transforms("a backward pass", dy, dhn, dcn)
+        in_place = spend and _are_plain(tensors) and not _graph_is_kept()
+        run = _backward if in_place and saved.data_ptr() % ALIGNMENT == 0 else recurrent_backward
         dx, dh0, dc0, dweights = run(
-            *(saved, x, weights, lengths, batch_sizes, resets, key, dy, dhn, dcn),
-            *(layer, rows, reset_to_state, need_dx, any(need_dw)),
+            *tensors, *(layer, rows, reset_to_state, need_dx, any(need_dw))
         )
         dweights = dweights or [None] * len(weights)
         of_weights = [d if need else None for d, need in zip(dweights, need_dw, strict=True)]
@@ -236,7 +240,7 @@ class _Recurrent(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, *_: Any) -> Any:
-        raise NotImplementedError("pyrnn.torch: forward-mode AD, expected reverse mode: backward()")
+        raise NotImplementedError(FORWARD_MODE)
 
 
 class _Once(torch.autograd.Function):
@@ -254,9 +258,43 @@ class _Once(torch.autograd.Function):
         )
 
 
-def _is_eager(tensor: Tensor) -> bool:
-    """Whether it holds memory, and nobody watches or transforms what is done with it."""
-    return type(tensor) is Tensor and torch._C._len_torch_dispatch_stack() == 0 and tensor.is_cpu
+FORWARD_MODE = "pyrnn.torch: forward-mode AD, expected reverse mode: backward()"
+
+
+def _are_plain(tensors: Iterable[Any]) -> bool:
+    """Whether tensors, None and lists of tensors hold numbers as they lie in memory, and nobody
+    watches or transforms what is done with them. Everything else is for torch's dispatcher."""
+    if torch._C._len_torch_dispatch_stack() or torch._C._is_tracing():
+        return False
+    for tensor in tensors:
+        if tensor is None:
+            continue
+        if type(tensor) is list:
+            if not _are_plain(tensor):
+                return False
+        elif type(tensor) not in PLAIN or not tensor.is_cpu or tensor.is_neg():
+            return False
+    return True
+
+
+def _refuse_transforms(what: str, *gradients: Tensor | None) -> None:
+    """NotImplementedError within a transform of torch.func, and for batches of gradients."""
+    is_batched = torch._C._functorch.is_legacy_batchedtensor
+    batched = any(d is not None and is_batched(d) for d in gradients)
+    if batched or torch._C._are_functorch_transforms_active():
+        raise NotImplementedError(
+            f"pyrnn.torch: {what} of torch.func's vmap, grad, jvp or vjp, or of a batch of "
+            "gradients, expected one of its own: pyrnn.torch.restore_rnns(model) gives the layers "
+            "back to torch"
+        )
+
+
+def _refuse_tangents(*tensors: Tensor | None) -> None:
+    """NotImplementedError for tensors of forward-mode AD, whose tangents would be left out."""
+    if forward_ad._current_level < 0:
+        return
+    if any(t is not None and forward_ad.unpack_dual(t).tangent is not None for t in tensors):
+        raise NotImplementedError(FORWARD_MODE)
 
 
 def _graph_is_kept() -> bool:
@@ -273,6 +311,7 @@ def _with_autograd(
         with torch._C._AutoDispatchBelowAutograd():
             return recurrent.redispatch(keyset & torch._C._after_autograd_keyset, *args)
 
+    _refuse_tangents(x, h0, c0, *weights)
     if torch.is_grad_enabled() and torch._C._any_requires_grad(x, h0, c0, weights):
         return _Recurrent.apply(below, x, h0, c0, others, *weights)
     return below(x, h0, c0, weights, *others)
@@ -285,14 +324,11 @@ def run_recurrent(x: Tensor, *args: Any) -> Any:
     """
     if torch.compiler.is_compiling():
         return recurrent(x, *args)
-    if torch._C._are_functorch_transforms_active():
-        raise NotImplementedError(
-            "pyrnn.torch: a call inside torch.func's vmap, grad, jvp or vjp, expected one outside: "
-            "pyrnn.torch.restore_rnns(model) gives the layers back to torch"
-        )
-    if not _is_eager(x):
-        return recurrent(x, *args)
+    _refuse_transforms("a call")
     h0, c0, weights, *others = args
+    if not _are_plain((x, h0, c0, weights, *others[:3])):
+        return recurrent(x, *args)
+    _refuse_tangents(x, h0, c0, *weights)
     if others[-2]:
         return _Recurrent.apply(_forward, x, h0, c0, others, *weights)
     return _forward(x, *args)

@@ -1,4 +1,4 @@
-"""Packed weights of tensors, never older than what the tensors hold.
+"""Packed weights of tensors, as the tensors are at the call.
 
 A tensor's contents change in ways that its version does not show: `p.data.copy_(...)`,
 `p.data.numpy()[:] = ...`. So a copy that was packed at the same versions and addresses is used only

@@ -4,7 +4,7 @@
 #include "bindings/runtime/fast_method.h"
 #include "bindings/runtime/interrupt.h"
 #include "core/operations/arrays.h"
-#include "core/runtime/fingerprint.h"
+#include "core/runtime/isa.h"
 
 namespace pyrnn::bindings {
 namespace {
@@ -42,8 +42,9 @@ std::uint64_t run_fingerprint(const py::list& arrays) {
     pinned.emplace_back(require_ndarray(array, "arrays"));
     require_layout(pinned.back(), "arrays");
   }
-  std::vector<std::size_t> bytes;
-  for (const Pinned& array : pinned) bytes.push_back(static_cast<std::size_t>(array.nbytes()));
+  std::vector<Index> bytes;
+  for (const Pinned& array : pinned) bytes.push_back(array.nbytes());
+  const auto fingerprint = active_kernels().fingerprint;
   std::uint64_t result = 0;
   without_gil([&] {
     for (std::size_t i = 0; i < pinned.size(); ++i) result = fingerprint(pinned[i].data(), bytes[i], result);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tensors of another library as arrays, through DLPack's exchange API (1.3): a table of C functions that the library's
 // tensor type has as an attribute. A call takes a fraction of what the library's own method takes in Python.
+#include <algorithm>
+
 #include "bindings/runtime/arguments.h"
 
 namespace pyrnn::bindings {
@@ -55,7 +57,11 @@ py::array view_of(const DlTensor& tensor, py::handle owner) {
   const auto ndim = static_cast<std::size_t>(tensor.ndim);
   const py::dtype dtype = dtype_of(tensor);
   const Shape shape(tensor.shape, tensor.shape + ndim);
-  if (tensor.data == nullptr) return py::array(dtype, shape);
+  if (tensor.data == nullptr) {
+    const bool empty = std::find(shape.begin(), shape.end(), 0) != shape.end();
+    require(empty, "tensor: its memory was freed, expected a tensor with memory");
+    return py::array(dtype, shape);
+  }
   Shape strides;
   for (std::size_t axis = 0; tensor.strides && axis < ndim; ++axis)
     strides.push_back(tensor.strides[axis] * dtype.itemsize());
