@@ -216,6 +216,16 @@ def test_saved_tensors_that_come_back_elsewhere(pair):
     assert_same(found, results(pair[0], x))
 
 
+def test_saved_tensors_that_a_hook_keeps(pair):
+    """Backward does not write to what somebody else may have."""
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        y, _ = pair[1](torch.randn(T, B, F, dtype=torch.float64))
+    before = [tensor.clone() for tensor in kept]
+    y.sum().backward()
+    assert all(torch.equal(a, b) for a, b in zip(kept, before, strict=True))
+
+
 @pytest.mark.parametrize("shape", [(0, B, F), (0, F)])
 def test_no_steps_with_resets(pair, shape):
     y, _ = pair[1](torch.empty(shape, dtype=torch.float64), resets=torch.zeros(shape[:-1]).bool())
@@ -229,3 +239,46 @@ def test_a_default_device_without_memory():
     with torch.device("meta"):
         y, _ = layer(x, lengths=[5, 3, 1], resets=resets)
     assert y.device.type == "cpu"
+
+
+@pytest.mark.parametrize("name", ["lengths", "resets"])
+def test_arrays_that_are_used_again(pair, name):
+    """What a rollout's buffer holds at the backward pass does not matter."""
+    given = {"lengths": np.array([5, 2, 4]), "resets": np.arange(T * B).reshape(T, B) % 4 == 0}[
+        name
+    ]
+    x = torch.randn(T, B, F, dtype=torch.float64)
+    found = []
+    for later in (given.copy(), np.zeros_like(given) + 1):
+        for written in (given.copy(), torch.from_numpy(given.copy())):
+            pair[1].zero_grad()
+            y, _ = pair[1](x, **{name: written})
+            written[:] = written.new_tensor(later) if torch.is_tensor(written) else later
+            y.sum().backward()
+            found.append([parameter.grad for parameter in pair[1].parameters()])
+    for gradients in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(gradients, found[0], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ({"resets": torch.zeros(T, B)}, TypeError, r"expected torch.bool: resets.bool\(\)"),
+        ({"resets": torch.zeros(B, T).bool()}, ValueError, r"\(3, 5\), expected \(5, 3\)"),
+        ({"resets": "yes"}, TypeError, "resets is .*expected a tensor or an array of booleans"),
+        (
+            {"resets": [None] * T},
+            TypeError,
+            "resets is .*expected a tensor or an array of booleans",
+        ),
+        ({"lengths": "abc"}, TypeError, "lengths is .*expected a tensor or an array of integers"),
+    ],
+)
+def test_bad_rows(arguments, error, text):
+    with pytest.raises(error, match=text):
+        pt.GRU(F, H)(torch.randn(T, B, F), **arguments)
+
+
+def test_an_array_is_no_tensor():
+    with pytest.raises(TypeError, match=r"input is .*torch.as_tensor converts"):
+        pt.GRU(F, H)(np.zeros((T, B, F), np.float32))

@@ -14,11 +14,12 @@ namespace {
 typedef std::uint64_t Words __attribute__((vector_size(kVectorBytes)));
 typedef std::uint64_t UnalignedWords __attribute__((vector_size(kVectorBytes), aligned(1), may_alias));
 
-// One-to-one for each word and for each state. The shift brings high bits down, which a product leaves high.
+// One-to-one for each word and for each state. A product leaves high bits high: the shift takes them to low bits of a
+// mantissa, where a change of signs or exponents in the next words does not cancel them.
 PYRNN_INLINE Words mix(Words state, Words words) {
   constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15;  // 2^64 divided by the golden ratio
   const Words product = (state ^ words) * kOdd;
-  return product ^ (product >> 41);
+  return product ^ (product >> 29);
 }
 
 inline std::uint64_t fingerprint(const void* data, Index bytes, std::uint64_t seed) noexcept {

@@ -30,22 +30,24 @@ def check_weights(owner: str, names: Sequence[str], weights: Sequence[Tensor]) -
             f"torch.float64: model.float() converts them, or {GIVE_BACK}"
         )
     for name, weight in zip(names, weights, strict=True):
-        if not is_here(weight):
-            raise RuntimeError(
-                f"{owner}: {name} is on {weight.device}, expected the CPU: model.cpu() moves the "
-                f"weights, or {GIVE_BACK}"
-            )
         if weight.dtype != first.dtype:
             raise ValueError(
                 f"{owner}: {name} has dtype {weight.dtype}, expected {first.dtype}, that of "
                 f"{names[0]}"
             )
-        _check_place(owner, name, weight, first)
+        _check_place(owner, name, weight, first, "model.cpu()")
     return first
 
 
-def _check_place(owner: str, name: str, value: Tensor, weight: Tensor) -> None:
-    """RuntimeError for a tensor without memory beside one that has it, and the other way round."""
+def _check_place(owner: str, name: str, value: Tensor, weight: Tensor, cure: str) -> None:
+    """RuntimeError for a tensor elsewhere than on the CPU, or without memory as the weights are."""
+    if value.is_cpu and not weight.is_meta:
+        return
+    if not is_here(value):
+        raise RuntimeError(
+            f"{owner}: {name} is on {value.device}, expected the CPU: {cure} moves it, or "
+            f"{GIVE_BACK}"
+        )
     if value.is_meta != weight.is_meta:
         raise RuntimeError(
             f"{owner}: {name} is on {value.device}, expected {weight.device}, where the weights are"
@@ -56,7 +58,10 @@ def check_tensor(owner: str, name: str, value: Any, weight: Tensor) -> Tensor:
     """A tensor of a weight's dtype, and where it is; under autocast it is converted."""
     dtype = weight.dtype
     if not isinstance(value, Tensor):
-        raise TypeError(f"{owner}: {name} is {describe(value)}, expected a torch.Tensor")
+        raise TypeError(
+            f"{owner}: {name} is {describe(value)}, expected a torch.Tensor: torch.as_tensor "
+            "converts an array"
+        )
     if value.dtype != dtype and value.is_floating_point() and torch.is_autocast_enabled("cpu"):
         value = value.to(dtype)
     if value.dtype != dtype:
@@ -64,17 +69,12 @@ def check_tensor(owner: str, name: str, value: Any, weight: Tensor) -> Tensor:
             f"{owner}: {name} has dtype {value.dtype}, expected {dtype}, that of the weights: "
             f"{name}.to({dtype}) converts it"
         )
-    if not is_here(value):
-        raise RuntimeError(
-            f"{owner}: {name} is on {value.device}, expected the CPU: {name}.cpu() moves it, or "
-            f"{GIVE_BACK}"
-        )
     if value.layout is not torch.strided:
         raise RuntimeError(
             f"{owner}: {name} has layout {value.layout}, expected torch.strided: {name}.to_dense() "
             "converts it"
         )
-    _check_place(owner, name, value, weight)
+    _check_place(owner, name, value, weight, f"{name}.cpu()")
     return value
 
 
@@ -110,7 +110,7 @@ def as_lengths(owner: str, lengths: Any, rows: Any) -> Tensor | None:
     """The rows' lengths as int64 on the CPU."""
     if lengths is None:
         return None
-    tensor = torch.as_tensor(lengths, device="cpu")
+    tensor = _copied(owner, "lengths", lengths, "integers")
     if tensor.dtype not in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8):
         raise TypeError(f"{owner}: lengths has dtype {tensor.dtype}, expected integers")
     if tensor.shape != (rows,):
@@ -124,14 +124,31 @@ def as_resets(owner: str, resets: Any, shape: tuple[Any, ...], batch_first: bool
     """Whether a row begins anew at a step, (T, batch), of booleans in the input's layout."""
     if resets is None:
         return None
-    tensor = torch.as_tensor(resets, device="cpu")
+    tensor = _copied(owner, "resets", resets, "booleans")
     if tensor.dtype != torch.bool:
-        raise TypeError(f"{owner}: resets has dtype {tensor.dtype}, expected torch.bool")
+        raise TypeError(
+            f"{owner}: resets has dtype {tensor.dtype}, expected torch.bool: resets.bool() "
+            "converts it"
+        )
     if tensor.shape != shape:
-        raise ValueError(f"{owner}: resets has shape {tuple(tensor.shape)}, expected {shape}")
+        raise ValueError(
+            f"{owner}: resets has shape {tuple(tensor.shape)}, expected {tuple(shape)}, that of "
+            "the input without its features"
+        )
     if tensor.dim() == 1:
         return tensor.unsqueeze(1)
     return tensor.T if batch_first else tensor
+
+
+def _copied(owner: str, name: str, value: Any, kind: str) -> Tensor:
+    """An array or tensor in memory of its own: the caller may write to his before the backward
+    pass, and torch does not see what is written to an array."""
+    try:
+        return torch.as_tensor(value, device="cpu").clone()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(
+            f"{owner}: {name} is {describe(value)}, expected a tensor or an array of {kind}"
+        ) from error
 
 
 def check_no(owner: str, form: str, **arguments: Any) -> None:

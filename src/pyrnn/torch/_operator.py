@@ -97,17 +97,13 @@ def _forward(
     return (
         torch.from_numpy(y),
         torch.from_numpy(hn),
-        _empty(y) if cn is None else torch.from_numpy(cn),
-        torch.from_numpy(memory) if save and memory is not None else _nothing(),
+        _empty(y.dtype) if cn is None else torch.from_numpy(cn),
+        torch.from_numpy(memory) if save and memory is not None else _empty(np.uint8),
     )
 
 
-def _empty(like: Array) -> Tensor:
-    return torch.from_numpy(np.empty(0, like.dtype))
-
-
-def _nothing() -> Tensor:
-    return torch.empty(0, dtype=torch.uint8)
+def _empty(dtype: Any) -> Tensor:
+    return torch.from_numpy(np.empty(0, dtype))  # faster than torch.empty
 
 
 def _saved_bytes(
@@ -168,9 +164,9 @@ def _backward(
     dx, dh0, dc0, gradients = stack.backward_from(*inputs, dy_, dhn_, dcn_, *how)
     dweights = [torch.from_numpy(d) for d in gradients.as_arrays()] if need_dw else []
     return (
-        _empty(dh0) if dx is None else torch.from_numpy(dx),
+        _empty(dh0.dtype) if dx is None else torch.from_numpy(dx),
         torch.from_numpy(dh0),
-        _empty(dh0) if dc0 is None else torch.from_numpy(dc0),
+        _empty(dh0.dtype) if dc0 is None else torch.from_numpy(dc0),
         dweights,
     )
 
@@ -206,7 +202,8 @@ class _Recurrent(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(saved)
         ctx.save_for_backward(saved, x, lengths, batch_sizes, resets, key, *weights)
-        ctx.described = layer, rows, reset_to_state, spend == [True]
+        hooks = torch._C._autograd._top_saved_tensors_default_hooks(True)  # which may keep `saved`
+        ctx.described = layer, rows, reset_to_state, spend == [True] and hooks is None
         return y, hn, cn, saved
 
     @staticmethod
