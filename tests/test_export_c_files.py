@@ -51,6 +51,21 @@ def test_two_models_in_one_program(tmp_path):
     run(tmp_path, main)
 
 
+@pytest.mark.parametrize("name", ["MODEL", "MODEL_a", "model_a", "y0", "gamma"])
+def test_names_that_the_file_might_have(name, tmp_path):
+    written(pyrnn.GRU(2, **GRU), tmp_path / "model.c", name=name)
+    main = f'#include "model.c"\nint main(void) {{ {name}_state state; {name}_reset(&state); '
+    run(tmp_path, f"{main}return {name.upper()}_OUTPUTS == 4 ? 0 : 1; }}\n")
+
+
+def test_the_summary_has_the_models_own_names(tmp_path):
+    """Whatever becomes of such words in the code."""
+    parts = {"model_a": pyrnn.GRU(3, **GRU, dtype="float64"), "float": pyrnn.Tanh()}
+    text = written(pyrnn.Sequential(**parts), tmp_path / "amp.c", name="amp")
+    title = text[: text.index("amp_state")]
+    assert "model_a" in title and "float " in title
+
+
 def test_ids_out_of_range_do_nothing(tmp_path):
     model = pyrnn.Sequential(pyrnn.Embedding(9, 3, seed=0), pyrnn.GRU(3, **GRU))
     written(model, tmp_path / "model.c")
@@ -130,6 +145,12 @@ def with_nan():
 
 UNFIT = {
     "rnn.weight_hh_l0 has values that are not finite": with_nan,
+    r"export_c: 0.cell_clip is 1e\+39, which is too large for float32": lambda: pyrnn.Sequential(
+        pyrnn.LSTM(2, 3, cell_clip=1e39)
+    ),
+    r"export_c: eps is 1e\+39, which is too large for float32": lambda: pyrnn.LayerNorm(
+        3, eps=1e39
+    ),
     "module 0 .GRU. has input_size=0": lambda: pyrnn.Sequential(pyrnn.GRU(0, 3)),
     "module 1 .Linear. gets 3 features, expected 4": lambda: pyrnn.Sequential(
         pyrnn.Linear(2, 3), pyrnn.Linear(4, 2)

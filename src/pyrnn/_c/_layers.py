@@ -88,7 +88,7 @@ def layer_norm(parts: Parts, module: Any, path: str, x: Value) -> Value:
         )
     (width,) = module.normalized_shape
     check_takes(module, path, x, width)
-    eps = parts.tables.number(module.eps)
+    eps = parts.tables.number(joined(path, "eps"), module.eps)
     lines = [f"model_normalise({{x[0]}}, {width}, {eps}, {{y}});"]
     for name, function in (("weight", "multiply"), ("bias", "add")):
         if (parameter := getattr(module, name)) is not None:

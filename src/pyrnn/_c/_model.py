@@ -9,7 +9,7 @@ from ._functions import Functions
 from ._kernels import kernel_names
 from ._parts import Parts, check_known, where
 from ._program import Program, Value
-from ._source import renamed, source
+from ._source import renamed, source, title
 from ._tables import Names, Tables
 
 FUNCTIONS = {"reset", "step", "run", "state"}
@@ -27,8 +27,8 @@ def as_c(model: Any, name: str) -> str:
     y = parts.write(model, "", x)
     if y.member or y is x:
         y = parts.call(f"model_copy({{x[0]}}, {y.width}, {{y}});", "", y.width, y)
-    text = source(str(model.summary()), Functions(program, x, y), tables, normalises)
-    return renamed(text, name)
+    text = source(Functions(program, x, y), tables, normalises)
+    return title(str(model.summary())) + renamed(text, name)
 
 
 def width_of_x(model: Any) -> int:

@@ -54,7 +54,7 @@ def lstm_options(layer: "Direction") -> list[str]:
             rows = np.stack([rows[0], np.zeros_like(rows[0]), rows[1]])
         peephole = layer.parts.tables.table(layer.name("weight_peephole"), parameter, rows)
     gain, bias = layer.table("weight_ln_c"), layer.table("bias_ln_c")
-    clip = layer.parts.tables.number(module.cell_clip or 0.0)
+    clip = layer.number("cell_clip")
     return [str(int(module.coupled_gates)), clip, peephole, gain, bias]
 
 
@@ -80,7 +80,7 @@ def merged(parts: Parts, merge: str, path: str, ys: list[Value]) -> Value:
         return ys[0]
     if merge == "concat":
         return side_by_side(parts, path, ys)
-    half = parts.tables.number(0.5) if merge == "average" else ""
+    half = parts.tables.number(path, 0.5) if merge == "average" else ""
     return combined(parts, path, "multiply" if merge == "mul" else "add", ys, half)
 
 
@@ -101,6 +101,11 @@ class Direction:
     def parameter(self, word: str) -> Any:
         """A parameter, or None."""
         return vars(self.module).get(f"{word}_{self._suffix}")
+
+    def number(self, option: str) -> str:
+        """The number of an option; 0 for None."""
+        value = getattr(self.module, option) or 0.0
+        return self.parts.tables.number(joined(self._path, option), value)
 
     def table(self, word: str) -> str:
         """The table of a parameter; "0" for none."""
@@ -140,23 +145,23 @@ class Direction:
 
     def _step(self, cell: str, h: str, c: str = "") -> list[str]:
         """The lines that make h and c of those before and of x."""
-        module, number = self.module, self.parts.tables.number
+        module = self.module
         H, P = module.hidden_size, module.output_size
         before: list[str] = []
         after: list[str] = []
         made = h
         if module.zoneout:
             made = self._array("new_h", P, before)
-            after.append(f"model_zoneout({number(module.zoneout)}, {made}, {P}, {h});")
+            after.append(f"model_zoneout({self.number('zoneout')}, {made}, {P}, {h});")
         if module.proj_size:
             projected, made = made, self._array("m", H, before)
             w_hr = self.parts.matrix((P, H), self.table("weight_hr"), "0")
             struct = self.struct("matrix", "w_hr", w_hr)
             after.insert(0, f"model_affine({struct}, {made}, {projected});")
-        if zoneout := getattr(module, "zoneout_cell", 0.0):
+        if getattr(module, "zoneout_cell", 0.0):
             kept = self._array("kept_c", H, before)
             before.append(f"model_copy({c}, {H}, {kept});")
-            after.append(f"model_zoneout({number(zoneout)}, {c}, {H}, {kept});")
+            after.append(f"model_zoneout({self.number('zoneout_cell')}, {c}, {H}, {kept});")
             after.append(f"model_copy({kept}, {H}, {c});")
         states = f"{h}, {c}" if c else h
         return [*before, f"{cell}, {{x[0]}}, {states}, {made});", *after]

@@ -7,11 +7,13 @@ from ._functions import Functions
 from ._kernels import kernels
 from ._tables import Tables
 
-HEAD = """\
+TITLE = """\
 /* A recurrent network in one file of C99, which is C++, too. Written by pyrnn {version}.
  *
 {summary}
  *
+"""
+USE = """\
 {use}
  *
  * Nothing is allocated, all weights are const, and math.h is all that is needed beside this file.
@@ -21,14 +23,16 @@ HEAD = """\
 """
 
 
-def source(summary: str, functions: Functions, tables: Tables, normalises: bool) -> str:
-    """The whole file, of a model that is called "model"."""
+def title(summary: str) -> str:
+    """How the file begins: the model, with the names that its parts have in Python."""
+    return TITLE.format(version=_core.build_info()["version"], summary=comment(summary))
+
+
+def source(functions: Functions, tables: Tables, normalises: bool) -> str:
+    """What follows the title, of a model that is called "model"."""
     constants, bodies = "\n".join(tables.lines), "\n\n".join(functions.bodies())
-    head = HEAD.format(
-        version=_core.build_info()["version"], summary=comment(summary), use=comment(use(functions))
-    )
     parts = [
-        head,
+        USE.format(use=comment(use(functions))),
         declarations(functions),
         "#ifndef MODEL_HEADER\n#include <math.h>\n",
         *kernels(f"{constants}\n{bodies}", normalises),
@@ -102,5 +106,5 @@ def in_double(text: str) -> str:
 
 def renamed(text: str, name: str) -> str:
     """The same of a model of another name."""
-    text = re.sub(r"\bmodel_", f"{name}_", text)
-    return re.sub(r"\bMODEL_", f"{name.upper()}_", text)
+    names = {"model": name, "MODEL": name.upper()}
+    return re.sub(r"\b(model|MODEL)_", lambda found: f"{names[found[1]]}_", text)

@@ -64,8 +64,10 @@ class Tables:
         self.lines += [f"static const model_{type_name} {name} = {{", *rows(members), "};"]
         return f"&{name}"
 
-    def number(self, value: Any) -> str:
-        """A number of the model's dtype."""
+    def number(self, path: str, value: float) -> str:
+        """A number of the model's dtype; ValueError if it is too large for that."""
+        if abs(value) > float(np.finfo(self._dtype).max):
+            raise ValueError(f"export_c: {path} is {value}, which is too large for {self._dtype}")
         return self._numbers(np.asarray(value, self._dtype))[0]
 
     def _numbers(self, array: Array) -> list[str]:
