@@ -227,3 +227,48 @@ def test_weights_are_packed_once(node, tmp_path, monkeypatch):
         parameter[...] = 2 * parameter.data
     assert_same_bits(graph(x), 2 * first)
     assert len(packed) == 2
+
+
+def test_a_loaded_graph_goes_out_and_in_again(tmp_path):
+    """Also without attributes that have defaults, beside operators of a domain that none is of, and
+    with names in the file that the weights of a node might get."""
+    helper, float32, path = onnx.helper, onnx.TensorProto.FLOAT, tmp_path / "model.onnx"
+    weights = RNG.standard_normal((2, 1, 3, 3)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("RNN", ["x", "w", "r"], ["", "h"], "rnn", hidden_size=3),
+            helper.make_node("Add", ["h", "rnn.W"], ["rnn.R"]),
+            helper.make_node("Mul", ["rnn.R", "h"], ["y"]),
+        ],
+        "graph",
+        [helper.make_tensor_value_info(n, float32, [None, None, 3]) for n in ("x", "rnn.W")],
+        [helper.make_tensor_value_info("y", float32, [1, None, 3])],
+        [onnx.numpy_helper.from_array(w, n) for n, w in zip("wr", weights, strict=True)],
+    )
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("com.microsoft", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    for _ in range(2):
+        graph = pyrnn.onnx.load(path)
+        assert graph.inputs == ("x", "rnn.W")
+        h = graph.rnn(X.swapaxes(0, 1))[1]
+        y = graph(X.swapaxes(0, 1), np.ones((1, 5, 3), np.float32))
+        np.testing.assert_allclose(y, (h + 1) * h, atol=1e-6)
+        assert_same_bits(graph.rnn.weight_ih_l0.data, weights[0, 0])
+        pyrnn.onnx.export(graph, path)
+
+
+@pytest.mark.parametrize("size", [0, 2])
+def test_softmax_before_version_13(size, tmp_path):
+    """Of all axes from the first on that it names, also of no rows."""
+    text = "g (float[N, 2, 2] x) => (float[N, 2, 2] y) { y = Softmax(x) }"
+    graph, x = parsed(text, tmp_path, opset=11), np.zeros((size, 2, 2), np.float32)
+    assert_same_bits(graph(x), np.full((size, 2, 2), 0.25, np.float32))
+
+
+def test_integers_are_divided_towards_zero(tmp_path):
+    """Also the least of a dtype, which has no absolute value."""
+    text = """g (float[N] x, int8[N] a, int8[N] b) => (float[N] y)
+        { q = Div(a, b)  f = CastLike(q, x)  y = Add(x, f) }"""
+    graph, a, b = parsed(text, tmp_path), [-128, -7, 7, -8, 7], [2, 2, -2, 4, 2]
+    y = graph(np.zeros(5, np.float32), np.array(a, np.int8), np.array(b, np.int8))
+    assert y.tolist() == [-64, -3, -3, -2, 3]

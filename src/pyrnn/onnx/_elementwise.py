@@ -28,8 +28,9 @@ def _quotient(a: Array, b: Array) -> Array:
     """Of integers, rounded towards zero."""
     if not np.all(b):
         raise ZeroDivisionError("it divides integers by zero")
-    sign: Array = np.sign(a) * np.sign(b)
-    return sign * (abs(a) // abs(b))
+    quotient, rest = np.divmod(a, b)  # rounded down
+    towards_zero: Array = quotient + ((rest != 0) & ((a < 0) != (b < 0)))
+    return towards_zero
 
 
 operator("Add", steps="each")(_binary(operations.add, np.add))

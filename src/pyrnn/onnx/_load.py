@@ -14,7 +14,7 @@ from ._file import ModelFile, read_model, shown, tensor_array
 from ._graph import Graph
 from ._nodes import Node, read_node, read_opsets
 from ._values import dtype_of
-from ._weights import POSITIONS, is_recurrent, layer_of
+from ._weights import POSITIONS, is_recurrent, layer_of, node_attributes
 
 MOST = 100_000  # nodes, of which each takes memory beside what it has in the file
 
@@ -152,8 +152,11 @@ def _with_layers(file: ModelFile, nodes: list[Node], known: Constants) -> list[N
                 nbytes += sum(array.nbytes for array in arrays.values())
                 file.check_layers(node.title, nbytes)
                 layers[key] = layer_of(proto, arrays)
+            layer = layers[key]
             inputs = ("" if i in POSITIONS.values() else n for i, n in enumerate(node.inputs))
-            node = node._replace(layer=layers[key], inputs=tuple(inputs))
+            own = node_attributes(layer)  # ONNX' default of RNN's activations is of two directions
+            attributes = node.attributes | own
+            node = node._replace(layer=layer, inputs=tuple(inputs), attributes=attributes)
         found.append(node)
     return found
 

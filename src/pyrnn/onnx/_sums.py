@@ -1,5 +1,6 @@
 """ONNX' operators that combine elements along axes: products, softmax, norms, reductions."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +27,7 @@ def _softmax_axis(node: Node, x: Any, apply_to_last: Callable[[Any], Any]) -> An
     check_floats(x)
     axis = axis_of(node.attributes["axis"], x.ndim)
     if node.version < 13:
-        rows = int(np.prod(x.shape[:axis])), -1
+        rows = math.prod(x.shape[:axis]), math.prod(x.shape[axis:])
         return computed(
             operations.reshape,
             apply_to_last(computed(operations.reshape, x, shape=rows)),

@@ -31,7 +31,8 @@ def _(graph: Graph, opset: int | None, *, state: bool, lengths: bool) -> onnx.Mo
                 "as its file had it"
             )
     tensors = {name: np.asarray(numbers(array)) for name, array in graph.known().items()}
-    nodes = list(_nodes(contents.nodes, tensors))
+    taken = {*tensors, *graph.inputs, *(y for node in contents.nodes for y in node.outputs)}
+    nodes = list(_nodes(contents.nodes, tensors, taken))
     made = helper.make_graph(
         nodes,
         "graph",
@@ -39,19 +40,25 @@ def _(graph: Graph, opset: int | None, *, state: bool, lengths: bool) -> onnx.Mo
         [_info(known) for known in contents.outputs],
         [onnx.numpy_helper.from_array(array, name) for name, array in tensors.items()],
     )
-    opsets = [helper.make_opsetid(domain, version) for domain, version in contents.opsets.items()]
+    used = {"", *(node.key[0] for node in contents.nodes)}
+    opsets = [
+        helper.make_opsetid(d, version) for d, version in contents.opsets.items() if d in used
+    ]
     version = helper.find_min_ir_version_for(opsets)
     return helper.make_model(made, opset_imports=opsets, ir_version=version, producer_name="pyrnn")
 
 
-def _nodes(nodes: list[Node], tensors: dict[str, Array]) -> Iterator[onnx.NodeProto]:
-    """The nodes; the weights of layers go to the tensors, once for each layer."""
+def _nodes(
+    nodes: list[Node], tensors: dict[str, Array], taken: set[str]
+) -> Iterator[onnx.NodeProto]:
+    """The nodes; the weights of layers go to the tensors, once for each layer, under names that are
+    not taken."""
     stored: dict[int, dict[str, str]] = {}
     for node in nodes:
         inputs = list(node.inputs)
         if node.layer is not None:
             if id(node.layer) not in stored:
-                stored[id(node.layer)] = _store(node, tensors)
+                stored[id(node.layer)] = _store(node, tensors, taken)
             inputs += [""] * (8 - len(inputs))
             for letter, name in stored[id(node.layer)].items():
                 inputs[POSITIONS[letter]] = name
@@ -63,13 +70,14 @@ def _nodes(nodes: list[Node], tensors: dict[str, Array]) -> Iterator[onnx.NodePr
         )
 
 
-def _store(node: Node, tensors: dict[str, Array]) -> dict[str, str]:
+def _store(node: Node, tensors: dict[str, Array], taken: set[str]) -> dict[str, str]:
     """The names under which the tensors have W, R, B and P of a node from now on."""
     names = {}
     for letter, array in node_weights(node.layer, 0).items():
         name = f"{node.name}.{letter}"
-        while name in tensors:
+        while name in taken:
             name += "_"
+        taken.add(name)
         tensors[name], names[letter] = array, name
     return names
 
