@@ -154,9 +154,9 @@ def _with_layers(file: ModelFile, nodes: list[Node], known: Constants) -> list[N
                 layers[key] = layer_of(proto, arrays)
             layer = layers[key]
             inputs = ("" if i in POSITIONS.values() else n for i, n in enumerate(node.inputs))
-            own = node_attributes(layer)  # ONNX' default of RNN's activations is of two directions
-            attributes = node.attributes | own
-            node = node._replace(layer=layer, inputs=tuple(inputs), attributes=attributes)
+            # ONNX' default of an RNN's activations fits two directions alone.
+            own = node.attributes | node_attributes(layer)
+            node = node._replace(layer=layer, inputs=tuple(inputs), attributes=own)
         found.append(node)
     return found
 
