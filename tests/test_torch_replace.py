@@ -132,6 +132,9 @@ def test_what_is_left_and_why():
         def forward(self, x):
             return super().forward(x)[0]
 
+    class Same(nn.GRU):
+        pass
+
     class OwnOfPyrnn(pt.GRU):
         pass
 
@@ -140,6 +143,7 @@ def test_what_is_left_and_why():
     model = nn.ModuleDict(
         {
             "own": Own(3, 5),
+            "same": Same(3, 5),
             "scripted": torch.jit.script(nn.GRU(3, 5)),
             "float16": nn.GRU(3, 5, dtype=torch.float16),
             "patched": patched,
@@ -150,10 +154,11 @@ def test_what_is_left_and_why():
     report = pt.replace_rnns(model)
     assert report.replaced == [("meta", "torch.nn.LSTM -> pyrnn.torch.LSTM")]
     reasons = dict(report.left)
-    assert list(reasons) == ["own", "scripted", "float16", "patched", "ours"]
+    assert list(reasons) == ["own", "same", "scripted", "float16", "patched", "ours"]
     for name, text in {
         "own": "Own is a class of its own",
-        "scripted": "scripted: replace the layers before torch.jit.script",
+        "same": "Same is a class of its own",
+        "scripted": "scripted: torch.jit.script takes torch's layers alone",
         "float16": "float16: pyrnn computes in float32 and float64",
         "patched": "forward was replaced",
         "ours": "pyrnn's already",

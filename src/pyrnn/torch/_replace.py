@@ -37,9 +37,9 @@ def replace_rnns(model: nn.Module) -> Replacement:
 
     The modules stay the same objects: only their class changes, to that of the same name in
     pyrnn.torch. So parameters, hooks, training mode, names, and the state of an optimizer that has
-    the parameters are untouched. Left alone, with the reason in the report: subclasses with a
-    forward pass of their own, scripted modules, weights that are not float32 or float64 or not on
-    the CPU.
+    the parameters are untouched. Left alone, with the reason in the report: subclasses of torch's
+    classes, modules with a forward of their own, scripted modules, weights that are not float32 or
+    float64 or not on the CPU.
 
     TypeError if `model` is no torch.nn.Module.
 
@@ -62,7 +62,7 @@ def replace_rnns(model: nn.Module) -> Replacement:
             reason = f"{kind.__name__} is a class of its own: only torch's are replaced"
             done.left.append((name, reason))
         elif getattr(module, "original_name", None) in {c.__name__ for c in Stack.of_torch}:
-            done.left.append((name, "it is scripted: replace the layers before torch.jit.script"))
+            done.left.append((name, "it is scripted: torch.jit.script takes torch's layers alone"))
     return done
 
 
