@@ -28,6 +28,14 @@ def test_examples(name):
         (lambda: pyrnn.keras.Masking("a"), "Masking: mask_value is 'a'"),
         (lambda: pyrnn.keras.Masking()(np.ones(3)), r"Masking: x has shape \(3,\)"),
         (lambda: pyrnn.keras.Repeat(direction="up"), "Repeat: direction is 'up'"),
+        (
+            lambda: pyrnn.keras.Repeat()(np.ones((1, 3, 2)), mask=np.ones((1, 4), bool)),
+            r"Repeat: mask has shape \(1, 4\), expected \(1, 3\) = \(batch, time\)",
+        ),
+        (
+            lambda: pyrnn.keras.Repeat()(np.ones((3, 2)), mask=np.ones(3, int)),
+            "Repeat: mask has dtype int64, expected bool",
+        ),
         (lambda: pyrnn.keras.Halves("concat"), "Halves: merge is 'concat'"),
         (lambda: pyrnn.keras.Halves("sum")(np.ones((2, 3))), "Halves: x has 3 features"),
         (lambda: pyrnn.keras.WithStates(pyrnn.GRU(2, 3), outputs=[]), "outputs is \\[\\]"),

@@ -16,7 +16,7 @@ class Mask:
     """
 
     def __init__(self, owner: str, mask: Any, shape: tuple[int, ...], batch_first: bool) -> None:
-        real = _read_steps(owner, "mask", mask, shape, batch_first)
+        real = read_steps(owner, "mask", mask, shape, batch_first)
         single = len(shape) == 1
         self.lengths: Array = real.sum(axis=0, dtype=np.int64)
         t, b = np.nonzero(real)
@@ -62,7 +62,7 @@ def read_flags(owner: str, name: str, value: Any, shape: tuple[int, ...], meanin
     return np.array(array)
 
 
-def _read_steps(
+def read_steps(
     owner: str, name: str, value: Any, shape: tuple[int, ...], batch_first: bool
 ) -> Array:
     """One bool per step, (T, B), of an array in the caller's layout."""
@@ -82,7 +82,7 @@ def read_resets(
     """Resets (T, B), C-contiguous, of the steps that the mask has gathered, or None."""
     if resets is None:
         return None
-    before = _read_steps(owner, "resets", resets, shape, batch_first)
+    before = read_steps(owner, "resets", resets, shape, batch_first)
     return np.ascontiguousarray(mask.gather_resets(before) if mask else before)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .._base.checks import Array, check_choice, check_flag, check_number, check_shape, read_floats
-from .._base.mask import Mask
+from .._base.mask import Mask, read_steps
 from .._base.module import Module, storable
 from .._base.pullback import Additions, Pullback
 from ..layers import Embedding, Identity
@@ -114,6 +114,7 @@ class Repeat(Module):
     What Keras' recurrent layers give at masked steps, unless they have `zero_output_for_mask`. With
     `direction="reverse"`, s is the first real step from t on. Called as
     `y = repeat(x, mask=None)`, x (N, T, F) or (T, F), or (T, N, F) with batch_first=False.
+    TypeError or ValueError for a mask that is no array of bools, one for each step of x.
 
     Examples
     --------
@@ -133,17 +134,16 @@ class Repeat(Module):
         """x with its real steps repeated."""
         if mask is None:
             return x
-        swapped = self.batch_first and mask.ndim == 2
-        steps = self._steps(mask.T if swapped else mask)
-        if mask.ndim == 1:
-            return x[steps]
-        rows = np.arange(steps.shape[1])
-        return x[rows[:, None], steps.T] if swapped else x[steps, rows]
+        real = read_steps("Repeat", "mask", mask, x.shape[:-1], self.batch_first)
+        steps, rows = self._steps(real), np.arange(real.shape[1])
+        if x.ndim == 2:
+            return x[steps[:, 0]]
+        return x[rows[:, None], steps.T] if self.batch_first else x[steps, rows]
 
     def _steps(self, real: Array) -> Array:
-        """The step that each shows, of bools (T, ...)."""
+        """The step that each shows, of bools (T, N)."""
         count = len(real)
-        own = np.arange(count).reshape(-1, *(1,) * (real.ndim - 1))
+        own = np.arange(count)[:, None]
         if self.direction == "forward":
             last = np.maximum.accumulate(np.where(real, own, -1))
             return np.where(last < 0, own, last)
