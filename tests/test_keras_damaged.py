@@ -155,6 +155,7 @@ def config(*layers):
         (layer("ReLU", unknown=4), "'unknown' = 4"),
         (layer("RNN", cell=layer("MyCell", units=3)), "expected a cell of SimpleRNN, LSTM, GRU"),
         (layer("ReLU", max_value=6.0), "max_value is 6.0"),
+        (layer("Softmax", axis=[1]), r"axis is \[1\], expected -1 or \[-1\]"),
         (layer("GlobalMaxPooling1D", keepdims=True), "keepdims is True"),
         (layer("Dense", units=3, dtype="mixed_float16"), "dtype is 'mixed_float16'"),
         (layer("Dense", units=3, lora_rank=4), "no dataset"),
@@ -181,6 +182,22 @@ def test_masks_where_they_have_no_meaning_are_refused(tmp_path):
     assert load(tmp_path, ".keras", data)(x).shape == (2, 5, 3)
     inside = layer("TimeDistributed", layer=layer("Masking"))
     refused(tmp_path, keras_file([inside], {}), "it meets a mask")
+
+
+@pytest.mark.parametrize("merge", ["mul", "ave", None])
+def test_other_merges_of_different_cells_are_refused(merge, tmp_path):
+    """The error has Keras' name of the mode, and the layer that it is an option of."""
+    cells = {"layer": layer("LSTM", units=3)}
+    cells["backward_layer"] = layer("GRU", units=3, go_backwards=True)
+    arrays = {
+        "bidirectional/forward_layer/cell": cell_arrays(4, 2, 3),
+        "bidirectional/backward_layer/cell": cell_arrays(3, 2, 3, (2,)),
+    }
+    data = keras_file([layer("Bidirectional", "both", merge_mode=merge, **cells)], arrays)
+    match = (
+        rf"layer 'both' \(Bidirectional\): merge_mode of .* is {merge!r}, expected concat or sum"
+    )
+    refused(tmp_path, data, match)
 
 
 def test_models_of_code_and_other_graphs_are_refused(tmp_path):

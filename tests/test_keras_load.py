@@ -307,7 +307,7 @@ def test_legacy_files(tmp_path):
         ({"coupled_gates": True}, r"weight_ih_l0 \(12, 2\), expected \(9, 2\)"),
         ({"bias": False}, "has 3 arrays"),
         ({"bidirectional": True}, "no more layers 'bidirectional'"),
-        ({"num_layers": 2}, "no more layers 'lstm', 'rnn'"),
+        ({"num_layers": 2}, "no more layers 'lstm', 'rnn'; it has left nothing"),
     ],
 )
 def test_weights_do_not_go_into_other_layers(options, match, tmp_path):
@@ -363,6 +363,8 @@ def test_weights_alone_go_into_a_module(tmp_path):
     twice = weights_file({"lstm/cell": (a := cell_arrays(4, 3, 3)), "lstm_1/cell": a})
     with pytest.raises(ValueError, match=r"'1.weight_hh_l0' are tied to others"):
         loaded(tmp_path, twice, ".weights.h5", tied)
+    with pytest.raises(ValueError, match="'gru', 'rnn'; it has left 'layers/dense', "):
+        loaded(tmp_path, data, ".weights.h5", pyrnn.GRU(2, 3))
     with pytest.raises(ValueError, match="no place for 'layers/dense'"):
         loaded(tmp_path, data, ".weights.h5", pyrnn.LSTM(2, 3))
     with pytest.raises(ValueError, match=r"expected load\(path, model\)"):

@@ -61,8 +61,8 @@ class Part:
         (N, T, ...) or (N, T) of ids in its layout; not one entry per sequence, nor other steps."""
         if not isinstance(y, np.ndarray):
             raise TypeError(
-                f"{type(self).__name__}: it gives {describe(y)}, expected one array: of several "
-                "outputs nothing says which have steps"
+                f"{type(self).__name__}: its output is {describe(y)}, expected one array: nothing "
+                "says which of several have steps"
             )
         time = 0 if single or not self.batch_first else 1
         axes = (1 if single else 2) + (not is_ids(y))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._base.checks import describe, describe_all
+from .._base.checks import describe, describe_all, printable
 
 MASK_OPERATIONS = ("NotEqual", "Any")  # what a Functional model notes of how a mask is made
 COMMON = ("name", "trainable", "dtype", "build_config", "batch_input_shape")  # of every layer
@@ -82,8 +82,8 @@ class Layer:
         """Refuses an option with any other value than these; it may be missing."""
         value = self.take(name, values[0])
         if not any(value == known and type(value) is type(known) for known in values):
-            listed = " or ".join(map(describe, values))
-            raise self.refused(f"{name} is {describe(value)}, expected {listed}")
+            shown, *expected = (printable(repr(one)) for one in (value, *values))
+            raise self.refused(f"{name} is {shown}, expected {' or '.join(expected)}")
 
     def has(self, name: str) -> bool:
         """Whether an option is there and nobody has taken it."""

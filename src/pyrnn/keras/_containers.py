@@ -115,8 +115,8 @@ class WithStates(Container):
     reverse; h, then c: arrays (N, H). `outputs` lists the places of those that are wanted, of one
     alone not as a tuple; None is all.
 
-    Called as a Sequential; the gradient is nested as the output is. It has no stream, and a Trainer
-    takes one output. ValueError for several modules and places that there are not.
+    Called as a Sequential; the gradient is nested as the output is. It has no stream, and `predict`
+    and a Trainer take one output. ValueError for several modules and places that there are not.
 
     Examples
     --------

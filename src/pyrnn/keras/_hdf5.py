@@ -42,10 +42,6 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self._safely(self._file.close)
 
-    def has(self, path: str) -> bool:
-        """Whether there is a group or a dataset of that path."""
-        return self._find(path) is not None
-
     def array(self, path: str) -> Array:
         """A dataset of floats, in the machine's byte order."""
         found = self._find(path)

@@ -134,7 +134,10 @@ class _Units:
                 "expected a .keras file"
             )
         if not found:
-            raise ValueError(f"{owner}: the file has no more layers {describe_all(kinds)}")
+            raise ValueError(
+                f"{owner}: the file has no more layers {describe_all(kinds)}; it has left "
+                f"{describe_all(self._left()) or 'nothing'}"
+            )
         paths = self._sets[self._queues[found[0]].pop(0)]
         if len(paths) != len(names):
             raise ValueError(
@@ -149,7 +152,10 @@ class _Units:
 
     def check_complete(self) -> None:
         """ValueError for weights that are left."""
-        _check_none_left([name for queue in self._queues.values() for name in queue])
+        _check_none_left(self._left())
+
+    def _left(self) -> list[str]:
+        return [name for queue in self._queues.values() for name in queue]
 
 
 def _in_order(path: str) -> list[tuple[str, int]]:

@@ -24,14 +24,15 @@ def load(path: Any, model: Any = None) -> Module:
     where the model returns states, WithStates around it. `pyrnn.load` reads back what those save
     after `import pyrnn.keras`.
 
-    Read are Sequential models and Functional ones whose layers come one after the other: SimpleRNN,
-    LSTM, GRU, RNN of such cells and of StackedRNNCells, Bidirectional, Embedding, Masking, Dense,
-    TimeDistributed, LayerNormalization, GlobalAveragePooling1D, GlobalMaxPooling1D, Activation,
-    ReLU, Softmax, Dropout, SpatialDropout1D, Identity. Outputs are Keras' in inference. In
-    training, dropout draws other masks: that of a recurrent layer's x anew at each step, and
-    SpatialDropout1D none. `stateful` layers begin at zero in each call:
-    `y, state = model.run(x, state)` carries their state on. Optimizers, losses, regularizers and
-    initializers are left out. A row without real steps gives 0 where Keras' mean is 0 / 0.
+    It reads Sequential models and Functional ones whose layers come one after the other, of these
+    classes: SimpleRNN, LSTM, GRU, RNN of such cells and of StackedRNNCells, Bidirectional,
+    Embedding, Masking, Dense, TimeDistributed, LayerNormalization, GlobalAveragePooling1D,
+    GlobalMaxPooling1D, Activation, ReLU, Softmax, Dropout, SpatialDropout1D, Identity,
+    ActivityRegularization. Outputs are Keras' in inference. In training, dropout draws other masks:
+    that of a recurrent layer's x anew at each step, and SpatialDropout1D none. `stateful` layers
+    begin at zero in each call: `y, state = model.run(x, state)` carries their state on. Optimizers,
+    losses, regularizers and initializers are left out. A row without real steps gives 0 where
+    Keras' mean is 0 / 0.
 
     ValueError names the file, and the layer that cannot be run: other classes, Lambda and code of a
     user's, which is never executed, other activations, options that are not known; damaged files,

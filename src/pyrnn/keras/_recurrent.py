@@ -45,6 +45,11 @@ def _bidirectional(layer: Layer, weights: Weights, place: Place) -> Parts:
             "first one forward, the other one with go_backwards, and alike what they return"
         )
     alike = len(forward.cells) == len(reverse.cells) == 1 and forward.alike(reverse)
+    if not alike and merge not in ("concat", "sum"):
+        raise layer.refused(
+            f"merge_mode of several cells, or of different ones, is {describe(merge)}, expected "
+            "concat or sum"
+        )
     parts = (_one_layer if alike else _side_by_side)(forward, reverse, modes[merge])
     forward.leave(place, [~0] if merge is not None else [~0, ~1], forward.states + reverse.states)
     return parts
@@ -62,11 +67,6 @@ def _one_layer(forward: "_Way", reverse: "_Way", merge: str) -> Parts:
 
 def _side_by_side(forward: "_Way", reverse: "_Way", merge: str) -> Parts:
     """Layers of one direction each, several upon each other or of different sizes."""
-    if merge not in ("concat", "sum"):
-        raise forward.layer.refused(
-            f"several cells, or different ones, that read both ways are merged by {merge!r}, "
-            "expected concat or sum"
-        )
     ways = []
     for way in (forward, reverse):
         own = [*way.dropped(), *way.parts()]
