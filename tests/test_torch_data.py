@@ -347,6 +347,14 @@ def test_samplers_that_can_be_followed():
         assert_same(fitted(loader, batch_size=None), expected)
 
 
+@pytest.mark.parametrize("integers", [1, 2])
+def test_tensors_of_no_samples(integers):
+    """Where both integers may be lengths, too."""
+    none = [torch.zeros(0, dtype=torch.int64)] * integers
+    with pytest.raises(ValueError, match=r"train x has shape \(0, 5, 3\), expected .* N >= 1"):
+        fitted(data.TensorDataset(torch.zeros(0, 5, 3), *none))
+
+
 def test_torch_is_not_imported():
     code = (
         "import sys, numpy as np, pyrnn; m = pyrnn.Linear(2, 1);"

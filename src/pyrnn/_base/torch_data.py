@@ -178,7 +178,7 @@ def _length_stands_second(name: str, known: list[list[Any]]) -> bool:
 
     ValueError where the integers may be read in both ways.
     """
-    if any(len(numbers) != 3 or numbers[1] is None for numbers in known):
+    if not known or any(len(numbers) != 3 or numbers[1] is None for numbers in known):
         return False
     steps, second, third = (list(column) for column in zip(*known, strict=True))
     lengths = _fit(second, steps) and min(second) > 0  # classes begin at 0
