@@ -68,6 +68,12 @@ def test_lengths_of_a_graph_that_takes_some(batch_first, tmp_path):
     assert losses[-1] < losses[0]
 
 
+def test_an_x_that_does_not_fit_is_named_before_its_lengths(tmp_path):
+    graph = exported(pyrnn.GRU(3, 4, seed=0), tmp_path, lengths=True)
+    with pytest.raises(ValueError, match=r"Graph: x has shape \(3,\), expected \(any, any, 3\)"):
+        graph(X[0, 0])
+
+
 def test_ids_and_one_output_per_sequence(tmp_path):
     embedding, ids = pyrnn.Embedding(11, 3, seed=0), RNG.integers(0, 11, (5, 6))
     lstm, last = pyrnn.LSTM(3, 4, seed=0), pyrnn.LastStep()
@@ -185,7 +191,7 @@ def test_what_does_not_fit_is_named(tmp_path):
     for args, error, says in (
         ((x64,), TypeError, "Graph: x is float64, expected an array of float32"),
         ((X, X), TypeError, "Graph: 2 arrays came, expected 'x'"),
-        ((), TypeError, "expected 'x'"),
+        ((), TypeError, "Graph: nothing came, expected 'x'"),
         ((X[0],), ValueError, r"Graph: x has shape \(6, 3\), expected \(any, any, 3\)"),
         ((X[..., :2],), ValueError, r"expected \(any, any, 3\)"),
     ):

@@ -129,14 +129,16 @@ class Graph(Module):
         if self.time_aware and given.get(LENGTHS) is None and names[0] in given:
             given[LENGTHS] = self._whole(given[names[0]])
         if len(inputs) > len(names) or set(given) != set(names):
-            came = describe_all(given) if len(inputs) <= len(names) else f"{len(inputs)} arrays"
+            many = len(inputs) > len(names)
+            came = f"{len(inputs)} arrays" if many else describe_all(given) or "nothing"
             raise TypeError(f"Graph: {came} came, expected {describe_all(names, 9)}")
         read = {known.name: known.read(given[known.name]) for known in self._contents.inputs}
         return {**self.known(), **read}
 
     def _whole(self, x: Any) -> Any:
         """The lengths of rows that all have as many steps as x."""
-        batch, steps = x.shape[:2] if self.batch_first else x.shape[1::-1]
+        shape = self._contents.inputs[0].read(x).shape
+        batch, steps = shape[:2] if self.batch_first else shape[1::-1]
         return np.full(batch, steps)
 
     def _describe(self, name: str, seen: dict[int, str]) -> dict[str, Any]:
