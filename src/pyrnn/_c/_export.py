@@ -49,9 +49,9 @@ def export_c(model: Any, path: Any, *, name: str = "model") -> None:
     and TimeDistributed of what knows of no steps.
 
     TypeError for any other part, which is named, and for a model that is no Module; ValueError for
-    weights that are not finite, parts that do not fit, a name that is no identifier or a keyword,
-    and a path that does not end in .c or .h; OSError if the file cannot be written, which is
-    atomic.
+    weights that are not finite, options that are too large for a float, parts that do not fit, a
+    name that is no identifier or a keyword, and a path that does not end in .c or .h; OSError if
+    the file cannot be written, which is atomic.
 
     Examples
     --------

@@ -29,8 +29,8 @@ def export(
     """Writes a model's inference as a file of ONNX, with weights, for any batch and sequence.
 
     The graph has the input `x`, in the model's layout: (N, T, F), or (N, T) of ids, int64; and the
-    output `y`, as a call gives it. N and T are free. The operators are ONNX' own: RNN, LSTM, GRU
-    and what is around them.
+    output `y`, as a call gives it. N and T are free, from 1 on. The operators are ONNX' own:
+    RNN, LSTM, GRU and what is around them.
 
     Parameters
     ----------
