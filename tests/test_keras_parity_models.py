@@ -2,6 +2,7 @@
 
 import os
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,36 @@ def test_every_merge_mode(merge, sequences, masked, tmp_path):
         model.save(path := tmp_path / "model.keras")
         x = random_input(rng, False, masked, "float32")
         compare(pyrnn.keras.load(path)(x), outputs(model(x)), 1e-5)
+
+
+def frozen_direction():
+    both = L.Bidirectional(L.LSTM(4, return_sequences=True))
+    return both, both.forward_layer, "*l0"
+
+
+def frozen_cell():
+    cells = [L.LSTMCell(4), L.LSTMCell(4), L.GRUCell(4)]
+    return L.RNN(cells, return_sequences=True), cells[1], "1.*"
+
+
+def frozen_layer():
+    dense = L.Dense(4)
+    return keras.Sequential([dense, L.Dense(4)]), dense, "0.*"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("make", [frozen_direction, frozen_cell, frozen_layer])
+def test_a_frozen_part_of_a_layer(make, suffix, tmp_path):
+    """It stays frozen, and has its own weights, which legacy files list after all others."""
+    layer, part, names = make()
+    model = built(L.Input((None, 4)), [layer, L.Dense(2)], False)
+    part.trainable = False
+    randomized(model, np.random.default_rng(5)).save(path := tmp_path / f"model{suffix}")
+    read = pyrnn.keras.load(path)
+    x = np.random.default_rng(6).normal(size=(3, 5, 4)).astype(np.float32)
+    compare(read(x), outputs(model(x)), 1e-5)
+    frozen = [name for name, p in read.named_parameters() if not p.requires_grad]
+    assert frozen == [name for name, _ in read.named_parameters() if fnmatch(name, names)] != []
 
 
 @pytest.mark.parametrize("suffix", [".weights.h5", ".h5"])

@@ -21,8 +21,10 @@ class Cell:
     `arrays` has "weight_ih", "weight_hh", and the biases that there are.
     """
 
-    def __init__(self, make: Make, options: dict[str, Any], arrays: dict[str, Array]) -> None:
-        self.make, self.options, self.arrays = make, options, arrays
+    def __init__(
+        self, make: Make, options: dict[str, Any], arrays: dict[str, Array], trainable: bool = True
+    ) -> None:
+        self.make, self.options, self.arrays, self.trainable = make, options, arrays, trainable
         self.input_size = arrays["weight_ih"].shape[1]
         self.hidden_size = arrays["weight_hh"].shape[1]
 
@@ -52,7 +54,8 @@ def read_cell(layer: Layer, weights: Weights) -> tuple[Cell, float]:
         found = zip(names, (kernel, recurrent, *bias), strict=True)
         shapes = ", ".join(f"{name} {array.shape}" for name, array in found)
         raise layer.refused(f"its weights are {shapes}, which do not fit {units} units")
-    return Cell(make, options, in_order(gates, kernel, recurrent, *bias)), dropout
+    arrays = in_order(gates, kernel, recurrent, *bias)
+    return Cell(make, options, arrays, layer.trainable), dropout
 
 
 def in_order(gates: int, kernel: Array, recurrent: Array, *bias: Array) -> dict[str, Array]:
@@ -74,12 +77,14 @@ def make_layer(cell: Cell, reverse: Cell | None = None, **options: Any) -> Modul
     ways = {"": cell} | ({"_reverse": reverse} if reverse else {})
     weights = {f"{n}_l0{way}": a for way, c in ways.items() for n, a in c.arrays.items()}
     sizes = cell.input_size, cell.hidden_size
-    return filled(
+    module = filled(
         weights,
         lambda dtype: cell.make(
             *sizes, bidirectional=reverse is not None, dtype=dtype, **cell.options, **options
         ),
     )
+    frozen = [f"{n}_l0{way}" for way, c in ways.items() if not c.trainable for n in c.arrays]
+    return module.freeze(*frozen) if frozen else module
 
 
 def filled(weights: Mapping[str, Array], make: Callable[[Any], Module]) -> Module:

@@ -131,7 +131,9 @@ class NamedWeights:
         return self
 
     def take(self, owner: Any, *names: str) -> list[Array]:
-        found, self.names = self.names[: len(names)], self.names[len(names) :]
+        begin = self._begin(owner)
+        end = begin + len(names)
+        found, self.names = self.names[begin:end], self.names[:begin] + self.names[end:]
         if [_last(name) for name in found] != list(names):
             raise ValueError(
                 f"{owner}: its weights in the file are {describe_all(found)}, expected "
@@ -141,6 +143,13 @@ class NamedWeights:
             return [self._store.array(f"{self._group}/{name}") for name in found]
         except ValueError as error:
             raise ValueError(f"{owner}: {error}") from None
+
+    def _begin(self, owner: Any) -> int:
+        """Where those of `owner` begin: in front, but the list has those of frozen layers last."""
+        if getattr(owner, "trainable", True):
+            return 0
+        own = (i for i, name in enumerate(self.names) if owner.name in name.split("/"))
+        return next(own, 0)
 
 
 def _last(name: str) -> str:
