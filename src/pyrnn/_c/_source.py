@@ -19,7 +19,7 @@ USE = """\
  * Nothing is allocated, all weights are const, and math.h is all that is needed beside this file.
  * Arrays must not overlap, and an int needs 32 bits. Include the file where the model is used. Or
  * compile it by itself; where the model is used, define MODEL_HEADER before including it: that
- * leaves the declarations alone. */
+ * keeps only the declarations. */
 """
 
 
