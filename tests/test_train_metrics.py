@@ -126,3 +126,77 @@ def test_find_lr_measures_nothing_and_takes_weights():
     assert found[0] == found[2] != found[1]
     with pytest.raises(TypeError, match="train_metrics"):
         t.find_lr(X, TARGET, train_metrics=True)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "end", "metric"),
+    [
+        (1, pyrnn.Sigmoid, metrics.Accuracy()),
+        (3, pyrnn.Sigmoid, metrics.F1()),  # several labels
+        (3, pyrnn.Softmax, metrics.Precision()),  # one-hot targets
+        (1, pyrnn.Sigmoid, metrics.Recall()),
+    ],
+)
+def test_metrics_of_logits_refuse_probabilities(outputs, end, metric):
+    x, target = _separable(outputs)
+    model = _pooled(outputs, end())
+    t = pyrnn.Trainer(model, "mse", "adam", metrics=[metric])
+    name = type(metric).__name__
+    expected = rf"the model ends in {end.__name__}, and {name} takes logits: leave the"
+    for run in (lambda: t.fit(x, target, progress=False), lambda: t.evaluate(x, target)):
+        with pytest.raises(ValueError, match=expected):
+            run()
+
+
+class Likelihood(pyrnn.losses.Loss):
+    """-log y[target], for probabilities y (N, C)."""
+
+    integer_target = True
+
+    def check_target(self, y_shape, dtype, target):
+        return np.asarray(target, np.int64)
+
+    def check_values(self, y_shape, target, real):
+        return real
+
+    def terms(self, y, target, real, scale):
+        dy, places = np.zeros_like(y), (np.arange(len(y)), target)
+        dy[places] = -scale / y[places]
+        return -scale * np.log(y[places]), dy
+
+
+@pytest.mark.parametrize("metric", [metrics.AUC(), metrics.Perplexity()])
+def test_metrics_that_make_probabilities_refuse_them(metric):
+    x, target = _separable(3)
+    t = pyrnn.Trainer(_pooled(3, pyrnn.Softmax()), Likelihood(), "adam", metrics=[metric])
+    with pytest.raises(ValueError, match=f"ends in Softmax, and {type(metric).__name__} takes"):
+        t.fit(x, target.argmax(axis=1), progress=False)
+
+
+def test_what_ranks_or_takes_the_largest_is_right_of_probabilities():
+    x, target = _separable(3)
+    classes = target.argmax(axis=1)
+    model = _pooled(3, pyrnn.Softmax())
+    t = pyrnn.Trainer(model, Likelihood(), "adam", metrics=["accuracy"])
+    measured = t.evaluate(x, classes)["accuracy"]
+    assert measured == (model.predict(x).argmax(axis=1) == classes).mean()
+    logit = _pooled(1, pyrnn.Identity())
+    probability = pyrnn.Sequential(logit, pyrnn.Sigmoid())
+    areas = [
+        pyrnn.Trainer(each, "mse", "adam", metrics=["auc"]).evaluate(x, target[:, :1])["auc"]
+        for each in (logit, probability)
+    ]
+    assert areas[0] == areas[1]
+
+
+def _separable(outputs):
+    """Sequences of three features; the label of the first, or one-hot the largest of all."""
+    x = np.random.default_rng(0).standard_normal((40, 6, 3)).astype("f")
+    sums = x.sum(axis=1)
+    target = sums[:, :1] > 0 if outputs == 1 else np.eye(3)[sums.argmax(axis=1)]
+    return x, target.astype("f")
+
+
+def _pooled(outputs, end):
+    head = pyrnn.Linear(8, outputs, seed=1)
+    return pyrnn.Sequential(pyrnn.GRU(3, 8, seed=0), pyrnn.LastStep(), head, end)

@@ -115,18 +115,24 @@ def first_embedding(module: Any) -> Any:
     return first if first.takes_ids else None
 
 
-def check_logits(owner: str, module: Any, taker: str) -> None:
-    """ValueError for a module that ends in probabilities, before something that takes logits."""
+def end_in_probabilities(module: Any) -> str | None:
+    """The class of the Sigmoid or Softmax that a module ends in, None where it ends in another."""
     for part in reversed(list(module.forward_path())):
         if part.makes_probabilities:
-            end = type(part).__name__
-            raise ValueError(
-                f"{owner}: the model ends in {end}, expected logits, of which {taker} makes the "
-                f"probabilities itself: leave the {end} out of the model, and apply it to what "
-                "predict gives"
-            )
+            return type(part).__name__
         if not (part.drops_time or (part.random and part.keeps_features)):
-            return
+            break
+    return None
+
+
+def check_logits(owner: str, module: Any, taker: str) -> None:
+    """ValueError for a module that ends in probabilities, before something that takes logits."""
+    if end := end_in_probabilities(module):
+        raise ValueError(
+            f"{owner}: the model ends in {end}, expected logits, of which {taker} makes the "
+            f"probabilities itself: leave the {end} out of the model, and apply it to what "
+            "predict gives"
+        )
 
 
 def works_along_time(module: Any) -> bool:

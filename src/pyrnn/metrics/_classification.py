@@ -34,6 +34,9 @@ class ClassMetric(Metric):
         self.ignore_index = check_ignore_index(type(self).__name__, ignore_index)
         super().__init__()
 
+    def needs_logits(self, y_shape: tuple[int, ...], target_shape: tuple[int, ...]) -> bool:
+        return not _is_scored(y_shape, target_shape)  # the largest score is that of both
+
     def add(self, y: Array, target: Any, lengths: Any) -> None:
         classes, real, C, scored = self.read_classes(y, target, lengths)
         predicted = self.predicted(y, scored).reshape(classes.shape)
@@ -44,7 +47,7 @@ class ClassMetric(Metric):
         a score for each rather than a logit of class 1."""
         owner = type(self).__name__
         classes, whole = _as_classes(owner, target)
-        scored = y.shape not in (classes.shape, (*classes.shape, 1))
+        scored = _is_scored(y.shape, classes.shape)
         if scored:
             class_target(owner, y.shape, classes)
         C = y.shape[-1] if scored else 2
@@ -124,12 +127,20 @@ class Perplexity(Metric):
         with np.errstate(over="ignore"):
             return float(np.exp(np.float64(ratio(self._total, self._count))))
 
+    def needs_logits(self, y_shape: tuple[int, ...], target_shape: tuple[int, ...]) -> bool:
+        return True
+
     def add(self, y: Array, target: Any, lengths: Any) -> None:
         classes = class_target("Perplexity", y.shape, target)
         real = self.real(classes, lengths)
         real = check_classes("Perplexity", classes, real, y.shape[-1], self.ignore_index)
         self._total = sum_in_order(_nll(y[real], classes[real]), self._total)
         self._count += int(np.count_nonzero(real))
+
+
+def _is_scored(y_shape: tuple[int, ...], target_shape: tuple[int, ...]) -> bool:
+    """Whether y has a score for each class rather than a logit of class 1."""
+    return y_shape not in (target_shape, (*target_shape, 1))
 
 
 def _nll(rows: Array, classes: Array) -> Array:

@@ -73,6 +73,10 @@ class Metric(Settings):
         """Adds a batch whose y is an array of floats."""
         raise NotImplementedError
 
+    def needs_logits(self, y_shape: tuple[int, ...], target_shape: tuple[int, ...]) -> bool:
+        """Whether the value is wrong where y, of this shape, has probabilities in logits' place."""
+        return False
+
     def real(self, target: Array, lengths: Any) -> Bools:
         """True where an element of the target counts."""
         return real_elements(type(self).__name__, target.shape, lengths, self._mask)

@@ -42,6 +42,10 @@ class AUC(ClassMetric):
         self._scores: list[Array] = []
         self._classes: list[Array] = []
 
+    def needs_logits(self, y_shape: tuple[int, ...], target_shape: tuple[int, ...]) -> bool:
+        scored = not super().needs_logits(y_shape, target_shape)
+        return scored and y_shape[-1] > 2  # those of one or two classes keep their order
+
     def add(self, y: Array, target: Any, lengths: Any) -> None:
         classes, real, C, scored = self.read_classes(y, target, lengths)
         if not scored:

@@ -7,7 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._base.module import Module
+from .._base.prediction import end_in_probabilities
 from ..losses import Loss
+from ..metrics import Metric
 from ._history import TRAIN
 
 
@@ -83,6 +86,21 @@ def try_metrics(name: str, metrics: Sequence[Any], loss: Loss, y: Any, wanted: W
                 )
         except (TypeError, ValueError) as error:
             raise type(error)(f"{name}: {error}") from None
+
+
+def check_logits_of(
+    name: str, model: Module, metrics: Sequence[Any], y_shape: Any, target_shape: Any
+) -> None:
+    """ValueError for a metric of logits and a model that ends in probabilities."""
+    end = end_in_probabilities(model)
+    for metric in metrics if end else ():
+        if isinstance(metric, Metric) and metric.needs_logits(y_shape, target_shape):
+            loss = "BCEWithLogits" if end == "Sigmoid" else "CrossEntropy"
+            raise ValueError(
+                f"{name}: the model ends in {end}, and {type(metric).__name__} takes logits: leave "
+                f"the {end} out of the model, train it with a loss of logits such as {loss}, and "
+                f"apply the {end} to what predict gives"
+            )
 
 
 def check_masks(name: str, metrics: Sequence[Any], loss: Loss) -> None:

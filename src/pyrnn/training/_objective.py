@@ -19,6 +19,7 @@ from ..losses import Loss
 from ._arguments import check_output
 from ._measures import (
     Wanted,
+    check_logits_of,
     check_masks,
     counted_by,
     try_metrics,
@@ -242,7 +243,10 @@ class Objective:
         batch = samples.batch(np.array([samples.example]), 0, steps)
         y, _ = self.infer(batch)
         y = self._turned(samples, y)
-        try_metrics(samples.name, self.metrics, self.loss, y, self._wanted(samples, batch))
+        wanted = self._wanted(samples, batch)
+        target = self.loss.metric_target(y.shape, wanted.target)
+        try_metrics(samples.name, self.metrics, self.loss, y, wanted)
+        check_logits_of(samples.name, self.model, self.metrics, y.shape, np.shape(target))
 
     def _check_chunks(self, samples: Samples) -> None:
         """ValueError if model or loss cannot go through a sequence piece by piece."""
