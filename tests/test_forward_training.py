@@ -205,3 +205,31 @@ class TestFiles:
                 pyrnn.load(path, classes=classes)
         with pytest.raises(TypeError, match="a file cannot describe Linear"):
             linear().save(path)
+
+
+@pytest.mark.parametrize("kind", [tuple, list, dict])
+def test_several_targets_are_refused_as_several_outputs(kind):
+    both = pyrnn.Parallel(pyrnn.Linear(3, 2, seed=0), pyrnn.Linear(3, 1, seed=1))
+    x, classes, values = np.zeros((8, 3), "f"), np.zeros(8, int), np.zeros((8, 1), "f")
+    target = {"c": classes, "v": values} if kind is dict else kind((classes, values))
+    trainer = pyrnn.Trainer(both, "mse", "adam")
+    expected = (
+        rf"train target is a {kind.__name__} of 2 targets, expected one array: several outputs "
+        "are trained with the losses' vjp"
+    )
+    with pytest.raises(TypeError, match=expected):
+        trainer.fit(x, target, progress=False)
+    with pytest.raises(TypeError, match=expected):
+        trainer.fit((x, target), progress=False)
+    for given in ({"c": "mse", "v": "mse"}, ["mse", "mse"]):
+        with pytest.raises(TypeError, match="expected a pyrnn Loss; several outputs are trained"):
+            pyrnn.Trainer(both, given, "adam")
+
+
+def test_a_ragged_target_of_as_many_steps_as_samples_is_one_target():
+    x = [np.ones((2, 3), "f"), np.ones((2, 3), "f"), np.ones((1, 3), "f")]
+    target = [np.ones((len(each), 1), "f") for each in x]
+    trainer = pyrnn.Trainer(pyrnn.Linear(3, 1, seed=0), "mse", "adam")
+    assert trainer.fit(x, target, progress=False).loss
+    pair = pyrnn.SequenceDataset(np.ones((2, 2, 3), "f"), [np.ones((2, 1), "f")] * 2)
+    assert trainer.fit(pair, progress=False).loss

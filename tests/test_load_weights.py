@@ -266,3 +266,14 @@ def test_the_report_says_few_of_many_names():
     assert re.fullmatch(
         r"LoadReport\(missing_keys=\[\], unexpected_keys=\[.*, \.\.\.\]\)", repr(report)
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "reader"), [("m.onnx", "onnx"), ("m.keras", "keras"), ("m.H5", "keras")]
+)
+def test_load_names_the_reader_of_another_format(tmp_path, name, reader):
+    (tmp_path / name).write_bytes(b"PK\x03\x04" + bytes(60))
+    for load in (pyrnn.load, pyrnn.Linear(2, 2, seed=0).load_state_dict):
+        with pytest.raises(ValueError, match=rf"; pyrnn\.{reader}\.load reads a file of") as error:
+            load(tmp_path / name)
+        assert "torch" not in str(error.value)

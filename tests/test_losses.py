@@ -281,3 +281,24 @@ def test_what_counts_is_told_of_targets_of_either_width():
         assert losses.MSE().counted((3,), np.ones(3, dtype)).all()
     with pytest.raises(TypeError, match=r"^MSE: target has dtype int64, expected float32 or"):
         losses.MSE().counted((3,), [1, 2, 3])
+
+
+def test_integer_probabilities_are_refused_with_the_conversion():
+    one_hot = np.eye(3, dtype=np.int64)[[0, 2]]
+    with pytest.raises(
+        ValueError, match=r"dtype int64, expected \(2,\) for class .* are floats: t"
+    ):
+        losses.CrossEntropy()(np.zeros((2, 3)), one_hot)
+    of_floats = losses.CrossEntropy()(np.zeros((2, 3)), one_hot.astype(np.float32))
+    assert of_floats == pytest.approx(np.log(3))
+
+
+def test_an_unwritten_method_is_named():
+    class Half(losses.Loss):
+        def check_target(self, y_shape, dtype, target):
+            return np.asarray(target)
+
+    with pytest.raises(NotImplementedError, match="Half does not define check_values"):
+        Half()(np.zeros(2), np.zeros(2))
+    with pytest.raises(NotImplementedError, match="Bare does not define reset"):
+        type("Bare", (pyrnn.metrics.Metric,), {})()

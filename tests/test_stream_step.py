@@ -213,3 +213,9 @@ def test_subclasses_step_as_fast():
     x = np.ones((1, 3), "f4")
     assert calls_during(lambda: counted.step(x)) == (1, 1)
     assert_same_bits(counted.step(x), [plain.step(x), plain.step(x)][1])
+
+
+def test_rows_of_another_batch_name_the_size_of_the_stream():
+    stream = pyrnn.GRU(3, 4, seed=0).stream()
+    with pytest.raises(ValueError, match=r"expected \(1, 3\) = .* of stream\(batch_size=1\)"):
+        stream.step(np.zeros((2, 3), np.float32))

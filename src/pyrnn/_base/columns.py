@@ -1,5 +1,6 @@
 """Columns: samples in memory, each a sequence of its own length; padded and cut."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,6 +10,10 @@ from .foreign import is_packed
 from .settings import Settings
 
 Column = Array | list[Array]  # one entry per sample
+SEVERAL_OUTPUTS = (
+    "several outputs are trained with the losses' vjp, the model's pullback and "
+    "optimizer.step(model)"
+)
 
 
 class Dataset(Protocol):
@@ -43,6 +48,7 @@ class Columns(Settings):
     ) -> None:
         self.is_list = isinstance(x, SEQUENCES) and lengths is None
         self.x = read_column(f"{name} x", x)
+        check_one_target(name, target, len(self.x))
         self.target = None if target is None else read_column(f"{name} target", target)
         if self.target is not None and len(self.target) != len(self.x):
             raise ValueError(
@@ -100,6 +106,18 @@ class Columns(Settings):
         if self.x_array is None or isinstance(self.target, list):
             return None
         return self.x_array, self.target, self._lengths
+
+
+def check_one_target(name: str, target: Any, count: int) -> None:
+    """TypeError for a dict of targets, or a few of `count` samples each."""
+    few = isinstance(target, SEQUENCES) and len(target) not in (0, 1, count)
+    if isinstance(target, Mapping) or (
+        few and all(tuple(getattr(each, "shape", ())[:1]) == (count,) for each in target)
+    ):
+        raise TypeError(
+            f"{name} target is a {type(target).__name__} of {len(target)} targets, expected one "
+            f"array: {SEVERAL_OUTPUTS}"
+        )
 
 
 def read_column(name: str, value: Any) -> Column:

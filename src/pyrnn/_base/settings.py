@@ -105,6 +105,11 @@ def _closing(cls: type, init: Callable[..., None]) -> Callable[..., None]:
     return closing
 
 
+def missing(part: Any, name: str) -> NotImplementedError:
+    """The error of a method that a subclass has to write."""
+    return NotImplementedError(f"{type(part).__name__} does not define {name}")
+
+
 def options(maker: type | None) -> frozenset[str]:
     """The names of the arguments that a class is made with."""
     if maker is None:

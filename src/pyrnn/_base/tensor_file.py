@@ -40,7 +40,7 @@ OTHER_FORMATS = {
     ".onnx": "ONNX",
     ".json": "JSON",
 }
-
+READERS = {**dict.fromkeys((".h5", ".hdf5", ".keras"), "keras"), ".onnx": "onnx"}
 
 # The line that makes a file of safetensors of a pickle. Its writer takes no tensors that share
 # memory, as those of tied layers do, nor any of other strides.
@@ -57,6 +57,9 @@ class OtherFormatError(ValueError):
 def with_remedy(path: str, error: Exception) -> str:
     """An error's text, and for a file of another format the line that converts one of torch."""
     text = printable(str(error), MESSAGE)
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix in READERS:
+        return f"{text}; pyrnn.{READERS[suffix]}.load reads a file of {OTHER_FORMATS[suffix]}"
     if not isinstance(error, OtherFormatError):
         return text
     part = "['state_dict']" if path.endswith(".ckpt") else ""  # Lightning's checkpoints

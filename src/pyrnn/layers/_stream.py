@@ -109,7 +109,8 @@ class Stream(_core.Stream, Settings):
         x = as_floats(owner, "x", x_t, layer.dtype)
         single = x.ndim == 1 and self.batch_size == 1
         x = x[None] if single else x
-        check_shape(owner, "x", x, (self.batch_size, layer.input_size), "(batch, input_size)")
+        meaning = f"(batch, input_size) of stream(batch_size={self.batch_size})"
+        check_shape(owner, "x", x, (self.batch_size, layer.input_size), meaning)
         y_shape = (layer.output_size,) if single else (self.batch_size, layer.output_size)
         if out is not None:
             check_out(owner, out, y_shape, layer.dtype)

@@ -77,6 +77,12 @@ class CrossEntropy(Loss):
         given = target
         if not isinstance(given, np.ndarray):
             given = as_plain_array("CrossEntropy", "target", given, "of integers or probabilities")
+        if given.dtype.kind in "iu" and given.shape == y_shape:
+            raise ValueError(
+                f"CrossEntropy: target has shape {given.shape} and dtype {given.dtype}, expected "
+                f"{y_shape[:-1]} for class numbers; probabilities, one-hot too, are floats: "
+                "target.astype(np.float32)"
+            )
         read = _probabilities if given.dtype.kind == "f" else class_target
         classes = read("CrossEntropy", y_shape, target)
         if self.weight is not None and self.weight.shape != y_shape[-1:]:

@@ -13,7 +13,7 @@ from .._base.checks import (
     read_floats,
 )
 from .._base.layout import BATCHED, turned
-from .._base.settings import Settings
+from .._base.settings import Settings, missing
 from .._base.targets import (
     Bools,
     check_finite,
@@ -145,11 +145,11 @@ class Loss(Settings):
 
     def check_target(self, y_shape: tuple[int, ...], dtype: Any, target: Any) -> Array:
         """The target as the core takes it, its shape checked against y's."""
-        raise NotImplementedError
+        raise missing(self, "check_target")
 
     def check_values(self, y_shape: tuple[int, ...], target: Array, real: Bools) -> Bools:
         """Checks the real targets' values; returns `real` less the elements to be ignored."""
-        raise NotImplementedError
+        raise missing(self, "check_values")
 
     def elements(self, y_shape: tuple[int, ...], target: Array) -> tuple[int, ...]:
         """The shape of what is real or not, and has a weight: that of the target."""
@@ -161,7 +161,7 @@ class Loss(Settings):
 
     def terms(self, y: Array, target: Array, real: Bools, scale: float) -> tuple[Array, Array]:
         """(scale * the loss of each element, scale * its derivative), 0 where not real."""
-        raise NotImplementedError
+        raise missing(self, "terms")
 
     def _evaluate(
         self, y: Any, target: Any, lengths: Any, mask: Any, sample_weight: Any

@@ -8,6 +8,7 @@ import numpy as np
 from .. import _core
 from .._base.checks import Array, as_floats, check_flag, check_number
 from .._base.runtime import num_threads
+from .._base.settings import missing
 from .._base.targets import Bools, check_finite
 from ._loss import ElementLoss, Loss
 
@@ -23,7 +24,7 @@ class DifferenceLoss(ElementLoss):
 
     def of_difference(self, difference: Array) -> tuple[Array, Array]:
         """(the loss in float64, its derivative in d's dtype) of each element."""
-        raise NotImplementedError
+        raise missing(self, "of_difference")
 
 
 class MSE(DifferenceLoss):
@@ -128,7 +129,7 @@ class _SeveralPerTarget(Loss):
     @property
     def per_target(self) -> int:
         """K."""
-        raise NotImplementedError
+        raise missing(self, "per_target")
 
     def check_target(self, y_shape: tuple[int, ...], dtype: Any, target: Any) -> Array:
         owner, K = type(self).__name__, self.per_target

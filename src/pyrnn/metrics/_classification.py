@@ -7,6 +7,7 @@ import numpy as np
 from .. import _core
 from .._base.checks import Array, as_integers, as_plain_array, too_large
 from .._base.runtime import num_threads
+from .._base.settings import missing
 from .._base.targets import (
     Bools,
     check_classes,
@@ -66,7 +67,7 @@ class ClassMetric(Metric):
 
     def add_classes(self, predicted: Array, classes: Array, C: int) -> None:
         """Adds the real elements, predicted and true; C is the number of classes."""
-        raise NotImplementedError
+        raise missing(self, "add_classes")
 
 
 class Accuracy(ClassMetric):

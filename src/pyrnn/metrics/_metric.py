@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .._base.checks import Array, read_floats
-from .._base.settings import Settings
+from .._base.settings import Settings, missing
 from .._base.targets import Bools, check_finite, float_target, real_elements
 
 
@@ -55,11 +55,11 @@ class Metric(Settings):
     @property
     def value(self) -> float:
         """The metric over all batches so far, NaN if there is nothing yet."""
-        raise NotImplementedError
+        raise missing(self, "value")
 
     def reset(self) -> None:
         """Forgets all batches."""
-        raise NotImplementedError
+        raise missing(self, "reset")
 
     def update(self, y: Any, target: Any, lengths: Any = None, mask: Any = None) -> None:
         """Adds a batch; TypeError or ValueError, with nothing added, for what does not fit."""
@@ -71,7 +71,7 @@ class Metric(Settings):
 
     def add(self, y: Array, target: Any, lengths: Any) -> None:
         """Adds a batch whose y is an array of floats."""
-        raise NotImplementedError
+        raise missing(self, "add")
 
     def needs_logits(self, y_shape: tuple[int, ...], target_shape: tuple[int, ...]) -> bool:
         """Whether the value is wrong where y, of this shape, has probabilities in logits' place."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._base.checks import Array, check_choice, check_size
+from .._base.settings import missing
 from ._classification import ClassMetric
 from ._metric import ratio
 
@@ -63,7 +64,7 @@ class PerClass(ClassMetric):
 
     def scores(self, tp: Array, predicted: Array, true: Array) -> Array:
         """The metric of counts, for each class or of all together; NaN for 0/0."""
-        raise NotImplementedError
+        raise missing(self, "scores")
 
     def add_classes(self, predicted: Array, classes: Array, C: int) -> None:
         owner = type(self).__name__

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import losses, metrics, optim
 from .._base.checks import check_number, describe
+from .._base.columns import SEVERAL_OUTPUTS
 from .._base.freezing import trained
 from .._base.module import Module
 from .._base.words import classes_by_word, made_of_word
@@ -94,6 +95,8 @@ def _check_kind(name: str, value: Any, kind: type, package: Any = None) -> None:
         made = f"{value.__name__}(...)"
         raise TypeError(f"Trainer: {name} is the class {describe(value)}, expected {made}")
     words = f", or a word: {', '.join(sorted(classes_by_word(package, kind)))}" if package else ""
+    if kind is Loss and isinstance(value, dict | list | tuple):
+        words = f"; {SEVERAL_OUTPUTS}"
     raise TypeError(
         f"Trainer: {name} is of type {type(value).__name__}, expected a pyrnn {kind.__name__}"
         f"{words}"
@@ -105,8 +108,7 @@ def check_output(name: str, model: Module, y: Any, again: Callable[[], Any]) -> 
     owner = type(model).__name__
     if not isinstance(y, np.ndarray):
         raise TypeError(
-            f"{name}: {owner} gives {describe(y)}, expected one array; several outputs are trained "
-            "with the losses' vjp, the model's pullback and optimizer.step(model)"
+            f"{name}: {owner} gives {describe(y)}, expected one array; {SEVERAL_OUTPUTS}"
         )
     own = [type(part).__name__ for part in model.modules() if part.has_forward]
     if own and y.tobytes() != again().tobytes():

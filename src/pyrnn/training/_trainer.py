@@ -70,8 +70,9 @@ class Trainer(Settings):
     - `schedule` is a schedule of `pyrnn.optim`, or a list of them, whose factors are multiplied.
       One that watches a measure gets the validation loss, or the training loss without validation.
     - `metrics`, of `pyrnn.metrics`, are measured on the validation data, or on the training data if
-      there are none, and by `evaluate`; they count the targets that the loss counts. One of your
-      own that is no `Metric` has `update(y, target, lengths=None, mask=None)`, `reset`, `name` and
+      there are none, and by `evaluate`; they count the targets that the loss counts. Those that
+      read logits refuse a model that ends in Sigmoid or Softmax, as losses do. One of your own
+      that is no `Metric` has `update(y, target, lengths=None, mask=None)`, `reset`, `name` and
       `value`; see `Metric` for the mask.
     - `ema`, averaged weights of `pyrnn.optim`, follow every step and are what the validation
       measures; `with ema.applied():` puts them into the model after the fit.
