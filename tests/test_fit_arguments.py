@@ -170,3 +170,15 @@ def test_estimators_take_the_same_words():
             estimators.SequenceRegressor(**options, **option).fit(X, y)
     with pytest.raises(ValueError, match=r"crossentropy.*expected one of"):
         estimators.SequenceRegressor(loss="crossentropy", **options).fit(X, y)
+
+
+def test_classes_of_another_dtype_name_the_conversion():
+    model = pyrnn.Sequential(pyrnn.LastStep(), pyrnn.Linear(3, 2, seed=0))
+    trainer, x = pyrnn.Trainer(model, "cross_entropy", "adam"), np.zeros((4, 5, 3), "f")
+    text = np.array(["no", "yes", "yes", "no"])
+    with pytest.raises(TypeError, match=r"dtype bool, expected integers: target.astype\(np.int64"):
+        trainer.fit(x, text == "yes", progress=False)
+    with pytest.raises(TypeError, match=r"real numbers; np.unique\(..., return_inverse=True\)"):
+        trainer.fit(x, text, progress=False)
+    by_name = trainer.evaluate(x, np.unique(text, return_inverse=True)[1])
+    assert by_name == trainer.evaluate(x, (text == "yes").astype(np.int64))

@@ -233,7 +233,8 @@ def read_integers(owner: str, name: str, value: Any) -> Array:
     if isinstance(value, SEQUENCES) and array.size == 0:
         array = array.astype(np.int64)
     if array.dtype.kind not in "iu" or (isinstance(value, SEQUENCES) and _holds_bool(value)):
-        raise TypeError(f"{owner}: {name} has dtype {_kind(value, array)}, expected integers")
+        way = f": {name}.astype(np.int64)" if value is array and array.dtype == bool else ""
+        raise TypeError(f"{owner}: {name} has dtype {_kind(value, array)}, expected integers{way}")
     if array.dtype == np.uint64 and array.size and int(array.max()) > MAX_INT64:
         where = ", ".join(str(i) for i in np.unravel_index(array.argmax(), array.shape))
         raise ValueError(f"{owner}: {name}[{where}] is {array.max()}, expected less than 2**63")

@@ -202,5 +202,7 @@ def read_numbers(name: str, value: Any) -> Array:
         value = np.asarray(value)
     array = convert(name, value, "of real numbers")
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} has dtype {array.dtype}, expected real numbers")
+        codes = "; np.unique(..., return_inverse=True) numbers classes that are text"
+        way = codes if array.dtype.kind == "U" else ""
+        raise TypeError(f"{name} has dtype {array.dtype}, expected real numbers{way}")
     return array
