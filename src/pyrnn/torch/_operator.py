@@ -13,7 +13,7 @@ torch.export. With `spend`, which says that nobody else sees `saved`, backward w
 in a copy where it may run again (retain_graph) or is traced.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -224,8 +224,11 @@ class _Recurrent(torch.autograd.Function):
         if layer_of(layer).c_size == 0:
             dcn = None
         tensors = saved, x, weights, lengths, batch_sizes, resets, key, dy, dhn, dcn
-        _refuse_transforms("a backward pass", dy, dhn, dcn)
-        in_place = spend and _are_plain(tensors) and not _graph_is_kept()
+        given = [d for d in (dy, dhn, dcn) if d is not None]
+        batched = any(map(torch._C._functorch.is_legacy_batchedtensor, given))
+        _refuse_transforms("a backward pass", batched)
+        plain = _are_plain(saved, x, *weights, lengths, batch_sizes, resets, key, *given)
+        in_place = spend and plain and not _graph_is_kept()
         run = _backward if in_place and saved.data_ptr() % ALIGNMENT == 0 else recurrent_backward
         dx, dh0, dc0, dweights = run(
             *tensors, *(layer, rows, reset_to_state, need_dx, any(need_dw))
@@ -258,27 +261,22 @@ class _Once(torch.autograd.Function):
 FORWARD_MODE = "pyrnn.torch: forward-mode AD, expected reverse mode: backward()"
 
 
-def _are_plain(tensors: Iterable[Any]) -> bool:
-    """Whether tensors, None and lists of tensors hold numbers as they lie in memory, and nobody
-    watches or transforms what is done with them. Everything else is for torch's dispatcher."""
+def _are_plain(*tensors: Tensor | None) -> bool:
+    """Whether tensors hold numbers as they lie in memory, and nobody watches or transforms what is
+    done with them. Everything else is for torch's dispatcher."""
     if torch._C._len_torch_dispatch_stack() or torch._C._is_tracing():
         return False
     for tensor in tensors:
         if tensor is None:
             continue
-        if type(tensor) is list:
-            if not _are_plain(tensor):
-                return False
-        elif type(tensor) not in PLAIN or not tensor.is_cpu or tensor.is_neg():
+        if type(tensor) not in PLAIN or not tensor.is_cpu or tensor.is_neg():
             return False
     return True
 
 
-def _refuse_transforms(what: str, *gradients: Tensor | None) -> None:
+def _refuse_transforms(what: str, is_batched: bool = False) -> None:
     """NotImplementedError within a transform of torch.func, and for batches of gradients."""
-    is_batched = torch._C._functorch.is_legacy_batchedtensor
-    batched = any(d is not None and is_batched(d) for d in gradients)
-    if batched or torch._C._are_functorch_transforms_active():
+    if is_batched or torch._C._are_functorch_transforms_active():
         raise NotImplementedError(
             f"pyrnn.torch: {what} of torch.func's vmap, grad, jvp or vjp, or of a batch of "
             "gradients, expected one of its own: pyrnn.torch.restore_rnns(model) gives the layers "
@@ -323,7 +321,8 @@ def run_recurrent(x: Tensor, *args: Any) -> Any:
         return recurrent(x, *args)
     _refuse_transforms("a call")
     h0, c0, weights, *others = args
-    if not _are_plain((x, h0, c0, weights, *others[:3])):
+    lengths, batch_sizes, resets, *_ = others
+    if not _are_plain(x, h0, c0, *weights, lengths, batch_sizes, resets):
         return recurrent(x, *args)
     _refuse_tangents(x, h0, c0, *weights)
     if others[-2]:
