@@ -46,8 +46,8 @@ TAKE_NONE = {  # public classes and functions without an argument that is an arr
         "Metric",
     ),
     *("Stream", "SequentialStream", "SequenceDataset"),  # called with their layers and Trainer
-    *("active_isa", "available_isas", "bio_constraints", "get_num_threads", "load", "seed"),
-    *("set_num_threads", "set_workspace_limit", "show_config", "threads"),
+    *("active_isa", "available_isas", "bio_constraints", "export_c", "get_num_threads", "load"),
+    *("seed", "set_num_threads", "set_workspace_limit", "show_config", "threads"),
 }
 
 

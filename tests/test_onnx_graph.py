@@ -278,3 +278,13 @@ def test_integers_are_divided_towards_zero(tmp_path):
     graph, a, b = parsed(text, tmp_path), [-128, -7, 7, -8, 7], [2, 2, -2, 4, 2]
     y = graph(np.zeros(5, np.float32), np.array(a, np.int8), np.array(b, np.int8))
     assert y.tolist() == [-64, -3, -3, -2, 3]
+
+
+def test_a_stream_takes_its_rows_alone(tmp_path):
+    """The batch that it was made for, as every stream."""
+    path = tmp_path / "gru.onnx"
+    pyrnn.onnx.export(pyrnn.Sequential(pyrnn.GRU(3, 4, seed=0), pyrnn.Linear(4, 2, seed=1)), path)
+    stream = pyrnn.onnx.load(path).stream(batch_size=4)
+    with pytest.raises(ValueError, match=r"\(2, 1, 3\), expected 4 rows .*batch_size=2"):
+        stream.step(np.zeros((2, 3), np.float32))
+    assert stream.step(np.zeros((4, 3), np.float32)).shape == (4, 2)

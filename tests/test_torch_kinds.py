@@ -123,6 +123,22 @@ def test_a_trace_computes(pair):
     assert torch.equal(traced(2 * x)[0], ours(2 * x)[0])
 
 
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("grad", [False, True])
+def test_a_trace_has_gradients(pair, grad):
+    """Wherever it was made; torch's own check of a trace passes."""
+    _, ours = pair
+    x = torch.randn(T, B, F, dtype=torch.float64)
+    expected = results(ours, 2 * x)
+    with torch.set_grad_enabled(grad):
+        traced = torch.jit.trace(ours, x)
+    ours.zero_grad()
+    y, _ = traced(2 * x)
+    y.sum().backward()
+    found = [y, *(parameter.grad for parameter in ours.parameters())]
+    assert_same(found, [expected[0], *expected[-len(list(ours.parameters())) :]])
+
+
 @pytest.mark.parametrize("requires_grad", [False, True])
 def test_forward_mode_is_refused(pair, requires_grad):
     forward_ad, (_, ours) = torch.autograd.forward_ad, pair

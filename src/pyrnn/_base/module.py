@@ -71,6 +71,7 @@ class Module(Settings, Part, Summarised, Freezable):
     - `drops_time`: the output has no time axis. `makes_time`: it has one that x has not.
     - `keeps_features`: the output has the features of x, each at its place.
     - `gives_several`: the output is a tuple, as that of a Parallel, whose part may be anywhere.
+    - `makes_mask`: `mask_after(x, mask)` says which steps are real for what follows.
 
     A module that is none of the first three may make of the time axis what it likes: of a batch of
     different lengths it gets the rows of one length at a time, so that it never meets padding.
@@ -114,6 +115,7 @@ class Module(Settings, Part, Summarised, Freezable):
     keeps_features: ClassVar[bool] = False
     makes_probabilities: ClassVar[bool] = False
     gives_several: bool = False
+    makes_mask: ClassVar[bool] = False
     made_of_parts: ClassVar[bool] = False
     parts_from_config: ClassVar[bool] = False
     _not_pickled: ClassVar[frozenset[str]] = frozenset()

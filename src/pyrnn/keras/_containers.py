@@ -1,7 +1,7 @@
 """MaskedSequential and WithStates: Keras' masks beside x, and states among the outputs."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from ..layers._sequential import InOrder
 class MaskedSequential(InOrder):
     """Modules one after the other, with a mask beside x that they make and hand on as in Keras.
 
-    A part that has `mask_after`, such as Masking or MaskedEmbedding, says which steps are real for
+    A part with `makes_mask`, such as Masking or MaskedEmbedding, says which steps are real for
     what follows; recurrent layers skip the others, and what takes a mask gets it, until the time
     axis is gone. Unlike in a Sequential, masked steps stay where they are: a Linear computes
     something at them, too. x comes without lengths and mask: what it holds says which steps are
@@ -44,6 +44,16 @@ class MaskedSequential(InOrder):
     >>> np.array_equal(y[0], y[1])
     True
     """
+
+    _hands_masks_on = True
+
+    @overload
+    def __getitem__(self, i: int) -> Module: ...
+    @overload
+    def __getitem__(self, i: slice) -> "MaskedSequential": ...
+    def __getitem__(self, i: int | slice) -> Module:
+        """Module i; of a slice, a MaskedSequential of the same modules."""
+        return self._taken(i, MaskedSequential)
 
     def step_part(self, batch_size: int) -> Any:
         """TypeError: a step would need the mask."""
@@ -102,7 +112,7 @@ def _mask_after(part: Any, x: Any, mask: Array | None) -> Array | None:
     """The mask for what follows a part that got x."""
     if part.drops_time:
         return None
-    made: Array | None = part.mask_after(x, mask) if hasattr(part, "mask_after") else mask
+    made: Array | None = part.mask_after(x, mask) if part.makes_mask else mask
     return made
 
 

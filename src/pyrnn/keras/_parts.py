@@ -27,6 +27,8 @@ class MaskedEmbedding(Embedding):
     array([[ True, False,  True, False]])
     """
 
+    makes_mask = True
+
     def mask_after(self, x: Array, mask: Array | None) -> Array:
         """The mask for what follows: True where a step is real. `mask` is what came."""
         real: Array = np.asarray(x) != 0
@@ -54,6 +56,7 @@ class Masking(Module):
 
     stepwise = True
     keeps_features = True
+    makes_mask = True
 
     def __init__(self, mask_value: float = 0.0) -> None:
         self.mask_value = check_number("Masking", "mask_value", mask_value)
@@ -102,6 +105,8 @@ class EndMask(Identity):
     >>> print(pyrnn.keras.EndMask().mask_after(np.ones((1, 2, 3)), np.array([[True, False]])))
     None
     """
+
+    makes_mask = True
 
     def mask_after(self, x: Array, mask: Array | None) -> None:
         """None: a mask ends here."""

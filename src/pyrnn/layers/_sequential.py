@@ -25,6 +25,8 @@ from ._stream import SequentialStream
 class InOrder(Container):
     """Modules of which each takes the output of the one before; a subclass runs them."""
 
+    _hands_masks_on: ClassVar[bool] = False
+
     def forward_path(self) -> Iterator[Module]:
         return (step for part in self for step in part.forward_path())
 
@@ -41,9 +43,19 @@ class InOrder(Container):
     def _fronts(self) -> Iterator[Module]:
         yield self[0]
 
+    def _taken(self, i: Any, kind: type[Container]) -> Module:
+        """Module i; of a slice, the same modules in a container of that kind."""
+        places = self._places(i)
+        if isinstance(places, int):
+            return super().__getitem__(i)
+        parts = {self._names[k]: self[k] for k in places}
+        if self._is_named:
+            return kind(batch_first=self.batch_first, **parts)
+        return kind(*parts.values(), batch_first=self.batch_first)
+
     def _check_parts(self) -> None:
-        """Follows the time axis through the parts: refuses what needs one that is gone, or a
-        LastStep with the wrong directions."""
+        """Follows the time axis through the parts: refuses what needs one that is gone, a LastStep
+        with the wrong directions, or a mask that nobody hands on."""
         front = Front(passes=True)
         dropper: Module | None = None  # the part that has taken the time axis away
         for name, part in self.named_parts():
@@ -54,6 +66,11 @@ class InOrder(Container):
                     f"which a {type(dropper).__name__} in front has taken away"
                 )
             part.check_front(owner, front)
+            if part.makes_mask and not self._hands_masks_on:
+                raise ValueError(
+                    f"{owner} says which steps are masked, which a {type(self).__name__} does not "
+                    "hand on: pyrnn.keras.MaskedSequential does"
+                )
             front = part._features_from().after(front)
             if part.drops_time or part.makes_time:
                 dropper = part if part.drops_time else None
@@ -118,13 +135,7 @@ class Sequential(InOrder):
     def __getitem__(self, i: slice) -> "Sequential": ...
     def __getitem__(self, i: int | slice) -> Module:
         """Module i; of a slice, a Sequential of the same modules: it shares their parameters."""
-        places = self._places(i)
-        if isinstance(places, int):
-            return super().__getitem__(i)
-        parts = {self._names[k]: self[k] for k in places}
-        if self._is_named:
-            return Sequential(batch_first=self.batch_first, **parts)
-        return Sequential(*parts.values(), batch_first=self.batch_first)
+        return self._taken(i, Sequential)
 
     def placed(self, y: Any, moved: Mask, move: Callable[[Array], Array]) -> Any:
         if self.gives_several:

@@ -22,8 +22,8 @@ class GraphSteps:
         check_streams(contents, self._time)
         self._contents, self._known, self._x = contents, known, contents.inputs[0]
         self._states: tuple[Any, ...] = (None,) * sum(n.layer is not None for n in contents.nodes)
-        size = check_size("Graph.stream", "batch_size", batch_size)
-        runs = [known | {self._x.name: self._zeros(size, steps)} for steps in STEPS]
+        self._rows = check_size("Graph.stream", "batch_size", batch_size)
+        runs = [known | {self._x.name: self._zeros(self._rows, steps)} for steps in STEPS]
         with np.errstate(all="ignore"):  # of zeros
             trace = Trace(contents.nodes, runs, self._x.name, self._time)
         y = contents.outputs[0].name
@@ -41,7 +41,13 @@ class GraphSteps:
 
     def run(self, x: Any) -> Any:
         """The outputs of a chunk, or that after its last step."""
-        values = self._known | {self._x.name: self._x.read(self._array(x))}
+        x = self._x.read(self._array(x))
+        if x.shape[1 - self._time] != self._rows:
+            raise ValueError(
+                f"Graph.stream: x has shape {x.shape}, expected {self._rows} rows in axis "
+                f"{1 - self._time}: stream(batch_size={x.shape[1 - self._time]}) takes as many"
+            )
+        values = self._known | {self._x.name: x}
         before, after = iter(self._states), []
         for node in self._contents.nodes:
             if node.layer is not None:

@@ -163,6 +163,7 @@ class Stack(nn.Module):
         key = torch.randint(MOST_SEEDS, (2,), device="cpu") if self.training and drops else None
         given = (x, h0, c0, *weights)
         save = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in given)
+        save = save and not torch.jit.is_tracing()  # a trace finds out when it runs
         text = self._known_text(DTYPES[weights[0].dtype])
         ragged = [rows.get(name) for name in ("lengths", "batch_sizes", "resets")]
         # The last: nobody else sees what is saved.

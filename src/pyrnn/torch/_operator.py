@@ -30,6 +30,7 @@ from ._weights import packed_weights
 
 Tensors = Sequence[Tensor]
 PLAIN = Tensor, nn.Parameter  # other classes say themselves what a call does with them
+SAVE = 7  # the place of `save` among the arguments after the weights
 ALIGNMENT = 64  # of the memory in which the core works
 
 library = torch.library.Library("pyrnn", "DEF")
@@ -308,6 +309,7 @@ def _with_autograd(
 
     _refuse_tangents(x, h0, c0, *weights)
     if torch.is_grad_enabled() and torch._C._any_requires_grad(x, h0, c0, weights):
+        others = (*others[:SAVE], True, *others[SAVE + 1 :])  # a trace does not say so
         return _Recurrent.apply(below, x, h0, c0, others, *weights)
     return below(x, h0, c0, weights, *others)
 
@@ -325,7 +327,7 @@ def run_recurrent(x: Tensor, *args: Any) -> Any:
     if not _are_plain(x, h0, c0, *weights, lengths, batch_sizes, resets):
         return recurrent(x, *args)
     _refuse_tangents(x, h0, c0, *weights)
-    if others[-2]:
+    if others[SAVE]:
         return _Recurrent.apply(_forward, x, h0, c0, others, *weights)
     return _forward(x, *args)
 
