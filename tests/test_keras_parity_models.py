@@ -276,3 +276,25 @@ def test_the_page_runs(tmp_path, monkeypatch):
     assert np.allclose(names["y"], outputs(model(x))[0], atol=1e-5)
     exec(blocks[1], names)
     assert np.allclose(names["model"](x), names["y"], atol=1e-5)
+
+
+@pytest.mark.parametrize("frozen", ["forward_layer", "backward_layer", None])
+def test_weights_alone_of_a_frozen_direction(tmp_path, frozen):
+    """A legacy file lists frozen weights last, and does not say so."""
+    layer = keras.layers.Bidirectional(keras.layers.LSTM(4))
+    model = keras.Sequential([keras.Input((None, 3)), layer])
+    if frozen:
+        getattr(layer, frozen).trainable = False
+    path = tmp_path / "weights.h5"
+    with h5py.File(path, "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, model)
+    ours = pyrnn.Sequential(
+        pyrnn.LSTM(3, 4, bidirectional=True, seed=0), pyrnn.LastStep(bidirectional=True)
+    )
+    x = np.random.default_rng(0).standard_normal((2, 5, 3)).astype(np.float32)
+    if frozen == "forward_layer":
+        with pytest.raises(ValueError, match="of the other direction first: one is frozen"):
+            pyrnn.keras.load(path, ours)
+    else:
+        pyrnn.keras.load(path, ours)
+        np.testing.assert_allclose(ours(x), model.predict(x, verbose=0), atol=1e-5)

@@ -93,12 +93,25 @@ class _Listed:
         layers = file.layer_names()
         names = [f"{layer}/{name}" for layer in layers for name in file.weight_names(layer)]
         self._weights = NamedWeights(store, "", names)
+        self._forward = False  # whether the direction that was taken last is
 
     def take(
         self, owner: str, kinds: list[str], names: list[str], shape: Any = None
     ) -> list[Array]:
         """The next weights, which have to have these names."""
+        if kinds == ["bidirectional"]:
+            self._check_direction(owner, self._weights.names[: len(names)])
         return self._weights.take(owner, *names)
+
+    def _check_direction(self, owner: str, paths: list[str]) -> None:
+        """ValueError for a direction that is not next: a file lists frozen weights last."""
+        self._forward = not self._forward
+        other = "/backward_" if self._forward else "/forward_"
+        if any(other in path for path in paths):
+            raise ValueError(
+                f"{owner}: the file has {describe_all(paths)}, expected those of the other "
+                "direction first: one is frozen; a .keras file says which"
+            )
 
     def check_complete(self) -> None:
         """ValueError for weights that are left."""

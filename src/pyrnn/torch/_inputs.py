@@ -141,8 +141,8 @@ def as_resets(owner: str, resets: Any, shape: tuple[Any, ...], batch_first: bool
 
 
 def _copied(owner: str, name: str, value: Any, kind: str) -> Tensor:
-    """An array or tensor in memory of its own: the caller may write to their own before the backward
-    pass, and torch does not see what is written to an array."""
+    """A copy of an array or tensor, which the caller may write to before the backward pass: torch
+    does not see what is written to an array."""
     try:
         return torch.as_tensor(value, device="cpu").clone()
     except (TypeError, ValueError, RuntimeError) as error:
