@@ -319,5 +319,5 @@ def test_bad_gradients_and_states():
         heads.run(x, (None, None))
     with pytest.raises(TypeError, match="Concat: the index is a slice"):
         pyrnn.Concat(*parts())[:1]
-    with pytest.raises(TypeError, match="gives of type tuple, expected one array"):
+    with pytest.raises(TypeError, match="output is of type tuple, expected one array"):
         heads.predict(x)
