@@ -29,20 +29,19 @@ def check_weights(owner: str, names: Sequence[str], weights: Sequence[Tensor]) -
             f"{owner}: the weights have dtype {first.dtype}, expected torch.float32 or "
             f"torch.float64: model.float() converts them, or {GIVE_BACK}"
         )
+    dtype, elsewhere = first.dtype, not first.is_cpu
     for name, weight in zip(names, weights, strict=True):
-        if weight.dtype != first.dtype:
+        if weight.dtype != dtype:
             raise ValueError(
-                f"{owner}: {name} has dtype {weight.dtype}, expected {first.dtype}, that of "
-                f"{names[0]}"
+                f"{owner}: {name} has dtype {weight.dtype}, expected {dtype}, that of {names[0]}"
             )
-        _check_place(owner, name, weight, first, "model.cpu()")
+        if elsewhere or not weight.is_cpu:
+            _check_place(owner, name, weight, first, "model.cpu()")
     return first
 
 
 def _check_place(owner: str, name: str, value: Tensor, weight: Tensor, cure: str) -> None:
     """RuntimeError for a tensor elsewhere than on the CPU, or without memory as the weights are."""
-    if value.is_cpu and not weight.is_meta:
-        return
     if not is_here(value):
         raise RuntimeError(
             f"{owner}: {name} is on {value.device}, expected the CPU: {cure} moves it, or "
@@ -74,7 +73,8 @@ def check_tensor(owner: str, name: str, value: Any, weight: Tensor) -> Tensor:
             f"{owner}: {name} has layout {value.layout}, expected torch.strided: {name}.to_dense() "
             "converts it"
         )
-    _check_place(owner, name, value, weight, f"{name}.cpu()")
+    if not (value.is_cpu and weight.is_cpu):
+        _check_place(owner, name, value, weight, f"{name}.cpu()")
     return value
 
 

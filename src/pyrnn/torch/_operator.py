@@ -31,7 +31,6 @@ from ._weights import packed_weights
 Tensors = Sequence[Tensor]
 PLAIN = Tensor, nn.Parameter  # other classes say themselves what a call does with them
 SAVE = 7  # the place of `save` among the arguments after the weights
-ALIGNMENT = 64  # of the memory in which the core works
 
 library = torch.library.Library("pyrnn", "DEF")
 library.define(
@@ -204,7 +203,8 @@ class _Recurrent(torch.autograd.Function):
         ctx.mark_non_differentiable(saved)
         ctx.save_for_backward(saved, x, lengths, batch_sizes, resets, key, *weights)
         hooks = torch._C._autograd._top_saved_tensors_default_hooks(True)  # which may keep `saved`
-        ctx.described = layer, rows, reset_to_state, spend == [True] and hooks is None
+        as_it_was = run is _forward and hooks is None  # all that is saved is plain, too
+        ctx.described = layer, rows, reset_to_state, spend == [True] and as_it_was
         return y, hn, cn, saved
 
     @staticmethod
@@ -228,9 +228,8 @@ class _Recurrent(torch.autograd.Function):
         given = [d for d in (dy, dhn, dcn) if d is not None]
         batched = any(map(torch._C._functorch.is_legacy_batchedtensor, given))
         _refuse_transforms("a backward pass", batched)
-        plain = _are_plain(saved, x, *weights, lengths, batch_sizes, resets, key, *given)
-        in_place = spend and plain and not _graph_is_kept()
-        run = _backward if in_place and saved.data_ptr() % ALIGNMENT == 0 else recurrent_backward
+        in_place = spend and _are_plain(*given) and not _graph_is_kept()
+        run = _backward if in_place else recurrent_backward
         dx, dh0, dc0, dweights = run(
             *tensors, *(layer, rows, reset_to_state, need_dx, any(need_dw))
         )
@@ -263,14 +262,12 @@ FORWARD_MODE = "pyrnn.torch: forward-mode AD, expected reverse mode: backward()"
 
 
 def _are_plain(*tensors: Tensor | None) -> bool:
-    """Whether tensors hold numbers as they lie in memory, and nobody watches or transforms what is
-    done with them. Everything else is for torch's dispatcher."""
+    """Whether tensors on the CPU hold numbers as they lie in memory, and nobody watches or
+    transforms what is done with them. Everything else is for torch's dispatcher."""
     if torch._C._len_torch_dispatch_stack() or torch._C._is_tracing():
         return False
     for tensor in tensors:
-        if tensor is None:
-            continue
-        if type(tensor) not in PLAIN or not tensor.is_cpu or tensor.is_neg():
+        if tensor is not None and (type(tensor) not in PLAIN or tensor.is_neg()):
             return False
     return True
 
@@ -324,7 +321,7 @@ def run_recurrent(x: Tensor, *args: Any) -> Any:
     _refuse_transforms("a call")
     h0, c0, weights, *others = args
     lengths, batch_sizes, resets, *_ = others
-    if not _are_plain(x, h0, c0, *weights, lengths, batch_sizes, resets):
+    if not x.is_cpu or not _are_plain(x, h0, c0, *weights, lengths, batch_sizes, resets):
         return recurrent(x, *args)
     _refuse_tangents(x, h0, c0, *weights)
     if others[SAVE]:
