@@ -174,6 +174,18 @@ def test_a_module_of_ones_own():
     ]
 
 
+def test_what_comes_after_a_part_of_ones_own_does_not_say_what_x_is():
+    """Its features are others than those of x."""
+
+    class Doubled(pyrnn.Module):
+        def forward(self, x):
+            return pyrnn.concat([x, x], axis=-1)
+
+    model = pyrnn.Sequential(Doubled(), pyrnn.Linear(6, 2, seed=0))
+    assert [row.shape for row in model.summary().rows] == ["", ""]
+    assert [row.shape for row in model.summary((4, 3)).rows] == ["(4, 6)", "(4, 2)"]
+
+
 def test_several_inputs():
     class Described(pyrnn.Module):
         def __init__(self):

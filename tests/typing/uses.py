@@ -61,6 +61,29 @@ assert_type(output.state, tuple[Any, ...])
 assert_type(y, NDArray[Any])
 assert_type(state, tuple[Any, ...])
 
+
+class Net(pyrnn.Module):
+    def __init__(self) -> None:
+        self.scale = pyrnn.Parameter(np.ones(3, np.float32))
+
+    def forward(self, x: pyrnn.Value) -> pyrnn.Value:
+        assert_type(pyrnn.concat([x, x[:1]], axis=-1), pyrnn.Value)
+        assert_type(pyrnn.concat([x, np.ones((1, 3))]), pyrnn.Value)
+        assert_type(pyrnn.stack([x[0], self.scale]), pyrnn.Value)
+        assert_type(pyrnn.where(x > 0, x, 0.0), pyrnn.Value)
+        assert_type(pyrnn.where(x > 0, 0.0, self.scale), pyrnn.Value)
+        assert_type(pyrnn.broadcast_to(x, (2, 3)), pyrnn.Value)
+        assert_type(pyrnn.exp(self.scale), pyrnn.Value)
+        pyrnn.concat(x)  # wrong: a list of arrays
+        return pyrnn.tanh(x) * self.scale
+
+
+assert_type(pyrnn.concat([x, x], axis=-1), NDArray[Any])
+assert_type(pyrnn.stack((x, [0.0])), NDArray[Any])
+assert_type(pyrnn.where(x > 0, x, 0.1 * x), NDArray[Any])
+assert_type(pyrnn.broadcast_to(x, (4, 2, 5, 3)), NDArray[Any])
+assert_type(pyrnn.sigmoid([0.0, 1.0]), NDArray[Any])
+
 pyrnn.LSTM(3)  # wrong: hidden_size is missing
 pyrnn.LSTM(3, "8")  # wrong
 pyrnn.LSTM(3, 8, hidden=8)  # wrong

@@ -1,15 +1,21 @@
 """Functions of values: in a module's `forward` they are recorded, on arrays they just compute."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from . import operations
 from .checks import Array, as_plain_array, check_number, check_size, describe, read_floats
-from .value import Operand, apply, implements, numbers
+from .value import Operand, Value, apply, implements, numbers
+
+Plain = Array | Sequence[Any] | float  # as checkers are to see what no forward computes
 
 
+@overload
+def concat(arrays: Sequence[Plain], axis: int = 0) -> Array: ...  # type: ignore[overload-overlap]
+@overload
+def concat(arrays: Sequence[Plain | Operand], axis: int = 0) -> Value: ...
 @implements(np.concatenate)
 def concat(arrays: Sequence[Any], axis: int = 0) -> Any:
     """Joins arrays along an axis that they have; the others are of equal size.
@@ -27,6 +33,10 @@ def concat(arrays: Sequence[Any], axis: int = 0) -> Any:
     return _joined("concat", operations.concat, read, axis, np.ndim(read[0]))
 
 
+@overload
+def stack(arrays: Sequence[Plain], axis: int = 0) -> Array: ...  # type: ignore[overload-overlap]
+@overload
+def stack(arrays: Sequence[Plain | Operand], axis: int = 0) -> Value: ...
 @implements(np.stack)
 def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     """Joins arrays of one shape along a new axis; as numpy.stack, and as `concat` in `forward`.
@@ -41,6 +51,12 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     return _joined("stack", operations.stack, read, axis, np.ndim(read[0]) + 1)
 
 
+@overload
+def where(condition: Any, x1: Operand, x2: Any) -> Value: ...
+@overload
+def where(condition: Any, x1: Any, x2: Operand) -> Value: ...
+@overload
+def where(condition: Any, x1: Any, x2: Any) -> Array: ...
 @implements(np.where)
 def where(condition: Any, x1: Any, x2: Any) -> Any:
     """x1 where the condition is true, else x2, with broadcasting; as numpy.where.
@@ -68,6 +84,10 @@ def where(condition: Any, x1: Any, x2: Any) -> Any:
         ) from None
 
 
+@overload
+def broadcast_to(x: Operand, shape: Any) -> Value: ...
+@overload
+def broadcast_to(x: Any, shape: Any) -> Array: ...
 @implements(np.broadcast_to)
 def broadcast_to(x: Any, shape: Any) -> Any:
     """x repeated along the axes that it lacks or has of size 1; as numpy.broadcast_to.
@@ -91,6 +111,10 @@ def broadcast_to(x: Any, shape: Any) -> Any:
         raise ValueError(f"broadcast_to: shape is {wanted}, expected one for x {x.shape}") from None
 
 
+@overload
+def exp(x: Operand) -> Value: ...
+@overload
+def exp(x: Any) -> Array: ...
 def exp(x: Any) -> Any:
     """y = e^x element by element, dx = y dy: the exponential of all of pyrnn.
 
@@ -102,6 +126,10 @@ def exp(x: Any) -> Any:
     return apply(operations.exp, _read("exp", "x", x))
 
 
+@overload
+def log(x: Operand) -> Value: ...
+@overload
+def log(x: Any) -> Array: ...
 def log(x: Any) -> Any:
     """y = the natural logarithm of x element by element, dx = dy / x.
 
@@ -113,6 +141,10 @@ def log(x: Any) -> Any:
     return apply(operations.log, _read("log", "x", x))
 
 
+@overload
+def tanh(x: Operand) -> Value: ...
+@overload
+def tanh(x: Any) -> Array: ...
 def tanh(x: Any) -> Any:
     """y = tanh(x) element by element, dx = (1 - y^2) dy; the same bits as `Tanh` gives.
 
@@ -124,6 +156,10 @@ def tanh(x: Any) -> Any:
     return apply(operations.tanh, _read("tanh", "x", x))
 
 
+@overload
+def sigmoid(x: Operand) -> Value: ...
+@overload
+def sigmoid(x: Any) -> Array: ...
 def sigmoid(x: Any) -> Any:
     """y = 1 / (1 + exp(-x)) element by element, dx = y (1 - y) dy; the same bits as `Sigmoid`.
 

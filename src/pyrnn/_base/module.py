@@ -22,6 +22,7 @@ from .description import (
 )
 from .freezing import Freezable, frozen_names
 from .front import Front
+from .names import dotted
 from .parameter import Parameter
 from .part import Part
 from .prediction import predict
@@ -196,7 +197,7 @@ class Module(Settings, Part, Summarised, Freezable):
         """(dotted name, parameter) under all its names."""
         for prefix, _, own in _walk(self):
             for name, parameter in own:
-                yield f"{prefix}.{name}" if prefix else name, parameter
+                yield dotted(prefix, name), parameter
 
     def forward_path(self) -> Iterator["Module"]:
         """The parts in the order in which x meets them, as far as it has its axes; self alone."""
@@ -378,7 +379,7 @@ def _walk(
             if isinstance(value, Parameter):
                 own.append((name, value))
             elif isinstance(value, Module):
-                parts.append((f"{prefix}.{name}" if prefix else name, value))
+                parts.append((dotted(prefix, name), value))
         found.append((prefix, module, own))
         waiting += reversed(parts) if enters(module) else ()
     return found

@@ -56,6 +56,12 @@ class Part:
 
     _width: ClassVar[str | None] = None  # the option with the size, or sizes, of the features of x
 
+    @property
+    def _widths(self: Any) -> tuple[int, ...]:
+        """The sizes of the features of x, of a part that says them; none of ids."""
+        width = () if self.takes_ids else getattr(self, self._width)
+        return width if isinstance(width, tuple) else (width,)
+
     def keeps_time(self: Any, y: Array, steps: int, *, single: bool = False) -> bool:
         """Whether y, what this makes of `steps` steps, of one sequence if `single`, has them too:
         (N, T, ...) or (N, T) of ids in its layout; not one entry per sequence, nor other steps."""

@@ -115,6 +115,18 @@ def first_embedding(module: Any) -> Any:
     return first if first.takes_ids else None
 
 
+def reader_of_x(module: Any) -> tuple[Any, Any]:
+    """(step, part): the part that says what x is, by its ids or features, and the step of the
+    path that it is in; (module, None) if none does before the features become others."""
+    for step in module.forward_path():
+        for part in step.modules():
+            if part.takes_ids or part._width is not None:
+                return step, part
+        if not (step.keeps_features or step.drops_time):
+            break
+    return module, None
+
+
 def end_in_probabilities(module: Any) -> str | None:
     """The class of the Sigmoid or Softmax that a module ends in, None where it ends in another."""
     for part in reversed(list(module.forward_path())):

@@ -7,9 +7,10 @@ import numpy as np
 
 from .. import _core
 from .checks import as_plain_array, check_size
+from .names import dotted
 from .nested import leaves
 from .parameter import Parameter
-from .prediction import required_arguments
+from .prediction import reader_of_x, required_arguments
 from .settings import Settings
 from .shown import html_table, in_bytes
 from .value import observer
@@ -157,14 +158,10 @@ def _shapes_of(module: Any, x: Any) -> Shapes:
 
 def _shapes_of_any(module: Any) -> Shapes:
     """The same for the x that the layers say, N and T in the place of its sizes."""
-    parts = ((step, part) for step in module.forward_path() for part in step.modules())
-    says = ((step, part) for step, part in parts if part.takes_ids or part._width)
-    step, first = next(says, (module, None))
+    step, first = reader_of_x(module)
     if first is None or step._keeps_layout or not _takes_x_alone(module):
         return {}
-    width = () if first.takes_ids else getattr(first, first._width)
-    features = width if isinstance(width, tuple) else (width,)
-    inputs = [_probe(module, sizes, features) for sizes in PROBES]
+    inputs = [_probe(module, sizes, first._widths) for sizes in PROBES]
     try:
         runs = [_shapes_of(module, x) for x in inputs]
     except Exception as error:
@@ -214,8 +211,7 @@ def _rows(
         yield Row(layer, _next_shape(seen.get(id(module), [])), *_size(new))
     for key, part in parts:
         if not any(part is each for each in (module, *above)):
-            inner = f"{name}.{key}" if name else key
-            yield from _rows(part, inner, seen, (module, *above), counted)
+            yield from _rows(part, dotted(name, key), seen, (module, *above), counted)
 
 
 def _size(parameters: list[Parameter]) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from itertools import accumulate
 from typing import Any
 
+from .._base.names import dotted
 from ..layers import (
     Add,
     Concat,
@@ -23,7 +24,7 @@ from ..layers import (
     Tanh,
     TimeDistributed,
 )
-from ._parts import Parts, check_takes, joined, where, writes
+from ._parts import Parts, check_takes, where, writes
 from ._program import Value
 
 FUNCTIONS = {"tanh": "tanhf", "relu": "model_relu", "sigmoid": "model_sigmoid"}
@@ -33,7 +34,7 @@ FUNCTIONS["identity"] = "model_identity"
 @writes(Sequential)
 def sequential(parts: Parts, module: Any, path: str, x: Value) -> Value:
     for name, part in module.named_parts():
-        x = parts.write(part, joined(path, name), x)
+        x = parts.write(part, dotted(path, name), x)
     return x
 
 
@@ -48,7 +49,7 @@ def time_distributed(parts: Parts, module: Any, path: str, x: Value) -> Value:
             f"{where(module, path)} has a {type(inner).__name__}, expected parts that know of no "
             "steps: those inside a step cannot be written in C"
         )
-    return parts.write(part, joined(path, name), x)
+    return parts.write(part, dotted(path, name), x)
 
 
 @writes(Dropout, Identity)
@@ -62,7 +63,7 @@ def nothing(parts: Parts, module: Any, path: str, x: Value) -> Value:
 def embedding(parts: Parts, module: Any, path: str, x: Value) -> Value:
     if x.width:
         raise ValueError(f"{where(module, path)} gets {x.width} features, expected ids")
-    table, width = parts.table(joined(path, "weight"), module.weight), module.embedding_dim
+    table, width = parts.table(dotted(path, "weight"), module.weight), module.embedding_dim
     parts.program.takes_ids(module.num_embeddings)
     text = f"model_copy({table} + {{x[0]}} * {width}, {width}, {{y}});"
     return parts.call(text, path, width, x)
@@ -71,10 +72,10 @@ def embedding(parts: Parts, module: Any, path: str, x: Value) -> Value:
 @writes(Linear)
 def linear(parts: Parts, module: Any, path: str, x: Value) -> Value:
     check_takes(module, path, x, module.in_features)
-    weight = parts.table(joined(path, "weight"), module.weight)
-    bias = parts.table(joined(path, "bias"), module.bias)
+    weight = parts.table(dotted(path, "weight"), module.weight)
+    bias = parts.table(dotted(path, "bias"), module.bias)
     members = parts.matrix(module.weight.shape, weight, bias)
-    struct = parts.tables.struct("matrix", joined(path, "matrix"), members)
+    struct = parts.tables.struct("matrix", dotted(path, "matrix"), members)
     text = f"model_affine({struct}, {{x[0]}}, {{y}});"
     return parts.call(text, path, module.out_features, x)
 
@@ -88,11 +89,11 @@ def layer_norm(parts: Parts, module: Any, path: str, x: Value) -> Value:
         )
     (width,) = module.normalized_shape
     check_takes(module, path, x, width)
-    eps = parts.tables.number(joined(path, "eps"), module.eps)
+    eps = parts.tables.number(dotted(path, "eps"), module.eps)
     lines = [f"model_normalise({{x[0]}}, {width}, {eps}, {{y}});"]
     for name, function in (("weight", "multiply"), ("bias", "add")):
         if (parameter := getattr(module, name)) is not None:
-            table = parts.table(joined(path, name), parameter)
+            table = parts.table(dotted(path, name), parameter)
             lines.append(f"model_{function}({table}, {width}, {{y}});")
     return parts.call("\n".join(lines), path, width, x)
 
@@ -137,7 +138,7 @@ def sum_pool(parts: Parts, module: Any, path: str, x: Value) -> Value:
 @writes(MeanPool)
 def mean_pool(parts: Parts, module: Any, path: str, x: Value) -> Value:
     """The sum over the number of steps, which is that of zeros if there is none."""
-    total = sum_pool(parts, module, joined(path, "sum"), x)
+    total = sum_pool(parts, module, dotted(path, "sum"), x)
     text = f"model_copy({{x[0]}}, {x.width}, {{y}});\n"
     text += f"model_scale(1.0f / (float)(steps > 0 ? steps : 1), {x.width}, {{y}});"
     return parts.call(text, path, x.width, total)
@@ -173,7 +174,7 @@ def residual(parts: Parts, module: Any, path: str, x: Value) -> Value:
 
 def branches(parts: Parts, module: Any, path: str, x: Value) -> list[Value]:
     """What the parts of a module make of one x."""
-    ys = [parts.write(part, joined(path, name), x) for name, part in module.named_parts()]
+    ys = [parts.write(part, dotted(path, name), x) for name, part in module.named_parts()]
     if len({y.made is None for y in ys}) > 1:
         raise ValueError(
             f"{where(module, path)} joins vectors for each step with one for all steps, expected "

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from .._base.prediction import reader_of_x
 from . import _layers, _recurrent  # noqa: F401  (they say what modules become)
 from ._functions import Functions
 from ._kernels import kernel_names
@@ -33,9 +34,7 @@ def as_c(model: Any, name: str) -> str:
 
 def width_of_x(model: Any) -> int:
     """The features of x, as the first part says that says any; 0 for ids."""
-    parts = (part for step in model.forward_path() for part in step.modules())
-    first = next((part for part in parts if part.takes_ids or part._width), None)
-    if first is None:
+    _, reader = reader_of_x(model)
+    if reader is None:
         raise ValueError(f"{where(model, '')} has no part that says how many features x has")
-    width = 0 if first.takes_ids else getattr(first, first._width)
-    return int(width[-1] if isinstance(width, tuple) else width)
+    return 0 if reader.takes_ids else int(reader._widths[-1])

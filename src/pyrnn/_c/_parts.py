@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from .._base.names import in_messages
 from ._program import Program, Value
 from ._tables import Names, Tables
 
@@ -52,13 +53,7 @@ class Parts:
 
 def where(module: Any, path: str) -> str:
     """How a message begins that is about a part."""
-    name = type(module).__name__
-    return f"export_c: module {path} ({name})" if path else f"export_c: {name}"
-
-
-def joined(path: str, name: str) -> str:
-    """A dotted name."""
-    return f"{path}.{name}" if path else name
+    return f"export_c: {in_messages(path, type(module))}"
 
 
 def check_known(model: Any) -> None:

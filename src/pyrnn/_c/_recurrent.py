@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from .._base.names import dotted
 from ..layers import GRU, LSTM, RNN
 from ._layers import FUNCTIONS, combined, side_by_side
-from ._parts import Parts, check_takes, joined, where, writes
+from ._parts import Parts, check_takes, where, writes
 from ._program import FORWARD, REVERSE, Value
 
 OPTIONS = {"peephole", "coupled_gates", "layer_norm", "cell_clip", "single_bias"}
@@ -70,7 +71,7 @@ def stack(parts: Parts, module: Any, path: str, x: Value, cell: Any) -> Value:
         ways = (FORWARD, REVERSE) if module.bidirectional else (module.direction,)
         layers = [Direction(parts, module, path, s) for s in (f"l{i}", f"l{i}_reverse")]
         ys = [layer.call(x, way, cell(layer)) for layer, way in zip(layers, ways, strict=False)]
-        x = merged(parts, module.merge, joined(path, f"l{i}_merged"), ys)
+        x = merged(parts, module.merge, dotted(path, f"l{i}_merged"), ys)
     return x
 
 
@@ -92,11 +93,11 @@ class Direction:
         self.module = module
         self._path = path
         self._suffix = suffix
-        self._own = joined(path, suffix)
+        self._own = dotted(path, suffix)
 
     def name(self, word: str) -> str:
         """The name of something of this layer: a parameter's dotted name."""
-        return joined(self._path, f"{word}_{self._suffix}")
+        return dotted(self._path, f"{word}_{self._suffix}")
 
     def parameter(self, word: str) -> Any:
         """A parameter, or None."""
@@ -105,7 +106,7 @@ class Direction:
     def number(self, option: str) -> str:
         """The number of an option; 0 for None."""
         value = getattr(self.module, option) or 0.0
-        return self.parts.tables.number(joined(self._path, option), value)
+        return self.parts.tables.number(dotted(self._path, option), value)
 
     def table(self, word: str) -> str:
         """The table of a parameter; "0" for none."""

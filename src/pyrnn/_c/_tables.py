@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._base.checks import Array
+from .._base.names import free_name
 
 COLUMNS = 100
 
@@ -20,12 +21,9 @@ class Names:
     def new(self, *parts: str) -> str:
         """The parts joined by "_", with a number if that is taken."""
         name = "_".join(re.sub(r"\W", "_", part, flags=re.ASCII) for part in parts if part)
-        found, count = name, 1
-        while found in self._taken:
-            count += 1
-            found = f"{name}_{count}"
-        self._taken.add(found)
-        return found
+        free = free_name(name, self._taken)
+        self._taken.add(free)
+        return free
 
 
 class Tables:

@@ -17,6 +17,7 @@ from .._base.checks import (
 from .._base.description import load_extra_states
 from .._base.freezing import freeze_only, read_frozen
 from .._base.module import STORABLE, Module
+from .._base.names import dotted
 from .._base.parameter import Parameter
 from .._base.tensor_file import mapping, read_tensors, with_remedy
 
@@ -127,7 +128,7 @@ class Rebuild:
             raise ValueError(
                 f"module {describe(name)} has the names {describe(names)}, expected one per part"
             )
-        modules = [self.module(p, join(name, str(n))) for n, p in zip(names, parts, strict=True)]
+        modules = [self.module(p, dotted(name, str(n))) for n, p in zip(names, parts, strict=True)]
         says = any(m._says_layout for module in modules for m in module.speakers())
         # Files from when time came first by default have no entry: False unless a part says more.
         config = {"batch_first": None if says or name else False} | mapping(tree, "config")
@@ -142,7 +143,7 @@ class Rebuild:
         with filled_from_file(self._stored_below(name), self.largest):
             module = cls(**_config_of(cls, tree))
         for own, parameter in module.named_parameters():
-            full = join(name, own)
+            full = dotted(name, own)
             tied = full in self.ties
             stored = self.parameters.get(self.ties[full]) if tied else self.tensors.get(full)
             if stored is None:
@@ -188,8 +189,3 @@ def _config_of(cls: type[Module], tree: Mapping[str, Any]) -> dict[str, Any]:
     config = mapping(tree, "config")
     dropped = {"batch_first"} - set(signature(cls).parameters)
     return {name: value for name, value in config.items() if name not in dropped}
-
-
-def join(prefix: str, name: str) -> str:
-    """A dotted name."""
-    return f"{prefix}.{name}" if prefix else name

@@ -8,6 +8,7 @@ import numpy as np
 
 from .._base.checks import Array, describe, describe_all
 from .._base.module import Module
+from .._base.names import dotted
 from .._base.parameter import Parameter
 from ._cells import in_order
 from ._hdf5 import Store
@@ -22,7 +23,7 @@ def fill(model: Module, store: Store) -> Module:
         if any(isinstance(value, Parameter) for value in vars(part).values()):
             owner = f"module {describe(name)} ({type(part).__name__})"
             found = _weights_of(owner, part, source)
-            arrays |= {f"{name}.{own}".lstrip("."): array for own, array in found.items()}
+            arrays |= {dotted(name, own): array for own, array in found.items()}
     source.check_complete()
     if tied := arrays.keys() - dict(model.named_parameters()).keys():
         raise ValueError(

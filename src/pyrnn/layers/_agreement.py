@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from .._base.module import Module
+from .._base.names import in_messages
 
 
 def agreed_dtype(container: Any) -> np.dtype[Any]:
@@ -31,7 +32,7 @@ def give_layout(container: Any) -> None:
     for name, part in named:
         if part._is_part and part.batch_first != container.batch_first:
             raise ValueError(
-                f"{owner}: module {name} ({type(part).__name__}) is part of a Sequential with "
+                f"{owner}: {in_messages(name, type(part))} is part of a Sequential with "
                 f"batch_first={part.batch_first}, expected {container.batch_first} as this one's"
             )
     for name, module in parts:

@@ -11,6 +11,7 @@ from .._base.front import Front, beside
 from .._base.layout import time_major
 from .._base.mask import Mask
 from .._base.module import Module, storable
+from .._base.names import in_messages
 from .._base.pullback import Additions
 from ._container import Back, Container, States, entries_of, hollow, lengths_of, read_dy, through
 from ._stream import BranchStream
@@ -43,7 +44,7 @@ class Branches(Container):
 
     def check_front(self, owner: str, front: Front) -> None:
         for name, part in self.named_parts():
-            part.check_front(f"{owner}: module {name} ({type(part).__name__})", front)
+            part.check_front(f"{owner}: {in_messages(name, type(part))}", front)
 
     def step_part(self, batch_size: int) -> BranchStream:
         """Each part's step, and what is made of them, for a Sequential around it."""
@@ -147,8 +148,7 @@ class _OneOutput(Branches):
         for name, part in self.named_parts():
             if part.gives_several:
                 raise ValueError(
-                    f"{owner}: module {name} ({type(part).__name__}) gives several outputs, "
-                    "expected one"
+                    f"{owner}: {in_messages(name, type(part))} gives several outputs, expected one"
                 )
         self.drops_time = any(part.drops_time for part in self)
         self.makes_time = any(part.makes_time for part in self)
@@ -161,7 +161,7 @@ class _OneOutput(Branches):
             if not isinstance(y, np.ndarray) or y.dtype.kind != "f":
                 came = f"{y.dtype} numbers" if isinstance(y, np.ndarray) else describe(y)
                 raise TypeError(
-                    f"{type(self).__name__}: module {name} ({type(part).__name__}) gives {came}, "
+                    f"{type(self).__name__}: {in_messages(name, type(part))} gives {came}, "
                     "expected an array of floats"
                 )
         return time_major(self._one(x, ys), self.batch_first)

@@ -23,6 +23,7 @@ from .._base.front import Front
 from .._base.layout import is_ids, time_major
 from .._base.mask import Mask, mask_of_lengths, read_mask
 from .._base.module import Module
+from .._base.names import dotted
 from .._base.pullback import Additions, Pullback, compute
 from .._base.tape import recorded
 from ._agreement import agreed_dtype, give_layout
@@ -200,9 +201,7 @@ class Container(Module):
         return [self.step_part(batch_size)]
 
     def _description(self, name: str, seen: dict[int, str]) -> dict[str, Any]:
-        parts = [
-            p._describe(f"{name}.{own}" if name else own, seen) for own, p in self.named_parts()
-        ]
+        parts = [p._describe(dotted(name, own), seen) for own, p in self.named_parts()]
         config = {"batch_first": self.batch_first}
         names = {"names": list(self._names)} if self._is_named else {}
         return {"class": type(self).__name__, "config": config, "parts": parts, **names}

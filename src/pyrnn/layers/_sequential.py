@@ -7,6 +7,7 @@ from .._base.checks import Array
 from .._base.front import Front
 from .._base.mask import Mask
 from .._base.module import Module, storable
+from .._base.names import in_messages
 from .._base.prediction import works_along_time
 from .._base.pullback import Additions
 from ._container import (
@@ -59,7 +60,7 @@ class InOrder(Container):
         front = Front(passes=True)
         dropper: Module | None = None  # the part that has taken the time axis away
         for name, part in self.named_parts():
-            owner = f"{type(self).__name__}: module {name} ({type(part).__name__})"
+            owner = f"{type(self).__name__}: {in_messages(name, type(part))}"
             if dropper and works_along_time(part):
                 raise ValueError(
                     f"{owner} needs the time axis, "

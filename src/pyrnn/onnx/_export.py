@@ -10,6 +10,8 @@ import onnx
 from .._base.atomic_write import atomic_write, check_target
 from .._base.checks import check_flag, check_path, check_size, describe
 from .._base.module import Module
+from .._base.names import in_messages
+from .._base.prediction import reader_of_x
 from ._parts import append
 from ._sequences import Sequences
 from ._writer import Signal
@@ -69,7 +71,7 @@ def export(
         raise TypeError(f"export: model is {describe(model)}, expected a pyrnn.Module")
     for name, part in model.named_modules():
         if not part._is_own:
-            came = f"module {name} ({type(part).__name__})" if name else type(part).__name__
+            came = in_messages(name, type(part))
             raise TypeError(f"export: {came} is of a class of your own, expected pyrnn's parts")
     path = check_path("export", path)
     if os.path.splitext(path)[1].lower() != ".onnx":
@@ -109,16 +111,10 @@ def write(model: Module, graph: Sequences) -> None:
 
 def _take_x(model: Module, graph: Sequences) -> Signal:
     """The input x; ValueError if no part says what it is."""
-    for step in model.forward_path():
-        for part in step.modules():
-            if part.takes_ids:
-                return graph.take_ids("x")
-            if part._width is not None:
-                width = getattr(part, part._width)
-                return graph.take_floats("x", width[-1] if isinstance(width, tuple) else width)
-        if not (step.keeps_features or step.drops_time):
-            break
-    raise ValueError(
-        f"export: {type(model).__name__} does not say how many features x has, expected a "
-        "recurrent layer, Linear, LayerNorm or Embedding in front"
-    )
+    _, reader = reader_of_x(model)
+    if reader is None:
+        raise ValueError(
+            f"export: {type(model).__name__} does not say how many features x has, expected a "
+            "recurrent layer, Linear, LayerNorm or Embedding in front"
+        )
+    return graph.take_ids("x") if reader.takes_ids else graph.take_floats("x", reader._widths[-1])

@@ -5,6 +5,7 @@ from typing import Any
 
 import onnx
 
+from .._base.names import free_name
 from ._constants import Constants
 from ._file import read_model
 from ._weights import POSITIONS, is_recurrent, layer_of, named_node
@@ -70,8 +71,4 @@ def _recurrent_nodes(
 def _free_name(node: onnx.NodeProto, taken: dict[str, Any]) -> str:
     """A node's name, or one made of it that no other has."""
     name = node.name or next(filter(None, node.output), "")
-    free, count = name, 1
-    while free in taken:
-        count += 1
-        free = f"{name} ({count})"
-    return free
+    return free_name(name, taken, "{} ({})")

@@ -9,6 +9,7 @@ import onnx
 from onnx import helper
 
 from .._base.checks import Array
+from .._base.names import dotted, free_name, in_messages
 
 AXES_ARE_INPUTS = 18  # from this operator set on, those of ReduceMax
 MOST = 2**31 - 2**20  # bytes of constants: protobuf writes no 2 GiB
@@ -46,12 +47,11 @@ class Writer:
 
     def named(self, name: str) -> str:
         """The name of what belongs to the part that is being written."""
-        return f"{self._scope}.{name}" if self._scope else name
+        return dotted(self._scope, name)
 
     def where(self, cls: type) -> str:
         """How messages call that part, which is of this class."""
-        name = f"module {self._scope} ({cls.__name__})" if self._scope else cls.__name__
-        return f"export: {name}"
+        return f"export: {in_messages(self._scope, cls)}"
 
     def check_features(self, x: Signal, features: int, cls: type) -> None:
         """ValueError for another number of features than a part takes."""
@@ -143,10 +143,7 @@ class Writer:
 
     def _free(self, name: str) -> str:
         """The name, or one made of it that nothing has."""
-        free, count = name, 1
-        while free in self._taken:
-            count += 1
-            free = f"{name}_{count}"
+        free = free_name(name, self._taken)
         self._taken.add(free)
         return free
 
