@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
-from pyrnn.estimators._conformal import margins
+from pyrnn.estimators._forecasting.conformal import margins
 from series import autoregression, forecaster, wave
 
 

@@ -15,10 +15,10 @@ except ImportError as error:
     ) from error
 
 from .._base.face import present as _present
-from ._backtest import Backtest as Backtest
 from ._classifier import SequenceClassifier as SequenceClassifier
-from ._forecaster import Forecaster as Forecaster
-from ._naive import naive_forecast as naive_forecast
+from ._forecasting.backtest import Backtest as Backtest
+from ._forecasting.forecaster import Forecaster as Forecaster
+from ._forecasting.naive import naive_forecast as naive_forecast
 from ._regressor import SequenceRegressor as SequenceRegressor
 from ._tagger import SequenceTagger as SequenceTagger
 

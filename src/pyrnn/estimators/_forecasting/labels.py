@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from .._base.checks import describe, describe_all
-from ._series import Form, values_of
+from ..._base.checks import describe, describe_all
+from .form import Form, values_of
 
 AS_THEY_STAND = "to_numpy() gives the rows as they stand, one step after the other"
 

@@ -1,15 +1,14 @@
 """Series: many time series with their covariates, in the form in which the user has them."""
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .._base.checks import Array, convert, describe, describe_all
-from .._base.columns import read_numbers
-from .._base.foreign import is_foreign
-from ._naming import naming
+from ..._base.checks import Array
+from ..._base.columns import read_numbers
+from .._naming import naming
+from .form import Form, values_of
 
 
 @dataclass(frozen=True)
@@ -41,77 +40,6 @@ class Series:
     def parts(self) -> tuple[Array, Array, Array]:
         """y, past, future."""
         return self.y, self.past, self.future
-
-
-@dataclass(frozen=True)
-class Form:
-    """How the user has the series: one array, a list, or a dict; and whether 1-D."""
-
-    keys: tuple[Hashable, ...]  # of a dict, or positions
-    kind: str  # "array", "list" or "dict"
-    flat: bool  # series are (T,), and so are forecasts
-
-    def name(self, argument: str, i: int) -> str:
-        """How messages call series i."""
-        return argument if self.kind == "array" else f"{argument}[{describe(self.keys[i])}]"
-
-    def pack(self, arrays: list[Array], columns: int = 1) -> Any:
-        """One array (T, D, ...) per series, as the user has them; (T, ...) where flat. `columns` is
-        the axis of D."""
-        if self.flat:
-            arrays = [array.squeeze(columns) for array in arrays]
-        if self.kind == "dict":
-            return dict(zip(self.keys, arrays, strict=True))
-        return arrays if self.kind == "list" else arrays[0]
-
-
-def form_of(owner: str, y: Any) -> Form:
-    """The form of y. ValueError or TypeError for none of them."""
-    keys: tuple[Hashable, ...] = (0,)
-    kind, values = "array", [y]
-    if isinstance(y, dict):
-        kind, keys, values = "dict", tuple(y), list(y.values())
-    elif isinstance(y, list | tuple) and any(map(_is_series, y)):
-        kind, keys, values = "list", tuple(range(len(y))), list(y)
-    if not values:
-        raise ValueError(f"{owner}: y has no series, expected at least one")
-    flat = {_axes(owner, value) == 1 for value in values}
-    if len(flat) > 1:
-        raise ValueError(f"{owner}: y has series of shape (T,) and of (T, D), expected one kind")
-    return Form(keys, kind, flat.pop())
-
-
-def _is_series(entry: Any) -> bool:
-    """Whether an entry of a list is a series, and not a number."""
-    number = isinstance(entry, np.generic)
-    return hasattr(entry, "__len__") or (is_foreign(entry) and not number)
-
-
-def _axes(owner: str, value: Any) -> int:
-    """The number of axes of a series."""
-    if isinstance(axes := getattr(value, "ndim", None), int):
-        return axes
-    return convert(f"{owner}: y", value, "of numbers").ndim
-
-
-def values_of(owner: str, argument: str, value: Any, form: Form) -> list[Any]:
-    """What the user has for each series of y."""
-    if form.kind == "array":
-        return [value]
-    if form.kind == "dict":
-        if not isinstance(value, dict) or set(value) != set(form.keys):
-            came = (
-                f"a dict of {describe_all(value)}" if isinstance(value, dict) else describe(value)
-            )
-            raise ValueError(
-                f"{owner}: {argument} is {came}, expected a dict with the keys of y, "
-                f"{describe_all(form.keys)}"
-            )
-        return [value[key] for key in form.keys]
-    values = list(value) if isinstance(value, list | tuple) else [value]
-    if len(values) != len(form.keys):
-        raise ValueError(f"{owner}: {argument} has {len(values)} series, expected {len(form.keys)}")
-    return values
 
 
 def read_parts(owner: str, argument: str, value: Any, form: Form) -> list[Array]:

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from .._base.checks import Array
-from ..layers._sequential import Sequential
-from ._series import Series
-from ._windows import Cutter
+from ..._base.checks import Array
+from ...layers._sequential import Sequential
+from .series import Series
+from .windows import Cutter
 
 TOGETHER = 1024  # windows that go through the network at a time
 

@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from .._base.checks import check_size
-from ._labels import read_labels
-from ._series import form_of, read_parts
+from ..._base.checks import check_size
+from .form import form_of
+from .labels import read_labels
+from .series import read_parts
 
 
 def naive_forecast(y: Any, horizon: int, season: int = 1) -> Any:

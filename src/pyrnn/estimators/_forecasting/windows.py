@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from .._base.checks import Array
-from ._scaling import as_float32
-from ._series import Series
+from ..._base.checks import Array
+from .._scaling import as_float32
+from .series import Series
 
 MANY = 2048  # windows of an epoch, beyond which they overlap less
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .._base.checks import Array, check_number
+from ..._base.checks import Array, check_number
 
 
 def check_level(owner: str, level: float) -> float:

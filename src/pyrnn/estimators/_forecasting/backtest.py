@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from .._base.checks import Array
-from ._fitted import Fitted, actual
-from ._series import Form, Series
+from ..._base.checks import Array
+from .fitted import Fitted, actual
+from .form import Form
+from .series import Series
 
 Learn = Callable[[list[Series]], Fitted]
 

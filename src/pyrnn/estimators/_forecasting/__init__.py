@@ -1,0 +1,1 @@
+"""Forecaster and its parts: series and windows, learning, predictions, evaluation."""

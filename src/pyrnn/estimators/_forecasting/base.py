@@ -1,0 +1,79 @@
+"""ForecasterBase: what forecasts, evaluation and learning of a forecaster share."""
+
+from dataclasses import replace
+from typing import Any
+
+from ..._base.checks import check_size
+from ...layers._sequential import Sequential
+from ...training._history import History
+from .._estimator import Estimator
+from .fitted import Fitted
+from .form import Form, form_of
+from .labels import Rows, read_labels
+from .series import Series, read_series
+
+
+class ForecasterBase(Estimator):
+    """What has been learnt, and how the user's series are read."""
+
+    _fitted: Fitted
+
+    @property
+    def network_(self) -> Sequential:
+        """The network; only of a fitted forecaster."""
+        return self._fitted.network
+
+    @property
+    def history_(self) -> History:
+        """The losses of the last training; only of a fitted forecaster."""
+        return self._fitted.history
+
+    @property
+    def _owner(self) -> str:
+        """How messages begin."""
+        return type(self).__name__
+
+    def _read(
+        self, y: Any, past: Any, future: Any, *, like_fit: bool
+    ) -> tuple[list[Series], Form, list[Rows]]:
+        """Series and covariates of the user, and their labels; with `like_fit`, those of the
+        fit."""
+        form = form_of(self._owner, y)
+        if not like_fit:
+            many = read_series(self._owner, y, past, future, form)
+            return many, form, read_labels(self._owner, form, y=y, past=past, future=future)
+        fitted = self._fitted.form
+        if form.kind == fitted.kind == "dict" and set(form.keys) == set(fitted.keys):
+            form = replace(form, keys=fitted.keys)  # in another order they are the same series
+        if form.flat != fitted.flat:
+            came, expected = (_axes(one) for one in (form, fitted))
+            raise ValueError(f"{self._owner}: y is of shape {came}, expected {expected} as in fit")
+        if (form.kind, form.keys) != (fitted.kind, fitted.keys):
+            raise ValueError(
+                f"{self._owner}: y has other series than in fit: {form.kind} {list(form.keys)}, "
+                f"expected {fitted.kind} {list(fitted.keys)}"
+            )
+        many = read_series(self._owner, y, past, future, form, widths=self._fitted.widths)
+        labels = read_labels(self._owner, form, y=y, past=past, future=future)
+        for i, (known, own) in enumerate(zip(self._fitted.labels, labels, strict=True)):
+            for argument in own:
+                name = f"{self._owner}: {form.name(argument, i)}"
+                own[argument].check_columns(name, known[argument], "in fit")
+        return many, form, labels
+
+    def _horizon(self, horizon: int | None) -> int:
+        """The number of steps to forecast."""
+        cutter = self._fitted.cutter
+        fitted = cutter.horizon
+        h = check_size(self._owner, "horizon", fitted if horizon is None else horizon)
+        if h > fitted and cutter.direct:
+            raise ValueError(
+                f"{self._owner}: horizon is {h}, expected at most {fitted}, the one "
+                "fitted; strategy='recursive' goes further"
+            )
+        return h
+
+
+def _axes(form: Form) -> str:
+    """The shape of a series, for a message."""
+    return "(steps,)" if form.flat else "(steps, columns)"

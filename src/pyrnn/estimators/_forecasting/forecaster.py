@@ -1,0 +1,161 @@
+"""Forecaster: its parameters, and what it learns from series."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from sklearn.utils.validation import check_is_fitted
+
+from ..._base.checks import check_size
+from .evaluation import Evaluation
+from .fitted import Fitted
+from .form import Form
+from .learning import learn
+from .series import Series
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Forecaster(Evaluation):
+    """A recurrent network that forecasts time series, one or many together.
+
+    y is a series (T,), or (T, D) of several columns, or a list or dict of such series, of any
+    lengths: one network learns from all. Forecasts and all else come in the form of y.
+    Covariates come in the same form: `past` (T, P) are known up to the present, `future` (T, K)
+    also as far ahead as is forecast, such as the calendar.
+
+    Rows and columns are read by place, and tables of pandas must agree with that: their times rise
+    by equal steps, are the same in y and its covariates and continue where those known end; their
+    columns are in the order of the fit. ValueError if not.
+
+    GridSearchCV and cross_val_score are not offered for it: they split samples, of which a series
+    has none. Compare parameters by `backtest`, on later steps or with `refit=True`.
+
+    Parameters
+    ----------
+    horizon : int
+        Steps ahead.
+    lookback : int or None
+        Steps that a forecast is made from; None: max(8, 3 * horizon).
+    strategy : "direct" or "recursive"
+        All steps at once, or each from the one before, which reaches any horizon; past covariates
+        then keep their last values, unless `predict` gets them.
+    quantiles : sequence of floats or None
+        Levels for `predict_quantiles`, learnt with the pinball loss; the forecast is the median.
+    calibration : float
+        The share of each series, its end, that is not trained on but gives the errors from which
+        `interval` is made; 0 trains on all, and there are no intervals.
+    scale : "standard", "robust" or None
+        Each series is scaled by mean and deviation, or median and quartiles, of what is trained on.
+    relative : bool
+        The network reads and predicts changes, from the first value of a window and from the
+        present one, which bears trends and shifts of the level; False lets it know the level, for
+        series that come back to one, and for recursion far ahead, which then drifts less.
+    cell, hidden_size, num_layers, dropout
+        The recurrent layers: "gru", "lstm" or "rnn".
+    loss : "mse", "mae" or "huber"
+        What is minimised, if there are no quantiles.
+    epochs, batch_size, learning_rate, optimizer, clip_norm
+        The training: `optimizer` is "adam", "adamw", "nadam", "rmsprop", "adagrad" or "sgd".
+    early_stopping, validation_fraction, patience
+        If wanted, a share of each series, before its calibration, decides when to stop.
+    random_state : int, RandomState or None
+        All randomness of a fit.
+    verbose : bool
+        Progress bars.
+
+    Attributes
+    ----------
+    network_ : pyrnn.Sequential
+        From windows of scaled series and covariates to the scaled steps ahead.
+    history_ : pyrnn.History
+        Losses of the last training: of the fit, or of an `update` with epochs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyrnn.estimators import Forecaster
+    >>> y = 10 + np.sin(np.arange(300) / 4)
+    >>> forecaster = Forecaster(horizon=6, random_state=0).fit(y)
+    >>> bool(np.abs(forecaster.predict() - 10 - np.sin(np.arange(300, 306) / 4)).max() < 0.2)
+    True
+    >>> forecaster.interval(0.9).shape  # lower and upper end of each step
+    (6, 2)
+    """
+
+    horizon: int = 1
+    lookback: int | None = None
+    strategy: str = "direct"
+    quantiles: Any = None
+    calibration: float = 0.2
+    scale: str | None = "standard"
+    relative: bool = True
+    cell: str = "gru"
+    hidden_size: int = 32
+    num_layers: int = 1
+    dropout: float = 0.0
+    loss: str = "mse"
+    epochs: int = 30
+    batch_size: int = 32
+    learning_rate: float = 5e-3
+    optimizer: str = "adam"
+    clip_norm: float | None = 1.0
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    patience: int = 5
+    random_state: Any = None
+    verbose: bool = False
+
+    def fit(self, y: Any, past: Any = None, future: Any = None) -> Self:
+        """Learns from series and their covariates, each with as many steps as y.
+
+        TypeError or ValueError for what does not fit, such as a series too short for a window and
+        what is predicted from it; after any error the forecaster is as before.
+        """
+        fresh = self._begin(keep=False)
+        many, form, labels = fresh._read(y, past, future, like_fit=False)
+        fresh._learn(many, form, self._seed())
+        fresh._fitted.labels = labels
+        return self._finish(fresh)
+
+    def update(self, y: Any, past: Any = None, future: Any = None, *, epochs: int = 0) -> Self:
+        """Goes on to the steps y that have come since, with their covariates.
+
+        Forecasts start after them. The network stays as it is, or with `epochs` is trained on
+        windows that end in them; scales and intervals stay. Errors as fit's.
+        """
+        check_is_fitted(self, "network_")
+        fresh = self._begin(keep=True)
+        fitted = fresh._fitted
+        check_size(self._owner, "epochs", epochs, minimum=0)
+        new, form, labels = self._read(y, past, future, like_fit=True)
+        for i, (known, coming) in enumerate(zip(fitted.labels, labels, strict=True)):
+            coming["y"].check_follows(f"{self._owner}: {form.name('y', i)}", known["y"])
+        joined = [
+            tail.followed_by(fitted.scaled(i, series))
+            for i, (tail, series) in enumerate(zip(fitted.tails, new, strict=True))
+        ]
+        if epochs:
+            fresh._tune(joined, epochs, self._seed())
+        fitted.tails = [series.last(fitted.cutter.lookback) for series in joined]
+        fitted.labels = [
+            known | {"y": known["y"].followed_by(coming["y"])}
+            for known, coming in zip(fitted.labels, labels, strict=True)
+        ]
+        return self._finish(fresh)
+
+    def _learn(self, many: list[Series], form: Form, seed: int) -> None:
+        """Learns from series that have been read."""
+        self.seed_ = seed
+        self.fit_params_: dict[str, Any] = self.get_params(deep=False)  # set_params may follow
+        self._fitted: Fitted = learn(self, many, form, seed)
+
+    def _tune(self, many: list[Series], epochs: int, seed: int) -> None:
+        """Trains the network on the windows of scaled series."""
+        fitted, cutter = self._fitted, self._fitted.cutter
+        for i, series in enumerate(many):
+            if len(series) < cutter.least:
+                new = len(series) - cutter.lookback
+                raise ValueError(
+                    f"{self._owner}: {fitted.form.name('y', i)} has {new} steps, expected at least "
+                    f"{cutter.steps} to train on"
+                )
+        fitted.train(self, cutter.training(many), None, epochs, seed)
