@@ -295,13 +295,17 @@ class Module(Settings, Part, Summarised, Freezable):
         ValueError for the suffix of another format, such as ".pt".
         """
         check_suffix(f"{type(self).__name__}.save", path)
+        write_tensors(path, *self._stored())
+
+    def _stored(self) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, Any]]:
+        """What a file holds: the weights by name, and a description as JSON."""
         named = self.named_parameters()
         stored = {id(parameter): name for name, parameter in named}
         ties = {n: stored[id(p)] for n, p in self._parameter_names() if stored[id(p)] != n}
         tensors = {name: np.array(parameter.data, order="C") for name, parameter in named}
         extra = extra_states(self)
         description = {"model": self._describe("", {}), "ties": ties, "extra_state": extra}
-        write_tensors(path, tensors, {**description, "frozen": frozen_names(named)})
+        return tensors, {**description, "frozen": frozen_names(named)}
 
     def _takes(self, name: str, value: Any) -> bool:
         """A parameter may be replaced by another one of its shape, which ties the two."""

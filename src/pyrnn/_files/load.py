@@ -51,16 +51,27 @@ def load(path: Any, *, classes: Iterable[type[Module]] = ()) -> Module:
                 "is a checkpoint of training, which Trainer.fit(..., checkpoint=path, "
                 "resume=True) carries on from; expected a file that module.save(path) wrote"
             )
-        rebuild = Rebuild(tensors, mapping(description, "ties"), own)
-        module = rebuild.module(description.get("model"), "")
-        rebuild.check_complete()
-        load_extra_states(module, mapping(description, "extra_state"))
-        named = module.named_parameters()
-        freeze_only(read_frozen(description.get("frozen"), named), named)
+        module = rebuilt(tensors, description, own)
     except RecursionError:
         raise ValueError(f"{path}: its configuration is nested too deeply") from None
     except (TypeError, ValueError, LookupError) as error:
         raise ValueError(f"{path}: {with_remedy(path, error)}") from None
+    return module
+
+
+def rebuilt(
+    tensors: dict[str, Array],
+    description: Mapping[str, Any],
+    classes: Mapping[str, type[Module]] = STORABLE,
+) -> Module:
+    """The module that `tensors` and `description` were stored of; `classes` are those that it may
+    name. TypeError, ValueError or LookupError for what no module was stored as."""
+    rebuild = Rebuild(tensors, mapping(description, "ties"), classes)
+    module = rebuild.module(description.get("model"), "")
+    rebuild.check_complete()
+    load_extra_states(module, mapping(description, "extra_state"))
+    named = module.named_parameters()
+    freeze_only(read_frozen(description.get("frozen"), named), named)
     return module
 
 

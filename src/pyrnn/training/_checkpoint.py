@@ -14,11 +14,11 @@ from .._base.freezing import freeze_only, frozen_names, read_frozen
 from .._base.module import Module
 from .._base.parameter import Parameter
 from .._base.tensor_file import mapping, read_tensors, write_tensors
+from .._base.tree import from_tree, to_tree
 from ..optim._optimizer import Optimizer
 from ._callbacks import Callback
 from ._description import Options, first_difference
 
-TENSOR = "$tensor"  # {TENSOR: name} is an array in the JSON of a checkpoint
 ALWAYS_FINITE = ("model", "optimizer", "ema")  # the parts whose arrays are
 
 # By name: what has state_dict() and load_state_dict(mapping). A part of pyrnn's own has the latter
@@ -136,7 +136,7 @@ def write_checkpoint(
     """Writes the states of all parts, and the settings and the description of the training that
     they hold for, as one new version; FloatingPointError if weights or the like are not finite."""
     tensors: dict[str, Array] = {}
-    tree = _to_json(_states(parts), "", tensors)
+    tree = to_tree(states_of(parts), "", tensors, "a checkpoint")
     for name, array in tensors.items():
         if name.startswith(ALWAYS_FINITE) and not np.isfinite(array).all():
             raise FloatingPointError(
@@ -168,29 +168,36 @@ def read_checkpoint(
         _check_equal(mapping(training, "settings"), settings)
         if "description" in training:
             _check_same(mapping(training, "description"), description)
-        states = _from_json(mapping(training, "parts"), tensors)
-        _check_names(states, parts)
+        states = from_tree(mapping(training, "parts"), tensors)
     except RecursionError:
         raise ValueError(f"{path}: its states are nested too deeply") from None
     except (TypeError, ValueError, LookupError) as error:
         raise ValueError(f"{path}: {printable(str(error), MESSAGE)}") from None
-    before = {name: part.state_dict() for name, part in parts.items()}
     try:
-        _load(parts, {name: mapping(state, "state") for name, state in states.items()}, check)
-    except BaseException as error:
-        _load(parts, before, lambda read: None)
-        if isinstance(error, Exception):
-            text = printable(str(error), MESSAGE)
-            raise ValueError(f"{path}: is of another training: {text}") from None
-        raise
+        load_states(parts, states, check)
+    except Exception as error:
+        text = printable(str(error), MESSAGE)
+        raise ValueError(f"{path}: is of another training: {text}") from None
     _warn_of_origin(path, head.get("version"), training.get("isa"))
 
 
-def _states(parts: Parts) -> dict[str, Any]:
+def states_of(parts: Parts) -> dict[str, Any]:
     """Class and state of every part."""
     return {
         name: {"class": _kind(part), "state": part.state_dict()} for name, part in parts.items()
     }
+
+
+def load_states(parts: Parts, states: Mapping[str, Any], check: Check) -> None:
+    """Gives every part the state that `states_of` found, or leaves all as they were: ValueError for
+    those of other parts; `check` looks at them together."""
+    _check_names(states, parts)
+    before = {name: part.state_dict() for name, part in parts.items()}
+    try:
+        _load(parts, {name: mapping(state, "state") for name, state in states.items()}, check)
+    except BaseException:
+        _load(parts, before, lambda read: None)
+        raise
 
 
 def _kind(part: Any) -> str:
@@ -255,33 +262,3 @@ def _check_names(states: Mapping[str, Any], parts: Parts) -> None:
                 f"holds {stored.get(name) or 'nothing'} as {name}, "
                 f"this training has {expected.get(name) or 'none'}"
             )
-
-
-def _to_json(value: Any, name: str, tensors: dict[str, Array]) -> Any:
-    """Nested dicts and lists as JSON, the arrays in them put into `tensors`."""
-    if isinstance(value, np.ndarray):
-        if name in tensors:  # of a key with a slash in it
-            raise TypeError(f"a checkpoint cannot hold two arrays named {name!r}")
-        tensors[name] = np.array(value, order="C")
-        return {TENSOR: name}
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Mapping):
-        for key in value:
-            if not isinstance(key, str) or key == TENSOR:
-                raise TypeError(f"a checkpoint cannot hold the key {key!r} of {name or 'a state'}")
-        return {k: _to_json(v, f"{name}/{k}" if name else k, tensors) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_to_json(v, f"{name}/{i}", tensors) for i, v in enumerate(value)]
-    if value is None or isinstance(value, str | int | float):
-        return value
-    raise TypeError(f"a checkpoint cannot hold {name}, which is of type {type(value).__name__}")
-
-
-def _from_json(value: Any, tensors: Mapping[str, Array]) -> Any:
-    """The inverse; tuples have become lists. Arrays are copied: the file's bytes are let go."""
-    if isinstance(value, dict):
-        if TENSOR in value:
-            return np.array(tensors[value[TENSOR]])
-        return {k: _from_json(v, tensors) for k, v in value.items()}
-    return [_from_json(v, tensors) for v in value] if isinstance(value, list) else value

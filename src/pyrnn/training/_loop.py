@@ -88,7 +88,7 @@ class Loop:
         """Returns to the state of the checkpoint, if there is one."""
         if self.plan.checkpoint is not None and os.path.exists(self.plan.checkpoint):
             read_checkpoint(
-                self.plan.checkpoint, self.parts, self.settings, self.description, _check_together
+                self.plan.checkpoint, self.parts, self.settings, self.description, check_together
             )
 
     def run(self) -> None:
@@ -221,7 +221,7 @@ class Loop:
         call(self.plan.callbacks, name, self.trainer, *args)
 
 
-def _check_together(states: Mapping[str, Any]) -> None:
+def check_together(states: Mapping[str, Any]) -> None:
     """ValueError for a fit that would have begun after epochs that are not in the history."""
     first, known = states["progress"]["first_epoch"], len(states["history"]["loss"])
     if first > known:

@@ -1,12 +1,12 @@
 """Trainer: training, evaluation and prediction in batches."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
-from .._base.checks import check_flag, check_path, check_size
+from .._base.checks import check_flag, check_mapping, check_path, check_size
 from .._base.columns import Dataset
 from .._base.module import Module
 from .._base.prediction import check_logits
@@ -31,12 +31,12 @@ from ._arguments import (
     checked_parts,
 )
 from ._callbacks import Callback, call
-from ._checkpoint import parts_of
+from ._checkpoint import load_states, parts_of, states_of
 from ._data import checked_batches, read_data, split
 from ._display import check_progress
 from ._history import History
 from ._learning_rates import LearningRateCurve, find_lr
-from ._loop import Loop, Plan
+from ._loop import Loop, Plan, check_together
 from ._measures import recorded
 from ._objective import Objective
 from ._one_at_a_time import OneAtATime, one_at_a_time
@@ -332,6 +332,17 @@ class Trainer(Settings):
     def predict(self, x: Any, lengths: Any = None, batch_size: int | None = None) -> Any:
         """`model.predict(x, lengths, batch_size)`: the outputs for x, sample first."""
         return self.model.predict(x, lengths, batch_size)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that training goes on from, as nested dicts of arrays and plain values: weights,
+        optimizer, schedules, averaged weights, the order's generator, history."""
+        return states_of(parts_of(self._updates, self._progress, self.history, ()))
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` of such a Trainer returned; TypeError or ValueError, with
+        nothing changed, for that of another model or other parts."""
+        parts = parts_of(self._updates, self._progress, self.history, ())
+        load_states(parts, check_mapping("Trainer", "state", state), check_together)
 
     def _options(self) -> dict[str, Any]:
         objective, updates = self._objective, self._updates
