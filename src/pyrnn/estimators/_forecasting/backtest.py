@@ -99,8 +99,8 @@ def rolling(
     inside = [np.abs(error) <= far for error, far in zip(errors, reaches, strict=True)]
     return Backtest(
         origins=origins[0] if form.kind == "array" else origins,
-        forecasts=form.pack(forecasts, columns=2),
-        actual=form.pack(came, columns=2),
+        forecasts=form.pack_origins(forecasts, origins),
+        actual=form.pack_origins(came, origins),
         **measures(errors, [naive_scale(series.y[:start], season) for series in many]),
         coverage=None if level is None else by_step(inside).mean(axis=1),
     )

@@ -3,14 +3,16 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ..._base.checks import check_size
 from ...layers._sequential import Sequential
 from ...training._history import History
 from .._estimator import Estimator
 from .fitted import Fitted
 from .form import Form, form_of
-from .labels import Rows, read_labels
-from .series import Series, read_series
+from .labels import read_labels
+from .series import Series, read_covariates, read_series
 
 
 class ForecasterBase(Estimator):
@@ -33,15 +35,12 @@ class ForecasterBase(Estimator):
         """How messages begin."""
         return type(self).__name__
 
-    def _read(
-        self, y: Any, past: Any, future: Any, *, like_fit: bool
-    ) -> tuple[list[Series], Form, list[Rows]]:
-        """Series and covariates of the user, and their labels; with `like_fit`, those of the
-        fit."""
+    def _read(self, y: Any, past: Any, future: Any, *, like_fit: bool) -> tuple[list[Series], Form]:
+        """Series and covariates of the user, and their form; with `like_fit`, those of the fit."""
         form = form_of(self._owner, y)
         if not like_fit:
             many = read_series(self._owner, y, past, future, form)
-            return many, form, read_labels(self._owner, form, y=y, past=past, future=future)
+            return many, self._ended(form, many, y, past, future)
         fitted = self._fitted.form
         if form.kind == fitted.kind == "dict" and set(form.keys) == set(fitted.keys):
             form = replace(form, keys=fitted.keys)  # in another order they are the same series
@@ -54,12 +53,36 @@ class ForecasterBase(Estimator):
                 f"expected {fitted.kind} {list(fitted.keys)}"
             )
         many = read_series(self._owner, y, past, future, form, widths=self._fitted.widths)
-        labels = read_labels(self._owner, form, y=y, past=past, future=future)
-        for i, (known, own) in enumerate(zip(self._fitted.labels, labels, strict=True)):
+        form = self._ended(form, many, y, past, future)
+        for i, (known, own) in enumerate(zip(fitted.labels, form.labels, strict=True)):
             for argument in own:
                 name = f"{self._owner}: {form.name(argument, i)}"
                 own[argument].check_columns(name, known[argument], "in fit")
-        return many, form, labels
+        return many, form
+
+    def _ended(self, form: Form, many: list[Series], y: Any, past: Any, future: Any) -> Form:
+        """A form of series that have been read."""
+        labels = read_labels(self._owner, form, y=y, past=past, future=future)
+        return replace(form, ends=tuple(map(len, many)), labels=tuple(labels))
+
+    def _coming(
+        self, form: Form, past: Any, future: Any, *, past_steps: int, future_steps: int
+    ) -> list[Series]:
+        """The covariates of the steps after the last known ones of a form, without y: of so many
+        steps each; zeros for a past that is None."""
+        owner, (D, P, K) = self._owner, self._fitted.widths
+        lengths, ahead = [[steps] * len(form.keys) for steps in (past_steps, future_steps)]
+        pasts = [np.zeros((future_steps, P))] * len(form.keys)
+        if past is not None:
+            pasts = read_covariates(owner, "past", past, form, lengths, width=P)
+        futures = read_covariates(owner, "future", future, form, ahead, width=K)
+        labels = read_labels(owner, form, past=past, future=future)
+        for i, (before, rows) in enumerate(zip(form.labels, labels, strict=True)):
+            for argument, own in rows.items():
+                name = f"{owner}: {form.name(argument, i)}"
+                own.check_columns(name, before[argument], "in fit")
+                own.check_follows(name, before["y"])
+        return [Series(np.zeros((0, D)), *parts) for parts in zip(pasts, futures, strict=True)]
 
     def _horizon(self, horizon: int | None) -> int:
         """The number of steps to forecast."""

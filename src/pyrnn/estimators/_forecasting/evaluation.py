@@ -38,7 +38,7 @@ class Evaluation(Predictions):
         MASE; with `level`, the coverage of the intervals is counted.
         """
         check_is_fitted(self, "network_")
-        many, form, _ = self._read(y, past, future, like_fit=True)
+        many, form = self._read(y, past, future, like_fit=True)
         lookback = self._fitted.cutter.lookback
         start = lookback if start is None else start
 

@@ -20,7 +20,6 @@ from .._network import (
 from .._scaling import Scaling
 from .conformal import margins
 from .form import Form
-from .labels import Rows
 from .rollout import forecast
 from .series import Series
 from .windows import Cutter
@@ -37,7 +36,9 @@ class Scales:
     def apply(self, i: int, series: Series) -> Series:
         """Series i as the network reads it."""
         y, past, future = self.y[i], self.past, self.future
-        return Series(y.apply(series.y), past.apply(series.past), future.apply(series.future))
+        return series.with_parts(
+            y.apply(series.y), past.apply(series.past), future.apply(series.future)
+        )
 
 
 @dataclass(eq=False, repr=False)
@@ -52,7 +53,6 @@ class Fitted:
     scales: Scales
     network: Sequential
     tails: list[Series]  # the scaled last steps of each series, from which forecasts start
-    labels: list[Rows] = field(init=False)  # of the tables of the fit, up to the present
     history: History = field(init=False)
     scores: list[Array] = field(init=False)  # of each series (N, horizon, D): its errors' sizes
 

@@ -111,9 +111,8 @@ class Forecaster(Evaluation):
         what is predicted from it; after any error the forecaster is as before.
         """
         fresh = self._begin(keep=False)
-        many, form, labels = fresh._read(y, past, future, like_fit=False)
+        many, form = fresh._read(y, past, future, like_fit=False)
         fresh._learn(many, form, self._seed())
-        fresh._fitted.labels = labels
         return self._finish(fresh)
 
     def update(self, y: Any, past: Any = None, future: Any = None, *, epochs: int = 0) -> Self:
@@ -126,8 +125,8 @@ class Forecaster(Evaluation):
         fresh = self._begin(keep=True)
         fitted = fresh._fitted
         check_size(self._owner, "epochs", epochs, minimum=0)
-        new, form, labels = self._read(y, past, future, like_fit=True)
-        for i, (known, coming) in enumerate(zip(fitted.labels, labels, strict=True)):
+        new, form = self._read(y, past, future, like_fit=True)
+        for i, (known, coming) in enumerate(zip(fitted.form.labels, form.labels, strict=True)):
             coming["y"].check_follows(f"{self._owner}: {form.name('y', i)}", known["y"])
         joined = [
             tail.followed_by(fitted.scaled(i, series))
@@ -136,10 +135,7 @@ class Forecaster(Evaluation):
         if epochs:
             fresh._tune(joined, epochs, self._seed())
         fitted.tails = [series.last(fitted.cutter.lookback) for series in joined]
-        fitted.labels = [
-            known | {"y": known["y"].followed_by(coming["y"])}
-            for known, coming in zip(fitted.labels, labels, strict=True)
-        ]
+        fitted.form = fitted.form.followed_by(form)
         return self._finish(fresh)
 
     def _learn(self, many: list[Series], form: Form, seed: int) -> None:

@@ -1,7 +1,7 @@
 """Form: how the user has the series, and forecasts in the same form."""
 
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,21 +12,48 @@ from ..._base.foreign import is_foreign
 
 @dataclass(frozen=True)
 class Form:
-    """How the user has the series: one array, a list, or a dict; and whether 1-D."""
+    """How the user has the series: one array, a list, or a dict; and whether 1-D. Series know here
+    where they end, and so when what is packed is."""
 
     keys: tuple[Hashable, ...]  # of a dict, or positions
     kind: str  # "array", "list" or "dict"
     flat: bool  # series are (T,), and so are forecasts
+    ends: tuple[int, ...] = ()  # the number of known steps of each series
+    labels: tuple[Any, ...] = ()  # of each series: those of its tables
 
     def name(self, argument: str, i: int) -> str:
         """How messages call series i."""
         return argument if self.kind == "array" else f"{argument}[{describe(self.keys[i])}]"
 
-    def pack(self, arrays: list[Array], columns: int = 1) -> Any:
-        """One array (T, D, ...) per series, as the user has them; (T, ...) where flat. `columns` is
-        the axis of D."""
-        if self.flat:
-            arrays = [array.squeeze(columns) for array in arrays]
+    def pack(self, arrays: list[Array], last: Sequence[Any] | None = None) -> Any:
+        """Numbers of the steps that follow the known ones, one array (steps, D) per series, as the
+        user has the series; (steps,) where flat.
+
+        `last` names the entries of a last axis, such as ("lower", "upper") of arrays
+        (steps, D, 2), or (0.1, 0.9) of quantiles; None: there is none.
+        """
+        del last  # of arrays, axes have no names
+        return self._as_given([array.squeeze(1) if self.flat else array for array in arrays])
+
+    def pack_origins(
+        self, arrays: list[Array], origins: list[Array], last: Sequence[Any] | None = None
+    ) -> Any:
+        """Numbers of the steps that follow each of N origins, arrays (N, steps, D), or with an axis
+        `last` (N, steps, D, L); `origins` has for each series the numbers of steps known (N,)."""
+        del origins, last
+        return self._as_given([array.squeeze(2) if self.flat else array for array in arrays])
+
+    def followed_by(self, other: "Form") -> "Form":
+        """Of the same series, after the steps of another form have come."""
+        ends = tuple(a + b for a, b in zip(self.ends, other.ends, strict=True))
+        labels = tuple(
+            known | {"y": known["y"].followed_by(coming["y"])}
+            for known, coming in zip(self.labels, other.labels, strict=True)
+        )
+        return replace(self, ends=ends, labels=labels)
+
+    def _as_given(self, arrays: list[Any]) -> Any:
+        """One, a list, or a dict."""
         if self.kind == "dict":
             return dict(zip(self.keys, arrays, strict=True))
         return arrays if self.kind == "list" else arrays[0]

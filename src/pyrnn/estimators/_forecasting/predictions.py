@@ -7,8 +7,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..._base.checks import Array
 from .base import ForecasterBase
-from .labels import read_labels
-from .series import Series, read_covariates
 
 
 class Predictions(ForecasterBase):
@@ -32,7 +30,7 @@ class Predictions(ForecasterBase):
         if not fitted.asked:
             raise ValueError(f"{self._owner}: quantiles was None in fit, expected levels")
         wanted = np.isin(fitted.levels, fitted.asked)
-        return fitted.form.pack([ahead[..., wanted] for ahead in forecasts])
+        return fitted.form.pack([ahead[..., wanted] for ahead in forecasts], last=fitted.asked)
 
     def interval(
         self,
@@ -56,7 +54,7 @@ class Predictions(ForecasterBase):
         for i, ahead in enumerate(forecasts):
             middle, far = fitted.middle_of(ahead), fitted.reach(i, level, len(ahead))
             ends.append(np.stack([middle - far, middle + far], axis=-1))
-        return fitted.form.pack(ends)
+        return fitted.form.pack(ends, last=("lower", "upper"))
 
     def _forecasts(self, horizon: int | None, past: Any, future: Any) -> list[Array]:
         """(horizon, D, levels) for each series, in its own units."""
@@ -68,22 +66,9 @@ class Predictions(ForecasterBase):
                 f"{self._owner}: past was given, expected None: only strategy='recursive' goes "
                 "through what comes"
             )
-        count, held = len(fitted.tails), past is None
-        owner, form, (D, P, K) = self._owner, fitted.form, fitted.widths
-        nothing = [np.zeros((reach, P))] * count
-        pasts = (
-            nothing if held else read_covariates(owner, "past", past, form, [h] * count, width=P)
-        )
-        futures = read_covariates(owner, "future", future, form, [reach] * count, width=K)
-        labels = read_labels(owner, form, past=past, future=future)
-        for i, (before, rows) in enumerate(zip(fitted.labels, labels, strict=True)):
-            for argument, own in rows.items():
-                name = f"{owner}: {form.name(argument, i)}"
-                own.check_columns(name, before[argument], "in fit")
-                own.check_follows(name, before["y"])
         forecasts = []
-        for i, tail in enumerate(fitted.tails):
-            coming = fitted.scaled(i, Series(np.zeros((0, D)), pasts[i], futures[i]))
-            known = tail.followed_by(coming)
-            forecasts.append(fitted.ahead(i, known, np.array([len(tail)]), h, hold_past=held)[0])
+        coming = self._coming(fitted.form, past, future, past_steps=h, future_steps=reach)
+        for i, (tail, ahead) in enumerate(zip(fitted.tails, coming, strict=True)):
+            known, origins = tail.followed_by(fitted.scaled(i, ahead)), np.array([len(tail)])
+            forecasts.append(fitted.ahead(i, known, origins, h, hold_past=past is None)[0])
         return forecasts

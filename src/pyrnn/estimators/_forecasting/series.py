@@ -1,6 +1,6 @@
 """Series: many time series with their covariates, in the form in which the user has them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,14 @@ from .form import Form, values_of
 @dataclass(frozen=True)
 class Series:
     """y (T, D) with covariates: past (T, P), future (T, K), or with more rows for what comes. P and
-    K are 0 without covariates."""
+    K are 0 without covariates. What is the same at all steps: numbers static (S,), and groups (C,)
+    of numbers of categories."""
 
     y: Array
     past: Array
     future: Array
+    static: Array = field(default_factory=lambda: np.zeros(0))
+    groups: Array = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __len__(self) -> int:
         """T, the number of steps of y."""
@@ -26,7 +29,7 @@ class Series:
 
     def rows(self, start: int, stop: int) -> "Series":
         """Some of the steps."""
-        return Series(*(part[start:stop] for part in self.parts()))
+        return self.with_parts(*(part[start:stop] for part in self.parts()))
 
     def last(self, steps: int) -> "Series":
         """The last steps."""
@@ -35,7 +38,11 @@ class Series:
     def followed_by(self, other: "Series") -> "Series":
         """Both, one after the other."""
         pairs = zip(self.parts(), other.parts(), strict=True)
-        return Series(*(np.concatenate(pair) for pair in pairs))
+        return self.with_parts(*(np.concatenate(pair) for pair in pairs))
+
+    def with_parts(self, y: Array, past: Array, future: Array) -> "Series":
+        """The same series with other steps."""
+        return replace(self, y=y, past=past, future=future)
 
     def parts(self) -> tuple[Array, Array, Array]:
         """y, past, future."""
