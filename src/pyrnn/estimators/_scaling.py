@@ -1,5 +1,6 @@
 """Scaling: numbers brought to mean 0 and spread 1, and back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,12 +29,13 @@ class Scaling:
 
 
 def as_float32(owner: str, name: str, scaled: Array) -> Array:
-    """What the network takes. ValueError for numbers beyond its range."""
+    """What the network takes; NaN, what is missing, stays. ValueError for numbers beyond its
+    range."""
     with np.errstate(over="ignore"):
         numbers = scaled.astype(np.float32)
-    if not np.isfinite(numbers).all():
+    if np.isinf(numbers).any():
         raise ValueError(
-            f"{owner}: {name} is {np.abs(scaled).max():g} when scaled, expected numbers that "
+            f"{owner}: {name} is {np.nanmax(np.abs(scaled)):g} when scaled, expected numbers that "
             "float32 can hold"
         )
     return numbers
@@ -45,28 +47,47 @@ def identity(features: int) -> Scaling:
 
 
 def standard(name: str, rows: Array) -> Scaling:
-    """By mean and standard deviation of rows (N, F); a constant feature is only centred. Errors
-    begin with `name`."""
+    """By mean and standard deviation of rows (N, F), of those that are not NaN; a constant feature
+    is only centred. Errors begin with `name`."""
     rows = rows.astype(np.float64, copy=False)
     with np.errstate(over="ignore", invalid="ignore"):
-        return _scaling(name, rows, rows.mean(axis=0), rows.std(axis=0))
+        return _scaling(name, rows, _observed(np.mean, rows), _observed(np.std, rows))
 
 
 def robust(name: str, rows: Array) -> Scaling:
-    """By median and quartiles of rows (N, F), which a few outliers do not move."""
-    low, middle, high = np.quantile(rows.astype(np.float64, copy=False), (0.25, 0.5, 0.75), axis=0)
+    """By median and quartiles of rows (N, F), of those that are not NaN, which a few outliers do
+    not move."""
+    rows = rows.astype(np.float64, copy=False)
+    low, middle, high = _observed(_quartiles, rows)
     with np.errstate(over="ignore", invalid="ignore"):
         spread = (high - low) / TO_DEVIATION
         # Where half of the rows are equal, the quartiles say nothing.
-        return _scaling(name, rows, middle, np.where(spread > 0, spread, rows.std(axis=0)))
+        deviation = _observed(np.std, rows)
+        return _scaling(name, rows, middle, np.where(spread > 0, spread, deviation))
+
+
+def _quartiles(rows: Array, axis: int) -> Array:
+    """Of each feature, with the median between them: (3, F)."""
+    quartiles: Array = np.quantile(rows, (0.25, 0.5, 0.75), axis=axis)
+    return quartiles
+
+
+def _observed(statistic: Callable[..., Array], rows: Array) -> Array:
+    """A statistic of each feature's rows that are not NaN."""
+    missing = np.isnan(rows)
+    if not missing.any():
+        return statistic(rows, axis=0)
+    columns = zip(rows.T, missing.T, strict=True)
+    return np.stack([statistic(row[~gone], axis=0) for row, gone in columns], axis=-1)
 
 
 def _scaling(name: str, rows: Array, center: Array, scale: Array) -> Scaling:
     """Rounding errors of a constant are no spread. ValueError where squares overflow."""
+    sizes = np.abs(rows)
     if not np.isfinite([center, scale]).all():
         raise ValueError(
-            f"{name} holds numbers as large as {np.abs(rows).max():g}, "
+            f"{name} holds numbers as large as {np.nanmax(sizes):g}, "
             "which have no mean and deviation in float64"
         )
-    noise = 10 * np.finfo(np.float64).eps * np.abs(rows).max(axis=0, initial=0.0)
+    noise = 10 * np.finfo(np.float64).eps * np.fmax.reduce(sizes, axis=0, initial=0.0)
     return Scaling(center, np.where(scale > noise, scale, 1.0))

@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ..._base.checks import (
-    Array,
-)
+from ..._base.checks import Array
+from ..._base.columns import Columns
 from ...layers._sequential import Sequential
 from ...losses import Loss, Quantile
 from ...training._history import History
@@ -22,7 +21,7 @@ from .conformal import margins
 from .form import Form
 from .rollout import forecast
 from .series import Series
-from .windows import Cutter
+from .windows import Cutter, Windows
 
 
 @dataclass(frozen=True)
@@ -61,10 +60,13 @@ class Fitted:
         """The quantiles that the network predicts, ascending: those asked for and the median."""
         return tuple(sorted({*self.asked, 0.5}))
 
-    def train(self, spec: Any, data: Any, held_out: Any, epochs: int, seed: int) -> None:
+    def train(
+        self, spec: Any, data: Windows, held_out: Windows | None, epochs: int, seed: int
+    ) -> None:
         """Trains the network on windows, as the parameters of `spec` say."""
         trainer = make_trainer(spec, self.network, self._loss(spec), seed, annealed=epochs)
-        train(spec, trainer, data, held_out, epochs)
+        held = None if held_out is None else _samples(held_out)
+        train(spec, trainer, _samples(data), held, epochs)
         self.history = trainer.history
 
     def ahead(
@@ -117,6 +119,12 @@ class Fitted:
         """What is minimised."""
         loss = read_loss(spec)
         return Quantile(self.levels) if self.asked else loss
+
+
+def _samples(windows: Windows) -> Columns:
+    """What a Trainer is given."""
+    x, target, weight = windows
+    return Columns(x, target, None, weight, name="Trainer: train")
 
 
 def actual(series: Series, origins: Array, horizon: int) -> Array:

@@ -2,9 +2,13 @@
 
 At step t the network reads y_t, past_t and the known future_{t+1} ... future_{t+steps}, and
 predicts y_{t+1} ... y_{t+steps}, at every step of a window (Wen et al. 2017, forking sequences).
+What is missing is NaN in a series; the network reads the last value before it, and a flag. A series
+shorter than a window gives one that it begins and zeros end: no step of a window reads those after
+it, and what is predicted there has no weight.
 """
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -13,6 +17,7 @@ from ..._base.checks import Array
 from .._scaling import as_float32
 from .series import Series
 
+Windows: TypeAlias = tuple[Array, Array, Array | None]  # x, target, weight
 MANY = 2048  # windows of an epoch, beyond which they overlap less
 
 
@@ -20,12 +25,15 @@ MANY = 2048  # windows of an epoch, beyond which they overlap less
 class Cutter:
     """Cuts windows of `lookback` steps. At each of them the whole horizon is predicted if `direct`,
     else one step. With `relative`, y is read as the difference from the first value of the window,
-    and predicted as that from the present one: a level never seen looks like all others."""
+    and predicted as that from the present one: a level never seen looks like all others.
+    `flagged` has the columns of y, past and future that may be missing, which the network is
+    told."""
 
     lookback: int
     horizon: int
     direct: bool
     relative: bool
+    flagged: tuple[tuple[int, ...], ...] = ((), (), ())
 
     @property
     def steps(self) -> int:
@@ -38,49 +46,93 @@ class Cutter:
         return self.lookback + self.steps
 
     def inputs(self, series: Series) -> Array:
-        """(T', F) for each step whose known future is there: all T without such covariates."""
+        """(T', F) for each step whose known future is there: all T without such covariates. NaN
+        where nothing has been observed yet."""
         known = series.future.shape[1]
         T = min(len(series), len(series.future) - self.steps) if known else len(series)
-        ahead = _following(series.future, self.steps, T) if known else np.zeros((T, 0))
-        joined = np.concatenate([series.y[:T], series.past[:T], ahead], axis=1)
+        y, past, future = self.read(series)
+        joined = np.concatenate([y[:T], past[:T], _following(future, self.steps, T)], axis=1)
         return as_float32("Forecaster", "y or a covariate", joined)
 
+    def read(self, series: Series) -> list[Array]:
+        """y, past and future as the network reads them: with the last value for a missing one, and
+        behind the columns the flags, 1 where missing. NaN where y has not been observed yet."""
+        y, past, future = (
+            np.concatenate([_held(part), np.isnan(part[:, list(columns)])], axis=1)
+            for part, columns in zip(series.parts(), self.flagged, strict=True)
+        )
+        return [y, np.nan_to_num(past, nan=0.0), np.nan_to_num(future, nan=0.0)]
+
     def targets(self, series: Series) -> Array:
-        """(T - steps, steps*D): the steps that follow each step."""
-        T = len(series) - self.steps
+        """(T - steps, steps*D): the steps that follow each step. NaN where missing, and with
+        `relative` where no value has been observed before."""
+        T = max(len(series) - self.steps, 0)
         ahead = _following(series.y, self.steps, T)
         if self.relative:
-            ahead = ahead - np.tile(series.y[:T], self.steps)
+            ahead = ahead - np.tile(_held(series.y)[:T], self.steps)
         return as_float32("Forecaster", "y", ahead)
 
-    def training(self, many: list[Series], lookback: int | None = None) -> tuple[Array, Array]:
-        """x (N, L, F) and target (N, L, steps*D), overlapping windows of all series."""
+    def training(self, many: list[Series], lookback: int | None = None) -> Windows:
+        """Overlapping windows of all series: x (N, L, F), target (N, L, steps*D) and its weights,
+        0 where it is missing, or None where all of it is there."""
         L = self.lookback if lookback is None else lookback
-        total = sum(len(series) - self.steps - L + 1 for series in many)
+        total = sum(max(len(series) - self.steps - L + 1, 1) for series in many)
         stride = int(np.clip(total // MANY, 1, max(1, L // 2)))
         xs, targets = [], []
         for series in many:
             target = self.targets(series)
-            starts = np.arange(len(target) - L, -1, -stride)[::-1]
-            xs.append(self._read(series, self.inputs(series)[: len(target)], L, starts))
-            targets.append(_windows(target, L, starts))
-        return np.concatenate(xs), np.concatenate(targets)
+            starts = np.arange(max(len(target) - L, 0), -1, -stride)[::-1]
+            cut = _windows(target, L, starts)
+            taught = ~np.isnan(cut).all(axis=(1, 2))  # by windows that have a target
+            xs.append(self._read(series, self.inputs(series)[: len(target)], L, starts[taught]))
+            targets.append(cut[taught])
+        x, target = np.concatenate(xs), np.concatenate(targets)
+        missing = np.isnan(target)
+        if not missing.any():
+            return x, target, None
+        return x, np.where(missing, np.float32(0), target), (~missing).astype(np.float32)
 
     def before(self, series: Series, origins: Array) -> Array:
-        """The windows (N, L, F) whose last step is the one before each origin."""
-        starts = origins - self.lookback
-        return self._read(series, self.inputs(series), self.lookback, starts)
+        """The windows (N, L, F) whose last step is the one before each origin; of fewer steps,
+        alike for all, where the series begins later."""
+        length = min(self.lookback, int(origins[0]))
+        return self._read(series, self.inputs(series), length, origins - length)
+
+    def present(self, series: Series, origins: Array) -> Array:
+        """(N, D): the last values of y before each origin; NaN where none was observed."""
+        values: Array = _held(series.y)[origins - 1]
+        return values
+
+    def base(self, series: Series, starts: Array) -> Array:
+        """(N, D): what is taken from y in windows from each start: their first values, where there
+        is none yet, the next that comes; with `relative` alone, else 0."""
+        values: Array = _held(_held(series.y)[::-1])[::-1][starts] * self.relative
+        return values
 
     def _read(self, series: Series, inputs: Array, length: int, starts: Array) -> Array:
         """The windows (N, length, F) from each start, as the network reads them."""
         x, D = _windows(inputs, length, starts), series.y.shape[1]
         if self.relative:
-            x[..., :D] -= x[:, :1, :D].copy()
-        return x
+            x[..., :D] -= self.base(series, starts)[:, None].astype(np.float32)
+        return np.nan_to_num(x, copy=False, nan=0.0)
+
+
+def _held(rows: Array) -> Array:
+    """Rows (T, F) with the last value in a missing one's place; NaN before the first."""
+    missing = np.isnan(rows)
+    if not missing.any():
+        return rows
+    steps = np.arange(len(rows))[:, None]
+    last = np.maximum.accumulate(np.where(missing, 0, steps), axis=0)
+    held: Array = np.take_along_axis(rows, last, axis=0)
+    return held
 
 
 def _windows(rows: Array, length: int, starts: Array) -> Array:
-    """(N, length, F): consecutive rows from each start."""
+    """(N, length, F): consecutive rows from each start; NaN after the last where they are few."""
+    few = length - len(rows)
+    if few > 0:
+        rows = np.concatenate([rows, np.full((few, rows.shape[1]), np.nan, rows.dtype)])
     cut: Array = sliding_window_view(rows, length, axis=0)[starts].transpose(0, 2, 1)
     return np.ascontiguousarray(cut)
 
@@ -88,7 +140,7 @@ def _windows(rows: Array, length: int, starts: Array) -> Array:
 def _following(rows: Array, steps: int, T: int) -> Array:
     """(T, steps*F): the rows t+1 ... t+steps after each row t < T."""
     F = rows.shape[1]
-    if T <= 0:
-        return np.zeros((0, steps * F))
+    if T <= 0 or F == 0:
+        return np.zeros((max(T, 0), steps * F))
     ahead = sliding_window_view(rows[1 : T + steps], steps, axis=0)
     return np.ascontiguousarray(ahead.transpose(0, 2, 1)).reshape(T, steps * F)
