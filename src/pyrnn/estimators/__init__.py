@@ -17,8 +17,8 @@ except ImportError as error:
 from .._base.face import present as _present
 from ._classifier import SequenceClassifier as SequenceClassifier
 from ._forecasting.backtest import Backtest as Backtest
+from ._forecasting.baselines import naive_forecast as naive_forecast
 from ._forecasting.forecaster import Forecaster as Forecaster
-from ._forecasting.naive import naive_forecast as naive_forecast
 from ._regressor import SequenceRegressor as SequenceRegressor
 from ._tagger import SequenceTagger as SequenceTagger
 

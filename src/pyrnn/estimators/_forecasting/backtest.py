@@ -1,22 +1,23 @@
 """Backtest: what forecasts from many origins would have been worth."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ..._base.checks import Array
-from .fitted import Fitted, actual
-from .form import Form
-from .series import Series
+from ..._base.checks import Array, check_choice
+from .judges import judge_baselines
+from .measures import Judged
+from .rolling import Rolling
 
-Learn = Callable[[list[Series]], Fitted]
+OWN = "forecaster"  # how tables call it beside the baselines
+SPLITS = ("all", "series", "step", "origin")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Backtest:
-    """Forecasts from a rolling origin, and their errors for each step of the horizon.
+    """Forecasts from a rolling origin, and their errors.
 
     `mae`, `rmse` and `mase` are arrays (horizon,), means over all origins, series and columns;
     MASE divides each series' errors by the mean |y_t - y_{t-season}| of what was known at the
@@ -24,6 +25,15 @@ class Backtest:
     known, `forecasts` for each series the forecasts (N, horizon, D), and `actual` what came, in
     the form of y, (N, horizon) where it is 1-D. `coverage` (horizon,) is the share of values that
     were inside the conformal interval, if a level was given.
+
+    `by_series`, `by_step` and `by_origin` are tables with a row for each series (and column), step
+    of the horizon and number of steps known, and the columns mae, rmse, mase, pinball, and with a
+    level coverage and width, the mean width of the intervals. `pinball` is the mean over levels q
+    of max(q e, (q - 1) e), e the value minus its quantile: of the quantiles of the fit, else of the
+    two ends of the interval and the forecast, else of the forecast. `baselines` are Backtests of
+    naive, seasonal naive, drift and seasonal least squares forecasts on the same origins, and
+    `compare` puts all in one table. Tables are DataFrames if pandas is installed, else dicts of
+    arrays.
     """
 
     origins: Any
@@ -33,111 +43,85 @@ class Backtest:
     rmse: Array
     mase: Array
     coverage: Array | None
+    _rolling: Rolling
+    _judged: Judged
+
+    @property
+    def by_series(self) -> Any:
+        """Measures of each series, and if these have several columns of each column."""
+        return self._table("series")
+
+    @property
+    def by_step(self) -> Any:
+        """Measures of each step ahead, 1 ... horizon."""
+        return self._table("step")
+
+    @property
+    def by_origin(self) -> Any:
+        """Measures of the forecasts from each origin, the number of steps known."""
+        return self._table("origin")
+
+    @cached_property
+    def baselines(self) -> "dict[str, Backtest]":
+        """{name: its Backtest} of simple forecasts of the same steps.
+
+        `naive` is the last value, `seasonal naive` that of the same phase a season ago, `drift`
+        the line through the first and the last value, `seasonal least squares` a linear
+        autoregression on up to 24 last values, those of the same phase in the last two seasons and
+        the known future, for each step ahead, of all series together, each in units of its own
+        mean and deviation; it learns from what was known at the first origin, or with `refit` at
+        each. Their intervals reach as far as that share of their errors in what was known; NaN if
+        it is too short.
+        """
+        judged = judge_baselines(self._rolling)
+        return {name: make_backtest(self._rolling, one) for name, one in judged.items()}
+
+    def compare(self, by: str = "all") -> Any:
+        """One table of the forecaster and the baselines: a row for each, or with `by` "series",
+        "step" or "origin" for each of these and each of them."""
+        check_choice("Backtest.compare", "by", by, SPLITS)
+        every = {OWN: self, **self.baselines}
+        tables = [one._columns(by) for one in every.values()]
+        keys, _ = self._rolling.groups(by)
+        rows = len(next(iter(keys.values()), [0]))
+        names = np.repeat(np.array(list(every), dtype=object), rows)
+        index = {**{k: np.tile(v, len(every)) for k, v in keys.items()}, "model": names}
+        columns = {name: np.concatenate([t[name] for t in tables]) for name in tables[0]}
+        return as_table(index, columns)
 
     def __repr__(self) -> str:
         means = (f"{name}={getattr(self, name).mean():.4g}" for name in ("mae", "rmse", "mase"))
         return f"Backtest({len(self.mae)} steps, means over them: {', '.join(means)})"
 
+    def _table(self, by: str) -> Any:
+        """The measures of each series, step or origin, with their names."""
+        return as_table(self._rolling.groups(by)[0], self._columns(by))
 
-def naive_scale(y: Array, season: int) -> Array:
-    """(D,): the mean change of y (T, D) over a season."""
-    scale: Array = np.abs(y[season:] - y[:-season]).mean(axis=0)
-    return scale
-
-
-def measures(errors: list[Array], scales: list[Array]) -> dict[str, Array]:
-    """MAE, RMSE and MASE (horizon,) of errors (N, horizon, D), one array per series."""
-    every = by_step(errors)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        relative = by_step([np.abs(e) / scale for e, scale in zip(errors, scales, strict=True)])
-    return {
-        "mae": np.abs(every).mean(axis=1),
-        "rmse": np.sqrt(np.square(every).mean(axis=1)),
-        "mase": relative.mean(axis=1),
-    }
+    def _columns(self, by: str) -> dict[str, Array]:
+        """The measures of each series, step or origin."""
+        keys, groups = self._rolling.groups(by)
+        return self._judged.measures(groups, len(next(iter(keys.values()), [0])))
 
 
-def by_step(arrays: list[Array]) -> Array:
-    """(horizon, all): arrays (N, horizon, D) of several series together."""
-    return np.concatenate(
-        [np.moveaxis(array, 1, 0).reshape(array.shape[1], -1) for array in arrays], axis=1
-    )
-
-
-def rolling(
-    fitted: Fitted,
-    many: list[Series],
-    form: Form,
-    *,
-    horizon: int,
-    start: int,
-    stride: int,
-    season: int,
-    refit: Learn | None,
-    level: float | None,
-) -> Backtest:
-    """The backtest of a fitted forecaster on series that have been read, or with `refit` of one
-    that learns anew at each origin."""
-    owner = fitted.owner
-    ends = [len(series) for series in many]
-    ends = [min(ends)] * len(ends) if refit else ends  # all are refitted together
-    reach = max(horizon, fitted.cutter.steps)
-    origins = [np.arange(start, end - reach + 1, stride) for end in ends]
-    for i, (series, some) in enumerate(zip(many, origins, strict=True)):
-        if len(some) == 0 or start <= season:
-            added = "horizon" if reach == horizon else "the fitted horizon"
-            raise ValueError(
-                f"{owner}: {form.name('y', i)} has {len(series)} steps, expected at least "
-                f"{start + reach} = start + {added}, and start > {season} = season"
-            )
-    if refit:
-        forecasts, reaches = _refitted(refit, many, origins[0], horizon, level)
-    else:
-        forecasts, reaches = _forecasts(fitted, many, origins, horizon, level)
-    came = [actual(series, some, horizon) for series, some in zip(many, origins, strict=True)]
-    errors = [ahead - real for ahead, real in zip(forecasts, came, strict=True)]
-    inside = [np.abs(error) <= far for error, far in zip(errors, reaches, strict=True)]
+def make_backtest(rolling: Rolling, judged: Judged) -> Backtest:
+    """Forecasts from rolling origins, packed as the user has the series."""
+    form, (keys, steps) = rolling.form, rolling.groups("step")
+    measures = judged.measures(steps, len(keys["step"]))
     return Backtest(
-        origins=origins[0] if form.kind == "array" else origins,
-        forecasts=form.pack_origins(forecasts, origins),
-        actual=form.pack_origins(came, origins),
-        **measures(errors, [naive_scale(series.y[:start], season) for series in many]),
-        coverage=None if level is None else by_step(inside).mean(axis=1),
+        origins=rolling.origins[0] if form.kind == "array" else rolling.origins,
+        forecasts=form.pack_origins(judged.middle, rolling.origins),
+        actual=form.pack_origins(judged.came, rolling.origins),
+        **{name: measures[name] for name in ("mae", "rmse", "mase")},
+        coverage=measures.get("coverage"),
+        _rolling=rolling,
+        _judged=judged,
     )
 
 
-def _forecasts(
-    fitted: Fitted,
-    many: list[Series],
-    origins: list[Array],
-    horizon: int,
-    level: float | None,
-) -> tuple[list[Array], list[Array]]:
-    """Forecasts (N, horizon, D) of each series, and how far the intervals reach, likewise."""
-    forecasts, reaches = [], []
-    for i, (series, some) in enumerate(zip(many, origins, strict=True)):
-        ahead = fitted.ahead(i, fitted.scaled(i, series), some, horizon)
-        forecasts.append(fitted.middle_of(ahead))
-        far = 0.0 if level is None else fitted.reach(i, level, horizon)
-        reaches.append(np.broadcast_to(far, forecasts[-1].shape))
-    return forecasts, reaches
-
-
-def _refitted(
-    learn: Learn,
-    many: list[Series],
-    origins: Array,
-    horizon: int,
-    level: float | None,
-) -> tuple[list[Array], list[Array]]:
-    """The same, learnt anew at each origin of all series."""
-    results = []
-    for origin in origins:
-        fresh = learn([series.rows(0, origin) for series in many])
-        one = [np.array([origin])] * len(many)
-        results.append(_forecasts(fresh, many, one, horizon, level))
-    forecasts, reaches = zip(*results, strict=True)
-    return (
-        [np.concatenate(parts) for parts in zip(*forecasts, strict=True)],
-        [np.concatenate(parts) for parts in zip(*reaches, strict=True)],
-    )
+def as_table(index: dict[str, Array], columns: dict[str, Array]) -> Any:
+    """A DataFrame with these rows if pandas is installed, else a dict of the arrays."""
+    try:
+        from pandas import DataFrame
+    except ImportError:
+        return index | columns
+    return DataFrame(index | columns).set_index(list(index))

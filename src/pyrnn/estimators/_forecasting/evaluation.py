@@ -6,10 +6,13 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from ..._base.checks import check_flag, check_size
-from .backtest import Backtest, rolling
+from .backtest import Backtest, make_backtest
+from .conformal import check_level
 from .fitted import Fitted
+from .judges import judge_fitted, judge_learnt
 from .learning import learn
 from .predictions import Predictions
+from .rolling import Rolling
 from .series import Series
 
 
@@ -39,21 +42,28 @@ class Evaluation(Predictions):
         """
         check_is_fitted(self, "network_")
         many, form = self._read(y, past, future, like_fit=True)
-        lookback = self._fitted.cutter.lookback
-        start = lookback if start is None else start
+        lookback, check = self._fitted.cutter.lookback, check_size
+        start = check(self._owner, "start", lookback if start is None else start, minimum=lookback)
+        stride, season = check(self._owner, "stride", stride), check(self._owner, "season", season)
+        horizon, refit = self._horizon(horizon), check_flag(self._owner, "refit", refit)
+        rolling = Rolling(
+            many,
+            form,
+            horizon=horizon,
+            reach=max(horizon, self._fitted.cutter.steps),
+            start=start,
+            stride=stride,
+            season=season,
+            level=None if level is None else check_level(self._owner, level),
+            quantiles=self._fitted.asked,
+            refit=refit,
+        )
+        rolling.check(self._owner)
+        if not refit:
+            return make_backtest(rolling, judge_fitted(rolling, self._fitted))
 
         def learn_anew(known: list[Series]) -> Fitted:
             spec = clone(self).set_params(**self.fit_params_)
             return learn(spec, known, form, self.seed_)
 
-        return rolling(
-            self._fitted,
-            many,
-            form,
-            horizon=self._horizon(horizon),
-            start=check_size(self._owner, "start", start, minimum=lookback),
-            stride=check_size(self._owner, "stride", stride),
-            season=check_size(self._owner, "season", season),
-            refit=learn_anew if check_flag(self._owner, "refit", refit) else None,
-            level=level,
-        )
+        return make_backtest(rolling, judge_learnt(rolling, learn_anew))

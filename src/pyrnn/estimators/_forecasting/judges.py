@@ -1,0 +1,134 @@
+"""Judges: the forecasts of a fitted forecaster and of its baselines, beside what came."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..._base.checks import Array
+from .baselines import BASELINES, Baseline
+from .conformal import margins
+from .fitted import Fitted, actual
+from .least_squares import LeastSquares, learn_least_squares
+from .measures import Judged
+from .rolling import Rolling
+from .series import Series
+
+Learn = Callable[[list[Series]], Fitted]
+LEAST_SQUARES = "seasonal least squares"
+
+
+def judge_fitted(rolling: Rolling, fitted: Fitted) -> Judged:
+    """The forecasts of a fitted forecaster from all origins."""
+    return rolling.judge(*_forecasts(rolling, fitted, rolling.origins))
+
+
+def judge_learnt(rolling: Rolling, learn: Learn) -> Judged:
+    """The same, learnt anew at each origin of all series."""
+    results = []
+    for origin in rolling.origins[0]:
+        fresh = learn([series.rows(0, origin) for series in rolling.many])
+        one = [np.array([origin])] * len(rolling.many)
+        results.append(_forecasts(rolling, fresh, one))
+    parts = [
+        None if every[0] is None else [np.concatenate(own) for own in zip(*every, strict=True)]
+        for every in zip(*results, strict=True)
+    ]
+    middle, ends, quantiles = parts
+    return rolling.judge(middle or [], ends, quantiles)
+
+
+def _forecasts(rolling: Rolling, fitted: Fitted, origins: list[Array]) -> Any:
+    """For each series forecasts (N, horizon, D), the ends of intervals (N, horizon, D, 2) and
+    quantiles (N, horizon, D, Q); None for what is not wanted."""
+    middle, ends, quantiles = [], [], []
+    for i, (series, some) in enumerate(zip(rolling.many, origins, strict=True)):
+        ahead = fitted.ahead(i, fitted.scaled(i, series), some, rolling.horizon)
+        middle.append(fitted.middle_of(ahead))
+        quantiles.append(ahead[..., np.isin(fitted.levels, fitted.asked)])
+        if rolling.level is not None:
+            far = fitted.reach(i, rolling.level, rolling.horizon)
+            ends.append(np.stack([middle[-1] - far, middle[-1] + far], axis=-1))
+    return middle, ends or None, quantiles if rolling.quantiles else None
+
+
+def judge_baselines(rolling: Rolling) -> dict[str, Judged]:
+    """The same of each baseline."""
+    found = {}
+    for name, baseline in BASELINES.items():
+
+        def ahead(i: int, origins: Array, baseline: Baseline = baseline) -> Array:
+            return baseline(rolling.many[i].y, origins, rolling.horizon, rolling.season)
+
+        errors = [_known_errors(rolling, i, ahead, rolling.season) for i in _range(rolling)]
+        middle = [ahead(i, origins) for i, origins in enumerate(rolling.origins)]
+        found[name] = _judge(rolling, middle, errors)
+    return found | {LEAST_SQUARES: _judge_least_squares(rolling)}
+
+
+def _judge_least_squares(rolling: Rolling) -> Judged:
+    """Of least squares learnt from what is known at the first origin, or at each."""
+
+    def learnt(origin: int) -> LeastSquares:
+        return learn_least_squares(rolling.many, origin, rolling.horizon, rolling.season)
+
+    first = learnt(rolling.start)
+
+    def ahead(i: int, origins: Array) -> Array:
+        return first.ahead(i, rolling.many[i], origins)
+
+    errors = [
+        first.inflation * _known_errors(rolling, i, ahead, first.first) for i in _range(rolling)
+    ]
+    if not rolling.refit:
+        middle = [ahead(i, origins) for i, origins in enumerate(rolling.origins)]
+        return _judge(rolling, middle, errors)
+    anew = [(learnt(origin), np.array([origin])) for origin in rolling.origins[0]]
+    middle = [
+        np.concatenate([model.ahead(i, series, one) for model, one in anew])
+        for i, series in enumerate(rolling.many)
+    ]
+    return _judge(rolling, middle, errors)
+
+
+def _known_errors(
+    rolling: Rolling, i: int, ahead: Callable[[int, Array], Array], first: int
+) -> Array:
+    """(N, horizon, D): the sizes of the errors of series i within the steps before the start."""
+    origins = np.arange(first, rolling.start - rolling.horizon + 1)
+    if not len(origins):
+        return np.zeros((0, rolling.horizon, rolling.many[i].y.shape[1]))
+    errors = np.abs(ahead(i, origins) - actual(rolling.many[i], origins, rolling.horizon))
+    known: Array = errors[np.isfinite(errors).all(axis=(1, 2))]
+    return known
+
+
+def _judge(rolling: Rolling, middle: list[Array], errors: list[Array]) -> Judged:
+    """Forecasts, with intervals and quantiles as far apart as the known errors reach."""
+    ends, quantiles = [], []
+    for i, forecasts in enumerate(middle):
+        if rolling.level is not None:
+            far = _reach(errors, i, rolling.level)
+            ends.append(np.stack([forecasts - far, forecasts + far], axis=-1))
+        aside = [_aside(errors, i, level) for level in rolling.quantiles]
+        quantiles.append(np.stack([forecasts + far for far in aside] or [forecasts], axis=-1))
+    return rolling.judge(middle, ends or None, quantiles if rolling.quantiles else None)
+
+
+def _aside(errors: list[Array], i: int, quantile: float) -> Any:
+    """(horizon, D): how far a quantile is from the forecast."""
+    level = abs(2 * quantile - 1)
+    return np.sign(quantile - 0.5) * _reach(errors, i, level) if level > 0 else 0.0
+
+
+def _reach(errors: list[Array], i: int, level: float) -> Any:
+    """(horizon, D): how far the intervals reach; NaN if too little is known to say."""
+    try:
+        return margins("Forecaster: y", errors, i, level)
+    except ValueError:
+        return np.nan
+
+
+def _range(rolling: Rolling) -> range:
+    """The numbers of the series."""
+    return range(len(rolling.many))

@@ -1,0 +1,100 @@
+"""Rolling origins: series, the origins of their forecasts, and how forecasts are judged there."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..._base.checks import Array
+from .fitted import actual
+from .form import Form
+from .measures import Judged, naive_scale
+from .series import Series
+
+Groups = tuple[dict[str, Array], list[Array]]
+
+
+@dataclass(frozen=True)
+class Rolling:
+    """What the forecaster and its baselines are asked for alike."""
+
+    many: list[Series]
+    form: Form
+    horizon: int
+    reach: int  # the steps that must follow an origin
+    start: int  # the first origin, on which measures and baselines rest
+    stride: int
+    season: int
+    level: float | None  # of intervals
+    quantiles: tuple[float, ...]  # those of the forecaster
+    refit: bool
+
+    @cached_property
+    def origins(self) -> list[Array]:
+        """The numbers of steps known, for each series; if refitted, the same for all."""
+        ends = [len(series) for series in self.many]
+        ends = [min(ends)] * len(ends) if self.refit else ends
+        return [np.arange(self.start, end - self.reach + 1, self.stride) for end in ends]
+
+    def check(self, owner: str) -> None:
+        """ValueError for a series without origins or without a season known."""
+        for i, (series, some) in enumerate(zip(self.many, self.origins, strict=True)):
+            if len(some) == 0 or self.start <= self.season:
+                added = "horizon" if self.reach == self.horizon else "the fitted horizon"
+                raise ValueError(
+                    f"{owner}: {self.form.name('y', i)} has {len(series)} steps, expected at least "
+                    f"{self.start + self.reach} = start + {added}, and start > {self.season} = "
+                    "season"
+                )
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The quantiles that the pinball loss is of."""
+        if self.quantiles:
+            return self.quantiles
+        return (0.5,) if self.level is None else ((1 - self.level) / 2, 0.5, (1 + self.level) / 2)
+
+    @cached_property
+    def came(self) -> list[Array]:
+        """(N, horizon, D) of each series: what came from each origin on."""
+        pairs = zip(self.many, self.origins, strict=True)
+        return [actual(series, some, self.horizon) for series, some in pairs]
+
+    def judge(
+        self, middle: list[Array], ends: list[Array] | None, quantiles: list[Array] | None
+    ) -> Judged:
+        """Forecasts beside what came. Without quantiles, those of the intervals and forecasts."""
+        if quantiles is None and ends is None:
+            quantiles = [forecasts[..., None] for forecasts in middle]
+        elif quantiles is None:
+            parts = zip(ends or [], middle, strict=True)
+            quantiles = [np.stack([e[..., 0], m, e[..., 1]], axis=-1) for e, m in parts]
+        scales = [naive_scale(series.y[: self.start], self.season) for series in self.many]
+        return Judged(middle, ends, quantiles, self.levels, self.came, scales)
+
+    def groups(self, by: str) -> Groups:
+        """The names of the rows of a table, and for each series which row its values go to."""
+        D = self.many[0].y.shape[1]
+        if by == "step":
+            steps = np.arange(self.horizon)
+            return {"step": steps + 1}, [steps[:, None]] * len(self.many)
+        if by == "origin":
+            every = np.unique(np.concatenate(self.origins))
+            rows = [np.searchsorted(every, some)[:, None, None] for some in self.origins]
+            return {"origin": every}, rows
+        if by == "series":
+            rows = [i * D + np.arange(D) for i in range(len(self.many))]
+            return self._names(D), rows
+        return {}, [np.zeros(1, int)] * len(self.many)
+
+    def _names(self, D: int) -> dict[str, Array]:
+        """Those of the series, and where these have several columns of the columns."""
+        count = len(self.form.keys)
+        keys = np.empty(count, dtype=object)
+        keys[:] = self.form.keys
+        if D == 1:
+            return {"series": keys}
+        columns = np.arange(D)
+        if self.form.kind == "array":
+            return {"column": columns}
+        return {"series": keys.repeat(D), "column": np.tile(columns, count)}
