@@ -201,7 +201,7 @@ def test_sequences_without_steps_have_no_labels(crf):
         assert [p.shape for p in model.predict_proba([nothing, X[0]])] == [(0, 2), (2, 2)]
         assert model.score([*X, nothing], [*labels, []]) == model.score(X, labels)
         assert [len(sample) for sample in model.predict([nothing])] == [0]
-    with pytest.raises(ValueError, match="y holds no labels"):
+    with pytest.raises(ValueError, match="X has no steps, expected at least one"):
         tagger(embedding=4).fit([[], []], [[], []])
 
 

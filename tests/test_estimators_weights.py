@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from sklearn.ensemble import AdaBoostClassifier, BaggingRegressor
+from sklearn.utils import compute_class_weight, compute_sample_weight
 
 from compare import assert_same_bits
 from pyrnn.estimators import SequenceClassifier, SequenceRegressor, SequenceTagger
@@ -145,3 +146,95 @@ def test_weights_on_one_side_of_early_stopping(problem, weighed):
         ValueError, match=f"^{type(model).__name__}: sample_weight is 0 for {words}"
     ):
         model.fit(X, y, sample_weight=weight)
+
+
+def full_batch(make, **options):
+    return make(**OPTIONS | {"batch_size": 1000} | options)
+
+
+@pytest.mark.parametrize("word", ["balanced", {"down": 3.0, "up": 0.5}])
+def test_class_weights_are_weights_of_the_samples(word):
+    """As scikit-learn multiplies them into sample_weight; of a tagger the steps'."""
+    X, y = ragged()
+    y[:60] = "up"
+    steps = [np.where(x[:, 0] > 40, "up", "down") for x in X]
+    given = np.arange(len(X)) % 3 + 0.5
+    for make, target, flat, over in (
+        (SequenceClassifier, y, y, given),
+        (SequenceTagger, steps, np.concatenate(steps), np.repeat(given, [len(x) for x in X])),
+    ):
+        classes = np.unique(flat)
+        plain = compute_class_weight(word, classes=classes, y=flat)
+        total = np.array([over[flat == c].sum() for c in classes])
+        weighted = over.sum() / (2 * total) if word == "balanced" else plain
+        for sample_weight, of_class in ((None, plain), (given, weighted)):
+            weight = of_class[np.searchsorted(classes, flat)]
+            weight = weight if sample_weight is None else weight * over
+            if make is SequenceTagger:
+                weight = np.split(weight, np.cumsum([len(x) for x in X])[:-1])
+            model = full_batch(make, class_weight=word).fit(X, target, sample_weight=sample_weight)
+            found, expected = (
+                m.predict_proba(X)
+                for m in (model, full_batch(make).fit(X, target, sample_weight=weight))
+            )
+            for a, b in zip(found, expected, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+def test_balanced_with_weights_is_balanced_with_repeated_samples():
+    X, y = ragged()
+    y[:60] = "up"
+    weight = np.arange(len(X)) % 3 + 1
+    rows = np.repeat(np.arange(len(X)), weight)
+    model = full_batch(SequenceClassifier, class_weight="balanced")
+    found = model.fit(X, y, sample_weight=weight).predict_proba(X)
+    expected = model.fit([X[i] for i in rows], y[rows]).predict_proba(X)
+    np.testing.assert_allclose(found, expected, rtol=2e-3)
+
+
+@pytest.mark.parametrize("kinds", [False, True])
+def test_class_weights_of_several_labels_are_multiplied(kinds):
+    """As scikit-learn's compute_sample_weight does."""
+    X, _ = ragged()
+    y = np.array([[x[-1, 0] > 20, len(x) > 6] for x in X]).astype(int)
+    y = np.stack([y[:, 0], y.sum(axis=1)], axis=1) if kinds else y
+    words = [{0: 1.0, 1: 2.0}, dict(enumerate([5.0, 0.5, 1.0][: 2 + kinds]))]
+    for word in ("balanced", words):
+        model = full_batch(SequenceClassifier, class_weight=word).fit(X, y)
+        weight = compute_sample_weight(word, y)
+        expected = full_batch(SequenceClassifier).fit(X, y, sample_weight=weight)
+        np.testing.assert_allclose(
+            np.array(model._scores(X, None, None)[1]), expected._scores(X, None, None)[1], rtol=1e-4
+        )
+    for wrong in ({0: 1}, words[:1], 3):
+        with pytest.raises(ValueError, match=r"^SequenceClassifier: class_weight is .*list of 2"):
+            full_batch(SequenceClassifier, class_weight=wrong).fit(X, y)
+
+
+def test_class_weights_of_0():
+    X, y = ragged()
+    model = full_batch(SequenceClassifier, class_weight={"up": 0, "down": 1})
+    only = model.partial_fit(X, y).predict_proba([np.zeros((0, 2))])
+    np.testing.assert_array_equal(only, [[1.0, 0.0]])  # of what counts, all are down
+    with pytest.raises(ValueError, match=r"^SequenceClassifier: class_weight is 0 everywhere"):
+        model.partial_fit(X, np.full(len(X), "up"))
+
+
+@each
+def test_score_weighs_samples(problem):
+    model, X, y, _ = problem
+    model.fit(X, y)
+    weight = np.arange(len(X)) % 4
+    rows = np.repeat(np.arange(len(X)), weight)
+    expected = model.score(taken(X, rows), taken(y, rows))
+    assert np.isclose(model.score(X, y, sample_weight=weight), expected)
+
+
+def test_score_weighs_steps():
+    model, X, y, _ = PROBLEMS[2]
+    model.fit(X, y)
+    right = [p == t for p, t in zip(model.predict(X), y, strict=True)]
+    weight = [np.arange(len(x)) % 3 for x in X]
+    expected = np.average(np.concatenate(right), weights=np.concatenate(weight))
+    assert np.isclose(model.score(X, y, sample_weight=weight), expected)
+    assert np.isnan(model.score(X, y, sample_weight=np.zeros(len(X))))

@@ -1,24 +1,25 @@
 """What the estimators of sequences share: their parameters, fit, partial_fit, predictions."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .._base.checks import Array, check_choice, describe
-from .._base.columns import Columns, Dataset, read_weight
+from .._base.checks import Array, describe
 from ..layers._sequential import Sequential
 from ..losses import Loss
 from ..training._history import History
 from ..training._trainer import Trainer
+from ._data import Data, Given
 from ._estimator import Estimator
+from ._importances import Exchange
 from ._naming import naming
 from ._network import build_network, check_share, inner_threads, make_trainer, train
-from ._reader import SequenceReader, Sequences, as_numpys
+from ._padding import Padding, Read
+from ._reader import SequenceReader, as_numpys
+from ._weights import Weight, read_sample_weight
 
-POOLINGS = ("last", "mean", "max")
 EVERY_FIT = (  # the parameters that each fit reads, whether it makes the network or goes on
     "epochs", "batch_size", "learning_rate", "early_stopping", "validation_fraction", "patience",
     "random_state", "verbose", "warm_start",
@@ -32,7 +33,7 @@ PARAMETERS = """cell : "gru", "lstm" or "rnn"
         Size of the trained vectors of ids; with it, X holds ids or tokens.
     vocabulary : pyrnn.Vocabulary, int or None
         The tokens, or the number of ids. None: built of the training data; without tokens, the
-        largest id decides.
+        largest id decides. The padding of a Vocabulary, id 0, is left out in front and behind.
     n_features_per_step : int
         F of the rows of a table, (N, T*F), and of 1-D samples: the features of step 0 come first.
     scale : bool
@@ -60,7 +61,6 @@ class SequenceEstimator(Estimator):
     num_layers: int = 1
     bidirectional: bool = False
     dropout: float = 0.0
-    pooling: str = "last"
     embedding: int | None = None
     vocabulary: Any = None
     n_features_per_step: int = 1
@@ -77,20 +77,55 @@ class SequenceEstimator(Estimator):
     verbose: bool = False
     warm_start: bool = False
 
-    _least_steps: ClassVar[int] = 1  # of a sample
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None, mask: Any = None
+    ) -> Self:
         """Trains on sequences X with targets y; see the class for their forms.
 
         `sample_weight` (N,) are numbers >= 0 that weight the samples in the loss, which is
-        sum(w * loss) / sum(w); scales and classes are those of all samples.
+        sum(w * loss) / sum(w); scales and classes are those of all samples. Where there is an
+        output for every step, each step may have a weight.
+
+        X that is padded needs `lengths` (N,), the numbers of real steps, or `mask` (N, T), True at
+        the real ones, in any pattern. Padding is never read: the results are those of the
+        sequences without it. What has an entry for each step may be padded as X is.
 
         TypeError or ValueError for what does not fit; after any error the estimator is as before.
         """
+        given = Given(X, y, sample_weight, self._padding(lengths, mask))
         fresh = self._begin(keep=self.warm_start)
-        hold_out = self.early_stopping
-        fresh._learn(X, y, sample_weight, self._seed(), self.epochs, hold_out=hold_out)
+        fresh._learn(given, self._seed(), self.epochs, hold_out=self.early_stopping)
         return self._finish(fresh)
+
+    def feature_importances(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        scoring: Any = None,
+        n_repeats: int = 5,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        sample_weight: Any = None,
+        lengths: Any = None,
+        mask: Any = None,
+    ) -> Any:
+        """How much worse y is predicted where a feature is exchanged between the samples of X.
+
+        A feature's whole sequences go to other samples in random order (Breiman 2001); of unlike
+        lengths, they are laid end to end and cut anew, so that each value is there once and has
+        its neighbours. The importance is the score of (X, y) less the score after that: 0 for a
+        feature that no prediction depends on.
+
+        `scoring` is scikit-learn's word or callable, None `score`. The Bunch is that of
+        scikit-learn's `permutation_importance`: `importances` (F, n_repeats), `importances_mean`
+        and `importances_std` (F,). Ids are one feature.
+        """
+        check_is_fitted(self)
+        read = self._reader.unscaled(self, X, self._padding(lengths, mask))
+        weight = self._read_weight(read, sample_weight)
+        exchange = Exchange(read.sequences, read.cut(self._read_y(read, y)), weight)
+        return exchange.importances(self, scoring, n_repeats, n_jobs, random_state)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -100,32 +135,48 @@ class SequenceEstimator(Estimator):
         tags.non_deterministic = False
         return tags
 
-    def _learn(
-        self, X: Any, y: Any, sample_weight: Any, seed: int, epochs: int, *, hold_out: bool
-    ) -> None:
+    def _padding(self, lengths: Any, mask: Any) -> Padding:
+        """What a caller says of the steps of X."""
+        return Padding(type(self).__name__, lengths, mask)
+
+    def _learn(self, given: Given, seed: int, epochs: int, *, hold_out: bool) -> None:
         """Reads the data, makes a network unless there is one, and trains it."""
-        if y is None:
+        owner, first = type(self).__name__, not hasattr(self, "network_")
+        if given.y is None:
             raise ValueError(
-                f"{type(self).__name__}: This {type(self).__name__} estimator requires y to be "
-                "passed, but the target y is None."
+                f"{owner}: This {owner} estimator requires y to be passed, but the target y is "
+                "None."
             )
-        goes_on = hasattr(self, "network_")
-        if goes_on:
-            self._check_unchanged()
+        if first:
+            self._reader: SequenceReader = SequenceReader(self)
+            read = self._reader.fit(self, given.X, given.padding)
         else:
-            self._reader: SequenceReader = SequenceReader(self, least=self._least_steps)
-        x = self._reader.read(self, X) if goes_on else self._reader.fit(self, X)
-        y = as_numpys(type(self).__name__, "y", y)
-        with naming(type(self).__name__, "y"):
-            check_consistent_length(x, y)
-            y = y if hasattr(y, "__len__") else np.asarray(y)
-        target = self._read_target(x, y, first=not goes_on)
-        if not goes_on:
+            self._check_unchanged()
+            read = self._reader.read(self, given.X, given.padding)
+            read.check_steps(owner)
+        target = self._read_target(read, self._read_y(read, given.y), first=first)
+        weight = self._read_weight(read, given.sample_weight)
+        weighed_by = "class_weight" if weight is None else "sample_weight"
+        weight = self._weighted(target, weight, first=first)
+        data = Data(owner, read.sequences, target, weight, weighed_by)
+        data.check_weighs(np.flatnonzero(read.steps), "everywhere")
+        if self._pooling() is not None:
+            self._note_prior(target, weight)
+            data = data if all(read.steps) else data.take(np.flatnonzero(read.steps))
+        if first:
             self._make(seed)
-        weight = self._read_weight(sample_weight, target)
-        data, held_out = self._split(x, target, weight, seed, hold_out)
-        train(self, self._trainer, data, held_out, epochs)
+        train(self, self._trainer, *self._split(data, seed, hold_out), epochs)
         self.n_iter_ = len(self.history_)
+
+    def _read_y(self, read: Read, y: Any) -> Any:
+        """y with an entry for each sample."""
+        owner = type(self).__name__
+        if y is None:
+            raise TypeError(f"{owner}: y is None, expected a target for each sample of X")
+        y = as_numpys(owner, "y", y)
+        with naming(owner, "y"):
+            check_consistent_length(read.sequences, y)
+        return y
 
     def _make(self, seed: int) -> None:
         """The network and its trainer, for data that have been read."""
@@ -142,7 +193,7 @@ class SequenceEstimator(Estimator):
         that this one goes on from; a new learning rate acts."""
         for name, before in self._made_of.items():
             now = getattr(self, name)
-            if name not in EVERY_FIT and now is not before and now != before:
+            if name not in EVERY_FIT and not _is_same(now, before):
                 raise ValueError(
                     f"{type(self).__name__}: {name} is {describe(now)}, expected "
                     f"{describe(before)} as in the fit that this one goes on from: it acts on a "
@@ -151,37 +202,16 @@ class SequenceEstimator(Estimator):
         with naming(type(self).__name__, "learning_rate"):
             self._trainer.optimizer.lr = self.learning_rate
 
-    def _read_weight(self, sample_weight: Any, target: Any) -> Any:
+    def _read_weight(self, read: Read, sample_weight: Any) -> Weight | None:
         """The weights of the samples (N,), of the steps of each if there is an output per step."""
-        if sample_weight is None:
-            return None
-        owner, count = type(self).__name__, len(target)
-        if np.isscalar(sample_weight):
-            sample_weight = np.full(count, sample_weight)
-        weight: Any = read_weight(f"{owner}:", sample_weight, count)
-        if np.ndim(weight[0]):
-            if self._pooling() is not None or self._loss().whole_sequences:
-                raise ValueError(
-                    f"{owner}: sample_weight has shape {np.shape(weight[0])} for a sample, "
-                    f"expected ({count},), one number for each: a 1D array"
-                )
-            _check_steps(owner, weight, target)
-        every = np.concatenate([np.ravel(w) for w in weight])
-        wrong = ~(np.isfinite(every) & (every >= 0))
-        if wrong.any():
-            raise ValueError(
-                f"{owner}: sample_weight has {every[wrong][0]}, expected finite numbers >= 0"
-            )
-        return weight
+        per_step = self._pooling() is None and self._weighs_steps()
+        return read_sample_weight(type(self).__name__, sample_weight, read, per_step=per_step)
 
-    def _split(
-        self, x: Any, target: Any, weight: Any, seed: int, hold_out: bool
-    ) -> tuple[Dataset, Dataset | None]:
+    def _split(self, data: Data, seed: int, hold_out: bool) -> tuple[Any, Any]:
         """What to train on, and what is held out for early stopping, or None."""
-        N, share = len(target), check_share(self)
-        self._check_weighs(target, weight, range(N), "everywhere")
+        N, share = len(data), check_share(self)
         if not hold_out:
-            return _samples(x, target, weight), None
+            return data.dataset(), None
         count = round(share * N)
         if not 1 <= count < N:
             raise ValueError(
@@ -189,41 +219,68 @@ class SequenceEstimator(Estimator):
                 f"of {N} samples, expected at least one, and one to train on"
             )
         order = np.random.default_rng(seed).permutation(N)
-        held, rest = self._held_out(order, target, count)
-        self._check_weighs(target, weight, held, "for all samples that early_stopping holds out")
-        self._check_weighs(target, weight, rest, "for all samples but those that are held out")
-        taken = [_samples(*(_taken(a, rows) for a in (x, target, weight))) for rows in (rest, held)]
-        return taken[0], taken[1]
-
-    def _check_weighs(self, target: Any, weight: Any, rows: Iterable[int], where: str) -> None:
-        """ValueError unless some of these samples, or of their steps, has a weight > 0."""
-        if weight is None:
-            return
-        for i in rows:
-            w = weight[i][: len(target[i])] if np.ndim(weight[i]) else weight[i]
-            if np.size(target[i]) and np.any(w):
-                return
-        raise ValueError(
-            f"{type(self).__name__}: sample_weight is 0 {where}. Sample weights must contain at "
-            "least one non-zero number."
-        )
+        held, rest = self._held_out(order, data.target, count)
+        data.check_weighs(held, "for all samples that early_stopping holds out")
+        data.check_weighs(rest, "for all samples but those that are held out")
+        return data.take(rest).dataset(), data.take(held).dataset()
 
     def _held_out(self, order: Array, target: Any, count: int) -> tuple[Array, Array]:
         """`count` of the samples, and the others."""
         return order[:count], order[count:]
 
-    def _scores(self, X: Any) -> Any:
-        """What the network says of each sample, or of each step of it."""
+    def _scores(self, X: Any, lengths: Any, mask: Any) -> tuple[Read, Any]:
+        """X as it is read, and what the network says of each sample, or of each step of it."""
         check_is_fitted(self)
-        x: Sequences = self._reader.read(self, X)
+        read = self._reader.read(self, X, self._padding(lengths, mask))
+        if self._pooling() is None:
+            return read, self._predict(self._trainer, read.sequences)
+        total, weight = self._prior
+        return read, self._of_some(self._trainer, read, self._prior_scores(total / weight))
+
+    def _of_some(self, predictor: Any, read: Read, otherwise: Array) -> Array:
+        """A vector for each sample: what a predictor says of it, or `otherwise` without steps."""
+        rows = np.flatnonzero(read.steps)
+        if len(rows) == len(read):
+            found: Array = self._predict(predictor, read.sequences)
+            return found
+        every = np.tile(otherwise, (len(read), 1))
+        if len(rows):
+            every[rows] = self._predict(predictor, [read.sequences[i] for i in rows])
+        return every
+
+    def _predict(self, predictor: Any, sequences: Any) -> Any:
+        """What the Trainer or a part of the network makes of sequences that have steps."""
         with inner_threads():
-            return self._trainer.predict(x, batch_size=self.batch_size)
+            return predictor.predict(sequences, batch_size=self.batch_size)
+
+    def _note_prior(self, target: Any, weight: Any) -> None:
+        """Adds to the sums that say what is to be expected of a sequence without steps."""
+        terms = self._prior_terms(target)
+        weight = np.ones(len(terms)) if weight is None else weight
+        total, count = getattr(self, "_prior", (0.0, 0.0))
+        self._prior = total + weight @ terms, count + weight.sum()
 
     def _pooling(self) -> str | None:
         """How one vector is made of a sequence; None if there is to be an output per step."""
-        return check_choice(type(self).__name__, "pooling", self.pooling, POOLINGS)
+        return None
 
-    def _read_target(self, x: Sequences, y: Any, *, first: bool) -> Any:
+    def _weighs_steps(self) -> bool:
+        """Whether each step may have a weight, where there is an output per step."""
+        return True
+
+    def _weighted(self, target: Any, weight: Weight | None, *, first: bool) -> Weight | None:
+        """The weights of samples or steps, with those of the classes."""
+        return weight
+
+    def _prior_terms(self, target: Any) -> Array:
+        """(N, outputs), whose mean is what is to be expected without a sequence."""
+        raise NotImplementedError
+
+    def _prior_scores(self, mean: Array) -> Array:
+        """The network's outputs (outputs,) that say so."""
+        raise NotImplementedError
+
+    def _read_target(self, read: Read, y: Any, *, first: bool) -> Any:
         """y as the loss takes it; the `first` one decides on classes and scale."""
         raise NotImplementedError
 
@@ -236,25 +293,8 @@ class SequenceEstimator(Estimator):
         raise NotImplementedError
 
 
-def _check_steps(owner: str, weight: Any, target: Any) -> None:
-    """ValueError unless each sample has a weight for each of its steps; an array has padding."""
-    for i, steps in enumerate(map(len, target)):
-        shape = np.shape(weight[i])
-        padded = isinstance(weight, np.ndarray) and len(shape) == 1 and shape[0] >= steps
-        if shape != (steps,) and not padded:
-            raise ValueError(
-                f"{owner}: sample_weight[{i}] has shape {shape}, expected ({steps},), one number "
-                f"for each step of X[{i}]"
-            )
-
-
-def _taken(column: Any, rows: Array) -> Any:
-    """Some entries of an array or a list, if there is one."""
-    if column is None:
-        return None
-    return [column[i] for i in rows] if isinstance(column, list) else column[rows]
-
-
-def _samples(x: Any, target: Any, weight: Any) -> Dataset:
-    """What a Trainer is given."""
-    return Columns(x, target, None, weight, name="Trainer: train")
+def _is_same(now: Any, before: Any) -> bool:
+    """Whether a parameter is as it was."""
+    if isinstance(now, np.ndarray) or isinstance(before, np.ndarray):
+        return np.array_equal(now, before)
+    return now is before or bool(now == before)

@@ -1,17 +1,21 @@
 """Classes: what classifier and tagger share."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from sklearn.utils import compute_class_weight
-from sklearn.utils.multiclass import unique_labels
 
-from .._base.checks import Array, describe, describe_all
-from ..losses import CrossEntropy, Loss
+from ..losses import Loss
 from ._base import SequenceEstimator
-from ._naming import naming
+from ._class_targets import (
+    Targets,
+    class_weights,
+    factors,
+    read_classes,
+    same_classes,
+)
+from ._data import Given
+from ._weights import Weight, over_steps, times
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -20,61 +24,61 @@ class ClassEstimator(SequenceEstimator):
 
     class_weight: Any = None
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
-        """One more epoch on X and y, weighted as by `fit`.
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        classes: Any = None,
+        sample_weight: Any = None,
+        lengths: Any = None,
+        mask: Any = None,
+    ) -> Self:
+        """One more epoch on X and y, weighted and padded as for `fit`.
 
         The first call, unless a fit came before, makes the network: it decides on scale and
-        vocabulary, and `classes` are all labels that will ever come, those of y without.
+        vocabulary, and `classes` are all labels that will ever come, those of y without; of
+        several labels per sample a list of them, one for each.
         """
         fresh = self._begin(keep=True)
         if classes is not None:
-            with naming(type(self).__name__, "classes"):
-                given = unique_labels(classes)
+            found = read_classes(type(self).__name__, classes)
             if not hasattr(fresh, "network_"):
-                fresh.classes_ = given
-            elif not np.array_equal(given, fresh.classes_):
+                fresh.classes_ = found
+            elif not same_classes(found, fresh.classes_):
                 raise ValueError(
-                    f"{type(self).__name__}: classes is {given.tolist()}, which is not the same as "
-                    f"on last call to partial_fit, was: {fresh.classes_.tolist()}"
+                    f"{type(self).__name__}: classes is {_shown(found)}, which is not the same as "
+                    f"on last call to partial_fit, was: {_shown(fresh.classes_)}"
                 )
-        fresh._learn(X, y, sample_weight, self._seed(), 1, hold_out=False)
+        given = Given(X, y, sample_weight, self._padding(lengths, mask))
+        fresh._learn(given, self._seed(), 1, hold_out=False)
         return self._finish(fresh)
 
-    def _encode(self, labels: Array, *, first: bool) -> Array:
-        """The numbers of labels; with `first`, they are the classes."""
-        if first and not hasattr(self, "classes_"):
-            self.classes_ = unique_labels(labels)
-        unknown = ~np.isin(labels, self.classes_)
-        if unknown.any():
-            raise ValueError(
-                f"{type(self).__name__}: y holds the label {describe(labels[unknown].tolist()[0])},"
-                f" expected one of {describe_all(self.classes_.tolist(), 20)}"
-            )
-        numbers: Array = np.searchsorted(self.classes_, labels).astype(np.int64)
-        if first:
-            with naming(type(self).__name__, "class_weight"):
-                self._weights = self._weights_of(labels)
-        return numbers
+    def _note_targets(self, targets: Targets) -> None:
+        """Takes over what the first y decides."""
+        self._targets = targets
+        self.classes_ = targets.classes
 
-    def _weights_of(self, labels: Array) -> Array | None:
-        """A weight for each class, or None."""
-        if self.class_weight is None:
-            return None
-        weighted = self.classes_
-        if not isinstance(self.class_weight, Mapping):  # as often as a class is seen
-            weighted = self.classes_[np.isin(self.classes_, labels)]
-            if len(weighted) < len(self.classes_):
-                missing = self.classes_[~np.isin(self.classes_, weighted)]
-                raise ValueError(
-                    f"{type(self).__name__}: class_weight is {describe(self.class_weight)}, and y "
-                    f"lacks the class {missing[:1].tolist()[0]!r}: expected a dict with a weight "
-                    "for each class, or a first y that has all classes"
-                )
-        weights: Array = compute_class_weight(self.class_weight, classes=weighted, y=labels)
-        return weights
+    def _weighted(self, target: Any, weight: Weight | None, *, first: bool) -> Weight | None:
+        owner, per_step = type(self).__name__, isinstance(target, list)
+        steps = [len(numbers) for numbers in target] if per_step else [1] * len(target)
+        numbers = np.concatenate(target) if per_step else target
+        if first:
+            of_each = over_steps(weight, steps)
+            self._class_weights = class_weights(
+                owner, self.class_weight, self._targets, numbers, of_each
+            )
+        if self._class_weights is None:
+            return weight
+        found = factors(self._targets, self._class_weights, numbers)
+        return times(weight, np.split(found, np.cumsum(steps)[:-1]) if per_step else found)
 
     def _outputs(self) -> int:
-        return len(self.classes_)
+        return self._targets.outputs
 
     def _loss(self) -> Loss:
-        return CrossEntropy(weight=self._weights)
+        return self._targets.loss()
+
+
+def _shown(classes: Any) -> Any:
+    """Classes for a message."""
+    return [_shown(one) for one in classes] if isinstance(classes, list) else classes.tolist()

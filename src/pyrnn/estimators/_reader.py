@@ -1,5 +1,6 @@
 """What a network is fed, of what users have: tables, arrays, ragged lists, tokens."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,11 @@ from .._base.checks import Array, check_size, convert, describe
 from .._base.columns import read_numbers, unpack
 from .._base.foreign import is_foreign, is_packed
 from .._base.layout import is_ids
+from .._base.targets import Bools
 from ..data._vocabulary import PADDING, Vocabulary
 from ._naming import naming
+from ._padding import Padding, Read
 from ._scaling import Scaling, as_float32, identity, standard
-
-Sequences = Array | list[Array]  # (N, T, F), or N arrays (T_i, F), or (T_i,) of ids
 
 
 def as_numpys(owner: str, name: str, value: Any) -> Any:
@@ -50,6 +51,12 @@ def entries_of(X: Any) -> list[Any] | None:
     return list(X) if all(hasattr(x, "__len__") for x in X) else None
 
 
+def is_ragged(entries: list[Any]) -> bool:
+    """Whether these are sequences of their own, rather than the rows of a table."""
+    lengths = {len(entry) for entry in entries}
+    return len(lengths) > 1 or lengths == {0} or np.ndim(entries[0]) > 1
+
+
 def first_text(X: Any) -> str | None:
     """A text that is a sample or the first entry of one; None where there is none."""
     if isinstance(X, np.ndarray):
@@ -72,13 +79,12 @@ class SequenceReader:
     """Reads X of an estimator: as it came to `fit` first, and the same way from then on.
 
     `estimator` receives what scikit-learn notes of the input, `n_features_in_` and the names of a
-    table's columns. Errors name X, what came and what was expected. `least` is the fewest steps
-    that a sample may have.
+    table's columns. Errors name X, what came and what was expected. What `Padding` or a vocabulary
+    calls padding is left out before anything looks at it.
     """
 
-    def __init__(self, estimator: Any, *, least: int) -> None:
+    def __init__(self, estimator: Any) -> None:
         self.owner = type(estimator).__name__
-        self.least = least
         self.per_step = check_size(self.owner, "n_features_per_step", estimator.n_features_per_step)
         self.is_table = False  # whether `fit` saw one
         self.width = 0  # features of a step, or the number of ids
@@ -93,38 +99,50 @@ class SequenceReader:
                 "without `embedding`, the size of the vectors that are trained for ids"
             )
 
-    def fit(self, estimator: Any, X: Any) -> Sequences:
-        """Notes width, scale or vocabulary of X, and reads it."""
+    def fit(self, estimator: Any, X: Any, padding: Padding) -> Read:
+        """Notes width, scale or vocabulary of X, and reads it. ValueError for X without a step."""
         X = as_samples(as_numpys(self.owner, "X", X))
         if self.takes_ids:
-            return self._fit_ids(estimator, X)
-        sequences = self._read_numbers(estimator, X, reset=True)
-        arrays = sequences if isinstance(sequences, list) else [sequences]
+            read = self._fit_ids(estimator, X, padding)
+            estimator.n_features_in_ = 1
+        else:
+            read = self._read_numbers(estimator, X, padding, reset=True)
+        read.check_steps(self.owner)
+        if self.takes_ids:
+            return read
+        arrays = read.sequences if isinstance(read.sequences, list) else [read.sequences]
         self.width = arrays[0].shape[-1]
         rows = np.concatenate([array.reshape(-1, self.width) for array in arrays])
         self.scaling = (
             standard(f"{self.owner}: X", rows) if estimator.scale else identity(self.width)
         )
-        return self._scale(sequences)
+        return self._scale(read)
 
-    def read(self, estimator: Any, X: Any) -> Sequences:
+    def read(self, estimator: Any, X: Any, padding: Padding) -> Read:
         """X as what `fit` saw. ValueError for another number of features, or unknown ids."""
+        return self._scale(self.unscaled(estimator, X, padding))
+
+    def unscaled(self, estimator: Any, X: Any, padding: Padding) -> Read:
+        """The same, with the numbers that came."""
         X = as_samples(as_numpys(self.owner, "X", X))
-        if self.takes_ids:
-            ids = self._read_ids(X)
-            self._check_ids(ids)
-            return ids
-        return self._scale(self._read_numbers(estimator, X, reset=False))
+        if not self.takes_ids:
+            return self._read_numbers(estimator, X, padding, reset=False)
+        read = self._read_ids(X, padding)
+        self._check_ids(read.sequences)
+        return read
 
-    def _scale(self, sequences: Sequences) -> Sequences:
-        """Scaled, in the network's dtype."""
-        scaling = self.scaling
-        assert scaling is not None
+    def _scale(self, read: Read) -> Read:
+        """Scaled, in the network's dtype; ids stay as they are."""
+        scaling, sequences = self.scaling, read.sequences
+        if scaling is None:
+            return read
         if isinstance(sequences, list):
-            return [as_float32(self.owner, "X", scaling.apply(array)) for array in sequences]
-        return as_float32(self.owner, "X", scaling.apply(sequences))
+            scaled: Any = [as_float32(self.owner, "X", scaling.apply(array)) for array in sequences]
+        else:
+            scaled = as_float32(self.owner, "X", scaling.apply(sequences))
+        return replace(read, sequences=scaled)
 
-    def _read_numbers(self, estimator: Any, X: Any, *, reset: bool) -> Sequences:
+    def _read_numbers(self, estimator: Any, X: Any, padding: Padding, *, reset: bool) -> Read:
         """(N, T, F), or a list of (T_i, F)."""
         if isinstance(X, list | tuple) and len(X) == 0:
             raise ValueError(f"{self.owner}: X has 0 samples, expected at least one")
@@ -133,22 +151,42 @@ class SequenceReader:
                 f"{self.owner}: X holds the text {describe(text)}, expected numbers; tokens need "
                 "`embedding`, the size of the vectors that are trained for them"
             )
-        entries = entries_of(X)
-        if entries is not None and (len({len(x) for x in entries}) > 1 or np.ndim(entries[0]) > 1):
-            sequences: Sequences = [self._series(i, entry) for i, entry in enumerate(entries)]
+        entries, is_array = entries_of(X), getattr(X, "ndim", 0) >= 2
+        sequences: Any
+        if entries is not None and is_ragged(entries):
+            sequences = [self._series(i, entry) for i, entry in enumerate(entries)]
         elif getattr(X, "ndim", 2) == 3:
             with naming(self.owner, "X"):
-                sequences = check_array(X, allow_nd=True, dtype=np.float64, input_name="X")
+                sequences = check_array(
+                    X, allow_nd=True, dtype=np.float64, input_name="X", **_finite(padding)
+                )
         else:
-            return self._read_table(estimator, X, reset=reset)
-        return self._checked(estimator, sequences, reset=reset)
+            table = self._read_table(estimator, X, padding, reset=reset)
+            kept = padding.read([table.shape[1]] * len(table))
+            return Read(self._real(table, kept), kept, is_array)
+        kept = padding.read([len(sequence) for sequence in sequences])
+        sequences = self._checked(estimator, self._real(sequences, kept), reset=reset)
+        return Read(sequences, kept, is_array)
 
-    def _read_table(self, estimator: Any, X: Any, *, reset: bool) -> Array:
+    def _real(self, sequences: Any, kept: list[Bools] | None) -> Any:
+        """The real steps of each sample. ValueError for one that is not finite."""
+        if kept is not None:
+            sequences = [steps[real] for steps, real in zip(sequences, kept, strict=True)]
+        for i, steps in enumerate(sequences if isinstance(sequences, list) else ()):
+            wrong = ~np.isfinite(steps).all(axis=1)
+            if wrong.any():
+                step = int(np.flatnonzero(kept[i])[wrong][0]) if kept else int(wrong.argmax())
+                raise ValueError(f"{self.owner}: X[{i}] contains NaN or infinity at step {step}")
+        return sequences
+
+    def _read_table(self, estimator: Any, X: Any, padding: Padding, *, reset: bool) -> Array:
         """A table (N, T*F) as (N, T, F); a row is all features of step 0, then those of step 1."""
         known = reset or self.is_table
         note = estimator if known else BaseEstimator()
         with naming(self.owner, "X"):
-            table = validate_data(note, X, reset=reset or not known, dtype=np.float64)
+            table = validate_data(
+                note, X, reset=reset or not known, dtype=np.float64, **_finite(padding)
+            )
         self.is_table = self.is_table or reset
         N, columns = table.shape
         if columns % self.per_step:
@@ -161,25 +199,22 @@ class SequenceReader:
             self._check_width(array)
         return array
 
-    def _checked(self, estimator: Any, sequences: Any, *, reset: bool) -> Sequences:
-        """Sequences with enough steps each, all of one width."""
+    def _checked(self, estimator: Any, sequences: Any, *, reset: bool) -> Any:
+        """Sequences all of one width, also those without steps."""
         width = next((array.shape[1] for array in sequences if len(array)), 0) or self.width
         for i, array in enumerate(sequences):
-            wrong = len(array) and array.shape[1] != width
-            if len(array) < self.least or wrong or width == 0:
-                least = " with at least one step" if self.least else ""
+            if len(array) == 0 and isinstance(sequences, list):
+                sequences[i] = np.zeros((0, width))
+            elif array.shape[1] != width or width == 0 or len(array) == 0:
                 raise ValueError(
                     f"{self.owner}: X[{i}] has shape {array.shape}, expected "
-                    f"(steps, {width or 'features'}){least}"
+                    f"(steps, {width or 'features'})"
                 )
-            if len(array) == 0:
-                sequences[i] = np.zeros((0, width))
         if reset:
             estimator.n_features_in_, self.is_table = width, False
         else:
             self._check_width(sequences)
-        checked: Sequences = sequences
-        return checked
+        return sequences
 
     def _check_width(self, sequences: Any) -> None:
         """ValueError unless the steps have as many features as those that `fit` saw."""
@@ -197,14 +232,9 @@ class SequenceReader:
             raise ValueError(
                 f"{self.owner}: X[{i}] has shape {array.shape}, expected (steps, features)"
             )
-        wrong = ~np.isfinite(array).all(axis=1)
-        if wrong.any():
-            raise ValueError(
-                f"{self.owner}: X[{i}] contains NaN or infinity at step {wrong.argmax()}"
-            )
         return array
 
-    def _fit_ids(self, estimator: Any, X: Any) -> list[Array]:
+    def _fit_ids(self, estimator: Any, X: Any, padding: Padding) -> Read:
         """Ids, of tokens by a vocabulary that was given or is made of X."""
         given = estimator.vocabulary
         if isinstance(given, Vocabulary):
@@ -217,51 +247,69 @@ class SequenceReader:
         elif given is not None:
             self.width = check_size(self.owner, "vocabulary", given)
         elif self._holds_tokens(X):
-            self.vocabulary = Vocabulary.build(X)
-        ids = self._read_ids(X)
+            kept = padding.read([len(sample) for sample in X])
+            self.vocabulary = Vocabulary.build(Read(X, kept, False).cut(X))
+        read = self._read_ids(X, padding)
         if self.vocabulary is not None:
             self.width = len(self.vocabulary)
         elif given is None:
-            self.width = 1 + max(int(sequence.max(initial=0)) for sequence in ids)
-        self._check_ids(ids)
-        estimator.n_features_in_ = 1
-        return ids
+            self.width = 1 + max(int(sequence.max(initial=0)) for sequence in read.sequences)
+        self._check_ids(read.sequences)
+        return read
 
-    def _read_ids(self, X: Any) -> list[Array]:
-        """One array of ids for each sample."""
+    def _read_ids(self, X: Any, padding: Padding) -> Read:
+        """One array of real ids for each sample."""
         if self._holds_tokens(X):
             if self.vocabulary is None:
                 raise TypeError(f"{self.owner}: X holds tokens, expected integer ids as in fit")
             sequences = [self.vocabulary.encode(sample) for sample in X]
         else:
-            sequences = [read_numbers(f"{self.owner}: X[{i}]", x) for i, x in enumerate(X)]
-        for i, sequence in enumerate(sequences):
-            if sequence.size == 0 and self.least == 0:
-                sequences[i] = np.zeros(0, np.int64)
-            elif sequence.ndim != 1 or len(sequence) == 0 or not is_ids(sequence):
-                least = " with at least one step" if self.least else ""
-                raise ValueError(
-                    f"{self.owner}: X[{i}] has dtype {sequence.dtype} and shape {sequence.shape}, "
-                    f"expected (steps,) of integer ids{least}"
-                )
-        return sequences
+            sequences = [self._ids(i, sample) for i, sample in enumerate(X)]
+        kept = padding.read([len(sequence) for sequence in sequences])
+        if self.vocabulary is not None:
+            everything = kept or [np.ones(len(sequence), bool) for sequence in sequences]
+            kept = [self._without_padding(i, sequences[i], k) for i, k in enumerate(everything)]
+        if kept is not None:
+            sequences = [ids[real] for ids, real in zip(sequences, kept, strict=True)]
+        return Read(sequences, kept, getattr(X, "ndim", 0) >= 2)
 
-    def _check_ids(self, ids: list[Array]) -> None:
-        """ValueError for an id that the embedding has no vector for, and for padding: a sequence
-        has its own length, and what comes after its end would count as steps."""
+    def _ids(self, i: int, sample: Any) -> Array:
+        """One sample of ids (T_i,)."""
+        ids = read_numbers(f"{self.owner}: X[{i}]", sample)
+        if ids.ndim == 1 and ids.size == 0:
+            return np.zeros(0, np.int64)
+        if ids.ndim != 1 or not is_ids(ids):
+            raise ValueError(
+                f"{self.owner}: X[{i}] has dtype {ids.dtype} and shape {ids.shape}, expected "
+                "(steps,) of integer ids"
+            )
+        return ids
+
+    def _without_padding(self, i: int, ids: Array, kept: Bools) -> Bools:
+        """The steps that are kept, less those in front and behind that the vocabulary calls
+        padding. ValueError for padding between other ids."""
+        padded = kept & (ids == Vocabulary.padding)
+        if not padded.any():
+            return kept
+        others = np.flatnonzero(kept & ~padded)
+        between = padded[others[0] : others[-1]] if others.size else padded[:0]
+        if between.any():
+            raise ValueError(
+                f"{self.owner}: X[{i}] holds {PADDING!r}, id {Vocabulary.padding}, at step "
+                f"{others[0] + int(between.argmax())} between others, expected padding in front "
+                "or behind; mask= says which steps are real"
+            )
+        real: Bools = kept & ~padded
+        return real
+
+    def _check_ids(self, ids: Any) -> None:
+        """ValueError for an id that the embedding has no vector for."""
         for i, sequence in enumerate(ids):
             wrong = sequence[(sequence < 0) | (sequence >= self.width)]
             if wrong.size:
                 raise ValueError(
                     f"{self.owner}: X[{i}] holds the id {wrong[0]}, "
                     f"expected 0 <= id < {self.width}, the size of the vocabulary"
-                )
-            if self.vocabulary is not None and (sequence == Vocabulary.padding).any():
-                step = int((sequence == Vocabulary.padding).argmax())
-                raise ValueError(
-                    f"{self.owner}: X[{i}] holds {PADDING!r}, id {Vocabulary.padding}, at step "
-                    f"{step}, expected sequences of their own lengths, without padding: "
-                    "[[id for id in row if id] for row in X]"
                 )
 
     def _holds_tokens(self, X: Any) -> bool:
@@ -279,3 +327,8 @@ class SequenceReader:
                 )
         first = next((token for sample in X for token in sample), None)
         return isinstance(first, str)
+
+
+def _finite(padding: Padding) -> dict[str, bool]:
+    """What scikit-learn is to check: padding may be NaN."""
+    return {"ensure_all_finite": not padding}

@@ -2,19 +2,23 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length
+from sklearn.utils.multiclass import unique_labels
 
-from .._base.checks import Array, check_choice, describe
+from .._base.checks import Array, describe
+from .._base.targets import Bools
 from ..losses import Loss
 from ..losses._crf import CRF
 from ._base import PARAMETERS
 from ._class_estimator import ClassEstimator
+from ._class_targets import OneLabel
 from ._naming import naming
 from ._network import softmax
-from ._reader import Sequences, as_numpys
+from ._padding import Read, as_rows
+from ._tag_constraints import check_labels, constraints_of
+from ._weights import over_steps
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -26,23 +30,24 @@ class SequenceTagger(ClassEstimator):
     integer ids or of tokens (T_i,). y is a list of N sequences of T_i labels each, or an array
     (N, T). `sample_weight` has a number for each sequence or, without `crf`, for each step.
 
-    A step's label may depend on what follows it only with `bidirectional`.
+    A step's label may depend on what follows it only with `bidirectional`. A sequence without
+    steps has no labels.
 
     Parameters
     ----------
-    {
-        PARAMETERS.format(
-            pooling='''pooling : "last"
-        The one that is taken, and does nothing: there is an output for every step.
-    '''
-        )
-    }
+    {PARAMETERS.format(pooling="")}
     class_weight : dict, "balanced" or None
-        Weights of the labels in the loss; there are none with `crf`.
+        Weights of the labels, by which those of their steps are multiplied; none with `crf`.
     crf : bool
         Labels are told of the whole sequence together: a CRF, trained with the network, adds how
         well each follows the one before. `predict` gives its most probable labels (Viterbi),
         `predict_proba` its marginals.
+    scheme : "IOB1", "IOB2", "BILOU", "BIOES" or None
+        What the labels' names say of spans, which `predict` then never breaks; needs `crf`. See
+        `pyrnn.bio_constraints`.
+    constraints : array of bools or None
+        (C, C), True where the second label may follow the first, in the order of `classes_`, or
+        (C+1, C+1) with beginning and end, as a `pyrnn.CRF` takes them; needs `crf`.
 
     Attributes
     ----------
@@ -66,37 +71,36 @@ class SequenceTagger(ClassEstimator):
     """
 
     crf: bool = False
+    scheme: str | None = None
+    constraints: Any = None
 
-    _least_steps: ClassVar[int] = 0  # an empty sequence has no labels
-
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: Any, lengths: Any = None, mask: Any = None) -> Array:
         """The labels of all steps: N arrays (T_i,) in an array of objects, which scikit-learn can
-        join and index, or (N, T) if X is an array."""
-        results = self._per_sample(self._decode, self._scores(X), X)
-        if isinstance(results, np.ndarray):
-            return results
-        several = np.empty(len(results), object)
-        for i, labels in enumerate(results):  # numpy would take those of one length for one array
-            several[i] = labels
-        return several
+        join and index, or (N, T) if X is an array without padding."""
+        read, scores = self._scores(X, lengths, mask)
+        return read.per_step([self._decode(sample) for sample in scores])
 
-    def predict_proba(self, X: Any) -> Any:
+    def predict_proba(self, X: Any, lengths: Any = None, mask: Any = None) -> Any:
         """The probability of each label at each step: a list of (T_i, C), or (N, T, C)."""
-        return self._per_sample(self._probabilities, self._scores(X), X)
+        read, scores = self._scores(X, lengths, mask)
+        found = read.per_step([self._probabilities(sample) for sample in scores])
+        return list(found) if found.dtype == object else found
 
-    def score(self, X: Any, y: Any) -> float:
+    def score(
+        self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None, mask: Any = None
+    ) -> float:
         """The share of all steps whose label is right; NaN without steps.
 
         TypeError for labels of another kind than those that were learnt, such as numbers for texts.
         """
-        predicted, y = list(self.predict(X)), as_numpys(type(self).__name__, "y", y)
-        with naming(type(self).__name__, "y"):
-            check_consistent_length(predicted, y)
-            y = y if hasattr(y, "__len__") else np.atleast_1d(y)
-        given = self._all_labels(predicted, y)
-        right = [labels == true for labels, true in zip(predicted, given, strict=True)]
-        every = np.concatenate(right)
-        return float(every.mean()) if every.size else math.nan
+        read, scores = self._scores(X, lengths, mask)
+        weight = over_steps(self._read_weight(read, sample_weight), read.steps)
+        given = self._all_labels(read, self._read_y(read, y))
+        pairs = zip(scores, given, strict=True)
+        right = np.concatenate([self._decode(sample) == true for sample, true in pairs])
+        if right.size == 0 or (weight is not None and not weight.any()):
+            return math.nan
+        return float(np.average(right, weights=weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -105,13 +109,25 @@ class SequenceTagger(ClassEstimator):
         return tags
 
     def _make(self, seed: int) -> None:
+        self.crf_: CRF | None = None
+        if self.crf:
+            self.crf_ = CRF(self._outputs(), constraints=self._allowed, seed=seed)
+        super()._make(seed)
+
+    def _check_options(self) -> None:
+        """ValueError for options that do not go together."""
+        owner = type(self).__name__
         if self.crf and self.class_weight is not None:
             raise ValueError(
-                f"{type(self).__name__}: class_weight is {describe(self.class_weight)}, expected "
-                "None with crf=True: a CRF weighs whole sequences"
+                f"{owner}: class_weight is {describe(self.class_weight)}, expected None with "
+                "crf=True: a CRF weighs whole sequences"
             )
-        self.crf_: CRF | None = CRF(self._outputs(), seed=seed) if self.crf else None
-        super()._make(seed)
+        for name in ("scheme", "constraints"):
+            if getattr(self, name) is not None and not self.crf:
+                raise ValueError(
+                    f"{owner}: {name} is {describe(getattr(self, name))}, expected None without "
+                    "crf=True: only a CRF knows which label follows which"
+                )
 
     def _loss(self) -> Loss:
         return super()._loss() if self.crf_ is None else self.crf_
@@ -133,29 +149,30 @@ class SequenceTagger(ClassEstimator):
         probabilities: Array = marginals / marginals.sum(axis=-1, keepdims=True)
         return probabilities
 
-    def _per_sample(self, function: Any, scores: Any, X: Any) -> Any:
-        """A function of each sequence's scores; an array if X is one."""
-        results = [function(sample) for sample in scores]
-        is_array = (
-            getattr(as_numpys(type(self).__name__, "X", X), "ndim", 0) >= 2
-        )  # with one axis it holds sequences
-        return np.stack(results) if is_array else results
+    def _weighs_steps(self) -> bool:
+        return not self.crf
 
-    def _pooling(self) -> str | None:
-        check_choice(type(self).__name__, "pooling", self.pooling, ("last",))
-        return None
+    def _read_target(self, read: Read, y: Any, *, first: bool) -> list[Array]:
+        owner = type(self).__name__
+        labels = self._all_labels(read, y)
+        every = np.concatenate(labels)
+        if first:
+            self._check_options()
+            with naming(owner, "y"):
+                classes = getattr(self, "classes_", None)
+                classes = unique_labels(every) if classes is None else classes
+            self._note_targets(OneLabel(owner, classes))
+            self._allowed: Bools | None = constraints_of(
+                owner, classes, self.scheme, self.constraints
+            )
+        numbers = np.split(self._targets.encode(every), np.cumsum(read.steps)[:-1])
+        check_labels(owner, self._allowed, self.classes_, numbers, self.scheme)
+        return numbers
 
-    def _read_target(self, x: Sequences, y: Any, *, first: bool) -> list[Array]:
-        labels = self._all_labels(x, y)
-        if not any(len(sample) for sample in labels):
-            raise ValueError(f"{type(self).__name__}: y holds no labels, expected at least one")
-        numbers = self._encode(np.concatenate(labels), first=first)
-        return np.split(numbers, np.cumsum([len(sample) for sample in labels])[:-1])
-
-    def _all_labels(self, x: Any, y: Any) -> list[Array]:
+    def _all_labels(self, read: Read, y: Any) -> list[Array]:
         """The labels of all samples, of one kind; without steps, of the kind of the others."""
-        rows = y.to_numpy() if hasattr(y, "columns") else y  # a table
-        labels = [self._labels(i, given, len(x[i])) for i, given in enumerate(rows)]
+        rows = zip(as_rows(read.cut(y)), read.steps, strict=True)
+        labels = [self._labels(i, *row) for i, row in enumerate(rows)]
         dtypes = [sample.dtype for sample in labels if len(sample)]
         if hasattr(self, "classes_"):
             dtypes.append(self.classes_.dtype)

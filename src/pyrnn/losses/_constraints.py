@@ -1,22 +1,38 @@
 """Constraints of a CRF: which tag may follow which, begin a sequence, end one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from .._base.checks import Array, as_plain_array, describe
+from .._base.checks import Array, as_plain_array, check_choice, describe
 from .._base.targets import Bools
 
+# What a prefix is in each scheme: "b" begins a span that may or must go on, "i" continues it,
+# "e" ends it, "s" is a span of one step; in IOB1 "i" also begins one, and "b" separates two.
+SCHEMES = {
+    "IOB1": {"B": "b", "I": "i"},
+    "IOB2": {"B": "b", "I": "i"},
+    "BIOES": {"B": "b", "I": "i", "E": "e", "S": "s"},
+    "BILOU": {"B": "b", "I": "i", "L": "e", "U": "s"},
+}
 
-def bio_constraints(tag_names: Sequence[str]) -> Bools:
-    """The transitions that the BIO scheme allows, for `CRF(constraints=...)`: (K+1, K+1) of bools.
 
-    `tag_names` are "O" and, for each type of span, "B-type" (begins one), "I-type" (continues
-    it) and for BIOES also "E-type" (ends it) and "S-type" (a span of one step). I and E follow
-    only B or I of their type. Where a type has an E, only I and E of it follow its B and I, which
-    cannot end the sequence. Ramshaw & Marcus 1995. ValueError for a name of another form or one
-    that comes twice.
+def bio_constraints(tag_names: Sequence[str], scheme: str | None = None) -> Bools:
+    """The transitions that a scheme of spans allows, for `CRF(constraints=...)`: (K+1, K+1) bools.
+
+    `tag_names` are "O" and, for each type of span, a prefix and the type:
+
+    - "IOB2" (BIO): "B-type" begins a span, "I-type" continues it and follows only B or I of its
+      type.
+    - "IOB1": "I-type" is any step of a span; "B-type" begins one right behind another of its type,
+      and follows only B or I of its type.
+    - "BIOES": as IOB2, and "E-type" ends a span of several steps, "S-type" is one of a single
+      step: only I and E of their type follow B and I, which cannot end the sequence.
+    - "BILOU": the same with "L-type" for E and "U-type" for S.
+
+    Without `scheme` it is IOB2, or BIOES for those types that have an E. Ramshaw & Marcus 1995,
+    Ratinov & Roth 2009. ValueError for a name of another form or one that comes twice.
 
     Examples
     --------
@@ -25,18 +41,26 @@ def bio_constraints(tag_names: Sequence[str]) -> Bools:
     (4, 4)
     >>> bool(allowed[0, 2]), bool(allowed[1, 2])  # I-PER after O, after B-PER
     (False, True)
+    >>> tags = ["O", "B-PER", "L-PER", "U-PER"]
+    >>> pyrnn.bio_constraints(tags, "BILOU")[1].tolist()  # after B-PER; the end is the last
+    [False, False, True, False, False]
     """
-    tags = [_parse(i, name) for i, name in enumerate(_as_names(tag_names))]
-    ending = {kind for part, kind in tags if part == "E"}
+    if scheme is not None:
+        check_choice("bio_constraints", "scheme", scheme, tuple(SCHEMES))
+    roles = SCHEMES["BIOES" if scheme is None else scheme]
+    tags = [_parse(i, name, roles) for i, name in enumerate(_as_names(tag_names))]
+    kinds = {kind for role, kind in tags if scheme is None and role == "e"}
+    if scheme is not None and "e" in roles.values():
+        kinds = {kind for _, kind in tags}
     K = len(tags)
     allowed = np.ones((K + 1, K + 1), bool)
-    allowed[K, :K] = [part not in "IE" for part, _ in tags]
-    for i, (part, kind) in enumerate(tags):
-        opened = part in "BI"
-        must_go_on = opened and kind in ending
-        for j, (next_part, next_kind) in enumerate(tags):
-            goes_on = next_part in "IE"
-            allowed[i, j] = opened and kind == next_kind if goes_on else not must_go_on
+    for i, before in enumerate([*tags, ("o", "")]):
+        opened = before[0] in ("b", "i")
+        must_go_on = opened and before[1] in kinds
+        for j, now in enumerate(tags):
+            needs_open = now[0] == "b" if scheme == "IOB1" else now[0] in ("i", "e")
+            goes_on = opened and before[1] == now[1]
+            allowed[i, j] = goes_on if needs_open else not must_go_on
         allowed[i, K] = not must_go_on
     return allowed
 
@@ -131,16 +155,17 @@ def _as_names(tag_names: Any) -> list[Any]:
     return names
 
 
-def _parse(position: int, name: Any) -> tuple[str, str]:
-    """("B", "PER") of "B-PER", ("O", "") of "O"."""
+def _parse(position: int, name: Any, roles: Mapping[str, str]) -> tuple[str, str]:
+    """("b", "PER") of "B-PER", ("o", "") of "O"."""
     if not isinstance(name, str):
         raise TypeError(
             f"bio_constraints: tag_names[{position}] is {describe(name)}, expected a string"
         )
-    part, dash, kind = name.partition("-")
-    if name != "O" and not (part in ("B", "I", "E", "S") and dash and kind):
+    prefix, dash, kind = name.partition("-")
+    if name != "O" and not (prefix in roles and dash and kind):
+        *others, last = roles
         raise ValueError(
             f"bio_constraints: tag_names[{position}] is {describe(name)}, "
-            "expected 'O' or B, I, E or S with a type, such as 'B-PER'"
+            f"expected 'O' or {', '.join(others)} or {last} with a type, such as 'B-PER'"
         )
-    return part, kind
+    return roles.get(prefix, "o"), kind
