@@ -377,7 +377,7 @@ def test_class_weights_of_classes_yet_to_come():
     weights = {"a": 1.0, "b": 2.0, "c": 7.0}
     tagger = estimators.SequenceTagger(hidden_size=3, class_weight=weights, random_state=0)
     tagger.partial_fit(X, y, classes=["a", "b", "c"])
-    assert tagger._weights.tolist() == [1.0, 2.0, 7.0]
+    assert tagger._class_weights[0].tolist() == [1.0, 2.0, 7.0]
     balanced = estimators.SequenceClassifier(hidden_size=3, class_weight="balanced")
     with pytest.raises(ValueError, match=r"balanced.*'c'"):
         balanced.partial_fit(X, ["a", "b"] * 3, classes=["a", "b", "c"])
