@@ -267,6 +267,9 @@ CALLS = {
     **{f"losses.{n}": of_loss(getattr(losses, n)) for n in ("MSE", "MAE", "Huber", "SmoothL1")},
     "Quantile": of_loss(losses.Quantile, np.repeat(X, 3, axis=-1)),
     "GaussianNLL": of_loss(losses.GaussianNLL, np.repeat(X, 2, axis=-1)),
+    "StudentTNLL": of_loss(losses.StudentTNLL, np.repeat(X, 3, axis=-1)),
+    "PoissonNLL": of_loss(losses.PoissonNLL, X, np.abs(X)),
+    "NegativeBinomialNLL": of_loss(losses.NegativeBinomialNLL, np.repeat(X, 2, axis=-1), np.abs(X)),
     **{n: of_metric(getattr(metrics, n), LOGITS, TAGS) for n in ("Accuracy", "Perplexity")},
     **{
         n: of_metric(lambda n=n: getattr(metrics, n)("macro"), LOGITS, TAGS)

@@ -172,6 +172,9 @@ LOSSES = {  # and how many numbers of y belong to a target
     "SmoothL1": (losses.SmoothL1(0.7), 1),
     "Quantile": (losses.Quantile([0.1, 0.5, 0.9]), 3),
     "GaussianNLL": (losses.GaussianNLL(full=True), 2),
+    "StudentTNLL": (losses.StudentTNLL(), 3),
+    "PoissonNLL": (losses.PoissonNLL(full=True), 1),
+    "NegativeBinomialNLL": (losses.NegativeBinomialNLL(full=True), 2),
 }
 
 

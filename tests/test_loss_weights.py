@@ -29,6 +29,9 @@ LOSSES = {
     "SmoothL1": partial(losses.SmoothL1, 0.5),
     "Quantile": partial(losses.Quantile, [0.2, 0.9]),
     "GaussianNLL": losses.GaussianNLL,
+    "StudentTNLL": losses.StudentTNLL,
+    "PoissonNLL": losses.PoissonNLL,
+    "NegativeBinomialNLL": losses.NegativeBinomialNLL,
     "CRF": crf,
     "CTC": partial(losses.CTC, zero_infinity=True),
 }
@@ -39,7 +42,7 @@ each_element_loss = pytest.mark.parametrize("name", [n for n in LOSSES if n not 
 
 def draw(name, rng):
     """y (N, T, ...) and a target for it."""
-    y = rng.standard_normal((N, T, 6 if name in ("Quantile", "GaussianNLL") else C))
+    y = rng.standard_normal((N, T, C * getattr(LOSSES[name](), "per_target", 1)))
     if name in ("CrossEntropy", "class weights", "CRF"):
         return y, rng.integers(0, C, (N, T))
     if name == "CTC":

@@ -1,5 +1,6 @@
 """Promise: losses are means over the real elements, with their gradients; padding is never read."""
 
+import math
 from functools import partial
 
 import numpy as np
@@ -53,6 +54,29 @@ def gaussian(y, target):
     return 0.5 * (log_variance + (target - mean) ** 2 / np.exp(log_variance))
 
 
+def student_t(y, target):
+    """-log of Student's density; y is the locations, log squared scales, and what gives degrees."""
+    location, log_square, d = np.split(y, 3, axis=-1)
+    nu = 2 + np.log1p(np.exp(d))
+    ratio = (target - location) ** 2 / (nu * np.exp(log_square))
+    constant = log_gamma((nu + 1) / 2) - log_gamma(nu / 2) - np.log(np.pi * nu) / 2
+    return log_square / 2 - constant + (nu + 1) / 2 * np.log1p(ratio)
+
+
+def poisson(y, target):
+    """-log of a Poisson probability but for log(target!), y is the log rate."""
+    return np.exp(y) - target * y
+
+
+def negative_binomial(y, target):
+    """The same of a negative binomial one; y is the logarithms of means and dispersions."""
+    log_mean, log_dispersion = np.split(y, 2, axis=-1)
+    r, share = np.exp(-log_dispersion), 1 / (1 + np.exp(log_mean + log_dispersion))
+    ways = log_gamma(target + r) - log_gamma(r)
+    return -(ways + r * np.log(share) + target * np.log(1 - share))
+
+
+log_gamma = np.vectorize(math.lgamma, otypes=[np.float64])
 LOSSES = {
     "CrossEntropy": (losses.CrossEntropy, cross_entropy),
     "BCEWithLogits": (losses.BCEWithLogits, bce),
@@ -62,14 +86,17 @@ LOSSES = {
     "SmoothL1": (partial(losses.SmoothL1, 0.5), smooth_l1),
     "Quantile": (partial(losses.Quantile, [0.2, 0.9]), quantile),
     "GaussianNLL": (losses.GaussianNLL, gaussian),
+    "StudentTNLL": (losses.StudentTNLL, student_t),
+    "PoissonNLL": (losses.PoissonNLL, poisson),
+    "NegativeBinomialNLL": (losses.NegativeBinomialNLL, negative_binomial),
 }
 each_loss = pytest.mark.parametrize("name", LOSSES)
 each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
 def draw(name, rng, dtype="float64", shape=(3, 5, 7)):
-    """y and a target for it, of shape (N, T, C); twice as many features where y holds pairs."""
-    per_target = 2 if name in ("Quantile", "GaussianNLL") else 1
+    """y and a target for it, of shape (N, T, C); more features where y holds several a target."""
+    per_target = getattr(LOSSES[name][0](), "per_target", 1)
     y = rng.standard_normal((*shape[:-1], per_target * shape[-1])).astype(dtype)
     if name == "CrossEntropy":
         return y, rng.integers(0, shape[-1], shape[:-1])
@@ -241,6 +268,9 @@ def test_pullback_scales_and_is_spent(rng):
         ("Huber", (2,), [0.0, 1.0, 2.0], ValueError, r"shape \(3,\)"),
         ("Quantile", (4, 3), [0.0] * 4, ValueError, "2 numbers for each target"),
         ("GaussianNLL", (1, 2), [np.nan], ValueError, r"target\[0, 0\] is nan"),
+        ("StudentTNLL", (4, 2), [0.0] * 4, ValueError, "3 numbers for each target"),
+        ("PoissonNLL", (2,), [1.0, -1.0], ValueError, r"target\[1\] is -1.0, .* number >= 0"),
+        ("NegativeBinomialNLL", (1, 2), [-2.0], ValueError, r"target\[0, 0\] is -2.0"),
     ],
 )
 def test_bad_targets(name, y, target, error, words):

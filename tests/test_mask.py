@@ -198,7 +198,7 @@ def test_pools_under_a_mask_with_holes(batch_first, pool, by_hand, rng):
 def test_losses_under_a_mask_with_holes(name, rng):
     """The mean over what is real, as of these elements alone; the rest gets no gradient."""
     loss, classes = LOSSES[name][0](), name == "CrossEntropy"
-    wide = 2 if name in ("Quantile", "GaussianNLL") else 1
+    wide = getattr(loss, "per_target", 1)
     y = rng.standard_normal((4, 6, 3 * wide))
     target = rng.integers(0, 3, (4, 6)) if classes else rng.random((4, 6, 3))
     mask, lengths = rng.random((4, 6)) < 0.6, [6, 4, 0, 5]

@@ -124,6 +124,16 @@ def test_gaussian_nll(reduction, full, rng):
     )
 
 
+@each_reduction
+@pytest.mark.parametrize("full", [True, False])
+@pytest.mark.parametrize("log_input", [True, False])
+def test_poisson_nll(reduction, full, log_input, rng):
+    options = {"log_input": log_input, "full": full, "eps": 1e-4, "reduction": reduction}
+    y, target = rng.standard_normal((5, 3, 4)), rng.integers(0, 9, (5, 3, 4)).astype(float)
+    y = y if log_input else np.exp(y)
+    compare(losses.PoissonNLL(**options), nn.PoissonNLLLoss(**options), y, target)
+
+
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("zero_infinity", [False, True])
 def test_ctc(reduction, zero_infinity, rng):

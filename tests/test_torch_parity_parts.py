@@ -1,5 +1,7 @@
 """Promise: layer norm, pooling, averaged weights, schedules and groups give torch's numbers."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,7 @@ LOSSES = {
     ),
     "MAE": (losses.MAE(), F.l1_loss),
     "Huber": (losses.Huber(0.3), lambda y, t: F.huber_loss(y, t, delta=0.3)),
+    "PoissonNLL": (losses.PoissonNLL(full=True), partial(F.poisson_nll_loss, full=True)),
     "GaussianNLL": (
         losses.GaussianNLL(full=True, eps=0.2),
         lambda y, t: F.gaussian_nll_loss(y[:, :5], t, y[:, 5:].exp(), full=True, eps=0.2),

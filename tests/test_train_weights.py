@@ -108,7 +108,10 @@ def test_the_sum_makes_larger_steps_and_is_reported_as_the_mean():
     assert_close(found, results(other, X, TARGET, batch_size=30, epochs=3, shuffle=False))
 
 
-@pytest.mark.parametrize(("kind", "outputs"), [(losses.Quantile, 3), (losses.GaussianNLL, 2)])
+@pytest.mark.parametrize(
+    ("kind", "outputs"),
+    [(losses.Quantile, 3), (losses.GaussianNLL, 2), (losses.StudentTNLL, 3)],
+)
 def test_the_sum_of_several_numbers_for_each_target_is_reported_as_the_mean(kind, outputs):
     found = []
     for reduction in ("mean", "sum"):

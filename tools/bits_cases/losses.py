@@ -17,6 +17,10 @@ LOSSES = [
     ("Quantile", {"levels": (0.2, 0.7)}),
     ("GaussianNLL", {}),
     ("GaussianNLL", {"full": True, "eps": 0.5}),
+    ("StudentTNLL", {}),
+    ("PoissonNLL", {"full": True}),
+    ("PoissonNLL", {"log_input": False}),
+    ("NegativeBinomialNLL", {"full": True}),
     ("CrossEntropy", {}),
     ("CrossEntropy", {"weight": [1, 2, 0.5, 3], "ignore_index": 1, "label_smoothing": 0.1}),
     ("BCEWithLogits", {}),
@@ -62,7 +66,13 @@ def example(at, name, classes=4):
     """y and a target for a loss or a metric of that name."""
     if name in ("Quantile", "GaussianNLL"):
         return at.normal(T, B, 2 * classes), at.normal(T, B, classes)
+    if name == "StudentTNLL":
+        return at.normal(T, B, 3 * classes), at.normal(T, B, classes)
+    if name == "NegativeBinomialNLL":
+        return at.normal(T, B, 2 * classes), abs(at.normal(T, B, classes))
     y = at.normal(T, B, classes)
+    if name == "PoissonNLL":
+        return abs(y), abs(at.normal(*y.shape))
     if name == "CTC":
         return y, [1 + at.ids(2, n) for n in at.lengths(5)]
     if name == "BCEWithLogits":

@@ -117,7 +117,8 @@ def check_finite(
     """ValueError for a real target that is not finite, or not in low..high."""
     wrong = real & ~((target >= low) & (target <= high) & np.isfinite(target))
     if wrong.any():
-        expected = "a finite number" if low == -math.inf else f"{low:g} <= target <= {high:g}"
+        expected = "a finite number" if low == -math.inf else f"a finite number >= {low:g}"
+        expected = expected if high == math.inf else f"{low:g} <= target <= {high:g}"
         raise ValueError(f"{owner}: {first_wrong(target, wrong)}, expected {expected}")
 
 

@@ -18,11 +18,14 @@ from .._base.face import present as _present
 from ._classification import BCEWithLogits as BCEWithLogits
 from ._classification import CrossEntropy as CrossEntropy
 from ._ctc import CTC as CTC
+from ._likelihoods import GaussianNLL as GaussianNLL
+from ._likelihoods import NegativeBinomialNLL as NegativeBinomialNLL
+from ._likelihoods import PoissonNLL as PoissonNLL
+from ._likelihoods import StudentTNLL as StudentTNLL
 from ._loss import Loss as Loss
 from ._pullback import LossPullback as LossPullback
 from ._regression import MAE as MAE
 from ._regression import MSE as MSE
-from ._regression import GaussianNLL as GaussianNLL
 from ._regression import Huber as Huber
 from ._regression import Quantile as Quantile
 from ._regression import SmoothL1 as SmoothL1

@@ -1,16 +1,15 @@
-"""Losses of regressions and forecasts: MSE, MAE, Huber, SmoothL1, Quantile and GaussianNLL."""
+"""Losses of regressions and forecasts: MSE, MAE, Huber, SmoothL1 and Quantile."""
 
 import math
 from typing import Any
 
 import numpy as np
 
-from .. import _core
-from .._base.checks import Array, as_floats, check_flag, check_number
-from .._base.runtime import num_threads
+from .._base.checks import Array, check_number
 from .._base.settings import missing
-from .._base.targets import Bools, check_finite
-from ._loss import ElementLoss, Loss
+from .._base.targets import Bools
+from ._loss import ElementLoss
+from ._several import SeveralPerTarget, check_positive
 
 
 class DifferenceLoss(ElementLoss):
@@ -81,7 +80,7 @@ class Huber(DifferenceLoss):
 
     def __init__(self, delta: float = 1.0, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
-        self.delta = _positive("Huber", "delta", delta)
+        self.delta = check_positive("Huber", "delta", delta)
 
     def of_difference(self, difference: Array) -> tuple[Array, Array]:
         size = np.abs(difference).astype(np.float64)
@@ -119,48 +118,7 @@ class SmoothL1(DifferenceLoss):
         return inner / self.beta * (size - inner / 2), slope
 
 
-class _SeveralPerTarget(Loss):
-    """A loss that takes K numbers of y for each target.
-
-    y is (..., K) for a target (...), or (..., K*F) for a target (..., F): the first F numbers are
-    those of k = 0.
-    """
-
-    @property
-    def per_target(self) -> int:
-        """K."""
-        raise missing(self, "per_target")
-
-    def check_target(self, y_shape: tuple[int, ...], dtype: Any, target: Any) -> Array:
-        owner, K = type(self).__name__, self.per_target
-        values = as_floats(owner, "target", target, dtype)
-        if y_shape != (*values.shape, K):
-            if not values.ndim or y_shape != (*values.shape[:-1], K * values.shape[-1]):
-                raise ValueError(
-                    f"{owner}: y has shape {y_shape} for a target of shape {values.shape}, expected"
-                    f" {K} numbers for each target: (..., {K}) for (...), or (..., {K}*F) for "
-                    "(..., F)"
-                )
-            return values
-        return values[..., None]
-
-    def check_values(self, y_shape: tuple[int, ...], target: Array, real: Bools) -> Bools:
-        check_finite(type(self).__name__, target, real)
-        return real
-
-    def weights_of_losses(self, weight: Array, losses: Array) -> Array:
-        spread: Array = weight[..., None, :]
-        return spread
-
-    def split(self, y: Array, target: Array, real: Bools) -> tuple[Array, Array, Bools]:
-        """y (..., K, F), target and real (..., 1, F), zeros where not real."""
-        shape = (*target.shape[:-1], self.per_target, target.shape[-1])
-        real, zero = real[..., None, :], y.dtype.type(0)
-        y, target = y.reshape(shape), target[..., None, :]
-        return np.where(real, y, zero), np.where(real, target, zero), real
-
-
-class Quantile(_SeveralPerTarget):
+class Quantile(SeveralPerTarget):
     """max(q*e, (q-1)*e), e = target - y, for each level q: the pinball loss.
 
     Koenker & Bassett 1978; its minimum over y is the q-quantile of the target. `levels` are
@@ -203,55 +161,3 @@ class Quantile(_SeveralPerTarget):
         if self.reduction == "mean":
             scale /= len(self.levels)
         return losses * scale, slope * y.dtype.type(scale)
-
-
-class GaussianNLL(_SeveralPerTarget):
-    """(log v + (mean - target)^2 / v) / 2, v the variance: -log of a normal density.
-
-    y holds the mean and s = log variance of each target: (..., 2) for a target (...), or
-    (..., 2*F) for (..., F), the F means first. v = max(exp(s), eps); where eps counts, the
-    derivative by the variance is that at eps, so that s can leave. `full` adds the density's
-    constant, log(2 pi) / 2. Nix & Weigend 1994; torch.nn.GaussianNLLLoss with var = exp(s).
-    ValueError unless eps is finite and > 0, for a y that does not fit, and for a target that is
-    not finite.
-
-    Examples
-    --------
-    >>> loss = pyrnn.losses.GaussianNLL()
-    >>> y, target = np.array([[1.0, 0.0]]), np.array([3.0])  # mean 1, variance exp(0)
-    >>> loss(y, target)
-    2.0
-    """
-
-    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
-        super().__init__(reduction=reduction)
-        self.full = check_flag("GaussianNLL", "full", full)
-        self.eps = _positive("GaussianNLL", "eps", eps)
-
-    @property
-    def per_target(self) -> int:
-        return 2
-
-    def terms(self, y: Array, target: Array, real: Bools, scale: float) -> tuple[Array, Array]:
-        y, target, real = self.split(y, target, real)
-        mean, given = y[..., :1, :], y[..., 1:, :]
-        log_variance = np.maximum(given, y.dtype.type(math.log(self.eps)))
-        precision, below = (
-            _core.activation_forward("exp", np.ascontiguousarray(a), num_threads())
-            for a in (-log_variance, given - log_variance)
-        )
-        error = mean - target
-        ratio = error * error * precision
-        constant = math.log(2 * math.pi) if self.full else 0.0
-        losses = (log_variance + ratio + constant).astype(np.float64) * 0.5 * (real * scale)
-        half = y.dtype.type(0.5)
-        slopes = np.concatenate([error * precision, half * (1 - ratio) * below], axis=-2)
-        return losses, np.where(real, slopes * y.dtype.type(scale), y.dtype.type(0))
-
-
-def _positive(owner: str, name: str, value: Any) -> float:
-    """A finite number > 0."""
-    number = check_number(owner, name, value)
-    if not 0 < number < math.inf:
-        raise ValueError(f"{owner}: {name} is {number}, expected a finite number > 0")
-    return number
