@@ -51,13 +51,15 @@ def test_margins_are_ranked_errors():
 
 
 def test_a_series_has_the_margins_of_its_own_errors():
-    """Where it has too few, the errors of all, in units of the mean error of each."""
+    """Where it has too few, the errors of all, in units of the largest error of each."""
     rng = np.random.default_rng(0)
     calm, wild = (scale * np.abs(rng.standard_normal((99, 1, 1))) for scale in (1.0, 50.0))
     for i, own in enumerate((calm, wild)):
         assert margins("f", [calm, wild], i, 0.9).item() == np.sort(own, axis=None)[89]
     few = wild[:5]
-    assert_allclose(margins("f", [calm, few], 1, 0.9), 2.1 * few.mean(), rtol=0.2)
+    relative = [e / np.delete(s, i).max() for s in (calm, few) for i, e in enumerate(s.flat)]
+    expected = np.sort(relative)[math.ceil(105 * 0.9) - 1] * few.max()
+    assert_allclose(margins("f", [calm, few], 1, 0.9).item(), expected)
     with pytest.raises(ValueError, match=r"f has 1 held-out windows, level 0.9 needs 9, or 2"):
         margins("f", [calm, wild[:1]], 1, 0.9)
     nothing = np.zeros((5, 1, 1))  # a series that was forecast without any error

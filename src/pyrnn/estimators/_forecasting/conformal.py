@@ -1,10 +1,21 @@
 """Split conformal prediction: intervals from the errors on held-out windows."""
 
 import math
+from typing import Any
 
 import numpy as np
 
 from ..._base.checks import Array, check_number
+
+OWN, POOLED = "own", "pooled"
+
+
+def read_levels(owner: str, level: Any) -> tuple[float, ...]:
+    """One number in (0, 1) or several."""
+    several = level if isinstance(level, list | tuple | np.ndarray) and np.ndim(level) else [level]
+    if not len(several):
+        raise ValueError(f"{owner}: level is empty, expected at least one number in (0, 1)")
+    return tuple(check_level(owner, one) for one in several)
 
 
 def check_level(owner: str, level: float) -> float:
@@ -22,12 +33,13 @@ def margins(name: str, scores: list[Array], i: int, level: float) -> Array:
     series i is the smallest of its own that ceil((N + 1) * level) do not exceed: if errors to come
     are exchangeable with them, they stay inside with at least that probability (Vovk et al. 2005;
     Lei et al. 2018). If N is too small for that, it is the same of the errors of all series, each
-    divided by the mean of its series' other errors, times the mean of series i (a normalised
-    score, Lei et al. 2018, section 5.2). ValueError, which begins with `name`, if these are too few
-    as well, or N < 2.
+    divided by the largest of its series' other errors, times the largest of series i (a normalised
+    score, Lei et al. 2018, section 5.2; by the largest, not the mean, as smooth series, whose
+    errors are all alike, and noisy ones then differ less). ValueError, which begins with `name`, if
+    these are too few as well, or N < 2.
     """
     level, own = check_level(name.partition(":")[0], level), scores[i]
-    if _rank(len(own), level) <= len(own):
+    if source_of(own, level) == OWN:
         return _ranked(own, level)
     every = np.concatenate([_relative(some) for some in scores])
     least = _ceil(level / (1 - level))
@@ -36,8 +48,14 @@ def margins(name: str, scores: list[Array], i: int, level: float) -> Array:
             f"{name} has {len(own)} held-out windows, level {level} needs {least}, or 2 and "
             f"{least} of all series, which have {len(every)}: more data, or a larger calibration"
         )
-    reach: Array = _ranked(every, level) * own.mean(axis=0)
+    reach: Array = _ranked(every, level) * own.max(axis=0)
     return reach
+
+
+def source_of(own: Array, level: float) -> str:
+    """Whose errors decide: the series' "own" (N, horizon, D), or if they are too few for the level
+    those of all, "pooled"."""
+    return OWN if _rank(len(own), level) <= len(own) else POOLED
 
 
 def _rank(N: int, level: float) -> int:
@@ -53,11 +71,12 @@ def _ranked(scores: Array, level: float) -> Array:
 
 
 def _relative(scores: Array) -> Array:
-    """Each score in units of the mean of the others (N - 1, horizon, D) of its series; of a series
-    without two, none; 1 where all others are 0."""
+    """Each score in units of the largest of the others (N - 1, horizon, D) of its series; of a
+    series without two, none; 1 where all others are 0."""
     if len(scores) < 2:
         return scores[:0]
-    others = (scores.sum(axis=0) - scores) / (len(scores) - 1)
+    second, first = np.partition(scores, (-2, -1), axis=0)[-2:]
+    others = np.where(scores == first, second, first)
     relative: Array = np.divide(scores, others, out=np.ones_like(scores), where=others > 0)
     return relative
 

@@ -96,6 +96,12 @@ class Fitted:
             )
         return margins(f"{self.owner}: {self.form.name('y', i)}", self.scores, i, level)[:horizon]
 
+    def ends_of(self, i: int, middle: Array, level: float) -> Array:
+        """(..., horizon, D, 2): lower and upper end of the intervals of series i around forecasts
+        (..., horizon, D)."""
+        far = self.reach(i, level, middle.shape[-2])
+        return np.stack([middle - far, middle + far], axis=-1)
+
     def scaled(self, i: int, series: Series) -> Series:
         """Series i as the network reads it."""
         return self.scales.apply(i, series)

@@ -30,10 +30,11 @@ class Form:
         user has the series; (steps,) where flat.
 
         `last` names the entries of a last axis, such as ("lower", "upper") of arrays
-        (steps, D, 2), or (0.1, 0.9) of quantiles; None: there is none.
+        (steps, D, 2), or (0.1, 0.9) of quantiles; None: there is none. Of two last axes (steps, D,
+        L, 2) it names all L * 2 entries, by tuples such as (0.9, "lower").
         """
         del last  # of arrays, axes have no names
-        return self._as_given([array.squeeze(1) if self.flat else array for array in arrays])
+        return self.pack_each([array.squeeze(1) if self.flat else array for array in arrays])
 
     def pack_origins(
         self, arrays: list[Array], origins: list[Array], last: Sequence[Any] | None = None
@@ -41,7 +42,7 @@ class Form:
         """Numbers of the steps that follow each of N origins, arrays (N, steps, D), or with an axis
         `last` (N, steps, D, L); `origins` has for each series the numbers of steps known (N,)."""
         del origins, last
-        return self._as_given([array.squeeze(2) if self.flat else array for array in arrays])
+        return self.pack_each([array.squeeze(2) if self.flat else array for array in arrays])
 
     def followed_by(self, other: "Form") -> "Form":
         """Of the same series, after the steps of another form have come."""
@@ -52,11 +53,11 @@ class Form:
         )
         return replace(self, ends=ends, labels=labels)
 
-    def _as_given(self, arrays: list[Any]) -> Any:
-        """One, a list, or a dict."""
+    def pack_each(self, values: list[Any]) -> Any:
+        """One value per series, as the user has them: a dict, a list, or the value of the one."""
         if self.kind == "dict":
-            return dict(zip(self.keys, arrays, strict=True))
-        return arrays if self.kind == "list" else arrays[0]
+            return dict(zip(self.keys, values, strict=True))
+        return values if self.kind == "list" else values[0]
 
 
 def form_of(owner: str, y: Any) -> Form:

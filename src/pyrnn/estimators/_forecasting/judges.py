@@ -47,8 +47,7 @@ def _forecasts(rolling: Rolling, fitted: Fitted, origins: list[Array]) -> Any:
         middle.append(fitted.middle_of(ahead))
         quantiles.append(ahead[..., np.isin(fitted.levels, fitted.asked)])
         if rolling.level is not None:
-            far = fitted.reach(i, rolling.level, rolling.horizon)
-            ends.append(np.stack([middle[-1] - far, middle[-1] + far], axis=-1))
+            ends.append(fitted.ends_of(i, middle[-1], rolling.level))
     return middle, ends or None, quantiles if rolling.quantiles else None
 
 

@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..._base.checks import Array
 from .base import ForecasterBase
+from .conformal import check_level, read_levels, source_of
 
 
 class Predictions(ForecasterBase):
@@ -34,27 +35,39 @@ class Predictions(ForecasterBase):
 
     def interval(
         self,
-        level: float = 0.9,
+        level: Any = 0.9,
         horizon: int | None = None,
         *,
         past: Any = None,
         future: Any = None,
     ) -> Any:
         """Lower and upper end (horizon, 2), or (horizon, D, 2), of intervals that hold what comes
-        with probability `level`, for each step by itself.
+        with probability `level`, for each step by itself; of L levels (horizon, L, 2), or
+        (horizon, D, L, 2).
 
         Split conformal prediction: as far on both sides of the forecast as that share of the
         series' errors in its calibration reached, at the same step ahead. A series with too few
-        for the level takes the errors of all, each in units of the mean error of its own series.
-        ValueError if these are too few, too, or the series has fewer than two windows of its own,
-        and for a horizon beyond the fitted one.
+        for the level takes the errors of all, each in units of the largest of its own series;
+        `interval_source` says which. ValueError if these are too few, too, or the series has fewer
+        than two windows of its own, and for a horizon beyond the fitted one.
         """
         forecasts, fitted = self._forecasts(horizon, past, future), self._fitted
-        ends = []
+        levels, one_level, ends = read_levels(self._owner, level), np.ndim(level) == 0, []
         for i, ahead in enumerate(forecasts):
-            middle, far = fitted.middle_of(ahead), fitted.reach(i, level, len(ahead))
-            ends.append(np.stack([middle - far, middle + far], axis=-1))
-        return fitted.form.pack(ends, last=("lower", "upper"))
+            middle = fitted.middle_of(ahead)
+            every = np.stack([fitted.ends_of(i, middle, one) for one in levels], axis=-2)
+            ends.append(every[..., 0, :] if one_level else every)
+        sides = ("lower", "upper")
+        pairs = [(one, side) for one in levels for side in sides]
+        return fitted.form.pack(ends, last=sides if one_level else pairs)
+
+    def interval_source(self, level: float = 0.9) -> Any:
+        """Whose errors make the intervals of a level, for each series: "own" where its calibration
+        has enough, else "pooled", those of all series."""
+        check_is_fitted(self, "network_")
+        number = check_level(self._owner, level)
+        sources = [source_of(own, number) for own in self._fitted.scores]
+        return self._fitted.form.pack_each(sources)
 
     def _forecasts(self, horizon: int | None, past: Any, future: Any) -> list[Array]:
         """(horizon, D, levels) for each series, in its own units."""

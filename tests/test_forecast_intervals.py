@@ -1,0 +1,103 @@
+"""Promise: intervals of any levels cover each series as they say, by errors that they name."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from series import forecaster, wave
+
+LEVELS = [0.5, 0.8, 0.95]
+
+
+def unlike_series(steps, seed=0):
+    """A smooth wave, one with noise, a noisy autoregression in large units, and noise whose size
+    has outliers."""
+    rng, t = np.random.default_rng(seed), np.arange(steps)
+    season = np.sin(2 * np.pi * t / 12)
+    drift = np.zeros(steps)
+    for k, noise in enumerate(rng.standard_normal(steps)):
+        drift[k] = 0.7 * drift[k - 1] + noise
+    return {
+        "smooth": 5 + season + 0.02 * rng.standard_normal(steps),
+        "noisy": 5 + season + rng.standard_normal(steps),
+        "drifting": 1000 * (10 + drift),
+        "outliers": season + rng.standard_t(3, steps),
+    }
+
+
+def counted(result, model, level):
+    """The share of values inside the intervals, for each series."""
+    shares = {}
+    for name, ends in model.interval(level).items():
+        far = np.ptp(ends, axis=-1) / 2
+        shares[name] = np.mean(np.abs(result.actual[name] - result.forecasts[name]) <= far)
+    return shares
+
+
+def test_every_series_is_covered():
+    """1,000 calibration steps and 2,000 origins each, within 4 points of each level."""
+    many = unlike_series(3_260)
+    model = forecaster(horizon=2, lookback=12, epochs=3, calibration=1_000 / 1_250)
+    model.fit({name: y[:1_250] for name, y in many.items()})
+    result = model.backtest({name: y[1_238:] for name, y in many.items()}, start=12)
+    for level in LEVELS:
+        assert set(model.interval_source(level).values()) == {"own"}
+        for name, share in counted(result, model, level).items():
+            assert len(result.forecasts[name]) >= 2_000
+            assert share == pytest.approx(level, abs=0.04), (name, level)
+
+
+def test_short_series_are_covered_on_the_mean():
+    """With too few errors of their own the noisy and the smooth are each covered on the mean."""
+    many = {(name, k): y for k in range(10) for name, y in unlike_series(560, k).items()}
+    many = {key: y for key, y in many.items() if key[0] in ("smooth", "noisy")}
+    model = forecaster(horizon=2, lookback=12, epochs=6, calibration=0.25)
+    model.fit({key: y[:60] for key, y in many.items()})
+    assert set(model.interval_source(0.95).values()) == {"pooled"}
+    assert set(model.interval_source(0.8).values()) == {"own"}
+    result = model.backtest(many, start=60)
+    shares = counted(result, model, 0.95)
+    for kind in ("smooth", "noisy"):
+        share = np.mean([share for (name, _), share in shares.items() if name == kind])
+        assert share == pytest.approx(0.95, abs=0.04), kind
+
+
+@pytest.mark.parametrize("columns", [None, 3])
+def test_several_levels_at_once(columns):
+    y = wave(300) if columns is None else np.stack([wave(300, k) for k in range(columns)], axis=1)
+    y = y + 0.1 * np.random.default_rng(0).standard_normal(y.shape)
+    model = forecaster(epochs=2).fit(y)
+    every = model.interval(LEVELS)
+    assert every.shape == (*model.predict().shape, 3, 2)
+    for k, level in enumerate(LEVELS):
+        assert_array_equal(every[..., k, :], model.interval(level))
+    assert_array_equal(model.interval((0.8,)), every[..., 1:2, :])
+    assert_array_equal(model.interval(np.array(LEVELS)), every)
+    lower, upper = np.moveaxis(every, -1, 0)
+    assert (np.diff(lower, axis=-1) <= 0).all() and (np.diff(upper, axis=-1) >= 0).all()
+
+
+def test_the_source_has_the_form_of_y():
+    y = wave(100)
+    assert forecaster(epochs=1).fit(y).interval_source(0.9) == "own"
+    assert forecaster(epochs=1).fit([y, y]).interval_source(0.95) == ["pooled", "pooled"]
+    named = forecaster(epochs=1).fit({"long": wave(200), "short": wave(40)})
+    assert named.interval_source(0.9) == {"long": "own", "short": "pooled"}
+
+
+@pytest.mark.parametrize(
+    ("level", "words"),
+    [
+        ([0.5, 1.0], "level is 1.0, expected 0 < level < 1"),
+        ([], "level is empty, expected at least one number"),
+        (["a"], "level"),
+        (0.0, "level is 0.0"),
+    ],
+)
+def test_bad_levels(level, words):
+    model = forecaster(epochs=1).fit(wave(100))
+    with pytest.raises((TypeError, ValueError), match=f"Forecaster: {words}"):
+        model.interval(level)
+    if np.ndim(level) == 0:
+        with pytest.raises(ValueError, match=words):
+            model.interval_source(level)
