@@ -29,7 +29,7 @@ WINGS = {
     "_files": {"_base"},
     "_c": {"_core", "_base", "layers"},
     "training": {"_core", "_base", "losses", "metrics", "optim"},
-    "estimators": {"_base", "data", "layers", "losses", "optim", "training"},
+    "estimators": {"_base", "_files", "data", "layers", "losses", "optim", "training"},
     "torch": {"_core", "_base", "layers"},
     "onnx": {"_base", "layers", "seq2seq"},
     "keras": {"_base", "layers"},

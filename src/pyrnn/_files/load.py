@@ -51,6 +51,8 @@ def load(path: Any, *, classes: Iterable[type[Module]] = ()) -> Module:
                 "is a checkpoint of training, which Trainer.fit(..., checkpoint=path, "
                 "resume=True) carries on from; expected a file that module.save(path) wrote"
             )
+        if "estimator" in description:
+            raise ValueError("holds an estimator, which pyrnn.estimators.load(path) reads")
         module = rebuilt(tensors, description, own)
     except RecursionError:
         raise ValueError(f"{path}: its configuration is nested too deeply") from None

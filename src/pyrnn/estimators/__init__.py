@@ -16,6 +16,7 @@ except ImportError as error:
 
 from .._base.face import present as _present
 from ._classifier import SequenceClassifier as SequenceClassifier
+from ._file import load as load
 from ._forecasting.backtest import Backtest as Backtest
 from ._forecasting.baselines import naive_forecast as naive_forecast
 from ._forecasting.forecaster import Forecaster as Forecaster

@@ -1,13 +1,12 @@
 """What the estimators of sequences share: their parameters, fit, partial_fit, predictions."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._base.checks import Array, describe
-from .._base.columns import as_numpys
 from ..layers._sequential import Sequential
 from ..losses import Loss
 from ..training._history import History
@@ -18,7 +17,7 @@ from ._importances import Exchange
 from ._naming import naming
 from ._network import build_network, check_share, inner_threads, make_trainer, train
 from ._padding import Padding, Read
-from ._reader import SequenceReader
+from ._reader import SequenceReader, as_numpys
 from ._weights import Weight, read_sample_weight
 
 EVERY_FIT = (  # the parameters that each fit reads, whether it makes the network or goes on
@@ -77,6 +76,14 @@ class SequenceEstimator(Estimator):
     random_state: Any = None
     verbose: bool = False
     warm_start: bool = False
+
+    _kinds: ClassVar[dict[str, Any]] = Estimator._kinds | {
+        "network_": Sequential,
+        "n_iter_": int,
+        "_reader": SequenceReader,
+        "_made_of": dict[str, Any],
+        "_prior": tuple[Any, Any] | None,
+    }
 
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None, mask: Any = None
@@ -149,7 +156,7 @@ class SequenceEstimator(Estimator):
                 "None."
             )
         if first:
-            self._reader: SequenceReader = SequenceReader(self)
+            self._reader: SequenceReader = SequenceReader.of(self)
             read = self._reader.fit(self, given.X, given.padding)
         else:
             self._check_unchanged()
@@ -188,6 +195,22 @@ class SequenceEstimator(Estimator):
         self._trainer: Trainer = make_trainer(self, self.network_, self._loss(), seed)
         self._made_of = self.get_params(deep=False)
         self.history_: History = self._trainer.history
+
+    def _known(self) -> dict[str, Any]:
+        """Of the trainer its state, but for the weights, which are the network's."""
+        known = super()._known()
+        trainer, _ = known.pop("_trainer"), known.pop("history_")  # which is in its state
+        state = {name: part for name, part in trainer.state_dict().items() if name != "model"}
+        return {**known, "training": state}
+
+    def _take(self, known: dict[str, Any]) -> None:
+        state = known.pop("training")
+        super()._take(known)
+        made = type(self)(**self._made_of)  # the parameters may have been set since
+        made.__dict__.update(known)
+        trainer = make_trainer(made, self.network_, made._loss(), seed=0)
+        trainer.load_state_dict(trainer.state_dict() | state)
+        self._trainer, self.history_ = trainer, trainer.history
 
     def _check_unchanged(self) -> None:
         """ValueError for a parameter that acts on a new network alone and was set since the fit

@@ -1,14 +1,18 @@
 """Classes: what classifier and tagger share."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from .._base.checks import Array
 from ..losses import Loss
 from ._base import SequenceEstimator
 from ._class_targets import (
+    OneLabel,
+    SeveralLabels,
     Targets,
+    YesOrNo,
     class_weights,
     factors,
     read_classes,
@@ -23,6 +27,12 @@ class ClassEstimator(SequenceEstimator):
     """Labels, their numbers and weights."""
 
     class_weight: Any = None
+
+    _kinds: ClassVar[dict[str, Any]] = SequenceEstimator._kinds | {
+        "classes_": Array | list[Array],
+        "_targets": OneLabel | YesOrNo | SeveralLabels,
+        "_class_weights": list[Array] | None,
+    }
 
     def partial_fit(
         self,

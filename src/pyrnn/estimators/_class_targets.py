@@ -10,6 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from .._base.checks import Array, describe, describe_all
 from ..losses import BCEWithLogits, CrossEntropy, Loss
+from ._file import learnt
 from ._heads import SeveralCrossEntropies
 from ._naming import naming
 from ._network import softmax
@@ -48,6 +49,7 @@ class Targets(Protocol):
         """Those of each class."""
 
 
+@learnt
 @dataclass(frozen=True)
 class OneLabel:
     """One of C classes for each sample or step: C logits."""
@@ -93,6 +95,7 @@ class OneLabel:
         return softmax(scores)
 
 
+@learnt
 @dataclass(frozen=True)
 class YesOrNo:
     """Several labels, each there or not (multilabel): a logit for each."""
@@ -137,6 +140,7 @@ class YesOrNo:
         return softmax(np.stack([np.zeros_like(scores), scores], axis=-1))[..., 1]
 
 
+@learnt
 @dataclass(frozen=True)
 class SeveralLabels:
     """Several labels, each one of classes of its own (multi-output): their logits side by side."""

@@ -8,15 +8,17 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 
 from .._base.checks import Array
-from .._base.columns import as_numpys
 from ._base import PARAMETERS
 from ._class_estimator import ClassEstimator
 from ._class_targets import read_labels, targets_of
+from ._file import storable
 from ._naming import naming
 from ._padding import Read
 from ._pooled import Pooled
+from ._reader import as_numpys
 
 
+@storable
 @dataclass(kw_only=True, eq=False, repr=False)
 class SequenceClassifier(ClassifierMixin, Pooled, ClassEstimator):
     __doc__ = f"""A recurrent network that tells the class of a sequence.
@@ -48,7 +50,7 @@ class SequenceClassifier(ClassifierMixin, Pooled, ClassEstimator):
         The labels, sorted (of several kinds a list, of 0 and 1 the columns); the columns of a
         table, or features of a step; the epochs so far.
     network_ : pyrnn.Sequential
-        The network, which makes logits of scaled sequences; `network_.save(path)` works.
+        The network, which makes logits of scaled sequences; `save(path)` keeps the scales, too.
     history_ : pyrnn.History
         Losses of all epochs.
 

@@ -1,21 +1,42 @@
 """What a network is fed, of what users have: tables, arrays, ragged lists, tokens."""
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from .._base.checks import Array, check_size, describe
-from .._base.columns import as_numpys, read_numbers
+from .._base.checks import Array, check_size, convert, describe
+from .._base.columns import read_numbers, unpack
+from .._base.foreign import is_foreign, is_packed
 from .._base.layout import is_ids
 from .._base.targets import Bools
 from ..data._vocabulary import PADDING, Vocabulary
+from ._file import learnt
 from ._naming import naming
 from ._padding import Padding, Read
 from ._scaling import Scaling, as_float32, identity, standard
+
+
+def as_numpys(owner: str, name: str, value: Any) -> Any:
+    """Arrays of other libraries as numpy's, alone or in a list; what has names or an index, such as
+    a table, stays as it is, and so does all else. A PackedSequence of torch is a list."""
+    if is_packed(value):
+        return unpack(f"{owner}: {name}", value)
+    if isinstance(value, list | tuple):
+        return [
+            convert(f"{owner}: {name}[{i}]", entry, "of numbers") if _has_no_names(entry) else entry
+            for i, entry in enumerate(value)
+        ]
+    return convert(f"{owner}: {name}", value, "of numbers") if _has_no_names(value) else value
+
+
+def _has_no_names(value: Any) -> bool:
+    """Whether it is an array of another library, but no table or column."""
+    own = isinstance(value, np.ndarray | np.generic) or hasattr(value, "to_numpy")
+    return not own and is_foreign(value)
 
 
 def as_samples(X: Any) -> Any:
@@ -55,6 +76,8 @@ def _entries(sample: Any) -> Any:
     return sample if isinstance(sample, list | tuple | np.ndarray) and np.ndim(sample) else ()
 
 
+@learnt
+@dataclass
 class SequenceReader:
     """Reads X of an estimator: as it came to `fit` first, and the same way from then on.
 
@@ -63,21 +86,27 @@ class SequenceReader:
     calls padding is left out before anything looks at it.
     """
 
-    def __init__(self, estimator: Any) -> None:
-        self.owner = type(estimator).__name__
-        self.per_step = check_size(self.owner, "n_features_per_step", estimator.n_features_per_step)
-        self.is_table = False  # whether `fit` saw one
-        self.width = 0  # features of a step, or the number of ids
-        self.scaling: Scaling | None = None
-        self.vocabulary: Vocabulary | None = None
-        self.takes_ids = estimator.embedding is not None
-        if self.takes_ids:
-            check_size(self.owner, "embedding", estimator.embedding)
+    owner: str
+    per_step: int
+    takes_ids: bool
+    is_table: bool = False  # whether `fit` saw one
+    width: int = 0  # features of a step, or the number of ids
+    scaling: Scaling | None = None
+    vocabulary: Vocabulary | None = None
+
+    @classmethod
+    def of(cls, estimator: Any) -> Self:
+        """What an estimator's parameters ask for."""
+        owner, embedding = type(estimator).__name__, estimator.embedding
+        if embedding is not None:
+            check_size(owner, "embedding", embedding)
         elif estimator.vocabulary is not None:
             raise ValueError(
-                f"{self.owner}: vocabulary is {describe(estimator.vocabulary)}, expected None "
+                f"{owner}: vocabulary is {describe(estimator.vocabulary)}, expected None "
                 "without `embedding`, the size of the vectors that are trained for ids"
             )
+        per_step = check_size(owner, "n_features_per_step", estimator.n_features_per_step)
+        return cls(owner, per_step, takes_ids=embedding is not None)
 
     def fit(self, estimator: Any, X: Any, padding: Padding) -> Read:
         """Notes width, scale or vocabulary of X, and reads it. ValueError for X without a step."""

@@ -1,7 +1,7 @@
 """SequenceRegressor: one or several numbers for each sequence, or for each of its steps."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
@@ -13,6 +13,7 @@ from .._base.columns import read_numbers
 from ..losses import Loss
 from ._base import PARAMETERS
 from ._data import Given
+from ._file import storable
 from ._naming import naming
 from ._network import read_loss
 from ._padding import Read, as_rows
@@ -21,6 +22,7 @@ from ._scaling import Scaling, identity, standard
 from ._weights import over_steps
 
 
+@storable
 @dataclass(kw_only=True, eq=False, repr=False)
 class SequenceRegressor(RegressorMixin, Pooled):
     __doc__ = f"""A recurrent network that makes a number, or several, of a sequence.
@@ -74,6 +76,11 @@ class SequenceRegressor(RegressorMixin, Pooled):
     """
 
     loss: str = "mse"
+
+    _kinds: ClassVar[dict[str, Any]] = Pooled._kinds | {
+        "_target_scaling": Scaling,
+        "_is_flat": bool,
+    }
 
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None, mask: Any = None

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._base.checks import Array
+from ._file import learnt
 
 TO_DEVIATION = 1.349  # how many deviations the quartiles of a normal distribution are apart
 
 
+@learnt
 @dataclass(frozen=True)
 class Scaling:
     """scaled = (x - center) / scale, for each feature on the last axis."""

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils.multiclass import unique_labels
@@ -14,6 +14,7 @@ from ..losses._crf import CRF
 from ._base import PARAMETERS
 from ._class_estimator import ClassEstimator
 from ._class_targets import OneLabel
+from ._file import storable
 from ._naming import naming
 from ._network import softmax
 from ._padding import Read, as_rows
@@ -21,6 +22,7 @@ from ._tag_constraints import check_labels, constraints_of
 from ._weights import over_steps
 
 
+@storable
 @dataclass(kw_only=True, eq=False, repr=False)
 class SequenceTagger(ClassEstimator):
     __doc__ = f"""A recurrent network that labels every step: parts of speech, names, activities.
@@ -69,6 +71,12 @@ class SequenceTagger(ClassEstimator):
     >>> tagger.predict([["a", "dog", "sees", "a", "cat"]])[0].tolist()
     ['DET', 'NOUN', 'VERB', 'DET', 'NOUN']
     """
+
+    _kinds: ClassVar[dict[str, Any]] = ClassEstimator._kinds | {
+        "_targets": OneLabel,
+        "_allowed": Array | None,
+        "crf_": CRF | None,
+    }
 
     crf: bool = False
     scheme: str | None = None

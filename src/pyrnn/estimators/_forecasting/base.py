@@ -1,7 +1,7 @@
 """ForecasterBase: what forecasts, evaluation and learning of a forecaster share."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,6 +19,11 @@ class ForecasterBase(Estimator):
     """What has been learnt, and how the user's series are read."""
 
     _fitted: Fitted
+    _kinds: ClassVar[dict[str, Any]] = Estimator._kinds | {
+        "_fitted": Fitted,
+        "seed_": int,
+        "fit_params_": dict[str, Any],
+    }
 
     @property
     def network_(self) -> Sequential:

@@ -10,6 +10,7 @@ from ..._base.columns import Columns
 from ...layers._sequential import Sequential
 from ...losses import Loss, Quantile
 from ...training._history import History
+from .._file import learnt
 from .._network import (
     inner_threads,
     make_trainer,
@@ -24,6 +25,7 @@ from .series import Series
 from .windows import Cutter, Windows
 
 
+@learnt
 @dataclass(frozen=True)
 class Scales:
     """Of y for each series by itself; of covariates for all, so that a constant one counts."""
@@ -40,6 +42,7 @@ class Scales:
         )
 
 
+@learnt
 @dataclass(eq=False, repr=False)
 class Fitted:
     """A fitted forecaster: forecasts of its series from any origin, and how far they may err."""

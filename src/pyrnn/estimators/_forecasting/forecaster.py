@@ -6,6 +6,7 @@ from typing import Any, Self
 from sklearn.utils.validation import check_is_fitted
 
 from ..._base.checks import check_size
+from .._file import storable
 from .evaluation import Evaluation
 from .fitted import Fitted
 from .form import Form
@@ -13,6 +14,7 @@ from .learning import learn
 from .series import Series
 
 
+@storable
 @dataclass(kw_only=True, eq=False, repr=False)
 class Forecaster(Evaluation):
     """A recurrent network that forecasts time series, one or many together.

@@ -8,8 +8,10 @@ import numpy as np
 
 from ..._base.checks import Array, convert, describe, describe_all
 from ..._base.foreign import is_foreign
+from .._file import learnt
 
 
+@learnt
 @dataclass(frozen=True)
 class Form:
     """How the user has the series: one array, a list, or a dict; and whether 1-D. Series know here

@@ -11,11 +11,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..._base.checks import describe, describe_all
+from .._file import learnt
 from .form import Form, values_of
 
 AS_THEY_STAND = "to_numpy() gives the rows as they stand, one step after the other"
 
 
+@learnt
 @dataclass(frozen=True)
 class Labels:
     """The names of a table's columns and the times of its rows (a DatetimeIndex); None where there

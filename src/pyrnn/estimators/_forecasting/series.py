@@ -7,10 +7,12 @@ import numpy as np
 
 from ..._base.checks import Array
 from ..._base.columns import read_numbers
+from .._file import learnt
 from .._naming import naming
 from .form import Form, values_of
 
 
+@learnt
 @dataclass(frozen=True)
 class Series:
     """y (T, D) with covariates: past (T, P), future (T, K), or with more rows for what comes. P and

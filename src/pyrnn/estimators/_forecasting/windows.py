@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..._base.checks import Array
+from .._file import learnt
 from .._scaling import as_float32
 from .series import Series
 
@@ -21,6 +22,7 @@ Windows: TypeAlias = tuple[Array, Array, Array | None]  # x, target, weight
 MANY = 2048  # windows of an epoch, beyond which they overlap less
 
 
+@learnt
 @dataclass(frozen=True)
 class Cutter:
     """Cuts windows of `lookback` steps. At each of them the whole horizon is predicted if `direct`,
