@@ -275,7 +275,12 @@ CALLS = {
         n: of_metric(lambda n=n: getattr(metrics, n)("macro"), LOGITS, TAGS)
         for n in ("F1", "Precision", "Recall", "AUC")
     },
-    "EntityF1": of_metric(lambda: metrics.EntityF1(["O", "B-a", "I-a", "B-b"]), LOGITS, TAGS),
+    **{
+        n: of_metric(lambda n=n: getattr(metrics, n)(["O", "B-a", "I-a", "B-b"]), LOGITS, TAGS)
+        for n in ("EntityF1", "EntityPrecision", "EntityRecall")
+    },
+    "Confusion": of_metric(metrics.Confusion, LOGITS, TAGS),
+    "flat": lambda a: metrics.flat(lambda x, y: float(np.abs(x - y).sum()))(a(X), a(2 * X)),
     **{
         f"metrics.{n}": of_metric(getattr(metrics, n)) for n in ("MAE", "MSE", "RMSE", "R2", "MASE")
     },

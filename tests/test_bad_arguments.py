@@ -44,7 +44,11 @@ REQUIRED = {  # of constructors and functions
     "LayerNorm": (4,),
     "Parameter": (np.zeros(3),),
     "CRF": (3,),
-    "EntityF1": (["O", "B-A"],),
+    **dict.fromkeys(("EntityF1", "EntityPrecision", "EntityRecall"), (["O", "B-A"],)),
+    **dict.fromkeys(
+        ("entity_f1", "entity_precision", "entity_recall"), ([["O"], ["B-A"]], [["O"], ["O"]])
+    ),
+    "flat": (lambda: max,),
     "Attention": (3, 4),
     "AttentionDecoder": (3, 4, 3),
     "Seq2Seq": (5, 5, 4, 3),
@@ -236,7 +240,7 @@ def call(name, function, parameters, given, place, bad):
     values = {n: value() if callable(value) else value for n, value in needed.items()}
     parameter = parameters[place]
     if parameter.kind == parameter.VAR_KEYWORD:
-        return function(**{parameter.name: bad})
+        return function(**values | {parameter.name: bad})
     if parameter.kind == parameter.VAR_POSITIONAL:
         return function(bad)
     if parameters[0].kind == parameter.VAR_POSITIONAL:

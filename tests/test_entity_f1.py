@@ -7,6 +7,7 @@ import pyrnn
 from pyrnn import metrics
 from training import make_trainer
 
+BILOU = ["O", "B-PER", "I-PER", "L-PER", "U-PER", "B-LOC", "L-LOC", "U-LOC"]
 TAGS = ["O", "B-PER", "I-PER", "E-PER", "S-PER", "B-LOC", "I-LOC", "E-LOC", "S-LOC"]
 
 
@@ -14,7 +15,7 @@ def spans(tags):
     """{(first, last, type)} by the rules, tag by tag."""
     found, first, before = set(), 0, ("O", "_")
     for i, tag in enumerate([*tags, "O"]):
-        prefix, kind = tag[0], tag[2:] or "_"
+        prefix, kind = {"L": "E", "U": "S"}.get(tag[0], tag[0]), tag[2:] or "_"
         changes = before[1] != kind
         ends = before[0] != "O" and (
             before[0] in "ES" or (before[0] in "BI" and prefix in "BSO") or changes
@@ -41,7 +42,7 @@ def f1(pairs, kind=None):
 
 
 @pytest.mark.parametrize(
-    "names", [TAGS, TAGS[:3], ["O", "I-PER", "I-LOC", "B-PER"], ["O", "B", "I"]]
+    "names", [TAGS, BILOU, TAGS[:3], ["O", "I-PER", "I-LOC", "B-PER"], ["O", "B", "I"]]
 )
 def test_random_tags_by_the_rules(names, rng):
     """Spans of all schemes, and of none; padded, cut into batches and by itself."""

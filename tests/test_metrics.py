@@ -64,6 +64,11 @@ CASES = {
     "Recall": (lambda **o: metrics.Recall("weighted", **o), "classes"),
     "AUC": (metrics.AUC, "classes"),
     "EntityF1": (lambda **o: metrics.EntityF1(["O", "B-A", "I-A", "B-B"], **o), "classes"),
+    "EntityPrecision": (
+        lambda **o: metrics.EntityPrecision(["O", "B-A", "L-A", "U-B"], "macro", **o),
+        "classes",
+    ),
+    "EntityRecall": (lambda **o: metrics.EntityRecall(["O", "B", "I", "S-B"], **o), "classes"),
     "Perplexity": (metrics.Perplexity, "classes"),
     "MAE": (metrics.MAE, "floats"),
     "MSE": (metrics.MSE, "floats"),

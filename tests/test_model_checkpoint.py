@@ -154,6 +154,8 @@ class Errors(pyrnn.metrics.Metric):
 
 DIRECTIONS = {
     **dict.fromkeys(("Accuracy", "Precision", "Recall", "F1", "EntityF1", "AUC", "R2"), True),
+    **dict.fromkeys(("EntityPrecision", "EntityRecall"), True),
+    "Confusion": None,
     **dict.fromkeys(("Perplexity", "MAE", "MSE", "RMSE", "MASE"), False),
 }
 

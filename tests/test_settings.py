@@ -43,7 +43,7 @@ ARGUMENTS = {  # of the constructors that need some
     "WarmRestarts": (optim.SGD(0.1), 5),
     "EMA": (model(),),
     "Embedding": (5, 3),
-    "EntityF1": (["O", "B-A"],),
+    **dict.fromkeys(("EntityF1", "EntityPrecision", "EntityRecall"), (["O", "B-A"],)),
     **dict.fromkeys(("GRU", "LSTM", "RNN", "Linear"), (2, 3)),
     "LayerNorm": (3,),
     "LearningRateCurve": ([0.1], [1.0]),

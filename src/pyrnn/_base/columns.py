@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .checks import SEQUENCES, Array, as_lengths, convert, read_items
-from .foreign import is_packed
+from .foreign import is_foreign, is_packed
 from .settings import Settings
 
 Column = Array | list[Array]  # one entry per sample
@@ -154,6 +154,25 @@ def unpack(name: str, packed: Any) -> list[Array]:
         return sequences
     order = convert(f"{name}.unsorted_indices", packed.unsorted_indices, "of integers")
     return [sequences[row] for row in order]
+
+
+def as_numpys(owner: str, name: str, value: Any, content: str = "of numbers") -> Any:
+    """Arrays of other libraries as numpy's, alone or in a list; what has names or an index, such as
+    a table, stays as it is, and so does all else. A PackedSequence of torch is a list."""
+    if is_packed(value):
+        return unpack(f"{owner}: {name}", value)
+    if isinstance(value, list | tuple):
+        return [
+            convert(f"{owner}: {name}[{i}]", entry, content) if _has_no_names(entry) else entry
+            for i, entry in enumerate(value)
+        ]
+    return convert(f"{owner}: {name}", value, content) if _has_no_names(value) else value
+
+
+def _has_no_names(value: Any) -> bool:
+    """Whether it is an array of another library, but no table or column."""
+    own = isinstance(value, np.ndarray | np.generic) or hasattr(value, "to_numpy")
+    return not own and is_foreign(value)
 
 
 def read_weight(name: str, value: Any, count: int) -> Column | None:

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._base.checks import Array, describe
+from .._base.columns import as_numpys
 from ..layers._sequential import Sequential
 from ..losses import Loss
 from ..training._history import History
@@ -17,7 +18,7 @@ from ._importances import Exchange
 from ._naming import naming
 from ._network import build_network, check_share, inner_threads, make_trainer, train
 from ._padding import Padding, Read
-from ._reader import SequenceReader, as_numpys
+from ._reader import SequenceReader
 from ._weights import Weight, read_sample_weight
 
 EVERY_FIT = (  # the parameters that each fit reads, whether it makes the network or goes on

@@ -8,6 +8,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 
 from .._base.checks import Array
+from .._base.columns import as_numpys
 from ._base import PARAMETERS
 from ._class_estimator import ClassEstimator
 from ._class_targets import read_labels, targets_of
@@ -15,7 +16,6 @@ from ._file import storable
 from ._naming import naming
 from ._padding import Read
 from ._pooled import Pooled
-from ._reader import as_numpys
 
 
 @storable

@@ -8,9 +8,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from .._base.checks import Array, check_size, convert, describe
-from .._base.columns import read_numbers, unpack
-from .._base.foreign import is_foreign, is_packed
+from .._base.checks import Array, check_size, describe
+from .._base.columns import as_numpys, read_numbers
 from .._base.layout import is_ids
 from .._base.targets import Bools
 from ..data._vocabulary import PADDING, Vocabulary
@@ -18,25 +17,6 @@ from ._file import learnt
 from ._naming import naming
 from ._padding import Padding, Read
 from ._scaling import Scaling, as_float32, identity, standard
-
-
-def as_numpys(owner: str, name: str, value: Any) -> Any:
-    """Arrays of other libraries as numpy's, alone or in a list; what has names or an index, such as
-    a table, stays as it is, and so does all else. A PackedSequence of torch is a list."""
-    if is_packed(value):
-        return unpack(f"{owner}: {name}", value)
-    if isinstance(value, list | tuple):
-        return [
-            convert(f"{owner}: {name}[{i}]", entry, "of numbers") if _has_no_names(entry) else entry
-            for i, entry in enumerate(value)
-        ]
-    return convert(f"{owner}: {name}", value, "of numbers") if _has_no_names(value) else value
-
-
-def _has_no_names(value: Any) -> bool:
-    """Whether it is an array of another library, but no table or column."""
-    own = isinstance(value, np.ndarray | np.generic) or hasattr(value, "to_numpy")
-    return not own and is_foreign(value)
 
 
 def as_samples(X: Any) -> Any:

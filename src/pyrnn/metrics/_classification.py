@@ -1,6 +1,6 @@
 """Metrics of classifiers and language models: Accuracy and Perplexity."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class ClassMetric(Metric):
     class is predicted.
     """
 
-    higher_is_better = True
+    higher_is_better: ClassVar[bool | None] = True
 
     def __init__(self, *, ignore_index: int = -100) -> None:
         self.ignore_index = check_ignore_index(type(self).__name__, ignore_index)

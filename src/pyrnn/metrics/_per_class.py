@@ -1,4 +1,4 @@
-"""Metrics of each class, and their averages: Precision, Recall and F1."""
+"""Metrics of each class: Precision, Recall and F1, their averages; Confusion."""
 
 import math
 from collections.abc import Callable
@@ -72,8 +72,7 @@ class PerClass(ClassMetric):
             raise ValueError(f"{owner}: y has {C} classes, expected 2 for average 'binary'")
         if self.positive is not None and self.positive >= C:
             raise ValueError(f"{owner}: positive is {self.positive}, and y has {C} classes")
-        if self._true.size not in (0, C):
-            raise ValueError(f"{owner}: y has {C} classes, those before had {self._true.size}")
+        check_same_classes(owner, self._true.size, C)
         some = predicted[predicted >= 0]
         counted = [
             np.bincount(of, minlength=C) for of in (classes[predicted == classes], some, classes)
@@ -146,6 +145,60 @@ class F1(PerClass):
 
     def scores(self, tp: Array, predicted: Array, true: Array) -> Array:
         return quotients(2 * tp, predicted + true)
+
+
+class Confusion(ClassMetric):
+    """How many elements of each class are predicted as which: (C, C), rows true, columns predicted.
+
+    As scikit-learn's confusion_matrix. `normalize` divides: "true" each row by its sum, the share
+    of a class that is predicted so; "pred" each column; "all" by the number of all elements; 0 for
+    0/0. None: counts, as int64. An element whose y has a NaN is not predicted, and not counted.
+    The array is one that a Trainer cannot record: `update` it with what `predict` gives. (0, 0)
+    before the first batch. Inputs and errors as Accuracy's; ValueError for a number of classes that
+    changes.
+
+    Examples
+    --------
+    >>> metric = pyrnn.metrics.Confusion()
+    >>> metric.update(np.eye(3)[[0, 1, 1, 1]], np.array([0, 1, 2, 1]))  # a 2 that is taken for 1
+    >>> metric.value
+    array([[1, 0, 0],
+           [0, 2, 0],
+           [0, 1, 0]])
+    """
+
+    name = "confusion"
+    higher_is_better = None  # an array is neither
+
+    def __init__(self, normalize: str | None = None, *, ignore_index: int = -100) -> None:
+        if normalize is not None:
+            check_choice("Confusion", "normalize", normalize, ("true", "pred", "all"))
+        self.normalize = normalize
+        super().__init__(ignore_index=ignore_index)
+
+    def reset(self) -> None:
+        self._counts = np.zeros((0, 0), np.int64)
+
+    @property
+    def value(self) -> Any:
+        """The array over all batches so far."""
+        axes = {"true": 1, "pred": 0, "all": None}
+        if self.normalize is None:
+            return self._counts.copy()
+        sums = self._counts.sum(axis=axes[self.normalize], keepdims=True)
+        return np.nan_to_num(quotients(self._counts, sums), nan=0.0)
+
+    def add_classes(self, predicted: Array, classes: Array, C: int) -> None:
+        check_same_classes("Confusion", len(self._counts), C)
+        there = predicted >= 0
+        pairs = np.bincount(classes[there] * C + predicted[there], minlength=C * C)
+        self._counts = pairs.reshape(C, C) + (self._counts if self._counts.size else 0)
+
+
+def check_same_classes(owner: str, before: int, C: int) -> None:
+    """ValueError for another number of classes than in the batches before, if there were any."""
+    if before not in (0, C):
+        raise ValueError(f"{owner}: y has {C} classes, those before had {before}")
 
 
 def quotients(over: Array, under: Array) -> Array:
