@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 import joblib
+from scipy.sparse import csr_matrix
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, make_scorer
@@ -142,6 +143,13 @@ def test_padding_ids_and_steps():
     expected = model.feature_importances(x, y, random_state=0).importances
     found = model.feature_importances(full, tags, random_state=0, lengths=lengths).importances
     assert_same_bits(found, expected)
+    labels = np.array([[row[:, 1].sum() > 0, len(row) > 5] for row in x])
+    several = classifier(epochs=1).fit(x, labels)
+    expected = several.feature_importances(x, labels, random_state=0).importances
+    two_steps = np.minimum(lengths, 2)  # as many as labels, which are none of the steps
+    several.feature_importances(full[:, :2], labels, random_state=0, lengths=two_steps)
+    sparse = several.feature_importances(x, csr_matrix(labels), random_state=0)
+    assert_same_bits(sparse.importances, expected)
     words = [["good" if row[0, 1] > 0 else "bad"] * len(row) for row in x]
     told = np.array([row[0] == "good" for row in words])
     tokens = classifier(embedding=4).fit(words, told)

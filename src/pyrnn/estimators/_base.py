@@ -132,8 +132,8 @@ class SequenceEstimator(Estimator):
         """
         check_is_fitted(self)
         read = self._reader.unscaled(self, X, self._padding(lengths, mask))
-        weight = self._read_weight(read, sample_weight)
-        exchange = Exchange(read.sequences, read.cut(self._read_y(read, y)), weight)
+        weight, y = self._read_weight(read, sample_weight), self._read_y(read, y)
+        exchange = Exchange(read.sequences, y if self._pooling() else read.cut(y), weight)
         return exchange.importances(self, scoring, n_repeats, n_jobs, random_state)
 
     def __sklearn_tags__(self) -> Any:
@@ -185,7 +185,7 @@ class SequenceEstimator(Estimator):
         y = as_numpys(owner, "y", y)
         with naming(owner, "y"):
             check_consistent_length(read.sequences, y)
-        return y
+        return y.toarray() if hasattr(y, "tocsr") else y  # a sparse matrix
 
     def _make(self, seed: int) -> None:
         """The network and its trainer, for data that have been read."""

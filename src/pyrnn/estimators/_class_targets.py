@@ -190,9 +190,8 @@ class SeveralLabels:
 
 
 def read_labels(owner: str, y: Any) -> Array:
-    """y of a classifier: labels (N,) or (N, L), of a sparse matrix too."""
+    """y of a classifier: labels (N,) or (N, L)."""
     with naming(owner, "y"):
-        y = y.toarray() if hasattr(y, "tocsr") else y
         check_classification_targets(y)
         labels = np.asarray(y)
         several = labels.ndim == 2 and labels.shape[1] > 1
