@@ -8,6 +8,7 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 from bad_values import complaints
 from pyrnn.estimators import (
     Forecaster,
+    RollingOrigins,
     SequenceClassifier,
     SequenceRegressor,
     SequenceTagger,
@@ -35,6 +36,10 @@ def forecaster(**options):
 
 def fitted(model, *data):
     return model.fit(*data)
+
+
+def forecaster_search(y, **options):
+    return forecaster().search({"hidden_size": [2]}, y, **options)
 
 
 CLASSES = ["p", "q", "p", "q"]
@@ -73,6 +78,24 @@ CALLS = {
         )
         for name in ("start", "stride", "refit", "horizon", "season", "level")
     },
+    "forecaster-score-y": ("y", fitted(forecaster(), Y).score),
+    "forecaster-search-space": ("space", lambda bad: forecaster().search(bad, Y)),
+    "forecaster-search-y": ("y", forecaster_search),
+    **{
+        f"forecaster-search-{name}": (
+            name,
+            lambda bad, name=name: forecaster_search(Y, **{"n_trials": 1, name: bad}),
+        )
+        for name in ("n_trials", "n_splits", "stride")
+    },
+    **{
+        f"rolling-origins-{name}": (
+            name,
+            lambda bad, name=name: RollingOrigins(**{"horizon": 1, name: bad}),
+        )
+        for name in ("horizon", "n_splits", "stride")
+    },
+    "rolling-origins-X": ("X", lambda bad: list(RollingOrigins(2).split(bad))),
 }
 
 

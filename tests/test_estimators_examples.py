@@ -11,11 +11,12 @@ from pyrnn import estimators
 
 CLASSES = [value for name, value in vars(estimators).items() if name[0].isupper()]
 SHOWN = [cls for cls in CLASSES if ">>>" in (cls.__doc__ or "")]
+ESTIMATORS = [cls for cls in SHOWN if hasattr(cls, "get_params")]
 
 
 def test_names():
-    assert len(SHOWN) == 4 and all(cls.__doc__ for cls in CLASSES)
-    for cls in SHOWN:
+    assert len(ESTIMATORS) == 4 and all(cls.__doc__ for cls in CLASSES)
+    for cls in ESTIMATORS:
         for name in cls().get_params():
             assert re.search(rf"^    ([\w, ]+, )?{name}\b", cls.__doc__, re.MULTILINE), name
         for name in (n for n in vars(cls) if n[0] != "_" and callable(getattr(cls, n))):

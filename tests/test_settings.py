@@ -31,8 +31,9 @@ ARGUMENTS = {  # of the constructors that need some
     **dict.fromkeys(("Add", "Concat", "Parallel", "Residual", "TimeDistributed"), (pyrnn.Tanh(),)),
     "AttentionDecoder": (2, 3, 4),
     "Attention": (3, 4),
-    "CRF": (3,),
-    "CSVLogger": ("log.csv",),
+    **{"Backtest": (None,) * 9, "ForecasterSearch": (None,) * 5},
+    **dict.fromkeys(("CRF", "RollingOrigins"), (3,)),
+    **dict.fromkeys(("CSVLogger", "ModelCheckpoint"), ("log.csv",)),
     "Chain": ([optim.Warmup(o := optim.SGD(0.1), 2), optim.Cosine(o, 5)], [2]),
     "Cosine": (optim.SGD(0.1), 5),
     "Cyclic": (optim.SGD(0.1), 5),
@@ -47,7 +48,6 @@ ARGUMENTS = {  # of the constructors that need some
     **dict.fromkeys(("GRU", "LSTM", "RNN", "Linear"), (2, 3)),
     "LayerNorm": (3,),
     "LearningRateCurve": ([0.1], [1.0]),
-    "ModelCheckpoint": ("best",),
     "OnPlateau": (optim.SGD(0.1),),
     "LoadReport": ([], ["extra"]),
     "Output": (np.zeros((1, 2)), ()),
@@ -75,7 +75,7 @@ def value():
     return kept[0]
 
 
-BASES = {"Module", "Output", "Loss", "Metric", "Optimizer", "Schedule", "Backtest"}
+BASES = {"Module", "Output", "Loss", "Metric", "Optimizer", "Schedule"}  # made by subclasses
 MADE_BY_CALLS = {
     "Pullback": model().vjp(np.ones((2, 1, 2), np.float32))[1],
     "Stream": model()[0].stream(),

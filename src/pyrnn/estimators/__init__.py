@@ -1,9 +1,9 @@
 """Estimators with scikit-learn's conventions: classifiers, regressors, taggers, forecasters.
 
 They take what users have (ragged lists, arrays, tables, tokens), build a network, train it and
-predict, and all but Forecaster work with Pipeline, GridSearchCV, cross_val_score and joblib. Needs
-scikit-learn:
-`pip install "pyrnn-cpu[sklearn]"`; `import pyrnn` alone does not load it.
+predict, and work with Pipeline, GridSearchCV, cross_val_score and joblib; Forecaster with splits by
+time, RollingOrigins. Needs scikit-learn: `pip install "pyrnn-cpu[sklearn]"`; `import pyrnn` alone
+does not load it.
 """
 
 try:
@@ -20,6 +20,8 @@ from ._file import load as load
 from ._forecasting.backtest import Backtest as Backtest
 from ._forecasting.baselines import naive_forecast as naive_forecast
 from ._forecasting.forecaster import Forecaster as Forecaster
+from ._forecasting.search import ForecasterSearch as ForecasterSearch
+from ._forecasting.splitter import RollingOrigins as RollingOrigins
 from ._regressor import SequenceRegressor as SequenceRegressor
 from ._tagger import SequenceTagger as SequenceTagger
 

@@ -70,6 +70,16 @@ class ForecasterBase(Estimator):
         labels = read_labels(self._owner, form, y=y, past=past, future=future)
         return replace(form, ends=tuple(map(len, many)), labels=tuple(labels))
 
+    def _continued(self, y: Any, past: Any, future: Any) -> tuple[list[Series], Form]:
+        """The fitted series, scaled, from their last steps on to those y that have come since; and
+        the form of y."""
+        fitted = self._fitted
+        new, form = self._read(y, past, future, like_fit=True)
+        for i, (known, coming) in enumerate(zip(fitted.form.labels, form.labels, strict=True)):
+            coming["y"].check_follows(f"{self._owner}: {form.name('y', i)}", known["y"])
+        pairs = enumerate(zip(fitted.tails, new, strict=True))
+        return [tail.followed_by(fitted.scaled(i, series)) for i, (tail, series) in pairs], form
+
     def _coming(
         self, form: Form, past: Any, future: Any, *, past_steps: int, future_steps: int
     ) -> list[Series]:

@@ -57,6 +57,7 @@ class Fitted:
     tails: list[Series]  # the scaled last steps of each series, from which forecasts start
     history: History = field(init=False)
     scores: list[Array] = field(init=False)  # of each series (N, horizon, D): its errors' sizes
+    changes: list[Array] = field(init=False)  # of each series (D,): the mean size of its changes
 
     @property
     def levels(self) -> tuple[float, ...]:
@@ -117,12 +118,17 @@ class Fitted:
         for i, (series, count) in enumerate(zip(many, calibrated, strict=True)):
             origins = np.arange(len(series) - count, len(series) - horizon + 1)
             if count and len(origins):
-                ahead = self.middle_of(self.ahead(i, series, origins, horizon))
-                came = self.scales.y[i].undo(actual(series, origins, horizon))
-                errors.append(np.abs(ahead - came))
+                errors.append(self.sizes(i, series, origins, horizon))
             else:
                 errors.append(np.zeros((0, horizon, D)))
         return errors
+
+    def sizes(self, i: int, series: Series, origins: Array, horizon: int) -> Array:
+        """(N, horizon, D): those of the errors of forecasts of series i, which came scaled, in its
+        own units."""
+        ahead = self.middle_of(self.ahead(i, series, origins, horizon))
+        sizes: Array = np.abs(ahead - self.scales.y[i].undo(actual(series, origins, horizon)))
+        return sizes
 
     def _loss(self, spec: Any) -> Loss:
         """What is minimised."""

@@ -7,16 +7,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..._base.checks import check_size
 from .._file import storable
-from .evaluation import Evaluation
 from .fitted import Fitted
 from .form import Form
 from .learning import learn
+from .selection import Selection
 from .series import Series
 
 
 @storable
 @dataclass(kw_only=True, eq=False, repr=False)
-class Forecaster(Evaluation):
+class Forecaster(Selection):
     """A recurrent network that forecasts time series, one or many together.
 
     y is a series (T,), or (T, D) of several columns, or a list or dict of such series, of any
@@ -28,8 +28,8 @@ class Forecaster(Evaluation):
     by equal steps, are the same in y and its covariates and continue where those known end; their
     columns are in the order of the fit. ValueError if not.
 
-    GridSearchCV and cross_val_score are not offered for it: they split samples, of which a series
-    has none. Compare parameters by `backtest`, on later steps or with `refit=True`.
+    `search` compares parameters by forecasts of many series; GridSearchCV and cross_val_score do so
+    of one, or of a table whose columns are series, if `cv` is a RollingOrigins.
 
     Parameters
     ----------
@@ -127,13 +127,7 @@ class Forecaster(Evaluation):
         fresh = self._begin(keep=True)
         fitted = fresh._fitted
         check_size(self._owner, "epochs", epochs, minimum=0)
-        new, form = self._read(y, past, future, like_fit=True)
-        for i, (known, coming) in enumerate(zip(fitted.form.labels, form.labels, strict=True)):
-            coming["y"].check_follows(f"{self._owner}: {form.name('y', i)}", known["y"])
-        joined = [
-            tail.followed_by(fitted.scaled(i, series))
-            for i, (tail, series) in enumerate(zip(fitted.tails, new, strict=True))
-        ]
+        joined, form = self._continued(y, past, future)
         if epochs:
             fresh._tune(joined, epochs, self._seed())
         fitted.tails = [series.last(fitted.cutter.lookback) for series in joined]

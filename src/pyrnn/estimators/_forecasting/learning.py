@@ -11,6 +11,7 @@ from .._network import build_network, check_share
 from .._scaling import Scaling, identity, robust, standard
 from .fitted import Fitted, Scales
 from .form import Form
+from .measures import naive_scale
 from .series import Series
 from .windows import Cutter
 
@@ -25,6 +26,7 @@ def learn(spec: Any, many: list[Series], form: Form, seed: int) -> Fitted:
     trained, held_out, calibrated = _split(spec, cutter, many, form)
     scales = _scales(spec, [s.rows(0, n) for s, n in zip(many, trained, strict=True)], form)
     widths = tuple(part.shape[1] for part in many[0].parts())
+    changes = [naive_scale(series.y, 1) for series in many]
     many = [scales.apply(i, series) for i, series in enumerate(many)]
     data = cutter.training([s.rows(0, n) for s, n in zip(many, trained, strict=True)])
     held = None
@@ -36,6 +38,7 @@ def learn(spec: Any, many: list[Series], form: Form, seed: int) -> Fitted:
     network = build_network(spec, data[0].shape[-1], outputs, pooling=None, seed=seed)
     tails = [series.last(cutter.lookback) for series in many]
     fitted = Fitted(owner, form, widths, cutter, asked, scales, network, tails)
+    fitted.changes = changes
     fitted.train(spec, data, held, spec.epochs, seed)
     fitted.scores = fitted.errors(many, calibrated)
     return fitted
