@@ -65,6 +65,11 @@ FORECASTS = {
     "a dict": (Forecaster(horizon=3, **SMALL), {"x": SERIES, 5: SERIES[:80], ("a", 1): -SERIES}),
     "a list": (Forecaster(horizon=3, strategy="recursive", **SMALL), [SERIES, -SERIES]),
     "quantiles": (Forecaster(horizon=3, quantiles=(0.1, 0.9), **SMALL), SERIES),
+    "logarithms": (Forecaster(horizon=3, transform="log1p", **SMALL), SERIES - SERIES.min()),
+    **{
+        name: (Forecaster(horizon=3, likelihood=name, **SMALL), np.rint(SERIES - SERIES.min()))
+        for name in ("normal", "student_t", "poisson", "negative_binomial")
+    },
 }
 
 
@@ -134,6 +139,8 @@ def test_a_forecaster_goes_on(name, tmp_path):
         assert same(again.interval(0.8), forecaster.interval(0.8))
         if forecaster.quantiles:
             assert same(again.predict_quantiles(), forecaster.predict_quantiles())
+        if forecaster.likelihood:
+            assert same(again.sample(5), forecaster.sample(5))
         assert same(again.backtest(y).mae, forecaster.backtest(y).mae)
         for one in (again, forecaster):
             one.update(y, epochs=1)

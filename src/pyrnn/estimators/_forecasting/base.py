@@ -12,6 +12,7 @@ from .._estimator import Estimator
 from .fitted import Fitted
 from .form import Form, form_of
 from .labels import read_labels
+from .outcomes import check_range
 from .series import Series, read_covariates, read_series
 
 
@@ -58,6 +59,7 @@ class ForecasterBase(Estimator):
                 f"expected {fitted.kind} {list(fitted.keys)}"
             )
         many = read_series(self._owner, y, past, future, form, widths=self._fitted.widths)
+        check_range(self._owner, form, many, self._fitted.outcome)
         form = self._ended(form, many, y, past, future)
         for i, (known, own) in enumerate(zip(fitted.labels, form.labels, strict=True)):
             for argument in own:

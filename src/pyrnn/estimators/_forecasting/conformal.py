@@ -10,52 +10,58 @@ from ..._base.checks import Array, check_number
 OWN, POOLED = "own", "pooled"
 
 
-def read_levels(owner: str, level: Any) -> tuple[float, ...]:
+def read_levels(owner: str, level: Any, name: str = "level") -> tuple[float, ...]:
     """One number in (0, 1) or several."""
     several = level if isinstance(level, list | tuple | np.ndarray) and np.ndim(level) else [level]
     if not len(several):
-        raise ValueError(f"{owner}: level is empty, expected at least one number in (0, 1)")
-    return tuple(check_level(owner, one) for one in several)
+        raise ValueError(f"{owner}: {name} is empty, expected at least one number in (0, 1)")
+    return tuple(check_level(owner, one, name) for one in several)
 
 
-def check_level(owner: str, level: float) -> float:
+def check_level(owner: str, level: float, name: str = "level") -> float:
     """A number in (0, 1)."""
-    number = check_number(owner, "level", level)
+    number = check_number(owner, name, level)
     if not 0 < number < 1:
-        raise ValueError(f"{owner}: level is {number}, expected 0 < level < 1")
+        raise ValueError(f"{owner}: {name} is {number}, expected 0 < {name} < 1")
     return number
 
 
 def margins(name: str, scores: list[Array], i: int, level: float) -> Array:
     """(horizon, D): how far from the forecast the interval of a level reaches, on both sides.
 
-    `scores` has for each series the sizes (N, horizon, D) of N held-out errors. The margin of
-    series i is the smallest of its own that ceil((N + 1) * level) do not exceed: if errors to come
-    are exchangeable with them, they stay inside with at least that probability (Vovk et al. 2005;
-    Lei et al. 2018). If N is too small for that, it is the same of the errors of all series, each
-    divided by the largest of its series' other errors, times the largest of series i (a normalised
-    score, Lei et al. 2018, section 5.2; by the largest, not the mean, as smooth series, whose
-    errors are all alike, and noisy ones then differ less). ValueError, which begins with `name`, if
-    these are too few as well, or N < 2.
+    `scores` has for each series the sizes (N, horizon, D) of N held-out errors, NaN where what came
+    is missing, which counts nowhere. The margin of series i is the smallest of its own that
+    ceil((N + 1) * level) do not exceed: if errors to come are exchangeable with them, they stay
+    inside with at least that probability (Vovk et al. 2005; Lei et al. 2018). If N is too small for
+    that, it is the same of the errors of all series, each divided by the largest of its series'
+    other errors, times the largest of series i (a normalised score, Lei et al. 2018, section 5.2;
+    by the largest, not the mean, as smooth series, whose errors are all alike, and noisy ones then
+    differ less). ValueError, which begins with `name`, if these are too few as well, or N < 2.
     """
     level, own = check_level(name.partition(":")[0], level), scores[i]
     if source_of(own, level) == OWN:
         return _ranked(own, level)
     every = np.concatenate([_relative(some) for some in scores])
     least = _ceil(level / (1 - level))
-    if _rank(len(every), level) > len(every) or len(own) < 2:
+    if _fewest(own) < 2 or _rank(_fewest(every), level) > _fewest(every):
         raise ValueError(
-            f"{name} has {len(own)} held-out windows, level {level} needs {least}, or 2 and "
-            f"{least} of all series, which have {len(every)}: more data, or a larger calibration"
+            f"{name} has {_fewest(own)} held-out windows, level {level} needs {least}, or 2 and "
+            f"{least} of all series, which have {_fewest(every)}: more data, or a larger "
+            "calibration"
         )
-    reach: Array = _ranked(every, level) * own.max(axis=0)
+    reach: Array = _ranked(every, level) * np.fmax.reduce(own)
     return reach
 
 
 def source_of(own: Array, level: float) -> str:
     """Whose errors decide: the series' "own" (N, horizon, D), or if they are too few for the level
     those of all, "pooled"."""
-    return OWN if _rank(len(own), level) <= len(own) else POOLED
+    return OWN if _rank(_fewest(own), level) <= _fewest(own) else POOLED
+
+
+def _fewest(scores: Array) -> int:
+    """How many are known, at the step and column where the fewest are."""
+    return int((~np.isnan(scores)).sum(axis=0).min(initial=len(scores)))
 
 
 def _rank(N: int, level: float) -> int:
@@ -64,21 +70,23 @@ def _rank(N: int, level: float) -> int:
 
 
 def _ranked(scores: Array, level: float) -> Array:
-    """The score of that rank, at each step and column."""
-    rank = _rank(len(scores), level)
-    score: Array = np.partition(scores, rank - 1, axis=0)[rank - 1]
-    return score
+    """The score of that rank among those known, at each step and column."""
+    counts = (~np.isnan(scores)).sum(axis=0)
+    ranks = np.ceil(np.round((counts + 1) * level, 9)).astype(int)
+    ranked: Array = np.take_along_axis(np.sort(scores, axis=0), ranks[None] - 1, axis=0)[0]
+    return ranked
 
 
 def _relative(scores: Array) -> Array:
-    """Each score in units of the largest of the others (N - 1, horizon, D) of its series; of a
-    series without two, none; 1 where all others are 0."""
+    """Each score in units of the largest of the others (N - 1, horizon, D) of its series, NaN where
+    there is none; 1 where all others are 0."""
     if len(scores) < 2:
         return scores[:0]
-    second, first = np.partition(scores, (-2, -1), axis=0)[-2:]
+    known = np.nan_to_num(scores, nan=-1.0)
+    second, first = np.partition(known, (-2, -1), axis=0)[-2:]
     others = np.where(scores == first, second, first)
     relative: Array = np.divide(scores, others, out=np.ones_like(scores), where=others > 0)
-    return relative
+    return np.where(others < 0, np.nan, np.where(np.isnan(scores), np.nan, relative))
 
 
 def _ceil(number: float) -> int:

@@ -42,6 +42,13 @@ class Forecaster(Selection):
         then keep their last values, unless `predict` gets them.
     quantiles : sequence of floats or None
         Levels for `predict_quantiles`, learnt with the pinball loss; the forecast is the median.
+    likelihood : "normal", "student_t", "poisson", "negative_binomial" or None
+        A distribution, learnt by its likelihood, that `sample` and `predict_quantiles` draw from;
+        the last two are of counts. The forecast is its mean, after a transform its median.
+    transform : "log1p" or None
+        log(1 + y) is scaled and learnt; what is forecast comes back and is never below 0.
+    positive : bool
+        No forecast, interval or path goes below 0, where none of y may be.
     calibration : float
         The share of each series, its end, that is not trained on but gives the errors from which
         `interval` is made; 0 trains on all, and there are no intervals.
@@ -54,7 +61,7 @@ class Forecaster(Selection):
     cell, hidden_size, num_layers, dropout
         The recurrent layers: "gru", "lstm" or "rnn".
     loss : "mse", "mae" or "huber"
-        What is minimised, if there are no quantiles.
+        What is minimised, if there are neither quantiles nor a likelihood.
     epochs, batch_size, learning_rate, optimizer, clip_norm
         The training: `optimizer` is "adam", "adamw", "nadam", "rmsprop", "adagrad" or "sgd".
     early_stopping, validation_fraction, patience
@@ -87,6 +94,9 @@ class Forecaster(Selection):
     lookback: int | None = None
     strategy: str = "direct"
     quantiles: Any = None
+    likelihood: str | None = None
+    transform: str | None = None
+    positive: bool = False
     calibration: float = 0.2
     scale: str | None = "standard"
     relative: bool = True

@@ -46,6 +46,10 @@ class Form:
         del origins, last
         return self.pack_each([array.squeeze(2) if self.flat else array for array in arrays])
 
+    def pack_paths(self, paths: list[Array]) -> Any:
+        """Paths of the steps that follow the known ones, n of each series (n, steps, D)."""
+        return self.pack_each([some.squeeze(2) if self.flat else some for some in paths])
+
     def followed_by(self, other: "Form") -> "Form":
         """Of the same series, after the steps of another form have come."""
         ends = tuple(a + b for a, b in zip(self.ends, other.ends, strict=True))

@@ -45,10 +45,11 @@ def _forecasts(rolling: Rolling, fitted: Fitted, origins: list[Array]) -> Any:
     for i, (series, some) in enumerate(zip(rolling.many, origins, strict=True)):
         ahead = fitted.ahead(i, fitted.scaled(i, series), some, rolling.horizon)
         middle.append(fitted.middle_of(ahead))
-        quantiles.append(ahead[..., np.isin(fitted.levels, fitted.asked)])
+        if rolling.quantiles:
+            quantiles.append(fitted.quantiles_of(ahead, rolling.quantiles))
         if rolling.level is not None:
-            ends.append(fitted.ends_of(i, middle[-1], rolling.level))
-    return middle, ends or None, quantiles if rolling.quantiles else None
+            ends.append(fitted.ends_of(i, ahead, rolling.level))
+    return middle, ends or None, quantiles or None
 
 
 def judge_baselines(rolling: Rolling) -> dict[str, Judged]:

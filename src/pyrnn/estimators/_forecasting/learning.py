@@ -1,5 +1,6 @@
 """Learning: scales, network and errors, made of series as a forecaster's parameters say."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from .._scaling import Scaling, identity, robust, standard
 from .fitted import Fitted, Scales
 from .form import Form
 from .measures import naive_scale
+from .outcomes import check_range, read_outcome
 from .series import Series
+from .transform import Transform, read_transform
 from .windows import Cutter
 
 SCALINGS = {"standard": standard, "robust": robust}
@@ -22,9 +25,13 @@ def learn(spec: Any, many: list[Series], form: Form, seed: int) -> Fitted:
     """Scales, network and errors, of series that have been read; `spec` is the forecaster, whose
     parameters say how."""
     owner = type(spec).__name__
-    cutter, asked = _cutter(spec), _quantiles(spec)
+    asked, transform = _quantiles(spec), read_transform(spec)
+    outcome = read_outcome(spec, transform, asked)
+    check_range(owner, form, many, outcome)
+    cutter = replace(_cutter(spec), counts=outcome.counts)
     trained, held_out, calibrated = _split(spec, cutter, many, form)
-    scales = _scales(spec, [s.rows(0, n) for s, n in zip(many, trained, strict=True)], form)
+    reads = Transform(log=True, positive=True) if outcome.counts else transform
+    scales = _scales(spec, [s.rows(0, n) for s, n in zip(many, trained, strict=True)], form, reads)
     widths = tuple(part.shape[1] for part in many[0].parts())
     changes = [naive_scale(series.y, 1) for series in many]
     many = [scales.apply(i, series) for i, series in enumerate(many)]
@@ -34,22 +41,24 @@ def learn(spec: Any, many: list[Series], form: Form, seed: int) -> Fitted:
         ends = zip(many, trained, held_out, strict=True)
         short = min(cutter.lookback, min(held_out) - cutter.steps)
         held = cutter.training([s.rows(n, n + m) for s, n, m in ends], short)
-    outputs = len({*asked, 0.5}) * data[1].shape[-1]
+    outputs = outcome.outputs * cutter.steps * widths[0]
     network = build_network(spec, data[0].shape[-1], outputs, pooling=None, seed=seed)
     tails = [series.last(cutter.lookback) for series in many]
-    fitted = Fitted(owner, form, widths, cutter, asked, scales, network, tails)
+    fitted = Fitted(owner, form, widths, cutter, asked, outcome, scales, network, tails)
     fitted.changes = changes
     fitted.train(spec, data, held, spec.epochs, seed)
-    fitted.scores = fitted.errors(many, calibrated)
+    fitted.residuals = fitted.errors(many, calibrated)
     return fitted
 
 
-def _scales(spec: Any, trained: list[Series], form: Form) -> Scales:
+def _scales(spec: Any, trained: list[Series], form: Form, transform: Transform) -> Scales:
     """The scales of the steps that are trained on."""
+    ys = [transform.forth(series.y) for series in trained]
     return Scales(
-        [_scale_of(spec, form.name("y", i), series.y) for i, series in enumerate(trained)],
+        [_scale_of(spec, form.name("y", i), y) for i, y in enumerate(ys)],
         _scale_of(spec, "past", np.concatenate([series.past for series in trained])),
         _scale_of(spec, "future", np.concatenate([series.future for series in trained])),
+        transform,
     )
 
 
@@ -114,7 +123,8 @@ def _quantiles(spec: Any) -> tuple[float, ...]:
     if spec.strategy == "recursive":
         raise ValueError(
             f"{type(spec).__name__}: quantiles need strategy='direct': what is fed back is one "
-            "number, without the spread of the steps before; intervals need none"
+            "number, without the spread of the steps before; intervals need none, and with a "
+            "likelihood predict_quantiles(levels=...) makes them of paths"
         )
     with naming(type(spec).__name__, "quantiles"):
         return tuple(sorted(set(Quantile(spec.quantiles).levels)))

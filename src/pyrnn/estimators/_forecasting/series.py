@@ -9,6 +9,7 @@ from ..._base.checks import Array
 from ..._base.columns import read_numbers
 from .._file import learnt
 from .._naming import naming
+from .._scaling import Scaling
 from .form import Form, values_of
 
 
@@ -17,13 +18,14 @@ from .form import Form, values_of
 class Series:
     """y (T, D) with covariates: past (T, P), future (T, K), or with more rows for what comes. P and
     K are 0 without covariates. What is the same at all steps: numbers static (S,), and groups (C,)
-    of numbers of categories."""
+    of numbers of categories. `unit` is how y was scaled, if it was."""
 
     y: Array
     past: Array
     future: Array
     static: Array = field(default_factory=lambda: np.zeros(0))
     groups: Array = field(default_factory=lambda: np.zeros(0, np.int64))
+    unit: Scaling | None = None
 
     def __len__(self) -> int:
         """T, the number of steps of y."""

@@ -16,6 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from ..._base.checks import Array
 from .._file import learnt
 from .._scaling import as_float32
+from .linked import PARTS
 from .series import Series
 
 Windows: TypeAlias = tuple[Array, Array, Array | None]  # x, target, weight
@@ -29,13 +30,15 @@ class Cutter:
     else one step. With `relative`, y is read as the difference from the first value of the window,
     and predicted as that from the present one: a level never seen looks like all others.
     `flagged` has the columns of y, past and future that may be missing, which the network is
-    told."""
+    told. With `counts`, what is predicted is a logarithm in the scaled units of y, and targets are
+    counts, with what takes it to them (`Linked`)."""
 
     lookback: int
     horizon: int
     direct: bool
     relative: bool
     flagged: tuple[tuple[int, ...], ...] = ((), (), ())
+    counts: bool = False
 
     @property
     def steps(self) -> int:
@@ -69,6 +72,8 @@ class Cutter:
         """(T - steps, steps*D): the steps that follow each step. NaN where missing, and with
         `relative` where no value has been observed before."""
         T = max(len(series) - self.steps, 0)
+        if self.counts:
+            return as_float32("Forecaster", "y", self._counts(series, T))
         ahead = _following(series.y, self.steps, T)
         if self.relative:
             ahead = ahead - np.tile(_held(series.y)[:T], self.steps)
@@ -85,14 +90,31 @@ class Cutter:
             target = self.targets(series)
             starts = np.arange(max(len(target) - L, 0), -1, -stride)[::-1]
             cut = _windows(target, L, starts)
-            taught = ~np.isnan(cut).all(axis=(1, 2))  # by windows that have a target
+            taught = ~self._missing(cut).all(axis=(1, 2))  # by windows that have a target
             xs.append(self._read(series, self.inputs(series)[: len(target)], L, starts[taught]))
             targets.append(cut[taught])
         x, target = np.concatenate(xs), np.concatenate(targets)
-        missing = np.isnan(target)
+        missing = self._missing(target)
         if not missing.any():
             return x, target, None
-        return x, np.where(missing, np.float32(0), target), (~missing).astype(np.float32)
+        return x, np.nan_to_num(target, copy=False, nan=0.0), (~missing).astype(np.float32)
+
+    def _counts(self, series: Series, T: int) -> Array:
+        """(T, PARTS*steps*D): the counts that follow each step, and for each the logarithm from
+        which, and the unit in which, its mean's is predicted."""
+        unit = series.unit
+        assert unit is not None
+        counts = np.rint(np.expm1(unit.undo(series.y)))
+        start = _held(series.y)[:T] if self.relative else np.zeros_like(series.y[:T])
+        rows = [unit.undo(start), np.broadcast_to(unit.scale, start.shape)]
+        every = [_following(counts, self.steps, T), *(np.tile(row, self.steps) for row in rows)]
+        return np.concatenate(every, axis=1)
+
+    def _missing(self, target: Array) -> Array:
+        """(N, L, steps*D): where a part of a target is not known."""
+        parts = PARTS if self.counts else 1
+        missing = np.isnan(target).reshape(*target.shape[:2], parts, -1).any(axis=2)
+        return np.asarray(missing)
 
     def before(self, series: Series, origins: Array) -> Array:
         """The windows (N, L, F) whose last step is the one before each origin; of fewer steps,
