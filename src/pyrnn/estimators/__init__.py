@@ -20,6 +20,8 @@ from ._file import load as load
 from ._forecasting.backtest import Backtest as Backtest
 from ._forecasting.baselines import naive_forecast as naive_forecast
 from ._forecasting.forecaster import Forecaster as Forecaster
+from ._forecasting.plots import plot_backtest as plot_backtest
+from ._forecasting.plots import plot_forecast as plot_forecast
 from ._forecasting.search import ForecasterSearch as ForecasterSearch
 from ._forecasting.splitter import RollingOrigins as RollingOrigins
 from ._regressor import SequenceRegressor as SequenceRegressor

@@ -1,4 +1,4 @@
-"""Figures: what the pictures of a training have in common."""
+"""Figures: what pictures have in common."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,11 @@ def new_figure(owner: str, **options: Any) -> "Figure":
     return Figure(layout="constrained", **options)
 
 
-def finish_axes(axes: Any) -> None:
-    """A grid, a frame that is open above and to the right, and a legend of the curves."""
+def finish_axes(axes: Any, *, legend: bool = True) -> None:
+    """A grid, a frame that is open above and to the right, and perhaps a legend of the curves."""
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    if axes.lines:
+    if legend and axes.lines:
         axes.legend(frameon=False)
 
 
