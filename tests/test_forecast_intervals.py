@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+
+from pyrnn.estimators._forecasting.conformal import margins, source_of
 from series import forecaster, wave
 
 LEVELS = [0.5, 0.8, 0.95]
@@ -83,6 +86,25 @@ def test_the_source_has_the_form_of_y():
     assert forecaster(epochs=1).fit([y, y]).interval_source(0.95) == ["pooled", "pooled"]
     named = forecaster(epochs=1).fit({"long": wave(200), "short": wave(40)})
     assert named.interval_source(0.9) == {"long": "own", "short": "pooled"}
+
+
+def test_missing_errors_count_nowhere():
+    """Each step and column has the margin of the errors that are known there."""
+    rng = np.random.default_rng(0)
+    own, other = np.abs(rng.standard_normal((2, 60, 3, 2)))
+    own[rng.random(own.shape) < 0.3] = np.nan
+    found = margins("f", [own, other], 0, 0.9)
+    for k in np.ndindex(3, 2):
+        known = own[(slice(None), *k)]
+        known = known[np.isfinite(known)][:, None, None]
+        assert found[k] == margins("f", [known], 0, 0.9)
+    few = own[:12]  # so few that those of all are taken, which have no missing ones
+    pooled = margins("f", [few, other], 0, 0.9)
+    assert np.isfinite(pooled).all() and (pooled > 0).all()
+    assert source_of(few, 0.9) == "pooled" and source_of(own, 0.9) == "own"
+    few[:, 1, 1] = np.nan
+    with pytest.raises(ValueError, match=r"f has 0 held-out windows, level 0.9 needs 9, or 2"):
+        margins("f", [few, other], 0, 0.9)
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ import pickle
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy import stats
 
 from series import autoregression, forecaster, wave
 
+stats = pytest.importorskip("scipy.stats", reason="scipy is not installed")
 COUNTS = ["poisson", "negative_binomial"]
 NAMES = ["normal", "student_t", *COUNTS]
 each_likelihood = pytest.mark.parametrize("name", NAMES)

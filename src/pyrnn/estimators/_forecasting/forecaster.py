@@ -42,6 +42,7 @@ class Forecaster(Selection):
         then keep their last values, unless `predict` gets them.
     quantiles : sequence of floats or None
         Levels for `predict_quantiles`, learnt with the pinball loss; the forecast is the median.
+        With a likelihood they are its own.
     likelihood : "normal", "student_t", "poisson", "negative_binomial" or None
         A distribution, learnt by its likelihood, that `sample` and `predict_quantiles` draw from;
         the last two are of counts. The forecast is its mean, after a transform its median.
