@@ -185,6 +185,14 @@ def test_steps_in_scikit_learns_model_selection():
     assert search.best_params_ == {"epochs": 40} and search.best_score_ > 0.5
 
 
+def test_early_stopping_at_steps():
+    """Of sequences, some without steps."""
+    without = [*X, X[0][:0]], [*SUMS, []]
+    model = per_step(early_stopping=True, patience=1, learning_rate=0.1, epochs=60).fit(*without)
+    assert np.isfinite(model.history_.val_loss).all() and model.n_iter_ < 60
+    assert model.score(*without) == model.score(X, SUMS)
+
+
 def test_a_weight_of_0_leaves_a_step_out():
     weight = [np.arange(len(x)) % 2 for x in X]
     wrong = [np.where(w, s, s.mean()) for w, s in zip(weight, SUMS, strict=True)]

@@ -34,12 +34,13 @@ def taken(column, rows):
 
 
 @each
-def test_a_sample_of_weight_2_is_there_twice(problem):
-    """In one batch, without scales."""
+@pytest.mark.parametrize("scale", [False, True])
+def test_a_sample_of_weight_2_is_there_twice(problem, scale):
+    """In one batch, and one of weight 0 is not there; in the scales too."""
     model, X, y, method = problem
-    weight = np.arange(len(X)) % 3 + 1
+    weight = np.arange(len(X)) % 3
     rows = np.repeat(np.arange(len(X)), weight)
-    model.set_params(batch_size=1000)
+    model = type(model)(**model.get_params()).set_params(batch_size=1000, scale=scale)
     found = getattr(model.fit(X, y, sample_weight=weight), method)(X)
     expected = getattr(model.fit(taken(X, rows), taken(y, rows)), method)(X)
     plain = getattr(model.fit(X, y), method)(X)
@@ -81,6 +82,19 @@ def test_weights_of_steps():
     ]
     for a, b in zip(*found, strict=True):
         assert_same_bits(a, b)
+
+
+def test_steps_weigh_in_the_scales():
+    """Of X and of y, as steps that are there as often."""
+    X, _ = ragged()
+    weight = [np.arange(len(x)) % 3 for x in X]
+    y = [x[:, 0] * 2 + 5 for x in X]
+    model = SequenceRegressor(pooling=None, **OPTIONS | {"scale": True})
+    model.fit(X, y, sample_weight=weight)
+    for scaling, column in ((model._reader.scaling, X), (model._target_scaling, y)):
+        rows = np.repeat(np.concatenate(column), np.concatenate(weight), axis=0)
+        np.testing.assert_allclose(scaling.center, rows.mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(scaling.scale, rows.std(axis=0), rtol=1e-12)
 
 
 def test_in_scikit_learns_ensembles():

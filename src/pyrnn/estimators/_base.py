@@ -19,7 +19,7 @@ from ._naming import naming
 from ._network import build_network, check_share, inner_threads, make_trainer, train
 from ._padding import Padding, Read
 from ._reader import SequenceReader
-from ._weights import Weight, read_sample_weight
+from ._weights import Weight, check_weighs, over_steps, read_sample_weight
 
 EVERY_FIT = (  # the parameters that each fit reads, whether it makes the network or goes on
     "epochs", "batch_size", "learning_rate", "early_stopping", "validation_fraction", "patience",
@@ -92,8 +92,9 @@ class SequenceEstimator(Estimator):
         """Trains on sequences X with targets y; see the class for their forms.
 
         `sample_weight` (N,) are numbers >= 0 that weight the samples in the loss, which is
-        sum(w * loss) / sum(w); scales and classes are those of all samples. Where there is an
-        output for every step, each step may have a weight.
+        sum(w * loss) / sum(w), and in the scales: 2 is as two equal samples, 0 as none, but that
+        classes and vocabulary are those of all. Where there is an output for every step, each step
+        may have a weight.
 
         X that is padded needs `lengths` (N,), the numbers of real steps, or `mask` (N, T), True at
         the real ones, in any pattern. Padding is never read: the results are those of the
@@ -158,17 +159,21 @@ class SequenceEstimator(Estimator):
             )
         if first:
             self._reader: SequenceReader = SequenceReader.of(self)
-            read = self._reader.fit(self, given.X, given.padding)
+            read = self._reader.first(self, given.X, given.padding)
         else:
             self._check_unchanged()
-            read = self._reader.read(self, given.X, given.padding)
-            read.check_steps(owner)
-        target = self._read_target(read, self._read_y(read, given.y), first=first)
-        weight = self._read_weight(read, given.sample_weight)
+            read = self._reader.unscaled(self, given.X, given.padding)
+        read.check_steps(owner)
+        y, weight = self._read_y(read, given.y), self._read_weight(read, given.sample_weight)
+        of_each = over_steps(weight, read.steps)
+        check_weighs(owner, "sample_weight", of_each, "everywhere")
+        if first:
+            self._reader.note_scale(self, read, of_each)
+        target = self._read_target(read, y, weight, first=first)
         weighed_by = "class_weight" if weight is None else "sample_weight"
         weight = self._weighted(target, weight, first=first)
-        data = Data(owner, read.sequences, target, weight, weighed_by)
-        data.check_weighs(np.flatnonzero(read.steps), "everywhere")
+        data = Data(owner, self._reader.scaled(read).sequences, target, weight, weighed_by)
+        check_weighs(owner, weighed_by, over_steps(weight, read.steps), "everywhere")
         if self._pooling() is not None:
             self._note_prior(target, weight)
             data = data if all(read.steps) else data.take(np.flatnonzero(read.steps))
@@ -305,8 +310,8 @@ class SequenceEstimator(Estimator):
         """The network's outputs (outputs,) that say so."""
         raise NotImplementedError
 
-    def _read_target(self, read: Read, y: Any, *, first: bool) -> Any:
-        """y as the loss takes it; the `first` one decides on classes and scale."""
+    def _read_target(self, read: Read, y: Any, weight: Weight | None, *, first: bool) -> Any:
+        """y as the loss takes it; the `first` one decides on classes and, with weights, scale."""
         raise NotImplementedError
 
     def _outputs(self) -> int:

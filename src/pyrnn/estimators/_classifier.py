@@ -61,8 +61,21 @@ class SequenceClassifier(ClassifierMixin, Pooled, ClassEstimator):
     >>> rng = np.random.default_rng(0)
     >>> X = [rng.standard_normal((n, 2)).cumsum(axis=0) for n in rng.integers(5, 20, 100)]
     >>> y = ["up" if x[-1, 0] > 0 else "down" for x in X]
-    >>> SequenceClassifier(epochs=20, random_state=0).fit(X, y).score(X, y) > 0.9
+    >>> model = SequenceClassifier(epochs=20, random_state=0).fit(X, y)
+    >>> model.score(X, y) > 0.9
     True
+
+    The same walks padded, with their lengths; the vectors that the network makes of them; the
+    feature that the class depends on:
+
+    >>> lengths = [len(x) for x in X]
+    >>> padded = np.stack([np.pad(x, ((0, 20 - len(x)), (0, 0))) for x in X])
+    >>> bool((model.predict_proba(padded, lengths=lengths) == model.predict_proba(X)).all())
+    True
+    >>> model.transform(X).shape
+    (100, 64)
+    >>> int(model.feature_importances(X, y, random_state=0).importances_mean.argmax())
+    0
     """
 
     def predict(self, X: Any, lengths: Any = None, mask: Any = None) -> Array:
@@ -102,7 +115,7 @@ class SequenceClassifier(ClassifierMixin, Pooled, ClassEstimator):
         tags.target_tags.multi_output = True
         return tags
 
-    def _read_target(self, read: Read, y: Any, *, first: bool) -> Array:
+    def _read_target(self, read: Read, y: Any, weight: Any, *, first: bool) -> Array:
         owner = type(self).__name__
         labels = read_labels(owner, y)
         if first:

@@ -9,7 +9,7 @@ import numpy as np
 from .._base.checks import Array
 from .._base.columns import Columns, Dataset
 from ._padding import Padding
-from ._weights import Weight
+from ._weights import Weight, check_weighs
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,9 @@ class Data:
 
     def check_weighs(self, rows: Iterable[int], where: str) -> None:
         """ValueError unless some of these samples, or of their steps, has a weight > 0."""
-        weight = self.weight
-        if weight is None or any(np.size(self.target[i]) and np.any(weight[i]) for i in rows):
-            return
-        raise ValueError(
-            f"{self.owner}: {self.weighed_by} is 0 {where}. Sample weights must contain at least "
-            "one non-zero number."
-        )
+        if self.weight is not None:
+            every = [np.max(self.weight[i], initial=0.0) for i in rows if np.size(self.target[i])]
+            check_weighs(self.owner, self.weighed_by, np.array(every), where)
 
 
 def _taken(column: Any, rows: Array) -> Any:

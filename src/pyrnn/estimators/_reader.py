@@ -88,28 +88,28 @@ class SequenceReader:
         per_step = check_size(owner, "n_features_per_step", estimator.n_features_per_step)
         return cls(owner, per_step, takes_ids=embedding is not None)
 
-    def fit(self, estimator: Any, X: Any, padding: Padding) -> Read:
-        """Notes width, scale or vocabulary of X, and reads it. ValueError for X without a step."""
+    def first(self, estimator: Any, X: Any, padding: Padding) -> Read:
+        """Notes width or vocabulary of X, and reads it, with the numbers that came."""
         X = as_samples(as_numpys(self.owner, "X", X))
         if self.takes_ids:
             read = self._fit_ids(estimator, X, padding)
             estimator.n_features_in_ = 1
         else:
             read = self._read_numbers(estimator, X, padding, reset=True)
-        read.check_steps(self.owner)
+            self.width = read.sequences[0].shape[-1]
+        return read
+
+    def note_scale(self, estimator: Any, read: Read, weight: Array | None) -> None:
+        """Notes the scale of what was read first, with weights of its steps; ids have none."""
         if self.takes_ids:
-            return read
-        arrays = read.sequences if isinstance(read.sequences, list) else [read.sequences]
-        self.width = arrays[0].shape[-1]
-        rows = np.concatenate([array.reshape(-1, self.width) for array in arrays])
-        self.scaling = (
-            standard(f"{self.owner}: X", rows) if estimator.scale else identity(self.width)
-        )
-        return self._scale(read)
+            return
+        rows = np.concatenate([array.reshape(-1, self.width) for array in read.sequences])
+        scale = standard if estimator.scale else _unscaled
+        self.scaling = scale(f"{self.owner}: X", rows, weight)
 
     def read(self, estimator: Any, X: Any, padding: Padding) -> Read:
-        """X as what `fit` saw. ValueError for another number of features, or unknown ids."""
-        return self._scale(self.unscaled(estimator, X, padding))
+        """X as what came first, scaled. ValueError for other features, or unknown ids."""
+        return self.scaled(self.unscaled(estimator, X, padding))
 
     def unscaled(self, estimator: Any, X: Any, padding: Padding) -> Read:
         """The same, with the numbers that came."""
@@ -120,7 +120,7 @@ class SequenceReader:
         self._check_ids(read.sequences)
         return read
 
-    def _scale(self, read: Read) -> Read:
+    def scaled(self, read: Read) -> Read:
         """Scaled, in the network's dtype; ids stay as they are."""
         scaling, sequences = self.scaling, read.sequences
         if scaling is None:
@@ -316,6 +316,11 @@ class SequenceReader:
                 )
         first = next((token for sample in X for token in sample), None)
         return isinstance(first, str)
+
+
+def _unscaled(name: str, rows: Array, weight: Array | None) -> Scaling:
+    """Leaves the features of rows as they are."""
+    return identity(rows.shape[1])
 
 
 def _finite(padding: Padding) -> dict[str, bool]:

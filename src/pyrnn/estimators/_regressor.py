@@ -129,15 +129,18 @@ class SequenceRegressor(RegressorMixin, Pooled):
     def _pooling(self) -> str | None:
         return None if self.pooling is None else super()._pooling()
 
-    def _read_target(self, read: Read, y: Any, *, first: bool) -> Any:
+    def _read_target(self, read: Read, y: Any, weight: Any, *, first: bool) -> Any:
         owner, per_step = type(self).__name__, self._pooling() is None
         rows = self._read_rows(read, y)
         flat = np.concatenate(rows) if per_step else rows
         numbers = flat.reshape(len(flat), -1)
         if first:
             self._is_flat = flat.ndim == 1
+            of_each = over_steps(weight, read.steps) if per_step else weight
             self._target_scaling: Scaling = (
-                standard(f"{owner}: y", numbers) if self.scale else identity(numbers.shape[1])
+                standard(f"{owner}: y", numbers, of_each)
+                if self.scale
+                else identity(numbers.shape[1])
             )
         elif numbers.shape[1] != self._outputs():
             raise ValueError(

@@ -48,12 +48,18 @@ def identity(features: int) -> Scaling:
     return Scaling(np.zeros(features), np.ones(features))
 
 
-def standard(name: str, rows: Array) -> Scaling:
+def standard(name: str, rows: Array, weight: Array | None = None) -> Scaling:
     """By mean and standard deviation of rows (N, F), of those that are not NaN; a constant feature
-    is only centred. Errors begin with `name`."""
+    is only centred. With weights (N,), rows of finite numbers count as often as these say. Errors
+    begin with `name`."""
     rows = rows.astype(np.float64, copy=False)
     with np.errstate(over="ignore", invalid="ignore"):
-        return _scaling(name, rows, _observed(np.mean, rows), _observed(np.std, rows))
+        if weight is None or (weight == weight[0]).all():
+            return _scaling(name, rows, _observed(np.mean, rows), _observed(np.std, rows))
+        rows, weight = rows[weight > 0], weight[weight > 0]
+        center = np.average(rows, axis=0, weights=weight)
+        variance = np.average((rows - center) ** 2, axis=0, weights=weight)
+        return _scaling(name, rows, center, np.sqrt(variance))
 
 
 def robust(name: str, rows: Array) -> Scaling:

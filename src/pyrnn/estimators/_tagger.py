@@ -70,6 +70,13 @@ class SequenceTagger(ClassEstimator):
     >>> tagger = SequenceTagger(embedding=8, epochs=20, random_state=0).fit(X, y)
     >>> tagger.predict([["a", "dog", "sees", "a", "cat"]])[0].tolist()
     ['DET', 'NOUN', 'VERB', 'DET', 'NOUN']
+
+    Names of several words, by a scheme that no prediction breaks:
+
+    >>> y = [["O", "O", "O"], ["B-ANIMAL", "L-ANIMAL", "O", "O", "U-ANIMAL"]] * 20
+    >>> tagger = SequenceTagger(embedding=8, crf=True, scheme="BILOU", epochs=20, random_state=0)
+    >>> tagger.fit(X, y).predict([["a", "cat", "barks"]])[0].tolist()
+    ['B-ANIMAL', 'L-ANIMAL', 'O']
     """
 
     _kinds: ClassVar[dict[str, Any]] = ClassEstimator._kinds | {
@@ -160,7 +167,7 @@ class SequenceTagger(ClassEstimator):
     def _weighs_steps(self) -> bool:
         return not self.crf
 
-    def _read_target(self, read: Read, y: Any, *, first: bool) -> list[Array]:
+    def _read_target(self, read: Read, y: Any, weight: Any, *, first: bool) -> list[Array]:
         owner = type(self).__name__
         labels = self._all_labels(read, y)
         every = np.concatenate(labels)

@@ -60,6 +60,15 @@ def times(weight: Weight | None, factors: Weight) -> Weight:
     return product
 
 
+def check_weighs(owner: str, name: str, weight: Array | None, where: str) -> None:
+    """ValueError unless one of some weights is > 0."""
+    if weight is not None and not np.any(weight):
+        raise ValueError(
+            f"{owner}: {name} is 0 {where}. Sample weights must contain at least one non-zero "
+            "number."
+        )
+
+
 def _of_steps(owner: str, i: int, weight: Any, steps: int, has_padding: bool) -> Array:
     """The weights of a sample's steps; those in one array may have padding behind them."""
     weight = np.asarray(weight)
