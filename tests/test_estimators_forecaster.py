@@ -110,7 +110,7 @@ def test_quantiles():
     assert ((quantiles[:, 0] < model.predict()) & (model.predict() < quantiles[:, 1])).all()
     y = autoregression(2000, seed=1)
     origins = np.arange(20, 1990)
-    ((series,), *_), fitted = model._read(y, None, None, like_fit=True), model._fitted
+    ((series,), _), fitted = model._read(y, None, None), model._fitted
     ahead = fitted.ahead(0, fitted.scaled(0, series), origins, 4)
     came = y[origins[:, None] + np.arange(4)]
     assert (np.diff(ahead, axis=-1) >= 0).all()

@@ -1,19 +1,20 @@
 """ForecasterBase: what forecasts, evaluation and learning of a forecaster share."""
 
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ..._base.checks import check_size
+from ..._base.checks import Array, check_size
 from ...layers._sequential import Sequential
 from ...training._history import History
 from .._estimator import Estimator
+from .calendar import check_calendar
 from .fitted import Fitted
-from .form import Form, form_of
-from .labels import read_labels
+from .form import Form, Options
 from .outcomes import check_range
-from .series import Series, read_covariates, read_series
+from .reading import Reader
+from .roles import read_roles
+from .series import Series
 
 
 class ForecasterBase(Estimator):
@@ -41,44 +42,36 @@ class ForecasterBase(Estimator):
         """How messages begin."""
         return type(self).__name__
 
-    def _read(self, y: Any, past: Any, future: Any, *, like_fit: bool) -> tuple[list[Series], Form]:
-        """Series and covariates of the user, and their form; with `like_fit`, those of the fit."""
-        form = form_of(self._owner, y)
-        if not like_fit:
-            many = read_series(self._owner, y, past, future, form)
-            return many, self._ended(form, many, y, past, future)
-        fitted = self._fitted.form
-        if form.kind == fitted.kind == "dict" and set(form.keys) == set(fitted.keys):
-            form = replace(form, keys=fitted.keys)  # in another order they are the same series
-        if form.flat != fitted.flat:
-            came, expected = (_axes(one) for one in (form, fitted))
-            raise ValueError(f"{self._owner}: y is of shape {came}, expected {expected} as in fit")
-        if (form.kind, form.keys) != (fitted.kind, fitted.keys):
-            raise ValueError(
-                f"{self._owner}: y has other series than in fit: {form.kind} {list(form.keys)}, "
-                f"expected {fitted.kind} {list(fitted.keys)}"
-            )
-        many = read_series(self._owner, y, past, future, form, widths=self._fitted.widths)
-        check_range(self._owner, form, many, self._fitted.outcome)
-        form = self._ended(form, many, y, past, future)
-        for i, (known, own) in enumerate(zip(fitted.labels, form.labels, strict=True)):
-            for argument in own:
-                name = f"{self._owner}: {form.name(argument, i)}"
-                own[argument].check_columns(name, known[argument], "in fit")
-        return many, form
+    def _read_first(
+        self, y: Any, past: Any, future: Any, static: Any = None, **columns: Any
+    ) -> tuple[list[Series], Form]:
+        """Series as the parameters say, with covariates, and their form; see Forecaster.fit."""
+        spec: Any = self  # which has the parameters
+        freq = getattr(spec.freq, "freqstr", spec.freq)  # of an offset of pandas
+        calendar = check_calendar(self._owner, spec.calendar)
+        options = Options(spec.joint, freq, spec.fill_gaps, calendar)
+        covariates = {"past": past, "future": future, "static": static}
+        roles, values = read_roles(self._owner, columns, covariates)
+        return Reader(self._owner, options).read(y, **values, roles=roles)
 
-    def _ended(self, form: Form, many: list[Series], y: Any, past: Any, future: Any) -> Form:
-        """A form of series that have been read."""
-        labels = read_labels(self._owner, form, y=y, past=past, future=future)
-        return replace(form, ends=tuple(map(len, many)), labels=tuple(labels))
+    def _read(
+        self, y: Any, past: Any, future: Any, *, static: Any = None, ahead: int = 0
+    ) -> tuple[list[Series], Form]:
+        """Series like those of the fit, with covariates, of which the known future may go so many
+        steps `ahead`, and their form."""
+        fitted = self._fitted.form
+        reader = Reader(self._owner, fitted.options, fitted)
+        many, form = reader.read(y, past, future, static, ahead=ahead)
+        self._check_like_fit("y", form, many[0].y.shape[1])
+        check_range(self._owner, form, many, self._fitted.outcome)
+        return many, form
 
     def _continued(self, y: Any, past: Any, future: Any) -> tuple[list[Series], Form]:
         """The fitted series, scaled, from their last steps on to those y that have come since; and
         the form of y."""
         fitted = self._fitted
-        new, form = self._read(y, past, future, like_fit=True)
-        for i, (known, coming) in enumerate(zip(fitted.form.labels, form.labels, strict=True)):
-            coming["y"].check_follows(f"{self._owner}: {form.name('y', i)}", known["y"])
+        new, form = self._read(y, past, future)
+        self._check_follows(form)
         pairs = enumerate(zip(fitted.tails, new, strict=True))
         return [tail.followed_by(fitted.scaled(i, series)) for i, (tail, series) in pairs], form
 
@@ -87,19 +80,43 @@ class ForecasterBase(Estimator):
     ) -> list[Series]:
         """The covariates of the steps after the last known ones of a form, without y: of so many
         steps each; zeros for a past that is None."""
-        owner, (D, P, K) = self._owner, self._fitted.widths
-        lengths, ahead = [[steps] * len(form.keys) for steps in (past_steps, future_steps)]
-        pasts = [np.zeros((future_steps, P))] * len(form.keys)
-        if past is not None:
-            pasts = read_covariates(owner, "past", past, form, lengths, width=P)
-        futures = read_covariates(owner, "future", future, form, ahead, width=K)
-        labels = read_labels(owner, form, past=past, future=future)
-        for i, (before, rows) in enumerate(zip(form.labels, labels, strict=True)):
-            for argument, own in rows.items():
-                name = f"{owner}: {form.name(argument, i)}"
-                own.check_columns(name, before[argument], "in fit")
-                own.check_follows(name, before["y"])
-        return [Series(np.zeros((0, D)), *parts) for parts in zip(pasts, futures, strict=True)]
+        reader, D = Reader(self._owner, form.options, self._fitted.form), self._fitted.widths[0]
+        coming = reader.coming(form, past, future, past_steps, future_steps)
+        return [Series(np.zeros((0, D)), *parts) for parts in coming]
+
+    def _read_alone(self, argument: str, y: Any) -> tuple[list[Array], Form]:
+        """Series like those of the fit, without covariates."""
+        fitted = self._fitted.form
+        ys, form = Reader(self._owner, fitted.options, fitted).alone(argument, y, fitted)
+        self._check_like_fit(argument, form, ys[0].shape[1])
+        return ys, form
+
+    def _check_like_fit(self, argument: str, form: Form, D: int) -> None:
+        """ValueError for other series than those of the fit."""
+        name, fitted = f"{self._owner}: {argument}", self._fitted.form
+        if form.flat != fitted.flat:
+            came, wanted = (_axes(one) for one in (form, fitted))
+            raise ValueError(f"{name} is of shape {came}, expected {wanted} as in fit")
+        if (form.kind, form.keys) != (fitted.kind, fitted.keys):
+            raise ValueError(
+                f"{name} has other series than in fit: {form.kind} {list(form.keys)}, "
+                f"expected {fitted.kind} {list(fitted.keys)}"
+            )
+        if self._fitted.widths[0] != D:
+            raise ValueError(f"{name} has {D} columns, expected {self._fitted.widths[0]} as in fit")
+
+    def _check_follows(self, form: Form, argument: str = "y") -> None:
+        """ValueError unless series begin at the step after those that are known."""
+        known = self._fitted.form
+        if known.clock is None:
+            return
+        for i, start in enumerate(form.starts):
+            if start != known.next_step(i):
+                began, expected = map(known.clock.show, (start, known.next_step(i)))
+                raise ValueError(
+                    f"{self._owner}: {form.name(argument, i)} begins at {began}, expected "
+                    f"{expected}, the step after the last one known"
+                )
 
     def _horizon(self, horizon: int | None) -> int:
         """The number of steps to forecast."""

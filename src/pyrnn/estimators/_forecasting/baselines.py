@@ -10,27 +10,38 @@ from typing import Any
 import numpy as np
 
 from ..._base.checks import Array, check_size
-from .form import form_of
-from .labels import read_labels
-from .series import read_parts
+from .form import Options
+from .reading import Reader
+from .roles import read_roles
 
 Baseline = Callable[[Array, Array, int, int], Array]
 
 
-def naive_forecast(y: Any, horizon: int, season: int = 1) -> Any:
+def naive_forecast(
+    y: Any,
+    horizon: int,
+    season: int = 1,
+    *,
+    freq: Any = None,
+    id: Any = None,
+    time: Any = None,
+    target: Any = None,
+) -> Any:
     """Repeats the last `season` steps of each series: the forecast that others have to beat.
 
-    season=1 repeats the last value. y is a series (T,) or (T, D), or a list or dict of them; the
-    forecasts (horizon,) or (horizon, D) come in the same form. ValueError for a series of fewer
-    than `season` steps, and for a table whose times are out of order or have gaps.
+    season=1 repeats the last value. y is a series (T,) or (T, D), a list or dict of them, or a
+    table, in which `id`, `time` and `target` name columns, as in Forecaster.fit; the forecasts
+    (horizon,) or (horizon, D) come in the same form, after the last date. `freq` is the step
+    between dates, None: what all fit. ValueError for a series of fewer than `season` steps, and for
+    a table whose dates are out of order or have gaps.
     """
     owner = "naive_forecast"
     horizon = check_size(owner, "horizon", horizon)
     season = check_size(owner, "season", season)
-    form = form_of(owner, y)
-    read_labels(owner, form, y=y)
+    roles, _ = read_roles(owner, {"id": id, "time": time, "target": target}, {})
+    many, form = Reader(owner, Options(freq=freq)).read(y, roles=roles)
     forecasts = []
-    for i, rows in enumerate(read_parts(owner, "y", y, form)):
+    for i, rows in enumerate(series.y for series in many):
         if len(rows) < season:
             raise ValueError(
                 f"{owner}: {form.name('y', i)} has {len(rows)} steps, "

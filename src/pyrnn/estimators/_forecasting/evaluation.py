@@ -41,7 +41,7 @@ class Evaluation(Predictions):
         MASE; with `level`, the coverage of the intervals is counted.
         """
         check_is_fitted(self, "network_")
-        many, form = self._read(y, past, future, like_fit=True)
+        many, form = self._read(y, past, future)
         lookback, check = self._fitted.cutter.lookback, check_size
         start = check(self._owner, "start", lookback if start is None else start, minimum=lookback)
         stride, season = check(self._owner, "stride", stride), check(self._owner, "season", season)

@@ -20,13 +20,15 @@ class Forecaster(Selection):
     """A recurrent network that forecasts time series, one or many together.
 
     y is a series (T,), or (T, D) of several columns, or a list or dict of such series, of any
-    lengths: one network learns from all. Forecasts and all else come in the form of y.
-    Covariates come in the same form: `past` (T, P) are known up to the present, `future` (T, K)
-    also as far ahead as is forecast, such as the calendar.
+    lengths: one network learns from all. Or it is a table, of pandas, or with narwhals of polars
+    and others: a Series, a frame with a series in each column, a long frame with a column of names
+    of series, or a list or dict of frames. Forecasts and all else come in the form of y: of
+    tables, as tables with the dates that follow.
 
-    Rows and columns are read by place, and tables of pandas must agree with that: their times rise
-    by equal steps, are the same in y and its covariates and continue where those known end; their
-    columns are in the order of the fit. ValueError if not.
+    Covariates come in the same form: `past` (T, P) are known up to the present, `future` (T, K)
+    also as far ahead as is forecast, such as prices or holidays; `static` are the same at all steps
+    of a series. Arrays go by place, tables by date and by name, and one of them may be of all
+    series. Dates must rise by equal steps, without gaps. ValueError if not.
 
     `search` compares parameters by forecasts of many series; GridSearchCV and cross_val_score do so
     of one, or of a table whose columns are series, if `cv` is a RollingOrigins.
@@ -67,6 +69,17 @@ class Forecaster(Selection):
         The training: `optimizer` is "adam", "adamw", "nadam", "rmsprop", "adagrad" or "sgd".
     early_stopping, validation_fraction, patience
         If wanted, a share of each series, before its calibration, decides when to stop.
+    calendar : sequence of names or None
+        Parts of the dates that the network reads: "quarter", "month", "week", "dayofyear", "day",
+        "weekday", "hour", "minute"; as the known future, but nobody has to give them.
+    freq : str or None
+        The step between dates, such as "D", "B", "h", "15min", "W-MON", "MS" or "QE"; None: what
+        all dates fit.
+    fill_gaps : bool
+        Steps of which there is no row are missing values; False refuses them.
+    joint : bool
+        The columns of a table are one series of several columns, as those of an array, instead of
+        a series each.
     random_state : int, RandomState or None
         All randomness of a fit.
     verbose : bool
@@ -114,17 +127,37 @@ class Forecaster(Selection):
     early_stopping: bool = False
     validation_fraction: float = 0.1
     patience: int = 5
+    calendar: Any = None
+    freq: Any = None
+    fill_gaps: bool = False
+    joint: bool = False
     random_state: Any = None
     verbose: bool = False
 
-    def fit(self, y: Any, past: Any = None, future: Any = None) -> Self:
-        """Learns from series and their covariates, each with as many steps as y.
+    def fit(
+        self,
+        y: Any,
+        past: Any = None,
+        future: Any = None,
+        *,
+        static: Any = None,
+        id: Any = None,
+        time: Any = None,
+        target: Any = None,
+    ) -> Self:
+        """Learns from series and their covariates, each with as many steps as y, or with dates.
 
-        TypeError or ValueError for what does not fit, such as a series too short for a window and
-        what is predicted from it; after any error the forecaster is as before.
+        In a table, `time` names the column of its dates, `id` that of the names of series, `target`
+        one column that is forecast, or a list of several; `past`, `future` and `static` may be
+        lists of columns of it, too. By itself, `static` is a table with a row for each series,
+        named by its index or the column `id`, or {series: {name: value}}, or an array (series,
+        numbers); what is no number is a group. TypeError or ValueError for what does not fit, such
+        as a series too short for a window and what is predicted from it; after any error the
+        forecaster is as before.
         """
         fresh = self._begin(keep=False)
-        many, form = fresh._read(y, past, future, like_fit=False)
+        columns = {"id": id, "time": time, "target": target}
+        many, form = fresh._read_first(y, past, future, static, **columns)
         fresh._learn(many, form, self._seed())
         return self._finish(fresh)
 

@@ -1,4 +1,4 @@
-"""Form: how the user has the series, and forecasts in the same form."""
+"""Form: how the user has the series, and results in the same form."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
@@ -6,22 +6,65 @@ from typing import Any
 
 import numpy as np
 
-from ..._base.checks import Array, convert, describe, describe_all
-from ..._base.foreign import is_foreign
+from ..._base.checks import Array, describe, describe_all
 from .._file import learnt
+from .layout import Layout, Rows
+from .roles import NO_ROLES, Roles
+from .stamps import Clock
+
+
+@learnt
+@dataclass(frozen=True)
+class Options:
+    """How series are read: the parameters of these names; see Forecaster."""
+
+    joint: bool = False
+    freq: Any = None
+    fill_gaps: bool = False
+    calendar: tuple[str, ...] = ()
+
+
+@learnt
+@dataclass(frozen=True)
+class Covariates:
+    """Covariates of the fit: how many, and how their columns are called if they were tables."""
+
+    count: int = 0
+    names: tuple[Any, ...] | None = None
+
+
+@learnt
+@dataclass(frozen=True)
+class Statics:
+    """What is the same at all steps of a series: numbers, and groups by their categories' numbers.
+    `values` (S,) and `codes` (C,) are those of each series of the fit."""
+
+    names: tuple[Any, ...] = ()
+    groups: tuple[tuple[Any, tuple[Any, ...]], ...] = ()  # each with its categories
+    values: tuple[Array, ...] = ()
+    codes: tuple[Array, ...] = ()
 
 
 @learnt
 @dataclass(frozen=True)
 class Form:
-    """How the user has the series: one array, a list, or a dict; and whether 1-D. Series know here
-    where they end, and so when what is packed is."""
+    """How the user has the series: one array, a list, a dict, a "wide" table with a column for each
+    or a "long" one with a column of their names; and whether 1-D. A form knows when its series
+    begin and how many steps are known, and so when what is packed is."""
 
-    keys: tuple[Hashable, ...]  # of a dict, or positions
-    kind: str  # "array", "list" or "dict"
+    keys: tuple[Hashable, ...]  # of a dict, names of columns or of `id`; or positions
+    kind: str  # "array", "list", "dict", "wide" or "long"
     flat: bool  # series are (T,), and so are forecasts
-    ends: tuple[int, ...] = ()  # the number of known steps of each series
-    labels: tuple[Any, ...] = ()  # of each series: those of its tables
+    columns: tuple[Any, ...] | None = None  # of a series that is a table
+    layouts: tuple[Layout, ...] = ()  # of each series' table, or one of all; () of arrays
+    clock: Clock | None = None  # None: no dates
+    starts: tuple[int, ...] = ()  # the number of the first step of each series
+    ends: tuple[int, ...] = ()  # how many steps of each are known
+    roles: Roles = NO_ROLES
+    past: Covariates = Covariates()
+    future: Covariates = Covariates()  # without the calendar's
+    options: Options = Options()
+    statics: Statics = Statics()
 
     def name(self, argument: str, i: int) -> str:
         """How messages call series i."""
@@ -35,71 +78,76 @@ class Form:
         (steps, D, 2), or (0.1, 0.9) of quantiles; None: there is none. Of two last axes (steps, D,
         L, 2) it names all L * 2 entries, by tuples such as (0.9, "lower").
         """
-        del last  # of arrays, axes have no names
-        return self.pack_each([array.squeeze(1) if self.flat else array for array in arrays])
+        if not self.layouts:
+            return self.pack_each([array.squeeze(1) if self.flat else array for array in arrays])
+        rows = [
+            Rows(self.clock, start + end + np.arange(len(array)))
+            for array, start, end in zip(arrays, self.starts, self.ends, strict=True)
+        ]
+        return self._tables(arrays, last, rows)
 
     def pack_origins(
         self, arrays: list[Array], origins: list[Array], last: Sequence[Any] | None = None
     ) -> Any:
         """Numbers of the steps that follow each of N origins, arrays (N, steps, D), or with an axis
-        `last` (N, steps, D, L); `origins` has for each series the numbers of steps known (N,)."""
-        del origins, last
-        return self.pack_each([array.squeeze(2) if self.flat else array for array in arrays])
+        `last` (N, steps, D, L); `origins` has for each series the numbers of steps known (N,).
+        Tables have a row for each origin, the last time known, and time."""
+        if not self.layouts:
+            return self.pack_each([array.squeeze(2) if self.flat else array for array in arrays])
+        rows, flat = [], [array.reshape(-1, *array.shape[2:]) for array in arrays]
+        for array, start, some in zip(arrays, self.starts, origins, strict=True):
+            first, steps = start + some[:, None], np.arange(array.shape[1])
+            last_known = np.broadcast_to(first - 1, array.shape[:2]).ravel()
+            rows.append(Rows(self.clock, (first + steps).ravel(), last_known))
+        return self._tables(flat, last, rows)
+
+    def pack_each(self, values: list[Any]) -> Any:
+        """One value per series, as the user has them: a dict, a list, or the value of the one."""
+        if self.kind in ("dict", "wide", "long"):
+            return dict(zip(self.keys, values, strict=True))
+        return values if self.kind == "list" else values[0]
 
     def pack_paths(self, paths: list[Array]) -> Any:
-        """Paths of the steps that follow the known ones, n of each series (n, steps, D)."""
+        """Paths of the steps that follow the known ones, n of each series (n, steps, D); in tables
+        each path is a column."""
+        if self.layouts:
+            return self.pack([np.moveaxis(some, 0, -1) for some in paths], range(len(paths[0])))
         return self.pack_each([some.squeeze(2) if self.flat else some for some in paths])
 
     def followed_by(self, other: "Form") -> "Form":
         """Of the same series, after the steps of another form have come."""
         ends = tuple(a + b for a, b in zip(self.ends, other.ends, strict=True))
-        labels = tuple(
-            known | {"y": known["y"].followed_by(coming["y"])}
-            for known, coming in zip(self.labels, other.labels, strict=True)
-        )
-        return replace(self, ends=ends, labels=labels)
+        return replace(self, ends=ends)
 
-    def pack_each(self, values: list[Any]) -> Any:
-        """One value per series, as the user has them: a dict, a list, or the value of the one."""
-        if self.kind == "dict":
-            return dict(zip(self.keys, values, strict=True))
-        return values if self.kind == "list" else values[0]
+    def next_step(self, i: int) -> int:
+        """The number of the step after the last known one of series i."""
+        return self.starts[i] + self.ends[i]
 
-
-def form_of(owner: str, y: Any) -> Form:
-    """The form of y. ValueError or TypeError for none of them."""
-    keys: tuple[Hashable, ...] = (0,)
-    kind, values = "array", [y]
-    if isinstance(y, dict):
-        kind, keys, values = "dict", tuple(y), list(y.values())
-    elif isinstance(y, list | tuple) and any(map(_is_series, y)):
-        kind, keys, values = "list", tuple(range(len(y))), list(y)
-    if not values:
-        raise ValueError(f"{owner}: y has no series, expected at least one")
-    flat = {_axes(owner, value) == 1 for value in values}
-    if len(flat) > 1:
-        raise ValueError(f"{owner}: y has series of shape (T,) and of (T, D), expected one kind")
-    return Form(keys, kind, flat.pop())
+    def _tables(self, arrays: list[Array], last: Sequence[Any] | None, rows: list[Rows]) -> Any:
+        """Tables of rows (R, D) per series, or with a last axis (R, D, L)."""
+        if self.kind == "wide":
+            return self.layouts[0].make(np.concatenate(arrays, axis=1), last, rows[0])
+        if self.kind == "long":
+            return self.layouts[0].make(np.concatenate(arrays), last, joined(rows, self.keys))
+        parts = zip(self.layouts, arrays, rows, strict=True)
+        return self.pack_each([layout.make(array, last, own) for layout, array, own in parts])
 
 
-def _is_series(entry: Any) -> bool:
-    """Whether an entry of a list is a series, and not a number."""
-    number = isinstance(entry, np.generic)
-    return hasattr(entry, "__len__") or (is_foreign(entry) and not number)
-
-
-def _axes(owner: str, value: Any) -> int:
-    """The number of axes of a series."""
-    if isinstance(axes := getattr(value, "ndim", None), int):
-        return axes
-    return convert(f"{owner}: y", value, "of numbers").ndim
+def joined(rows: list[Rows], keys: tuple[Hashable, ...]) -> Rows:
+    """The rows of many series one after the other, with the series' names."""
+    numbers = np.concatenate([own.numbers for own in rows])
+    ids = [key for own, key in zip(rows, keys, strict=True) for _ in own.numbers]
+    if rows[0].origins is None:
+        return Rows(rows[0].clock, numbers, None, ids)
+    origins = [own.origins for own in rows if own.origins is not None]
+    return Rows(rows[0].clock, numbers, np.concatenate(origins), ids)
 
 
 def values_of(owner: str, argument: str, value: Any, form: Form) -> list[Any]:
     """What the user has for each series of y."""
     if form.kind == "array":
         return [value]
-    if form.kind == "dict":
+    if form.kind in ("dict", "wide", "long"):
         if not isinstance(value, dict) or set(value) != set(form.keys):
             came = (
                 f"a dict of {describe_all(value)}" if isinstance(value, dict) else describe(value)

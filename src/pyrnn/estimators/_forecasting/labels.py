@@ -1,176 +1,151 @@
-"""What tables say of their rows and columns: times in order and without gaps, columns by name.
-
-Series are read by place, so what a table's labels say must agree with the places.
-"""
+"""Labels: the index or a column of a table, as times; and times as such labels again."""
 
 import sys
 import warnings
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from datetime import date, datetime
+from typing import Any
 
 import numpy as np
 
-from ..._base.checks import describe, describe_all
-from .._file import learnt
-from .form import Form, values_of
+from ..._base.checks import Array, describe
+from .stamps import Clock, Stamps, Style, zone_name
+from .tables import narwhals_of
 
-AS_THEY_STAND = "to_numpy() gives the rows as they stand, one step after the other"
-
-
-@learnt
-@dataclass(frozen=True)
-class Labels:
-    """The names of a table's columns and the times of its rows (a DatetimeIndex); None where there
-    are no such."""
-
-    columns: tuple[Any, ...] | None
-    times: Any
-
-    def check_columns(self, name: str, other: "Labels", whose: str) -> None:
-        """ValueError unless the columns are those of another table, in the same order."""
-        if self.columns is None or other.columns is None or self.columns == other.columns:
-            return
-        raise ValueError(
-            f"{name} has the columns {describe_all(self.columns)}, expected "
-            f"{describe_all(other.columns)} as {whose}: columns are read by place, "
-            "table[[...]] puts them in order"
-        )
-
-    def check_rows(self, name: str, other: "Labels", whose: str) -> None:
-        """ValueError unless the rows have the times of another table."""
-        if self.times is None or other.times is None or self.times.equals(other.times):
-            return
-        raise ValueError(
-            f"{name} has the times {_span(self.times)}, expected {_span(other.times)} as {whose}: "
-            f"rows are read by place; {AS_THEY_STAND}"
-        )
-
-    def check_follows(self, name: str, known: "Labels") -> None:
-        """ValueError unless the first row is the step after the last one known."""
-        if self.times is None or known.times is None:
-            return
-        expected = _after(known.times)
-        if expected is not None and self.times[0] != expected:
-            raise ValueError(
-                f"{name} begins at {self.times[0]}, expected {expected}, the step after the last "
-                f"one known; {AS_THEY_STAND}"
-            )
-
-    def followed_by(self, other: "Labels") -> "Labels":
-        """Of a series that continues with other rows."""
-        if self.times is None or other.times is None:
-            return Labels(self.columns, None)
-        return Labels(self.columns, self.times.append(other.times))
+SHORTEST_TEXT = len("2024-01")  # of an index's labels that are times: "2024" may be a name
+NANOSECONDS = 1000  # in a microsecond
 
 
-Rows: TypeAlias = dict[str, Labels]  # of y, past and future of a series
+def read_stamps(name: str, labels: Any, *, declared: bool) -> Stamps | None:
+    """The times of an index of pandas, or of a column of any library.
 
-
-def read_labels(owner: str, form: Form, **values: Any) -> list[Rows]:
-    """For each series the labels of its parts, such as y, past and future; a part may be None.
-
-    ValueError for rows that have other times than the first part's, and for a series whose columns
-    are not the first series'.
+    None for what is no time in an index; where it was `declared` to be one, whole numbers are
+    times too, and all else is a TypeError. ValueError for rows without a time.
     """
-    parts = []
-    for argument, value in values.items():
-        given = (
-            [None] * len(form.keys) if value is None else values_of(owner, argument, value, form)
-        )
-        parts.append(
-            [_labels_of(f"{owner}: {form.name(argument, i)}", one) for i, one in enumerate(given)]
-        )
-    series = [dict(zip(values, labels, strict=True)) for labels in zip(*parts, strict=True)]
-    first = next(iter(values))
-    for i, labels in enumerate(series):
-        for argument, own in labels.items():
-            name = f"{owner}: {form.name(argument, i)}"
-            own.check_rows(name, labels[first], form.name(first, i))
-            own.check_columns(name, series[0][argument], form.name(argument, 0))
-    return series
-
-
-def _labels_of(name: str, value: Any) -> Labels:
-    """The labels of an array, a Series or a table. ValueError for times that are out of order, come
-    twice or leave some out, and for rows with several labels each."""
-    columns = getattr(value, "columns", None)
-    names = None if columns is None else tuple(columns)
-    if names is not None and len(set(names)) < len(names):
-        twice = next(column for column in names if names.count(column) > 1)
-        raise ValueError(f"{name} has the column {describe(twice)} twice, expected each once")
-    index = getattr(value, "index", None)
-    if index is None or callable(index):  # a list has a method of that name
-        return Labels(names, None)
-    if getattr(index, "nlevels", 1) > 1:
-        raise ValueError(
-            f"{name} has rows with {index.nlevels} labels each, expected one series; several are "
-            "a dict of series, such as {key: rows.droplevel(0) for key, rows in y.groupby(level=0)}"
-        )
-    times = _as_times(index)
-    if times is not None:
-        _check_times(name, times)
-    return Labels(names, times)
-
-
-def _as_times(index: Any) -> Any:
-    """An index as a DatetimeIndex; None if it is no index of times."""
     pandas: Any = sys.modules.get("pandas")
-    if pandas is None or len(index) == 0 or index.dtype.kind in "biuf":
-        return None
-    if isinstance(index, pandas.DatetimeIndex):
-        return index
+    if pandas is not None and isinstance(labels, pandas.Series):
+        labels = pandas.Index(labels)
+    own = pandas is not None and isinstance(labels, pandas.Index)
+    stamps = _of_pandas(name, labels, pandas) if own else _of_others(labels)
+    if stamps is None:
+        stamps = _of_values(name, np.asarray(labels.to_numpy()), declared)
+    if stamps is not None and stamps.wall.dtype.kind == "M" and np.isnat(stamps.wall).any():
+        raise ValueError(f"{name} has a row without a time")
+    return stamps
+
+
+def _of_pandas(name: str, index: Any, pandas: Any) -> Stamps | None:
+    """The times of an index of pandas' own kinds."""
     if isinstance(index, pandas.PeriodIndex):
-        return index.to_timestamp()
-    values = np.asarray(index)
-    if values.dtype.kind == "m":
-        return pandas.DatetimeIndex(np.datetime64(0, "s") + values)
-    try:
-        return pandas.DatetimeIndex(values.astype("datetime64[us]"))  # texts as in ISO 8601, dates
-    except (TypeError, ValueError):
+        return _plain(index.to_timestamp().to_numpy(), Style("period", index.freqstr))
+    if isinstance(index, pandas.TimedeltaIndex):
+        times = np.datetime64(0, "us") + index.to_numpy().astype("m8[us]")
+        return Stamps(times, times, Style("timedelta", index.unit))
+    if not isinstance(index, pandas.DatetimeIndex):
         return None
+    if index.unit == "ns" and (index.asi8[~index.isna()] % NANOSECONDS).any():
+        raise ValueError(f"{name} has times in nanoseconds, expected whole microseconds")
+    style = Style("datetime", index.unit, zone_name(index.tz))
+    wall = index.tz_localize(None).to_numpy().astype("M8[us]")
+    utc = index.tz_convert(None).to_numpy().astype("M8[us]") if style.zone else wall
+    return Stamps(wall, utc, style)
 
 
-def _check_times(name: str, times: Any) -> None:
-    """ValueError unless times rise by equal steps."""
-    if times.hasnans:
-        raise ValueError(f"{name} has a row without a time; {AS_THEY_STAND}")
-    distances = np.diff(times.asi8)
-    if (distances < 0).any():
-        i = int((distances < 0).argmax())
-        raise ValueError(
-            f"{name} has the time {times[i + 1]} after {times[i]}, expected times that rise: "
-            f"sort_index() sorts the rows; {AS_THEY_STAND}"
-        )
-    if (distances == 0).any():
-        i = int((distances == 0).argmax())
-        raise ValueError(
-            f"{name} has the time {times[i]} twice, expected each once, of one series; "
-            f"{AS_THEY_STAND}"
-        )
-    if len(set(distances.tolist())) > 1 and _step(times) is None:
-        i = int(distances.argmax())
-        raise ValueError(
-            f"{name} has a gap between {times[i]} and {times[i + 1]}, expected equal steps: gaps "
-            f"are not filled, asfreq() and interpolate() do that; {AS_THEY_STAND}"
-        )
-
-
-def _after(times: Any) -> Any:
-    """The time one step after the last; None if one time alone does not say."""
-    if len(times) < 2:
+def _of_others(column: Any) -> Stamps | None:
+    """The times of a column that narwhals reads."""
+    narwhals, dtype = narwhals_of("y"), column.dtype
+    if dtype == narwhals.Date:
+        return _plain(column.to_numpy(), Style("date"))
+    if dtype != narwhals.Datetime:
         return None
-    step = _step(times)
-    return times[-1] + (times[-1] - times[-2] if step is None else step)
+    style = Style("datetime", dtype.time_unit, dtype.time_zone or "")
+    utc = column.dt.convert_time_zone("UTC") if style.zone else column
+    wall, world = (part.dt.replace_time_zone(None).to_numpy() for part in (column, utc))
+    return Stamps(wall.astype("M8[us]"), world.astype("M8[us]"), style)
 
 
-def _step(times: Any) -> Any:
-    """The calendar's step, such as a month; None if there is none, or of fewer than 3 times."""
+def _plain(times: Array, style: Style) -> Stamps:
+    """Times without a zone."""
+    times = times.astype("M8[us]")
+    return Stamps(times, times, style)
+
+
+def _of_values(name: str, values: Array, declared: bool) -> Stamps | None:
+    """The times of an array: whole numbers if they were declared to be times, texts and dates."""
+    if values.dtype.kind in "iu":
+        numbers = values.astype(np.int64)
+        return Stamps(numbers, numbers, Style("number", "1")) if declared else None
+    entries, stamps = values.tolist(), None
+    if values.dtype.kind in "OU" and entries and all(isinstance(entry, str) for entry in entries):
+        if declared or min(map(len, entries)) >= SHORTEST_TEXT:
+            stamps = _of_texts(entries)
+    elif entries and all(isinstance(entry, date) for entry in entries):
+        stamps = _of_dates(name, entries)
+    if stamps is None and declared:
+        wrong = next((entry for entry in entries if not isinstance(entry, date)), None)
+        raise TypeError(
+            f"{name} has {describe(wrong)} as a time, expected dates, texts as in ISO 8601 such as "
+            "'2024-01-31', or whole numbers"
+        )
+    return stamps
+
+
+def _of_texts(texts: list[str]) -> Stamps | None:
+    """Times as in ISO 8601; None for others."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pandas 3 says that it will be an offset, and no text
-        frequency = times.inferred_freq
-    return sys.modules["pandas"].tseries.frequencies.to_offset(frequency)
+        warnings.simplefilter("error")  # numpy warns of time zones
+        try:
+            times = np.array(texts, dtype="datetime64")
+        except (ValueError, UserWarning, DeprecationWarning):
+            return None
+    unit = np.datetime_data(times.dtype)[0]
+    return _plain(times, Style("text", unit, separator=" " if " " in texts[0] else "T"))
 
 
-def _span(times: Any) -> str:
-    """The first and the last time."""
-    return f"{times[0]} ... {times[-1]}"
+def _of_dates(name: str, dates: list[Any]) -> Stamps:
+    """datetime.date or datetime.datetime of the standard library."""
+    if any(getattr(entry, "tzinfo", None) is not None for entry in dates):
+        zones = sorted({zone_name(getattr(entry, "tzinfo", None)) or "none" for entry in dates})
+        raise ValueError(f"{name} has times in the zones {', '.join(zones)}, expected one zone")
+    kind = "datetime" if any(isinstance(entry, datetime) for entry in dates) else "date"
+    return _plain(np.array(dates, "M8[us]"), Style(kind))
+
+
+def pandas_labels(clock: Clock, numbers: Array, name: Any) -> Any:
+    """The times of steps as an index of pandas, written as the user's."""
+    pandas: Any = sys.modules["pandas"]
+    stamps, style = clock.stamps(numbers), clock.style
+    if style.kind == "period":
+        index = pandas.DatetimeIndex(stamps.wall).to_period(style.unit)
+    elif style.kind == "timedelta":
+        index = pandas.TimedeltaIndex(stamps.wall - np.datetime64(0, "us")).as_unit(style.unit)
+    elif style.kind == "datetime":
+        index = pandas.DatetimeIndex(stamps.utc)
+        index = index.tz_localize("UTC").tz_convert(style.zone) if style.zone else index
+        index = index.as_unit(style.unit)
+    else:
+        index = pandas.Index(_values(stamps))
+    return index.rename(name)
+
+
+def other_labels(clock: Clock, numbers: Array, name: str, library: str) -> Any:
+    """The times of steps as a column of a library that narwhals knows."""
+    narwhals = narwhals_of("results")
+    stamps, style = clock.stamps(numbers), clock.style
+    if style.kind not in ("datetime", "date"):
+        return narwhals.new_series(name, _values(stamps).tolist(), backend=library).to_native()
+    column = narwhals.new_series(name, stamps.utc, backend=library)
+    if style.kind == "date":
+        return column.cast(narwhals.Date).to_native()
+    if style.zone:
+        column = column.dt.replace_time_zone("UTC").dt.convert_time_zone(style.zone)
+    return column.cast(narwhals.Datetime(style.unit, style.zone or None)).to_native()
+
+
+def _values(stamps: Stamps) -> Array:
+    """Times as whole numbers, dates or texts."""
+    if stamps.style.kind == "number":
+        return stamps.wall
+    if stamps.style.kind == "date":
+        return stamps.wall.astype("M8[D]").astype(object)
+    texts = np.datetime_as_string(stamps.wall.astype(f"M8[{stamps.style.unit}]"))
+    return np.char.replace(texts, "T", stamps.style.separator).astype(object)

@@ -11,7 +11,6 @@ from .backtest import OWN, Backtest
 from .conformal import read_levels
 from .form import Form
 from .panels import Fan, draw_fans
-from .series import read_parts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -177,18 +176,17 @@ def plot_forecast(
 
 def _alone(forecaster: "Forecaster", argument: str, value: Any) -> list[Array]:
     """Series without covariates, like those of the fit."""
-    form = forecaster._fitted.form
-    parts = read_parts(forecaster._owner, argument, value, form)
-    came, expected = parts[0].shape[1], forecaster._fitted.widths[0]
-    if came != expected:
-        raise ValueError(
-            f"{forecaster._owner}: {argument} has {came} columns, expected {expected} as in fit"
-        )
-    return parts
+    series, form = forecaster._read_alone(argument, value)
+    if argument == "truth":
+        forecaster._check_follows(form, argument)
+    return series
 
 
 def _times(form: Form, i: int, offsets: Array) -> Array:
-    """The steps of series i, counted from the first that follows those known."""
+    """The times of steps of series i, or their numbers, counted from the first that follows those
+    known."""
+    if form.clock is not None:
+        return form.clock.stamps(form.next_step(i) + offsets).wall
     steps: Array = form.ends[i] + offsets
     return steps
 
@@ -196,7 +194,8 @@ def _times(form: Form, i: int, offsets: Array) -> Array:
 def _titles(form: Form, i: int, D: int) -> list[str]:
     """What the panels of series i are called."""
     series = [] if form.kind == "array" else [str(form.keys[i])]
-    return [", ".join([*series, f"column {d}"] if D > 1 else series) for d in range(D)]
+    names = form.columns or [f"column {d}" for d in range(D)]
+    return [", ".join([*series, str(names[d])] if D > 1 else series) for d in range(D)]
 
 
 def _levels(forecaster: "Forecaster", i: int, levels: Any) -> tuple[float, ...]:

@@ -94,7 +94,7 @@ class Rolling:
         keys[:] = self.form.keys
         if D == 1:
             return {"series": keys}
-        columns = np.arange(D)
+        columns = np.array(self.form.columns or range(D))
         if self.form.kind == "array":
             return {"column": columns}
         return {"series": keys.repeat(D), "column": np.tile(columns, count)}

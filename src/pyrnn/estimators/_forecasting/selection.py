@@ -60,6 +60,7 @@ class Selection(Evaluation):
         n_trials: int = 20,
         n_splits: int = 3,
         stride: int | None = None,
+        **columns: Any,
     ) -> ForecasterSearch:
         """Tries parameters on the series y, and fits the best to all of it.
 
@@ -72,7 +73,8 @@ class Selection(Evaluation):
         is broken off. Optuna chooses the trials if it is installed, else they are random;
         `random_state` decides both.
 
-        What fails is told in the table of trials and by a warning. TypeError or ValueError for a
+        `columns` are `static`, `id`, `time` and `target` of `fit`, which tables need. What fails is
+        told in the table of trials and by a warning. TypeError or ValueError for a
         space or series that do not fit, and if all trials fail.
         """
         owner = f"{self._owner}.search"
@@ -85,7 +87,7 @@ class Selection(Evaluation):
             check_size(owner, "n_splits", n_splits),
             None if stride is None else check_size(owner, "stride", stride),
         )
-        many, form = self._begin(keep=False)._read(y, past, future, like_fit=False)
+        many, form = self._begin(keep=False)._read_first(y, past, future, **columns)
         origins = [splits.origins(len(series)) for series in many]
         for i, (series, some) in enumerate(zip(many, origins, strict=True)):
             if some[0] < 2:
@@ -103,13 +105,14 @@ class Selection(Evaluation):
         sampler = make_sampler(sampled, seed)
         attempts = run_trials(sampler, errors_of, n_trials)
         best = best_of(owner, attempts)
-        found = clone(self).set_params(**best.params).fit(y, past, future)
+        found = clone(self).set_params(**best.params).fit(y, past, future, **columns)
         return ForecasterSearch(
             best.params, -best.error, found, trials_table(attempts), sampler.name
         )
 
 
-UNSEARCHED = ("horizon", "random_state", "verbose")  # errors at other horizons are not comparable
+READING = ("calendar", "freq", "fill_gaps", "joint")  # series are read once for all trials
+UNSEARCHED = ("horizon", "random_state", "verbose", *READING)  # nor do other horizons compare
 
 
 def _error_after(

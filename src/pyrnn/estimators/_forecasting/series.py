@@ -1,5 +1,6 @@
-"""Series: many time series with their covariates, in the form in which the user has them."""
+"""Series: a time series with its covariates, as arrays that go by step."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,7 +11,6 @@ from ..._base.columns import read_numbers
 from .._file import learnt
 from .._naming import naming
 from .._scaling import Scaling
-from .form import Form, values_of
 
 
 @learnt
@@ -53,59 +53,8 @@ class Series:
         return self.y, self.past, self.future
 
 
-def read_parts(owner: str, argument: str, value: Any, form: Form) -> list[Array]:
-    """One array (T, F) per series of y. Errors name the series."""
-    values = values_of(owner, argument, value, form)
-    arrays = [_rows(f"{owner}: {form.name(argument, i)}", v) for i, v in enumerate(values)]
-    for i, array in enumerate(arrays):
-        if array.shape[1] != arrays[0].shape[1]:
-            raise ValueError(
-                f"{owner}: {form.name(argument, i)} has {array.shape[1]} columns, "
-                f"expected {arrays[0].shape[1]} as the first series"
-            )
-    return arrays
-
-
-def read_covariates(
-    owner: str, argument: str, value: Any, form: Form, lengths: list[int], *, width: int | None
-) -> list[Array]:
-    """One array (T, F) per series, of the given lengths; F = `width`, or what comes if None.
-
-    None is no covariates, F = 0.
-    """
-    if value is None and not width:
-        return [np.zeros((length, 0)) for length in lengths]
-    if value is None:
-        raise ValueError(f"{owner}: {argument} is None, expected {width} covariates as in fit")
-    if width == 0:
-        raise ValueError(f"{owner}: {argument} was given, expected None as in fit")
-    arrays = read_parts(owner, argument, value, form)
-    for i, (array, length) in enumerate(zip(arrays, lengths, strict=True)):
-        expected = (length, width if width is not None else array.shape[1])
-        if array.shape != expected:
-            raise ValueError(
-                f"{owner}: {form.name(argument, i)} has shape {array.shape}, expected {expected} = "
-                "(steps, covariates)"
-            )
-    return arrays
-
-
-def read_series(
-    owner: str, y: Any, past: Any, future: Any, form: Form, *, widths: Any = (None, None, None)
-) -> list[Series]:
-    """All series; covariates have as many steps as y. `widths` of y, past, future are those of the
-    fit, None if this is it."""
-    ys = read_parts(owner, "y", y, form)
-    if widths[0] is not None and ys[0].shape[1] != widths[0]:
-        raise ValueError(f"{owner}: y has {ys[0].shape[1]} columns, expected {widths[0]} as in fit")
-    lengths = [len(rows) for rows in ys]
-    pasts = read_covariates(owner, "past", past, form, lengths, width=widths[1])
-    futures = read_covariates(owner, "future", future, form, lengths, width=widths[2])
-    return [Series(*parts) for parts in zip(ys, pasts, futures, strict=True)]
-
-
-def _rows(name: str, value: Any) -> Array:
-    """(T, F) of finite numbers, T >= 1."""
+def read_rows(name: str, value: Any) -> Array:
+    """(T, F) of an array, T >= 1."""
     owner, _, argument = name.partition(": ")
     with naming(owner, argument):
         array = read_numbers(name, value).astype(np.float64)
@@ -115,8 +64,15 @@ def _rows(name: str, value: Any) -> Array:
             f"{name} has shape {array.shape}, expected (steps,) or (steps, columns), "
             "at least one of each"
         )
+    check_rows(name, rows, lambda step: f"step {step}")
+    return rows
+
+
+def check_rows(name: str, rows: Array, where: Callable[[int], str]) -> None:
+    """ValueError for rows that are not finite numbers; `where` says which row."""
     wrong = ~np.isfinite(rows).all(axis=1)
     if wrong.any():
         step = int(wrong.argmax())
-        raise ValueError(f"{name} is {rows[step].tolist()} at step {step}, expected finite numbers")
-    return rows
+        raise ValueError(
+            f"{name} is {rows[step].tolist()} at {where(step)}, expected finite numbers"
+        )
