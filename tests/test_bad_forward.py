@@ -201,6 +201,32 @@ class TestBadInput:
             with pytest.raises(error, match=words):
                 back(y)
 
+    def test_a_vjp_by_hand_that_is_wrong(self):
+        """Objects that were never made end no process either."""
+
+        class Part(pyrnn.Module):
+            def __call__(self, x):
+                return x
+
+            def vjp(self, x, *, need_dx=True):
+                return self.given
+
+        module = made(lambda self, x: self.part(x), part=Part())
+        for given, words in (
+            ((X, None, None), "Part: its vjp gave a tuple of 3, expected .* output and a pullback"),
+            (X, "Part: its vjp gave numpy.ndarray, expected"),
+            ((X, pyrnn.Pullback.__new__(pyrnn.Pullback)), "Pullback: __init__ never ran"),
+        ):
+            module.part.given = given
+            with pytest.raises(TypeError, match=words):
+                module.vjp(X)
+        raw = pyrnn.Value.__new__(pyrnn.Value)
+        for forward in (lambda self, x: x + raw, lambda self, x: raw * raw, lambda s, x: s.a(raw)):
+            with pytest.raises((TypeError, AttributeError, RuntimeError)):
+                made(forward, a=pyrnn.Linear(3, 2, seed=0)).vjp(X)
+        with pytest.raises(TypeError, match="missing 1 required"):
+            made(lambda self, x: self.a(), a=pyrnn.Linear(3, 2, seed=0)).vjp(X)
+
     def test_neither_forward_nor_vjp(self):
         class Empty(pyrnn.Module):
             pass

@@ -1,6 +1,7 @@
 """Promise: a module's call is to Python what a function is, though the core asks for the tape."""
 
 import copy
+import gc
 import inspect
 import pickle
 import sys
@@ -101,6 +102,39 @@ def test_nothing_is_kept_and_nothing_is_lost():
     assert [
         sys.getrefcount(thing) for thing in (call, owner, argument, method, noted, first)
     ] == before
+
+
+def test_a_recording_keeps_nothing():
+    """Neither one that was gone back through nor one that was not, nor one that failed."""
+
+    class Net(pyrnn.Module):
+        def __init__(self):
+            self.rnn = pyrnn.GRU(3, 3, seed=0)
+            self.scale = pyrnn.Parameter(np.ones(3, np.float32))
+
+        def forward(self, x, fails=False):
+            y = x + self.rnn(x)[0] * self.scale
+            return self.rnn(y[..., :2] if fails else y, lengths=None)[0][:, -1]
+
+    net, x = Net(), np.ones((2, 4, 3), np.float32)
+
+    def step(goes_back):
+        y, pullback = net.vjp(x)
+        if goes_back:
+            pullback(y)
+        with pytest.raises(ValueError, match="GRU: x has shape"):
+            net.vjp(x, fails=True)
+
+    def held():
+        gc.collect()
+        things = net, x, net.rnn, net.scale, net.rnn.weight_ih_l0, np.dtype(np.float32)
+        return [sys.getrefcount(thing) for thing in things], len(gc.get_objects())
+
+    step(True)
+    counts, objects = held()
+    for n in range(200):
+        step(n % 2)
+    assert held()[0] == counts and held()[1] <= objects + 20
 
 
 def test_a_class_of_a_notebook_reaches_another_process(tmp_path):

@@ -34,6 +34,7 @@ OPERATIONS = {  # of arrays of these shapes; positive ones where the name ends i
     "mean": (lambda a: a.mean(axis=1) + np.mean(a, axis=(0, 1)), (2, 3, 4)),
     "max": (lambda a: a.max(axis=1) * np.max(a) + a.max((2, 0), keepdims=True)[0].T, (2, 3, 3)),
     "one number": (lambda a: (a.mean() * 2 + 1) / a.sum() - abs(a.max()) ** 2 * a[0, 0], (2, 3)),
+    "one number often": (lambda a: a.sum() * (a.mean() + 1) + sum([a.max()] * 3), (2, 3)),
     "indices": (lambda a: a[1] + a[:, 0] * a[-1, 1] - a[::-1], (3, 3)),
     "rows by number": (lambda a: a[[0, 2, 0]] * a[np.array([1, 1, 2])], (3, 4)),
     "bools": (lambda a: a[np.array([True, False, True])], (3, 4)),

@@ -1,6 +1,6 @@
 """The C++ core. Strict: arrays must be C-contiguous, aligned, of the exact dtype and shape."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, final
 
@@ -24,9 +24,56 @@ def with_value(
 ) -> Any: ...
 
 @final
-class RecordedMethod:  # (method, noted, active)
+class RecordedMethod:  # (method, noted, active, shown=None)
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+# The bases of Python's classes of these names; WayBack is that of Gradients
+class Value:
+    _tape: Any
+    _array: _Array
+    _place: tuple[Any, ...]  # (number, shape, dtype)
+
+class Tape:
+    _count: int
+    _notes: list[Any]
+    _parameters: list[Any]
+    @property
+    def _recording(self) -> bool: ...
+    def __init__(
+        self, value_type: Any, active: ContextVar[Any], recording: bool, rng: Any
+    ) -> None: ...
+    def apply(self, operation: Any, operands: tuple[Any, ...], options: dict[str, Any]) -> Any: ...
+    def _run(
+        self,
+        part: Any,
+        method: Any,
+        shown: Any,
+        in_order: list[Any],
+        by_name: dict[str, Any],
+        inputs: list[Any],
+        state: Any,
+        wanted: bool,
+    ) -> Any: ...
+    def _value(self, array: _Array, number: int) -> Any: ...
+    def _wrapped(self, part: Any, tree: Any, wanted: bool) -> tuple[Any, Any]: ...
+
+class WayBack:
+    _found: list[Any]
+    _own: bytearray
+    additions: list[Any]
+    def __init__(self, count: int) -> None: ...
+    def take(self, place: tuple[Any, ...]) -> Any: ...
+    def add(self, number: int, gradient: Any) -> None: ...
+    def send(self, places: Any, d: Any, part: Any) -> None: ...
+    def go_back(self, notes: list[Any]) -> None: ...
+
+class Pullback:
+    _module: Any
+    _backward: Callable[..., Any] | None
+    _parameters: Sequence[Any]
+    _versions: list[int]
+    def compute(self, *args: Any, **kwargs: Any) -> tuple[Any, list[Callable[[], object]]]: ...
 
 # Tensors of other libraries
 def offers_views(api: Any) -> bool: ...

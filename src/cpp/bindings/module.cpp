@@ -8,6 +8,7 @@ namespace pyrnn::bindings {
 void register_runtime(py::module_& m);
 void register_shared(py::module_& m);
 void register_recorded_method(py::module_& m);
+void register_tape(py::module_& m);
 void register_tensors(py::module_& m);
 void register_activations(py::module_& m);
 void register_arrays(py::module_& m);
@@ -30,6 +31,7 @@ PYBIND11_MODULE(core_of_main, m) {
   pyrnn::bindings::register_runtime(m);
   pyrnn::bindings::register_shared(m);
   pyrnn::bindings::register_recorded_method(m);
+  pyrnn::bindings::register_tape(m);
   pyrnn::bindings::register_tensors(m);
   pyrnn::bindings::register_activations(m);
   pyrnn::bindings::register_arrays(m);

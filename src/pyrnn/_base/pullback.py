@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from .parameter import Parameter
 Additions = list[Callable[[], object]]
 
 
-class Pullback:
+class Pullback(_core.Pullback):
     """The backward pass that belongs to one forward pass of `module`; called once.
 
     `backward(*cotangents)` returns the result and the additions to .grad: calls without arguments
@@ -32,7 +32,7 @@ class Pullback:
     ((4, 3), array([4., 4.], dtype=float32))
     """
 
-    __slots__ = ("__weakref__", "_backward", "_module", "_parameters", "_versions")
+    __slots__ = ("__weakref__",)
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Pullback:
         self._module = module
         self._parameters = parameters
         self._versions = [parameter._version for parameter in parameters]
-        self._backward: Callable[..., tuple[Any, Additions]] | None = backward
+        self._backward = backward
 
     @property
     def module(self) -> Any:
@@ -79,22 +79,13 @@ class Pullback:
             f"expected a writeable contiguous array, {parameter.dtype} of shape {parameter.shape}"
         )
 
-    def compute(self, *args: Any, **kwargs: Any) -> tuple[Any, Additions]:
-        """The result, and the additions that are still to be made: for modules made of modules."""
-        backward, self._backward = self._backward, None
-        if backward is None:
-            name = type(self._module).__name__
-            raise RuntimeError(f"{name}: this pullback has been used; a new one comes from vjp")
-        try:
-            if self._versions != [parameter._version for parameter in self._parameters]:
-                name = type(self._module).__name__
-                raise RuntimeError(
-                    f"{name}: a parameter was written after the vjp of this pullback"
-                )
-            return backward(*args, **kwargs)
-        except BaseException:
-            self._backward = backward
-            raise
+    def _refuse_used(self) -> NoReturn:
+        name = type(self._module).__name__
+        raise RuntimeError(f"{name}: this pullback has been used; a new one comes from vjp")
+
+    def _refuse_stale(self) -> NoReturn:
+        name = type(self._module).__name__
+        raise RuntimeError(f"{name}: a parameter was written after the vjp of this pullback")
 
 
 def compute(pullback: Any, *cotangents: Any) -> tuple[Any, Additions]:

@@ -134,16 +134,6 @@ class Operand:
         return _recorded(operations.transpose, self, axes=order)
 
 
-_new = object.__new__
-
-
-def value(tape: Any, array: Array, index: int) -> "Value":
-    """An array on a tape."""
-    made = _new(Value)
-    made._tape, made._array, made._index = tape, array, index
-    return made
-
-
 def apply(operation: Callable[..., Result], *operands: Any, **options: Any) -> Any:
     """The result of an operation: a value on the tape of the forward that runs, else an array."""
     tape = active.get()
@@ -201,7 +191,7 @@ def refuse(what: str) -> NoReturn:
     )
 
 
-class Value(Operand):
+class Value(Operand, _core.Value):
     """A float array inside a module's `forward`: what is computed with it is recorded.
 
     It has an array's arithmetic (+ - * / @, ** with a number, abs, comparisons), indexing, `sum`,
@@ -222,11 +212,7 @@ class Value(Operand):
     array([[0.849, 1.131]])
     """
 
-    __slots__ = ("_array", "_index", "_tape")
-
-    _tape: Any
-    _array: Array
-    _index: int
+    __slots__ = ()
 
     def __init__(self) -> None:
         raise TypeError("Value: values are what a forward is given, expected a call of its module")
@@ -254,7 +240,7 @@ class Value(Operand):
     def _on(self, tape: Any) -> tuple[Array, int]:
         if self._tape is not tape:
             self._outside()
-        return self._array, self._index
+        return self._array, self._place[0]
 
     def _outside(self) -> NoReturn:
         raise RuntimeError(
