@@ -60,6 +60,14 @@ class Gradients(_core.WayBack):
         found = with_zeros(self.take(place), place)
         return None if place[0] < 0 else found if found.flags.writeable else found.copy()
 
+    def of_parameters(self, operands: list[tuple[int, Parameter]]) -> Additions:
+        """The additions to the gradients of parameters that were computed with, by number."""
+        if not operands:
+            return []
+        found = [(p, self.take((index,))) for index, p in operands]
+        used = [(p, g) for p, g in found if g is not None]
+        return add_arrays([p for p, _ in used], [g for _, g in used])
+
     def _add_other(self, index: int, gradient: Any) -> None:
         """A share that is no array: of a part of the entry, or a number of numpy's."""
         if not isinstance(gradient, At):
@@ -108,6 +116,7 @@ class Tape(_core.Tape):
     def __init__(self, module: Any, recording: bool, rng: int | None = None) -> None:
         super().__init__(Value, active, recording, rng)
         self._module, self._owner = module, type(module).__name__
+        self._need_dx = False  # whether the inputs get a gradient
         self._wanted = False  # whether what was read since this was reset gets a gradient
         self._operands: dict[int, tuple[int, Parameter]] = {}
 
@@ -182,8 +191,8 @@ class Tape(_core.Tape):
                     f"{owner}: {name} came, and forward does not name it, expected "
                     f"forward(self, ..., {name}=None), or no {name}"
                 )
-        enter = partial(self._enter, wanted=need_dx)
-        read = args, options, names, enter, module.stateful
+        self._need_dx = need_dx
+        read = args, options, names, self._enter, module.stateful
         given, options, inputs, state = read_arguments(*read)
         outputs = under(self, module.forward, *given, **options)
         plain, places = self._read(outputs)
@@ -204,21 +213,21 @@ class Tape(_core.Tape):
         """Of the module's parameters, which a list of floats takes."""
         return next((p.dtype for p in self._module.parameters()), np.dtype(np.float64))
 
-    def _enter(self, tree: Any, wanted: bool) -> tuple[Any, Any]:
+    def _enter(self, tree: Any) -> tuple[Any, Any]:
         """(an input as forward sees it, its places): floats as values, other arrays read-only."""
         if type(tree) is np.ndarray and tree.dtype in FLOATS and tree.dtype.isnative:
-            made = self._value(tree, self._number() if wanted else NEVER)
+            made = self._value(tree, self._number() if self._need_dx else NEVER)
             return made, made._place
         is_list = isinstance(tree, list) and is_numbers(tree)
         if isinstance(tree, tuple | list | dict) and not is_list:
-            return read_nested(tree, lambda item: self._enter(item, wanted))
+            return read_nested(tree, self._enter)
         if isinstance(tree, np.generic) or not (is_list or is_foreign(tree)):
             return tree, None
         array = as_plain_array(self._owner, "an input", tree, "of numbers")
         if array.dtype.kind == "f":
             given = read_floats(self._owner, "an input", array, None).dtype
             dtype = self._dtype if is_list else given.newbyteorder("=")
-            return self._enter(array.astype(dtype, copy=False), wanted)
+            return self._enter(array.astype(dtype, copy=False))
         view = array.view()
         view.flags.writeable = False
         return view, None
@@ -259,9 +268,7 @@ def record(module: Any, args: Any, options: dict[str, Any]) -> tuple[Any, Pullba
         if not kept:
             raise RuntimeError(f"{owner}: this pullback was interrupted; a new one comes from vjp")
         gradients.go_back(kept.pop())
-        found = [(p, gradients.take((index,))) for index, p in operands]
-        used = [(p, g) for p, g in found if g is not None]
-        additions = gradients.additions + add_arrays([p for p, _ in used], [g for _, g in used])
+        additions = gradients.additions + gradients.of_parameters(operands)
         dx = tuple([map_places(place, gradients.hand_out) for place in inputs])
         result = dx if len(dx) > 1 else dx[0] if dx else None
         if stateful:
