@@ -88,6 +88,16 @@ def test_the_source_has_the_form_of_y():
     assert named.interval_source(0.9) == {"long": "own", "short": "pooled"}
 
 
+@pytest.mark.parametrize("N", [11, 14, 17, 18, 33])
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.9])
+def test_few_errors_cover_as_asked(N, level):
+    """Not more than the level and 1 point, as the next rank would: 17 of 18 at a level of 0.9."""
+    rng = np.random.default_rng(N)
+    errors = np.abs(rng.standard_normal((N, 20_000, 1)))
+    inside = np.abs(rng.standard_normal((20_000, 1))) <= margins("f", [errors], 0, level)
+    assert level - 0.01 < inside.mean() < level + 0.017
+
+
 def test_missing_errors_count_nowhere():
     """Each step and column has the margin of the errors that are known there."""
     rng = np.random.default_rng(0)

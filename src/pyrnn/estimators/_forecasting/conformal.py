@@ -30,13 +30,15 @@ def margins(name: str, scores: list[Array], i: int, level: float) -> Array:
     """(horizon, D): how far from the forecast the interval of a level reaches, on both sides.
 
     `scores` has for each series the sizes (N, horizon, D) of N held-out errors, NaN where what came
-    is missing, which counts nowhere. The margin of series i is the smallest of its own that
-    ceil((N + 1) * level) do not exceed: if errors to come are exchangeable with them, they stay
-    inside with at least that probability (Vovk et al. 2005; Lei et al. 2018). If N is too small for
-    that, it is the same of the errors of all series, each divided by the largest of its series'
-    other errors, times the largest of series i (a normalised score, Lei et al. 2018, section 5.2;
-    by the largest, not the mean, as smooth series, whose errors are all alike, and noisy ones then
-    differ less). ValueError, which begins with `name`, if these are too few as well, or N < 2.
+    is missing, which counts nowhere. The margin of series i is that of rank (N + 1) * level among
+    its own: if errors to come are exchangeable with them, they stay inside with that probability
+    (Vovk et al. 2005; Lei et al. 2018). Between two ranks it is interpolated, where the upper one
+    would cover up to 1 / (N + 1) more than was asked for; at least the level is still covered if
+    larger errors are rarer. If N is too small, it is the same of the errors of all series, each
+    divided by the largest of its series' other errors, times the largest of series i (a normalised
+    score, Lei et al. 2018, section 5.2; by the largest, not the mean, as smooth series, whose
+    errors are all alike, and noisy ones then differ less). ValueError, which begins with `name`, if
+    these are too few as well, or N < 2.
     """
     level, own = check_level(name.partition(":")[0], level), scores[i]
     if source_of(own, level) == OWN:
@@ -70,10 +72,15 @@ def _rank(N: int, level: float) -> int:
 
 
 def _ranked(scores: Array, level: float) -> Array:
-    """The score of that rank among those known, at each step and column."""
-    counts = (~np.isnan(scores)).sum(axis=0)
-    ranks = np.ceil(np.round((counts + 1) * level, 9)).astype(int)
-    ranked: Array = np.take_along_axis(np.sort(scores, axis=0), ranks[None] - 1, axis=0)[0]
+    """The score of rank (N + 1) * level among the N known, at each step and column."""
+    counts, ordered = (~np.isnan(scores)).sum(axis=0), np.sort(scores, axis=0)
+    rank = np.maximum(np.round((counts + 1) * level, 9), 1.0)
+    below = np.floor(rank).astype(int)
+    lower, upper = (
+        np.take_along_axis(ordered, ranks[None] - 1, axis=0)[0]
+        for ranks in (below, np.ceil(rank).astype(int))
+    )
+    ranked: Array = lower + (rank - below) * (upper - lower)
     return ranked
 
 
