@@ -93,6 +93,29 @@ def test_steps_that_do_not_fit(model, many):
         plot_forecast(model, levels=[1.5])
 
 
+def test_dates_of_tables():
+    """On the axis, of a wide table too; and in the errors of steps that do not fit."""
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    dates = pandas.date_range("2024-01-01", periods=124, name="day")
+    y = pandas.DataFrame({"north": autoregression(124), "south": wave(124)}, index=dates)
+    model = forecaster(epochs=1, calendar=("weekday",)).fit(y[:120])
+    figure = plot_forecast(model, y[100:120], truth=y[120:])
+    for axes, name in zip(figure.axes, y, strict=True):
+        assert axes.get_title("left") == name and axes.get_xlabel() == ""
+        ahead = line(axes, "forecast").get_xdata()
+        assert ahead.astype("M8[D]").tolist() == list(dates[119:124].date)
+        assert_allclose(drawn(axes, "what came"), y[name][120:])
+    with pytest.raises(ValueError, match=r"y\['north'\] ends with 2024-04-19, expected 2024-04-29"):
+        plot_forecast(model, y[:110])
+    with pytest.raises(ValueError, match=r"truth\['north'\] begins at 2024-05-01, expected"):
+        plot_forecast(model, truth=y[121:])
+    result = model.backtest(y, start=100)
+    assert result.by_origin.index[0] == dates[99] and list(result.by_series.index) == list(y)
+    north = forecaster(epochs=1).fit(y["north"])
+    assert list(north.backtest(y["north"], start=100).by_series.index) == ["north"]
+    assert [axes.get_title("left") for axes in plot_forecast(north).axes] == ["north"]
+
+
 @pytest.mark.parametrize("level", [None, 0.8])
 def test_backtest(model, many, level, tmp_path):
     result = model.backtest(many, start=90, season=4, level=level)

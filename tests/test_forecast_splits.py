@@ -103,5 +103,18 @@ def test_tables_tell_splits_that_do_not_follow():
         scores, cross_val_score(forecaster(epochs=1), wave(90), cv=RollingOrigins(4, 2))
     )
     model = forecaster(epochs=1).fit(y[30:])
-    with pytest.raises(ValueError, match="2024"):
+    with pytest.raises(ValueError, match="begins at 2024-01-01, expected 2024-03-31") as raised:
         model.score(y[:30])
+    assert "RollingOrigins" in raised.value.__notes__[0] and "search" in raised.value.__notes__[0]
+
+
+def test_a_table_of_series():
+    """Its rows are split, each column is a series."""
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    dates = pandas.date_range("2024-01-01", periods=90)
+    y = pandas.DataFrame({"a": wave(90), "b": autoregression(90)}, index=dates)
+    scores = cross_val_score(forecaster(epochs=1), y, cv=RollingOrigins(4, 1))
+    model = forecaster(epochs=1).fit(y[:86])
+    change = y[:86].diff().abs().mean()
+    errors = (model.predict() - y[86:]).abs() / change
+    assert_allclose(scores, [-errors.to_numpy().mean()])

@@ -58,7 +58,8 @@ class Backtest:
 
     @property
     def by_origin(self) -> Any:
-        """Measures of the forecasts from each origin, the number of steps known."""
+        """Measures of the forecasts from each origin, the number of steps known, or of those with
+        dates the last time known."""
         return self._table("origin")
 
     @cached_property

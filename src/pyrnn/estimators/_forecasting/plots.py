@@ -150,8 +150,12 @@ def plot_forecast(
     forecasts = forecaster._forecasts(horizon, past, future)
     known = [fitted.scales.undo(i, tail.y) for i, tail in enumerate(fitted.tails)]
     if y is not None:
-        known = _ending(forecaster._owner, form, _alone(forecaster, "y", y), known)
-    came = [None] * len(known) if truth is None else _alone(forecaster, "truth", truth)
+        tails, (known, given) = known, forecaster._read_alone("y", y)
+        _check_ends(form, tails, known, given)
+    came: list[Any] = [None] * len(known)
+    if truth is not None:
+        came, given = forecaster._read_alone("truth", truth)
+        forecaster._check_follows(given, "truth")
     fans = []
     for i, (before, ahead, real) in enumerate(zip(known, forecasts, came, strict=True)):
         middle = fitted.middle_of(ahead)
@@ -174,14 +178,6 @@ def plot_forecast(
     return figure
 
 
-def _alone(forecaster: "Forecaster", argument: str, value: Any) -> list[Array]:
-    """Series without covariates, like those of the fit."""
-    series, form = forecaster._read_alone(argument, value)
-    if argument == "truth":
-        forecaster._check_follows(form, argument)
-    return series
-
-
 def _times(form: Form, i: int, offsets: Array) -> Array:
     """The times of steps of series i, or their numbers, counted from the first that follows those
     known."""
@@ -194,8 +190,11 @@ def _times(form: Form, i: int, offsets: Array) -> Array:
 def _titles(form: Form, i: int, D: int) -> list[str]:
     """What the panels of series i are called."""
     series = [] if form.kind == "array" else [str(form.keys[i])]
-    names = form.columns or [f"column {d}" for d in range(D)]
-    return [", ".join([*series, str(names[d])] if D > 1 else series) for d in range(D)]
+    columns = form.columns or [f"column {d}" for d in range(D)]
+    if D > 1:
+        return [", ".join([*series, str(column)]) for column in columns]
+    lone = not series and form.columns and columns[0] is not None
+    return [str(columns[0]) if lone else "".join(series)]
 
 
 def _levels(forecaster: "Forecaster", i: int, levels: Any) -> tuple[float, ...]:
@@ -212,12 +211,16 @@ def _levels(forecaster: "Forecaster", i: int, levels: Any) -> tuple[float, ...]:
     return tuple(possible)
 
 
-def _ending(owner: str, form: Form, ys: list[Array], tails: list[Array]) -> list[Array]:
-    """The series y. ValueError unless they end with the last values that are known."""
+def _check_ends(form: Form, tails: list[Array], ys: list[Array], given: Form) -> None:
+    """ValueError unless series y end with the last step that is known."""
     for i, (y, tail) in enumerate(zip(ys, tails, strict=True)):
-        if not np.allclose(y[-1], tail[-1], rtol=1e-5, equal_nan=True):
-            raise ValueError(
-                f"{owner}: {form.name('y', i)} ends with {y[-1].tolist()}, expected "
-                f"{tail[-1].tolist()}, the last step known; update takes those that came since"
-            )
-    return ys
+        came, expected = str(y[-1].tolist()), str(tail[-1].tolist())
+        last = [one.next_step(i) - 1 for one in (given, form)]
+        if form.clock is not None and last[0] != last[1]:
+            came, expected = map(form.clock.show, last)
+        elif np.allclose(y[-1], tail[-1], rtol=1e-5, equal_nan=True):
+            continue
+        raise ValueError(
+            f"Forecaster: {form.name('y', i)} ends with {came}, expected {expected}, the last step "
+            "known; update takes those that came since"
+        )

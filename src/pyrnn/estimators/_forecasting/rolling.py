@@ -79,9 +79,11 @@ class Rolling:
             steps = np.arange(self.horizon)
             return {"step": steps + 1}, [steps[:, None]] * len(self.many)
         if by == "origin":
-            every = np.unique(np.concatenate(self.origins))
-            rows = [np.searchsorted(every, some)[:, None, None] for some in self.origins]
-            return {"origin": every}, rows
+            known = [s + some for s, some in zip(self.form.starts, self.origins, strict=True)]
+            every = np.unique(np.concatenate(known))
+            rows = [np.searchsorted(every, some)[:, None, None] for some in known]
+            clock = self.form.clock
+            return {"origin": every if clock is None else clock.stamps(every - 1).wall}, rows
         if by == "series":
             rows = [i * D + np.arange(D) for i in range(len(self.many))]
             return self._names(D), rows
@@ -91,10 +93,12 @@ class Rolling:
         """Those of the series, and where these have several columns of the columns."""
         count = len(self.form.keys)
         keys = np.empty(count, dtype=object)
-        keys[:] = self.form.keys
+        lone = self.form.kind == "array" and D == 1
+        keys[:] = (self.form.columns if lone else None) or self.form.keys
         if D == 1:
             return {"series": keys}
-        columns = np.array(self.form.columns or range(D))
+        columns = np.empty(D, dtype=object)
+        columns[:] = self.form.columns or range(D)
         if self.form.kind == "array":
             return {"column": columns}
         return {"series": keys.repeat(D), "column": np.tile(columns, count)}

@@ -35,7 +35,11 @@ class Selection(Evaluation):
         """
         check_is_fitted(self, "network_")
         check_one_series(f"{self._owner}.score", "y", y)
-        many, _ = self._continued(y, past, future)
+        try:
+            many, _ = self._continued(y, past, future)
+        except ValueError as error:
+            error.add_note(SPLITS)
+            raise
         fitted, errors = self._fitted, []
         for i, (tail, series) in enumerate(zip(fitted.tails, many, strict=True)):
             new = len(series) - len(tail)
@@ -111,6 +115,10 @@ class Selection(Evaluation):
         )
 
 
+SPLITS = (
+    "score is of the steps that follow those of the fit: RollingOrigins splits so for "
+    "scikit-learn, Forecaster.search by itself"
+)
 READING = ("calendar", "freq", "fill_gaps", "joint")  # series are read once for all trials
 UNSEARCHED = ("horizon", "random_state", "verbose", *READING)  # nor do other horizons compare
 
