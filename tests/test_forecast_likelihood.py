@@ -199,6 +199,19 @@ def test_counts_are_asked_for_in_every_call():
             call(half)
 
 
+def test_what_counts_nothing_is_named_by_column_and_date():
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    days = pandas.date_range("2024-01-01", periods=100, freq="D")
+    table = pandas.DataFrame({"north": drawn("poisson", 100), "south": np.ones(100)}, index=days)
+    table.iloc[40, 1] = -2.0
+    for joint, name in ((False, r"y\['south'\] is -2"), (True, "y is -2 in column 'south'")):
+        model = forecaster(likelihood="poisson", joint=joint)
+        with pytest.raises(ValueError, match=f"{name} at 2024-02-10, expected counts 0, 1"):
+            model.fit(table)
+    with pytest.raises(ValueError, match="y is -2 in column 1 at step 40, expected numbers >= 0"):
+        forecaster(positive=True).fit(table.to_numpy())
+
+
 BAD_CALLS = [
     (lambda f: f.sample(0), "n is 0"),
     (lambda f: f.sample(9, 3), "horizon is 3, expected at most 2"),

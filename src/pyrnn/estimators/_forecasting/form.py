@@ -70,6 +70,16 @@ class Form:
         """How messages call series i."""
         return argument if self.kind == "array" else f"{argument}[{describe(self.keys[i])}]"
 
+    def place(self, i: int, step: int, column: int) -> str:
+        """Where a value of series i is, for messages: its column if there are several, its time."""
+        named = column if self.columns is None else self.columns[column]
+        where = (
+            "" if self.flat or self.kind in ("wide", "long") else f"in column {describe(named)} "
+        )
+        if self.clock is None or not self.starts:
+            return f"{where}at step {step}"
+        return f"{where}at {self.clock.show(self.starts[i] + step)}"
+
     def pack(self, arrays: list[Array], last: Sequence[Any] | None = None) -> Any:
         """Numbers of the steps that follow the known ones, one array (steps, D) per series, as the
         user has the series; (steps,) where flat.

@@ -257,10 +257,9 @@ def check_range(owner: str, form: Form, many: list[Series], outcome: Outcome) ->
         known = np.nan_to_num(series.y, nan=0.0)
         wrong = (known < 0) | ((known != np.rint(known)) & outcome.counts)
         if wrong.any():
-            step = int(wrong.any(axis=1).argmax())
-            value = series.y[step][wrong[step]][0]
+            step, column = divmod(int(wrong.argmax()), wrong.shape[1])
             expected = "counts 0, 1, 2, ..." if outcome.counts else "numbers >= 0"
             raise ValueError(
-                f"{owner}: {form.name('y', i)} is {value:g} at step {step}, expected {expected} "
-                f"with {outcome.asks}"
+                f"{owner}: {form.name('y', i)} is {series.y[step, column]:g} "
+                f"{form.place(i, step, column)}, expected {expected} with {outcome.asks}"
             )
