@@ -11,6 +11,7 @@ from .._estimator import Estimator
 from .calendar import check_calendar
 from .fitted import Fitted
 from .form import Form, Options
+from .gaps import PARTS, tell_unflagged
 from .outcomes import check_range
 from .reading import Reader
 from .roles import read_roles
@@ -36,6 +37,16 @@ class ForecasterBase(Estimator):
     def history_(self) -> History:
         """The losses of the last training; only of a fitted forecaster."""
         return self._fitted.history
+
+    @property
+    def missing_(self) -> dict[str, Any]:
+        """The shares of missing values; only of a fitted forecaster."""
+        fitted = self._fitted
+        return {
+            part: fitted.form.pack_each(gone.tolist())
+            for part, gone, width in zip(PARTS, fitted.missing.T, fitted.widths, strict=True)
+            if width
+        }
 
     @property
     def _owner(self) -> str:
@@ -64,16 +75,15 @@ class ForecasterBase(Estimator):
         many, form = reader.read(y, past, future, static, ahead=ahead)
         self._check_like_fit("y", form, many[0].y.shape[1])
         check_range(self._owner, form, many, self._fitted.outcome)
+        tell_unflagged(self._owner, form, many, self._fitted.cutter.flagged)
         return many, form
 
     def _continued(self, y: Any, past: Any, future: Any) -> tuple[list[Series], Form]:
         """The fitted series, scaled, from their last steps on to those y that have come since; and
         the form of y."""
-        fitted = self._fitted
         new, form = self._read(y, past, future)
         self._check_follows(form)
-        pairs = enumerate(zip(fitted.tails, new, strict=True))
-        return [tail.followed_by(fitted.scaled(i, series)) for i, (tail, series) in pairs], form
+        return [self._fitted.continued(i, series) for i, series in enumerate(new)], form
 
     def _coming(
         self, form: Form, past: Any, future: Any, *, past_steps: int, future_steps: int
@@ -82,7 +92,9 @@ class ForecasterBase(Estimator):
         steps each; zeros for a past that is None."""
         reader, D = Reader(self._owner, form.options, self._fitted.form), self._fitted.widths[0]
         coming = reader.coming(form, past, future, past_steps, future_steps)
-        return [Series(np.zeros((0, D)), *parts) for parts in coming]
+        many = [Series(np.zeros((0, D)), *parts) for parts in coming]
+        tell_unflagged(self._owner, form, many, self._fitted.cutter.flagged)
+        return many
 
     def _read_alone(self, argument: str, y: Any) -> tuple[list[Array], Form]:
         """Series like those of the fit, without covariates."""

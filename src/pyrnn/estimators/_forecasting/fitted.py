@@ -14,10 +14,11 @@ from .._network import inner_threads, make_trainer, train
 from .._scaling import Scaling
 from .conformal import margins
 from .form import Form
+from .gaps import Filler, filled
 from .outcomes import Likelihood, Outcome
 from .paths import draw_errors, draw_levels, unlikely
 from .rollout import Rollout
-from .series import Series
+from .series import Parts, Series
 from .transform import Transform
 from .windows import Cutter, Windows
 
@@ -26,22 +27,36 @@ from .windows import Cutter, Windows
 @dataclass(frozen=True)
 class Scales:
     """Of y, transformed, for each series by itself; of covariates for all, so that a constant one
-    counts."""
+    counts. What the user has for gaps is filled in before, in his units."""
 
+    owner: str  # how messages begin
     y: list[Scaling]
     past: Scaling
     future: Scaling
     transform: Transform = field(default_factory=Transform)
+    filler: Filler | None = None
 
     def apply(self, i: int, series: Series) -> Series:
         """Series i as the network reads it."""
-        y = self.y[i].apply(self.transform.forth(series.y))
-        past, future = self.past.apply(series.past), self.future.apply(series.future)
-        return replace(series.with_parts(y, past, future), unit=self.y[i])
+        shown = None
+        if self.filler is not None:
+            shown = self._scaled(i, filled(self.owner, self.filler, series))
+        return replace(series.with_parts(self._scaled(i, series.parts()), shown), unit=self.y[i])
 
     def undo(self, i: int, y: Array) -> Array:
         """The y of series i, as it came."""
         return self.transform.back(self.y[i].undo(y))
+
+    def given(self, i: int, series: Series) -> Series:
+        """Series i as the user has it, without values that fill gaps."""
+        past, future = self.past.undo(series.past), self.future.undo(series.future)
+        return series.with_parts((self.undo(i, series.y), past, future), None)
+
+    def _scaled(self, i: int, parts: Parts) -> Parts:
+        """y, past and future as the network reads them."""
+        y, past, future = parts
+        y = self.y[i].apply(self.transform.forth(y))
+        return y, self.past.apply(past), self.future.apply(future)
 
 
 @learnt
@@ -58,6 +73,7 @@ class Fitted:
     scales: Scales
     network: Sequential
     tails: list[Series]  # the scaled last steps of each series, from which forecasts start
+    missing: Array  # (series, 3): which share of y, past and future was, in the fit
     history: History = field(init=False)
     residuals: list[Array] = field(init=False)  # of each series (N, horizon, D): its errors
     changes: list[Array] = field(init=False)  # of each series (D,): the mean size of its changes
@@ -147,9 +163,18 @@ class Fitted:
         """Series i as the network reads it."""
         return self.scales.apply(i, series)
 
+    def continued(self, i: int, coming: Series) -> Series:
+        """Series i as the network reads it, from its tail on, and steps that come."""
+        tail = self.tails[i]
+        if self.scales.filler is None:
+            return tail.followed_by(self.scaled(i, coming))
+        known = self.scales.given(i, tail).followed_by(coming)  # what a filler looks back to
+        steps = max(map(len, known.parts()))
+        return tail.followed_by(self.scaled(i, known).rows(len(tail), steps))
+
     def errors(self, many: list[Series], calibrated: list[int]) -> list[Array]:
         """(N, horizon, D) for each series: the errors from all origins in its last steps, in the
-        units of the outcome."""
+        units of the outcome; NaN where what came is missing."""
         horizon, D = self.cutter.horizon, self.widths[0]
         errors = []
         for i, (series, count) in enumerate(zip(many, calibrated, strict=True)):

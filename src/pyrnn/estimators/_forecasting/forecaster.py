@@ -63,6 +63,11 @@ class Forecaster(Selection):
         series that come back to one, and for recursion far ahead, which then drifts less.
     cell, hidden_size, num_layers, dropout
         The recurrent layers: "gru", "lstm" or "rnn".
+    missing : "flag" or function
+        NaN is a missing value: nothing is learnt from it as a target, and the network reads the
+        last value before it and a flag. A function `filled = missing(column)` of a column (steps,)
+        has a value of its own for NaN, such as 0; it must look back only, and in `update` sees no
+        more of the past than a window.
     loss : "mse", "mae" or "huber"
         What is minimised, if there are neither quantiles nor a likelihood.
     epochs, batch_size, learning_rate, optimizer, clip_norm
@@ -92,6 +97,10 @@ class Forecaster(Selection):
     history_ : pyrnn.History
         Losses of the last training: of the fit, or of an `update` with epochs.
 
+    missing_ : dict
+        The shares of missing values in the fit: of "y", and of "past" and "future" if there were
+        such, for each series, in the form of y.
+
     Examples
     --------
     >>> import numpy as np
@@ -118,6 +127,7 @@ class Forecaster(Selection):
     hidden_size: int = 32
     num_layers: int = 1
     dropout: float = 0.0
+    missing: Any = "flag"
     loss: str = "mse"
     epochs: int = 30
     batch_size: int = 32
@@ -187,9 +197,9 @@ class Forecaster(Selection):
     def _tune(self, many: list[Series], epochs: int, seed: int) -> None:
         """Trains the network on the windows of scaled series."""
         fitted, cutter = self._fitted, self._fitted.cutter
-        for i, series in enumerate(many):
-            if len(series) < cutter.least:
-                new = len(series) - cutter.lookback
+        for i, (series, tail) in enumerate(zip(many, fitted.tails, strict=True)):
+            new = len(series) - len(tail)
+            if new < cutter.steps:
                 raise ValueError(
                     f"{self._owner}: {fitted.form.name('y', i)} has {new} steps, expected at least "
                     f"{cutter.steps} to train on"

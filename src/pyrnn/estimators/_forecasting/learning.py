@@ -1,5 +1,6 @@
 """Learning: scales, network and errors, made of series as a forecaster's parameters say."""
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from .._network import build_network, check_share
 from .._scaling import Scaling, identity, robust, standard
 from .fitted import Fitted, Scales
 from .form import Form
+from .gaps import check_observed, flagged, read_filler, shares
 from .measures import naive_scale
 from .outcomes import check_range, read_outcome
 from .series import Series
@@ -28,76 +30,106 @@ def learn(spec: Any, many: list[Series], form: Form, seed: int) -> Fitted:
     asked, transform = _quantiles(spec), read_transform(spec)
     outcome = read_outcome(spec, transform, asked)
     check_range(owner, form, many, outcome)
-    cutter = replace(_cutter(spec), counts=outcome.counts)
-    trained, held_out, calibrated = _split(spec, cutter, many, form)
+    cutter = replace(_cutter(spec), counts=outcome.counts, flagged=flagged(many))
+    parts = _split(spec, cutter, many, form)
+    trained = [n or len(series) for series, (n, *_) in zip(many, parts, strict=True)]
     reads = Transform(log=True, positive=True) if outcome.counts else transform
     scales = _scales(spec, [s.rows(0, n) for s, n in zip(many, trained, strict=True)], form, reads)
     widths = tuple(part.shape[1] for part in many[0].parts())
-    changes = [naive_scale(series.y, 1) for series in many]
+    changes, gone = [naive_scale(series.y, 1) for series in many], shares(many)
     many = [scales.apply(i, series) for i, series in enumerate(many)]
-    data = cutter.training([s.rows(0, n) for s, n in zip(many, trained, strict=True)])
+    pairs = list(zip(many, parts, strict=True))
+    data = cutter.training([series.rows(0, n) for series, (n, *_) in pairs])
+    if len(data[0]) == 0:
+        raise ValueError(
+            f"{owner}: y has no observed value to learn from, expected some after the first"
+        )
     held = None
     if spec.early_stopping:
-        ends = zip(many, trained, held_out, strict=True)
-        short = min(cutter.lookback, min(held_out) - cutter.steps)
-        held = cutter.training([s.rows(n, n + m) for s, n, m in ends], short)
+        ends = [series.rows(n, n + m) for series, (n, m, _) in pairs if m]
+        short = min(cutter.lookback, min(map(len, ends)) - cutter.steps)
+        held = cutter.training(ends, short)
     outputs = outcome.outputs * cutter.steps * widths[0]
     network = build_network(spec, data[0].shape[-1], outputs, pooling=None, seed=seed)
     tails = [series.last(cutter.lookback) for series in many]
-    fitted = Fitted(owner, form, widths, cutter, asked, outcome, scales, network, tails)
+    fitted = Fitted(owner, form, widths, cutter, asked, outcome, scales, network, tails, gone)
     fitted.changes = changes
     fitted.train(spec, data, held, spec.epochs, seed)
-    fitted.residuals = fitted.errors(many, calibrated)
+    fitted.residuals = fitted.errors(many, [last for _, _, last in parts])
     return fitted
 
 
 def _scales(spec: Any, trained: list[Series], form: Form, transform: Transform) -> Scales:
     """The scales of the steps that are trained on."""
     ys = [transform.forth(series.y) for series in trained]
+    owner = type(spec).__name__
     return Scales(
+        owner,
         [_scale_of(spec, form.name("y", i), y) for i, y in enumerate(ys)],
         _scale_of(spec, "past", np.concatenate([series.past for series in trained])),
         _scale_of(spec, "future", np.concatenate([series.future for series in trained])),
         transform,
+        read_filler(owner, spec.missing),
     )
 
 
 def _scale_of(spec: Any, name: str, rows: Array) -> Scaling:
-    """The scale of rows (N, F)."""
+    """The scale of rows (N, F), of those that are not missing."""
+    owner = type(spec).__name__
+    if len(rows):
+        check_observed(f"{owner}: {name}", rows, " in what is trained on")
     if spec.scale is None or rows.shape[1] == 0:
         return identity(rows.shape[1])
-    owner = type(spec).__name__
     scaling = SCALINGS[check_choice(owner, "scale", spec.scale, tuple(SCALINGS))]
     return scaling(f"{owner}: {name}", rows)
 
 
-def _split(
-    spec: Any, cutter: Cutter, many: list[Series], form: Form
-) -> tuple[list[int], list[int], list[int]]:
-    """For each series, how many steps to train on, to stop early by, to calibrate on."""
+def _split(spec: Any, cutter: Cutter, many: list[Series], form: Form) -> list[tuple[int, int, int]]:
+    """For each series, how many steps to train on, to stop early by, to calibrate on.
+
+    A series too short for all of that is trained on alone. One too short for that too, too, is left
+    out, with a warning that names it; ValueError if all are."""
     owner = type(spec).__name__
     calibration = check_probability(owner, "calibration", spec.calibration)
     share = check_share(spec)
     held = share if spec.early_stopping else 0.0
     parts = []
-    for i, series in enumerate(many):
+    for series in many:
         T = len(series)
         last, middle = round(calibration * T), round(held * T)
-        first, least = T - last - middle, cutter.least
-        if first < least:
-            raise ValueError(
-                f"{owner}: {form.name('y', i)} has {T} steps, of which {first} are "
-                f"left to train on, expected at least {least} = lookback + "
-                f"{'horizon' if cutter.direct else '1, the next step'}"
-            )
-        if held and middle <= cutter.steps:
-            raise ValueError(
-                f"{owner}: validation_fraction is {held}, which holds out {middle} of "
-                f"{T} steps, expected more than {cutter.steps}"
-            )
+        middle = middle if middle > cutter.steps else 0
+        first = T - last - middle
+        if first < cutter.least:
+            first, middle, last = (T, 0, 0) if cutter.least <= T else (0, 0, 0)
         parts.append((first, middle, last))
-    trained, held_out, calibrated = zip(*parts, strict=True)
-    return list(trained), list(held_out), list(calibrated)
+    _tell_left_out(owner, cutter, form, [len(s) for s in many], [n for n, _, _ in parts])
+    if held and not any(middle for _, middle, _ in parts):
+        T = max(map(len, many))
+        raise ValueError(
+            f"{owner}: validation_fraction is {held}, which holds out {round(held * T)} of "
+            f"{T} steps, expected more than {cutter.steps}"
+        )
+    return parts
+
+
+def _tell_left_out(
+    owner: str, cutter: Cutter, form: Form, steps: list[int], trained: list[int]
+) -> None:
+    """Warns of series that are not trained on; ValueError if none is."""
+    short = [i for i, count in enumerate(trained) if not count]
+    if not short:
+        return
+    ahead = "horizon" if cutter.direct else "1, the next step,"
+    least = f"at least {cutter.least} = {ahead} + {cutter.least - cutter.steps}"
+    if len(short) == len(steps):
+        i = int(np.argmax(steps))
+        raise ValueError(
+            f"{owner}: {form.name('y', i)} has {steps[i]} steps, expected {least} to train on"
+        )
+    names = ", ".join(f"{form.name('y', i)} ({steps[i]} steps)" for i in short)
+    warnings.warn(
+        f"{owner}: too short to train on, left out: {names}; expected {least}", stacklevel=6
+    )
 
 
 def _cutter(spec: Any) -> Cutter:

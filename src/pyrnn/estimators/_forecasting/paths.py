@@ -34,7 +34,7 @@ def draw_errors(name: str, errors: list[Array], i: int, n: int, rng: np.random.G
     all series, in units of the largest error of each. ValueError if there are none."""
     own = _whole(errors[i])
     if len(own) < ENOUGH:
-        largest = [np.abs(some).max(axis=0, initial=0.0) for some in errors]
+        largest = [np.fmax.reduce(np.abs(some), axis=0, initial=0.0) for some in errors]
         others = [
             np.divide(_whole(some), most, out=np.zeros_like(_whole(some)), where=most > 0)
             for some, most in zip(errors, largest, strict=True)

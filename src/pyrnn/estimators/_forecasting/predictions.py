@@ -198,8 +198,7 @@ class Predictions(ForecasterBase):
                 "through what comes"
             )
         coming = self._coming(fitted.form, past, future, past_steps=h, future_steps=reach)
-        pairs = zip(fitted.tails, coming, strict=True)
-        return h, [tail.followed_by(fitted.scaled(i, s)) for i, (tail, s) in enumerate(pairs)]
+        return h, [fitted.continued(i, steps) for i, steps in enumerate(coming)]
 
     def _seed_of(self, random_state: Any) -> int:
         """Where the randomness of a call comes from."""

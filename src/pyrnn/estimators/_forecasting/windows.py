@@ -47,8 +47,9 @@ class Cutter:
 
     @property
     def least(self) -> int:
-        """The fewest steps of a series that make one window."""
-        return self.lookback + self.steps
+        """The fewest steps of a series to train on: one that is read, with `relative` one more, as
+        there is no change at the first, and those predicted from it."""
+        return 1 + self.relative + self.steps
 
     def inputs(self, series: Series) -> Array:
         """(T', F) for each step whose known future is there: all T without such covariates. NaN
@@ -60,11 +61,14 @@ class Cutter:
         return as_float32("Forecaster", "y or a covariate", joined)
 
     def read(self, series: Series) -> list[Array]:
-        """y, past and future as the network reads them: with the last value for a missing one, and
-        behind the columns the flags, 1 where missing. NaN where y has not been observed yet."""
+        """y, past and future as the network reads them: with the last value for a missing one, or a
+        user's, and behind the columns the flags, 1 where missing. NaN where y has not been observed
+        yet."""
         y, past, future = (
-            np.concatenate([_held(part), np.isnan(part[:, list(columns)])], axis=1)
-            for part, columns in zip(series.parts(), self.flagged, strict=True)
+            np.concatenate([_held(shown), np.isnan(part[:, list(columns)])], axis=1)
+            for shown, part, columns in zip(
+                series.shown(), series.parts(), self.flagged, strict=True
+            )
         )
         return [y, np.nan_to_num(past, nan=0.0), np.nan_to_num(future, nan=0.0)]
 
@@ -76,7 +80,7 @@ class Cutter:
             return as_float32("Forecaster", "y", self._counts(series, T))
         ahead = _following(series.y, self.steps, T)
         if self.relative:
-            ahead = ahead - np.tile(_held(series.y)[:T], self.steps)
+            ahead = ahead - np.tile(_held(series.shown()[0])[:T], self.steps)
         return as_float32("Forecaster", "y", ahead)
 
     def training(self, many: list[Series], lookback: int | None = None) -> Windows:
@@ -124,13 +128,13 @@ class Cutter:
 
     def present(self, series: Series, origins: Array) -> Array:
         """(N, D): the last values of y before each origin; NaN where none was observed."""
-        values: Array = _held(series.y)[origins - 1]
+        values: Array = _held(series.shown()[0])[origins - 1]
         return values
 
     def base(self, series: Series, starts: Array) -> Array:
         """(N, D): what is taken from y in windows from each start: their first values, where there
         is none yet, the next that comes; with `relative` alone, else 0."""
-        values: Array = _held(_held(series.y)[::-1])[::-1][starts] * self.relative
+        values: Array = _held(_held(series.shown()[0])[::-1])[::-1][starts] * self.relative
         return values
 
     def _read(self, series: Series, inputs: Array, length: int, starts: Array) -> Array:
