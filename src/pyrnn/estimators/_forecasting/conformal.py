@@ -12,7 +12,8 @@ OWN, POOLED = "own", "pooled"
 
 def read_levels(owner: str, level: Any, name: str = "level") -> tuple[float, ...]:
     """One number in (0, 1) or several."""
-    several = level if isinstance(level, list | tuple | np.ndarray) and np.ndim(level) else [level]
+    is_array = isinstance(level, np.ndarray) and level.ndim > 0
+    several = level if is_array or isinstance(level, list | tuple) else [level]
     if not len(several):
         raise ValueError(f"{owner}: {name} is empty, expected at least one number in (0, 1)")
     return tuple(check_level(owner, one, name) for one in several)

@@ -9,7 +9,7 @@ import numpy as np
 from ..._base.checks import Array, check_choice, check_probability, check_size
 from ...losses import Quantile
 from .._naming import naming
-from .._network import build_network, check_share
+from .._network import build_network, check_share, read_loss
 from .._scaling import Scaling, identity, robust, standard
 from .fitted import Fitted, Scales
 from .form import Form
@@ -27,6 +27,7 @@ def learn(spec: Any, many: list[Series], form: Form, seed: int) -> Fitted:
     """Scales, network and errors, of series that have been read; `spec` is the forecaster, whose
     parameters say how."""
     owner = type(spec).__name__
+    read_loss(spec)  # which the outcome may not need
     asked, transform = _quantiles(spec), read_transform(spec)
     outcome = read_outcome(spec, transform, asked)
     check_range(owner, form, many, outcome)
