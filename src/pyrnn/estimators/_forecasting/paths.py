@@ -21,7 +21,7 @@ def draw_levels(
     shuffle, Clark et al. 2004). Without errors each step is by itself."""
     n, horizon, _ = shape
     own = [ranks for ranks in (_ranks(some[:, :horizon], rng) for some in errors) if len(ranks)]
-    if len(errors[i]) >= ENOUGH:
+    if len(_whole(errors[i][:, :horizon])) >= ENOUGH:
         own = [_ranks(errors[i][:, :horizon], rng)]
     if not own:
         return unlikely(rng, np.empty((*shape, 1)))
@@ -32,19 +32,19 @@ def draw_levels(
 def draw_errors(name: str, errors: list[Array], i: int, n: int, rng: np.random.Generator) -> Array:
     """(n, horizon, D): errors of whole paths: those of origins of series i, or if it has too few of
     all series, in units of the largest error of each. ValueError if there are none."""
-    own = _whole(errors[i])
+    whole = [_whole(some) for some in errors]
+    own = whole[i]
+    if len(own) < 2:
+        raise ValueError(
+            f"{name} has {len(own)} held-out windows, expected at least 2: paths without a "
+            "likelihood are made of their errors"
+        )
     if len(own) < ENOUGH:
-        largest = [np.fmax.reduce(np.abs(some), axis=0, initial=0.0) for some in errors]
-        others = [
-            np.divide(_whole(some), most, out=np.zeros_like(_whole(some)), where=most > 0)
-            for some, most in zip(errors, largest, strict=True)
-        ]
-        if len(own) < 2:
-            raise ValueError(
-                f"{name} has {len(own)} held-out windows, expected at least 2: paths without a "
-                "likelihood are made of their errors"
-            )
-        own = np.concatenate(others) * largest[i]
+        relative = []
+        for some in whole:
+            largest = np.abs(some).max(axis=0, initial=0.0)
+            relative.append(np.divide(some, largest, out=np.zeros_like(some), where=largest > 0))
+        own = np.concatenate(relative) * np.abs(own).max(axis=0)
     return np.asarray(own[rng.integers(len(own), size=n)])
 
 
