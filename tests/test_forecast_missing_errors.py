@@ -1,0 +1,60 @@
+"""Promise: a value that did not come counts in no error, and baselines do without it."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+
+from pyrnn.estimators._forecasting.baselines import drift, filled, naive, seasonal_naive
+from pyrnn.estimators._forecasting.least_squares import learn_least_squares
+from pyrnn.estimators._forecasting.measures import Judged, naive_scale
+from pyrnn.estimators._forecasting.series import Series
+from series import autoregression
+
+NAN = np.nan
+
+
+def column(*values):
+    return np.array(values, dtype=float)[:, None]
+
+
+def test_the_last_value_stands_for_a_missing_one():
+    y = column(NAN, 1, NAN, 3, NAN, NAN)
+    assert_array_equal(filled(y), column(NAN, 1, 1, 3, 3, 3))
+    origins = np.array([3, 6])
+    assert_array_equal(naive(y, origins, 2, 1)[..., 0], [[1, 1], [3, 3]])
+    assert_array_equal(seasonal_naive(y, origins, 2, 3)[1, :, 0], [3, 3])
+    assert_allclose(drift(y, origins, 2, 1)[1, :, 0], [3.5, 4])  # from 1 at step 2 to 3 at step 6
+    assert_allclose(naive_scale(column(1, 2, NAN, 5, 8), 1), [2.0])
+
+
+def test_measures_are_of_what_came():
+    came = np.array([[1.0, NAN], [3.0, 2.0]])[..., None]
+    middle = np.array([[2.0, 9.0], [3.0, 5.0]])[..., None]
+    ends = np.stack([middle - 1, middle + 2], axis=-1)
+    judged = Judged([middle], [ends], [middle[..., None]], (0.5,), [came], [np.array([2.0])])
+    found = judged.measures([np.arange(2)[:, None]], 2)
+    assert_allclose(found["mae"], [0.5, 3])
+    assert_allclose(found["rmse"], [np.sqrt(0.5), 3])
+    assert_allclose(found["mase"], [0.25, 1.5])
+    assert_allclose(found["pinball"], [0.25, 1.5])
+    assert_allclose(found["coverage"], [1, 0])
+    assert_allclose(found["width"], [3, 3])
+    nothing = Judged([middle], None, [middle[..., None]], (0.5,), [came * NAN], [np.ones(1)])
+    assert np.isnan(nothing.measures([np.zeros(1, int)], 1)["mae"]).all()
+
+
+def test_least_squares_learns_from_what_is_known():
+    """Nearly as from the whole series, and never from a value that was filled in."""
+    y = autoregression(400)[:, None]
+    gaps = y.copy()
+    gaps[np.random.default_rng(0).random(400) < 0.1] = NAN
+    none = np.zeros((400, 0))
+    errors = []
+    for known in (y, gaps):
+        model = learn_least_squares([Series(known, none, none)], 300, 2, 1)
+        assert all(np.isfinite(weights).all() for weights in model.weights)
+        ahead = model.ahead(0, Series(known, none, none), np.arange(300, 399))
+        errors.append(np.abs(ahead[:, 0] - y[300:399]).mean())
+    assert np.isfinite(errors).all() and errors[1] < 1.35 * errors[0]
