@@ -69,15 +69,16 @@ def _in_columns(sheets: list[Sheet], named: Sequence[Any], form: Form) -> list[V
         )
     found: list[Values] = [{} for _ in form.keys]
     for column in named:
-        for i, key in enumerate(form.keys):
-            sheet = sheets[0] if form.kind == "long" else sheets[i]
+        for sheet in sheets:
             check_columns(sheet.name, sheet.table, (column,), "as static")
-            entries = sheet.table.entries(column)
-            own = [entries[row] for row in sheet.groups[key]] if form.kind == "long" else entries
+        entries = [sheet.table.entries(column) for sheet in sheets]
+        for i, key in enumerate(form.keys):
+            rows = sheets[0].groups[key] if form.kind == "long" else None
+            own = entries[i] if rows is None else [entries[0][row] for row in rows]
             if any(entry != own[0] for entry in own):
                 raise ValueError(
-                    f"{form.name(sheet.name, i)} has {describe_all(dict.fromkeys(own), 2)} in the "
-                    f"column {describe(column)}, expected one value for each series"
+                    f"{form.name(sheets[0].name, i)} has {describe_all(dict.fromkeys(own), 2)} in "
+                    f"the column {describe(column)}, expected one value for each series"
                 )
             found[i][column] = own[0]
     return found
