@@ -159,6 +159,16 @@ def test_paths_without_a_likelihood_are_errors_around_the_forecast():
     assert short.sample(7)["b"].shape == (7, 3)
 
 
+@each_likelihood
+def test_missing_values_are_learnt_by_no_likelihood(name):
+    y = drawn(name, 1500)
+    y[np.random.default_rng(1).random(1500) < 0.2] = np.nan
+    model = fitted(name, y)
+    true = TRUE[name]
+    assert_allclose(model.predict(), true.mean(), atol=0.3 * true.std())
+    assert np.isfinite(model.interval([0.5, 0.9])).all() and np.isfinite(model.sample(9)).all()
+
+
 def test_paths_are_made_of_whole_errors():
     """An origin after which a value is missing gives none; few are taken from all series."""
     rng = np.random.default_rng(0)
