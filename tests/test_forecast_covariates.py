@@ -195,3 +195,16 @@ def test_errors_of_covariates():
         y = LONG[LONG["day"] < DAYS[T]].drop(columns=["price", "promo"])
         quick().fit(y, future=LONG[LONG["shop"] == "north"].drop(columns="sales"), **NAMES)
     assert not vars(Forecaster()).get("_fitted")
+
+
+def test_the_known_future_goes_on_in_another_table():
+    """Of series that come with steps ahead: those of y's table, then those after it."""
+    table = KNOWN.reset_index().assign(sales=np.append(Y, [0.0] * H))
+    model = quick().fit(table[:T], time="day", target="sales", future=["price"])
+    for coming in (table[T:], table):
+        (series,), form = model._read(table[:T], None, coming, ahead=H)
+        assert series.future[:, 0].tolist() == KNOWN["price"].tolist() and form.ends == (T,)
+    with pytest.raises(
+        ValueError, match=r"y has rows from .* to 2024-03-01, expected 2024-01-01 to"
+    ):
+        model._read(table[:T], None, table[T:-1], ahead=H)
