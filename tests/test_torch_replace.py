@@ -158,7 +158,7 @@ def test_what_is_left_and_why():
     for name, text in {
         "own": "Own is a class of its own",
         "same": "Same is a class of its own",
-        "scripted": "scripted: torch.jit.script takes torch's layers alone",
+        "scripted": "scripted: torch.jit.script takes only torch's layers",
         "float16": "float16: pyrnn computes in float32 and float64",
         "patched": "forward was replaced",
         "ours": "pyrnn's already",

@@ -373,7 +373,7 @@ def test_weights_that_another_process_writes(pair):
 
 
 def test_what_was_kept_goes_with_the_weights():
-    kept = importlib.import_module("pyrnn.torch._weights")._kept
+    kept = importlib.import_module("pyrnn.torch._weights").CACHE
     gc.collect()  # what other tests left
     layers = [pt.GRU(3, 5, dtype=DTYPE) for _ in range(2)]
     before = len(kept)

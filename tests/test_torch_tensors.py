@@ -53,6 +53,16 @@ def test_what_numpy_cannot_hold_is_refused():
 
 
 def test_bad_tables():
-    for bad in (None, 3, object()):
-        with pytest.raises(TypeError):
-            _core.arrays_of(bad, [torch.zeros(3)], 0)
+    def library(api, classes=(torch.Tensor,)):
+        return _core.TensorLibrary(
+            api, classes, (), torch.Tensor.is_neg, torch.is_grad_enabled, lambda: 1
+        )
+
+    for bad in (3, object()):
+        with pytest.raises(TypeError, match="api"):
+            library(bad)
+    with pytest.raises(TypeError, match="classes"):
+        library(None, (3,))
+    assert not library(None).offers_views
+    with pytest.raises(ValueError, match="api"):
+        library(None).arrays_of([torch.zeros(3)], 0)

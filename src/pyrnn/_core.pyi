@@ -76,14 +76,50 @@ class Pullback:
     def compute(self, *args: Any, **kwargs: Any) -> tuple[Any, list[Callable[[], object]]]: ...
 
 # Tensors of other libraries
-def offers_views(api: Any) -> bool: ...
-def arrays_of(api: Any, tensors: list[Any], sequences: int) -> list[Any]: ...
+@final
+class TensorLibrary:
+    offers_views: bool
+    def __init__(
+        self,
+        api: Any,
+        classes: tuple[type, ...],
+        watchers: tuple[Callable[[], object], ...],
+        is_negated: Callable[[Any], object],
+        needs_gradients: Callable[[], object],
+        threads: Callable[[], int],
+    ) -> None: ...
+    def are_plain(self, tensors: list[Any]) -> bool: ...
+    def arrays_of(self, tensors: list[Any], sequences: int) -> list[Any]: ...
 
 # Recurrent layers
 def workspace(bytes: int) -> NDArray[np.uint8]: ...
 
 @final
 class Packed: ...
+
+@final
+class WeightCache:
+    def __init__(self, watch: Callable[[Any, int], object]) -> None: ...
+    def __len__(self) -> int: ...
+    def forget(self, address: int) -> None: ...
+    def packed(
+        self, stack: Stack, weights: list[Any], arrays: list[_Array], repeated: bool, threads: int
+    ) -> Packed: ...
+
+@final
+class TensorLayer:
+    def __init__(
+        self,
+        library: TensorLibrary,
+        cache: WeightCache,
+        stack: Stack,
+        names: Sequence[str],
+        drops: bool,
+        batch_first: bool,
+        one_step: bool,
+        train: Callable[..., tuple[Any, Any, Any]],
+    ) -> None: ...
+    def call(self, parameters: dict[str, Any], training: bool, x: Any, state: Any, /) -> Any: ...
 
 @final
 class Saved: ...

@@ -22,6 +22,7 @@ void register_structured(py::module_& m);
 void register_recurrent(py::module_& m);
 void register_attending(py::module_& m);
 void register_functional(py::module_& m);
+void register_tensor_layer(py::module_& m);
 void register_stream(py::module_& m);
 }  // namespace pyrnn::bindings
 
@@ -45,6 +46,7 @@ PYBIND11_MODULE(core_of_main, m) {
   pyrnn::bindings::register_recurrent(m);
   pyrnn::bindings::register_attending(m);
   pyrnn::bindings::register_functional(m);
+  pyrnn::bindings::register_tensor_layer(m);
   pyrnn::bindings::register_stream(m);
 }
 

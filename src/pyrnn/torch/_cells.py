@@ -27,6 +27,9 @@ class _Cell(Stack, nn.RNNCellBase):
 
     def forward(self, input: Tensor, hx: State = None) -> State:
         """h', or (h', c'), of one step: input (batch, input_size) or (input_size)."""
+        found = self._at_once(input, hx)
+        if found is not None:
+            return found
         owner, weights = type(self).__name__, self._weights()
         weight = check_weights(owner, self._names(), weights)
         x = check_input(owner, input, (1, 2), self.input_size, weight)

@@ -42,6 +42,10 @@ class _Layer(Stack, nn.RNNBase):
         the input without its last axis: before such a step the row's state becomes zero, or with
         reset_to="state" that of hx, and no gradient passes back; as in pyrnn's own layers.
         """
+        if lengths is None and resets is None and reset_to == "zero":
+            found = self._at_once(input, hx)
+            if found is not None:
+                return found
         owner, weights = type(self).__name__, self._weights()
         weight = check_weights(owner, self._names(), weights)
         check_reset_to(owner, reset_to, resets)

@@ -1,17 +1,21 @@
 """What the layers and cells share: their weights, their options, and the call of the operator."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from .. import _core
 from .._base.checks import describe
 from .._base.description import constructor
+from ._arrays import LIBRARY
 from ._inputs import DTYPES, check_state
-from ._operator import run_recurrent
+from ._operator import How, run_recurrent, train_plain
 from ._stack import layer_of, text_of
+from ._weights import CACHE
 
 State = Any  # a Tensor, or (h, c)
 
@@ -47,6 +51,7 @@ class Stack(nn.Module):
     _core_options: Mapping[str, Any] = NONE  # and as the core has them
     _drops_states: bool = False
     _own_names: tuple[str, ...] = ()  # of the weights, where torch has others
+    _known: dict[str, Any]  # what follows from the attributes, until one is set
 
     def __init_subclass__(cls, of: Any = None) -> None:
         """`of`: pyrnn's layer of the cell; torch's class is the last base."""
@@ -141,14 +146,51 @@ class Stack(nn.Module):
         """The same, put together once until an attribute is set."""
         if torch.compiler.is_compiling():
             return self._text(dtype, self.dropout)
-        texts = self.__dict__.setdefault("_texts", {})
-        if dtype not in texts:
-            texts[dtype] = self._text(dtype, self.dropout)
-        text: str = texts[dtype]
+        known = self.__dict__.setdefault("_known", {})
+        if known.get("dtype") != dtype:
+            known.clear()
+            known.update(dtype=dtype, text=self._text(dtype, self.dropout))
+        text: str = known["text"]
         return text
 
+    def _at_once(self, x: Any, state: State) -> Any:
+        """The result of a call that is checked in C, and in inference computed there, too; None if
+        there is anything to convert or to refuse, or if anybody watches."""
+        if torch.compiler.is_compiling():
+            return None
+        known = self.__dict__.get("_known") or {}
+        layer = known.get("layer") or self._known_layer()
+        return layer.call(self._parameters, self.training, x, state) if layer else None
+
+    def _known_layer(self) -> Any:
+        """The layer as the core calls it, made once until an attribute is set; None if the weights
+        are not those of a layer that it computes."""
+        names = self._names()
+        weight = self._parameters.get(names[0])
+        if weight is None or weight.dtype not in DTYPES:
+            return None
+        text = self._known_text(DTYPES[weight.dtype])
+        cell = isinstance(self, nn.RNNCellBase)
+        layer = _core.TensorLayer(
+            library=LIBRARY,
+            cache=CACHE,
+            stack=layer_of(text).stack,
+            names=names,
+            drops=self._drops(),
+            batch_first=not cell and self.batch_first,
+            one_step=cell,
+            train=partial(train_plain, text),
+        )
+        self._known["layer"] = layer
+        return layer
+
+    def _drops(self) -> bool:
+        """Whether training draws masks."""
+        return self._drops_states or (self.dropout > 0 and self.num_layers > 1)
+
     def __setattr__(self, name: str, value: Any) -> None:
-        self.__dict__.pop("_texts", None)
+        if name != "training":
+            self.__dict__.pop("_known", None)
         super().__setattr__(name, value)
 
     def _run(
@@ -159,16 +201,16 @@ class Stack(nn.Module):
         `rows`: their count, and lengths, batch_sizes, resets and reset_to if they have them.
         """
         h0, c0 = state[0], state[1] if self._has_c else None
-        drops = self._drops_states or (self.dropout > 0 and self.num_layers > 1)
-        key = torch.randint(MOST_SEEDS, (2,), device="cpu") if self.training and drops else None
+        draws = self.training and self._drops()
+        key = torch.randint(MOST_SEEDS, (2,), device="cpu") if draws else None
         given = (x, h0, c0, *weights)
         save = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in given)
         save = save and not torch.jit.is_tracing()  # a trace finds out when it runs
         text = self._known_text(DTYPES[weights[0].dtype])
-        ragged = [rows.get(name) for name in ("lengths", "batch_sizes", "resets")]
+        ragged = rows.get("lengths"), rows.get("batch_sizes"), rows.get("resets")
         # The last: nobody else sees what is saved.
-        how = key, text, rows["count"], rows.get("reset_to") == "state", save, True
-        y, hn, cn, _ = run_recurrent(x, h0, c0, weights, *ragged, *how)
+        how = How(*ragged, key, text, rows["count"], rows.get("reset_to") == "state", save, True)
+        y, hn, cn, _ = run_recurrent(x, h0, c0, weights, how)
         return y, [hn, cn] if self._has_c else [hn]
 
     def _read_state(

@@ -14,23 +14,36 @@ in a copy where it may run again (retain_graph) or is traced.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd import forward_ad
 
 from .. import _core
 from .._base.checks import Array
-from .._base.runtime import num_threads_beside
-from ._arrays import arrays_of
+from ._arrays import LIBRARY, arrays_of
+from ._arrays import threads as threads_here
 from ._stack import Layer, layer_of
-from ._weights import packed_weights
+from ._weights import CACHE
 
 Tensors = Sequence[Tensor]
-PLAIN = Tensor, nn.Parameter  # other classes say themselves what a call does with them
-SAVE = 7  # the place of `save` among the arguments after the weights
+
+
+class How(NamedTuple):
+    """The operator's arguments after the weights."""
+
+    lengths: Tensor | None
+    batch_sizes: Tensor | None
+    resets: Tensor | None
+    key: Tensor | None
+    layer: str
+    rows: Any  # an int, or a symbol
+    reset_to_state: bool
+    save: bool
+    spend: bool = False
+
 
 library = torch.library.Library("pyrnn", "DEF")
 library.define(
@@ -79,9 +92,10 @@ def _forward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The operator on CPU tensors. Without `save` and `key`: inference, nothing is dropped."""
     of = layer_of(layer)
-    threads = num_threads_beside(torch.get_num_threads())
+    threads = threads_here()
     x_, h_, c_, lengths_, resets_, *arrays = arrays_of([x, h0, c0, lengths, resets, *weights], 1)
-    given = packed_weights(of, weights, arrays, threads), x_, h_, c_
+    packed = CACHE.packed(of.stack, list(weights), arrays, not save, threads)
+    given = packed, x_, h_, c_
     of_rows, is_packed = _lengths(lengths_, batch_sizes, rows), batch_sizes is not None
     resetting = resets_, reset_to_state
     memory = None
@@ -124,9 +138,9 @@ def _saved_bytes(
 def _forward_fake(
     x: Tensor, h0: Tensor | None, c0: Tensor | None, weights: Tensors, *others: Any
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    lengths, batch_sizes, resets, _, layer, rows, _, save, *_ = others
-    of = layer_of(layer)
-    saved = _saved_bytes(of, x, lengths, batch_sizes, resets, rows) if save else 0
+    how = How(*others)
+    of, rows, ragged = layer_of(how.layer), how.rows, how[:3]
+    saved = _saved_bytes(of, x, *ragged, rows) if how.save else 0
     return (
         x.new_empty((*x.shape[:-1], of.output_size)),
         x.new_empty((of.states, rows, of.h_size)),
@@ -157,7 +171,7 @@ def _backward(
         [x, dy, saved, dhn, dcn, lengths, resets, *weights], 2
     )
     of_rows, is_packed = _lengths(lengths_, batch_sizes, rows), batch_sizes is not None
-    threads = num_threads_beside(torch.get_num_threads())
+    threads = threads_here()
     inputs = (saved_, arrays, x_, of_rows, is_packed, _key(key))
     how = need_dx, need_dw, threads, resets_, reset_to_state
     stack = layer_of(layer).stack
@@ -194,17 +208,14 @@ class _Recurrent(torch.autograd.Function):
     """The operator's autograd: what is saved of a call, and the way back."""
 
     @staticmethod
-    def forward(
-        ctx: Any, run: Any, x: Tensor, h0: Any, c0: Any, others: Any, *weights: Tensor
-    ) -> Any:
-        lengths, batch_sizes, resets, key, layer, rows, reset_to_state, _, *spend = others
-        y, hn, cn, saved = run(x, h0, c0, weights, *others)
+    def forward(ctx: Any, run: Any, x: Tensor, h0: Any, c0: Any, how: How, *weights: Tensor) -> Any:
+        y, hn, cn, saved = run(x, h0, c0, weights, *how)
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(saved)
-        ctx.save_for_backward(saved, x, lengths, batch_sizes, resets, key, *weights)
+        ctx.save_for_backward(saved, x, *how[:4], *weights)
         hooks = torch._C._autograd._top_saved_tensors_default_hooks(True)  # which may keep `saved`
         as_it_was = run is _forward and hooks is None  # all that is saved is plain, too
-        ctx.described = layer, rows, reset_to_state, spend == [True] and as_it_was
+        ctx.described = how.layer, how.rows, how.reset_to_state, how.spend and as_it_was
         return y, hn, cn, saved
 
     @staticmethod
@@ -228,7 +239,7 @@ class _Recurrent(torch.autograd.Function):
         given = [d for d in (dy, dhn, dcn) if d is not None]
         batched = any(map(torch._C._functorch.is_legacy_batchedtensor, given))
         _refuse_transforms("a backward pass", batched)
-        in_place = spend and _are_plain(*given) and not _graph_is_kept()
+        in_place = spend and LIBRARY.are_plain(given) and not _graph_is_kept()
         run = _backward if in_place else recurrent_backward
         dx, dh0, dc0, dweights = run(
             *tensors, *(layer, rows, reset_to_state, need_dx, any(need_dw))
@@ -259,17 +270,6 @@ class _Once(torch.autograd.Function):
 
 
 FORWARD_MODE = "pyrnn.torch: forward-mode AD, expected reverse mode: backward()"
-
-
-def _are_plain(*tensors: Tensor | None) -> bool:
-    """Whether tensors on the CPU hold numbers as they lie in memory, and nobody watches or
-    transforms what is done with them. Everything else is for torch's dispatcher."""
-    if torch._C._len_torch_dispatch_stack() or torch._C._is_tracing():
-        return False
-    for tensor in tensors:
-        if tensor is not None and (type(tensor) not in PLAIN or tensor.is_neg()):
-            return False
-    return True
 
 
 def _refuse_transforms(what: str, is_batched: bool = False) -> None:
@@ -306,27 +306,36 @@ def _with_autograd(
 
     _refuse_tangents(x, h0, c0, *weights)
     if torch.is_grad_enabled() and torch._C._any_requires_grad(x, h0, c0, weights):
-        others = (*others[:SAVE], True, *others[SAVE + 1 :])  # a trace does not say so
-        return _Recurrent.apply(below, x, h0, c0, others, *weights)
+        how = How(*others)._replace(save=True)  # a trace does not say so
+        return _Recurrent.apply(below, x, h0, c0, how, *weights)
     return below(x, h0, c0, weights, *others)
 
 
-def run_recurrent(x: Tensor, *args: Any) -> Any:
+def run_recurrent(
+    x: Tensor, h0: Tensor | None, c0: Tensor | None, weights: list[Tensor], how: How
+) -> Any:
     """The operator, without torch's dispatcher where nothing but autograd would see the call.
 
     The dispatcher takes 20 us, more than a small layer's step.
     """
     if torch.compiler.is_compiling():
-        return recurrent(x, *args)
+        return recurrent(x, h0, c0, weights, *how)
     _refuse_transforms("a call")
-    h0, c0, weights, *others = args
-    lengths, batch_sizes, resets, *_ = others
-    if not x.is_cpu or not _are_plain(x, h0, c0, *weights, lengths, batch_sizes, resets):
-        return recurrent(x, *args)
-    _refuse_tangents(x, h0, c0, *weights)
-    if others[SAVE]:
-        return _Recurrent.apply(_forward, x, h0, c0, others, *weights)
-    return _forward(x, *args)
+    given = [x, h0, c0, *weights, how.lengths, how.batch_sizes, how.resets]
+    if not x.is_cpu or not LIBRARY.are_plain(given):
+        return recurrent(x, h0, c0, weights, *how)
+    if how.save:
+        return _Recurrent.apply(_forward, x, h0, c0, how, *weights)
+    return _forward(x, h0, c0, weights, *how)
+
+
+def train_plain(
+    layer: str, x: Tensor, h0: Tensor | None, c0: Tensor | None, weights: list[Tensor], rows: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """y, hn and cn with a backward pass, of plain tensors that nobody watches."""
+    how = How(None, None, None, None, layer, rows, False, True, True)
+    y, hn, cn, _ = _Recurrent.apply(_forward, x, h0, c0, how, *weights)
+    return y, hn, cn
 
 
 recurrent = torch.ops.pyrnn.recurrent.default

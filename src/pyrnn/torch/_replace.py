@@ -62,7 +62,7 @@ def replace_rnns(model: nn.Module) -> Replacement:
             reason = f"{kind.__name__} is a class of its own: only torch's are replaced"
             done.left.append((name, reason))
         elif getattr(module, "original_name", None) in {c.__name__ for c in Stack.of_torch}:
-            done.left.append((name, "it is scripted: torch.jit.script takes torch's layers alone"))
+            done.left.append((name, "it is scripted: torch.jit.script takes only torch's layers"))
     return done
 
 
@@ -125,7 +125,7 @@ def _change(
         return
     done.replaced.append((name, f"{_shown(_plain(module))} -> {_shown(cls)}"))
     _set_class(module, cls)
-    module.__dict__.pop("_texts", None)  # what pyrnn's class may have kept
+    module.__dict__.pop("_known", None)  # what pyrnn's class may have kept
 
 
 def _set_class(module: nn.Module, cls: type[nn.Module]) -> None:

@@ -13,11 +13,6 @@
 
 namespace pyrnn::bindings {
 
-template <class F>
-auto with_type(bool single, F&& f) {
-  return single ? f(float{}) : f(double{});
-}
-
 // The arguments of a forward pass.
 struct ForwardArguments {
   py::handle x, h0, c0, lengths;

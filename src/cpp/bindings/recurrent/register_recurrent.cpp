@@ -10,21 +10,6 @@
 namespace pyrnn::bindings {
 namespace {
 
-py::object pack(const Stack& stack, const py::list& arrays, int threads) {
-  checked_threads(threads);
-  py::object object = new_object<Packed>();
-  with_type(stack.single, [&](auto type) {
-    using T = decltype(type);
-    const WeightArrays<const T> weights(stack.shape, arrays, "weights");
-    std::shared_ptr<const PackedWeights<T>> packed;
-    without_gil([&] {
-      packed = std::make_shared<const PackedWeights<T>>(active_kernels(), stack.shape, weights.all, threads);
-    });
-    initialised<Packed>(object) = {stack, std::move(packed)};
-  });
-  return object;
-}
-
 py::tuple run_forward(const Stack& stack, const Packed& packed, py::handle x, py::handle h0, py::handle c0,
                       py::handle lengths, bool return_cells, int threads, bool batch_first, py::handle resets,
                       bool reset_to_given, bool packed_rows) {
@@ -126,7 +111,7 @@ void register_recurrent(py::module_& m) {
   stack.def_property_readonly("has_c", [](const Stack& of) { return of.shape.has_c(); })
       .def_property_readonly("drops", &drops)
       .def("parameters", &parameters_of)
-      .def("pack", &pack, py::arg("weights"), py::arg("threads"))
+      .def("pack", &pack_weights, py::arg("weights"), py::arg("threads"))
       .def("forward", &run_forward, py::arg("packed"), py::arg("x"), py::arg("h0").none(true), py::arg("c0").none(true),
            py::arg("lengths").none(true), py::arg("return_cells"), py::arg("threads"), py::arg("batch_first") = false,
            py::arg("resets") = py::none(), py::arg("reset_to_given") = false, py::arg("packed_rows") = false)

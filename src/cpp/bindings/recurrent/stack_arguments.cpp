@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bindings/recurrent/stack_arguments.h"
 
+#include "bindings/runtime/interrupt.h"
+#include "core/runtime/isa.h"
+
 #include <limits>
 #include <map>
 #include <set>
@@ -140,6 +143,21 @@ WeightArrays<T>::WeightArrays(const StackShape& shape, const py::list& arrays, c
       for_each_array(shape, layer, direction, take, w);
       w.w_hn = w.w_hh;
     }
+}
+
+py::object pack_weights(const Stack& stack, const py::list& arrays, int threads) {
+  checked_threads(threads);
+  py::object object = new_object<Packed>();
+  with_type(stack.single, [&](auto type) {
+    using T = decltype(type);
+    const WeightArrays<const T> weights(stack.shape, arrays, "weights");
+    std::shared_ptr<const PackedWeights<T>> packed;
+    without_gil([&] {
+      packed = std::make_shared<const PackedWeights<T>>(active_kernels(), stack.shape, weights.all, threads);
+    });
+    initialised<Packed>(object) = {stack, std::move(packed)};
+  });
+  return object;
 }
 
 template struct WeightArrays<float>;

@@ -48,16 +48,19 @@ inline const std::uint8_t* flags(const std::optional<Pinned>& array) {
 }
 
 // Those of an axis of one element mean nothing: what makes the rows evenly spaced.
-template <class T>
-Strides strides_of(const py::array& array) {
-  constexpr py::ssize_t size = sizeof(T);
-  if (array.ndim() == 2) return {0, array.shape(0) == 1 ? array.shape(1) : array.strides(0) / size};
-  const Index steps = array.shape(0), rows = array.shape(1), columns = array.shape(2);
-  Strides strides{array.strides(0) / size, array.strides(1) / size};
+inline Strides evenly_spaced(Strides strides, Index steps, Index rows, Index columns) {
   if (steps == 1 && rows == 1) return {columns, columns};
   if (rows == 1) strides.row = strides.step;
   if (steps == 1) strides.step = rows * strides.row;
   return strides;
+}
+
+template <class T>
+Strides strides_of(const py::array& array) {
+  constexpr py::ssize_t size = sizeof(T);
+  if (array.ndim() == 2) return {0, array.shape(0) == 1 ? array.shape(1) : array.strides(0) / size};
+  return evenly_spaced({array.strides(0) / size, array.strides(1) / size}, array.shape(0), array.shape(1),
+                       array.shape(2));
 }
 
 template <class T>
@@ -73,6 +76,11 @@ struct Stack {
   StackShape shape;
   bool single;  // float32
 };
+
+template <class F>
+auto with_type(bool single, F&& f) {
+  return single ? f(float{}) : f(double{});
+}
 
 struct Packed {
   Stack stack;
@@ -108,6 +116,9 @@ struct WeightArrays {
   std::vector<Pinned> pinned;  // what `all` points into, whatever another thread does with the list
   std::vector<Weights<T>> all;
 };
+
+// The caller's weights in the kernels' layout, a Packed.
+py::object pack_weights(const Stack& stack, const py::list& arrays, int threads);
 
 Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t input_size, py::ssize_t hidden_size,
                  py::ssize_t num_layers, bool bidirectional, bool bias, py::ssize_t proj_size, double dropout,
