@@ -9,6 +9,7 @@ import numpy as np
 
 from .._base.checks import Array
 
+TOGETHER = 5  # factors of which one logarithm is taken
 STEPS = 10  # from which x on the series has all digits of float64
 SERIES = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)
 
@@ -18,8 +19,11 @@ def log_gamma_step(x: Array, k: Array) -> Array:
     low, high = x + STEPS, x + k + STEPS
     step: Array = (low - 0.5) * np.log1p(k / low) + k * np.log(high) - k
     step += _series(high) - _series(low)
-    for j in range(STEPS):
-        step -= np.log1p(k / (x + j))
+    for first in range(0, STEPS, TOGETHER):
+        factors = np.ones_like(step)
+        for j in range(first, first + TOGETHER):
+            factors *= 1 + k / (x + j)
+        step -= np.log(factors)
     return step
 
 
