@@ -70,6 +70,10 @@ FORECASTS = {
         name: (Forecaster(horizon=3, likelihood=name, **SMALL), np.rint(SERIES - SERIES.min()))
         for name in ("normal", "student_t", "poisson", "negative_binomial")
     },
+    "gaps": (
+        Forecaster(horizon=3, **SMALL),
+        np.where(np.arange(len(SERIES)) % 5 == 4, np.nan, SERIES),
+    ),
 }
 
 

@@ -130,7 +130,7 @@ def test_long_tables_that_cannot_be_meant(y, names, words):
 def test_an_id_without_rows():
     model = quick().fit(LONG, **NAMES)
     with pytest.raises(ValueError, match=r"y has other series than in fit: long \['a'\]"):
-        model.backtest(LONG[:T])
+        model.update(LONG[:T])
 
 
 def test_a_frame_that_has_not_been_computed():

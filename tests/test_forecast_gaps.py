@@ -147,10 +147,10 @@ def test_short_series_are_trained_on_as_they_are():
 
 
 def test_series_too_short_to_train_on_are_named():
-    with pytest.warns(UserWarning, match=r"left out: y\['b'\] \(3 steps\)"):
-        Forecaster(**SMALL).fit({"a": waves(), "b": waves(3)})
-    with pytest.raises(ValueError, match="y has 3 steps, expected at least"):
-        Forecaster(**SMALL).fit(waves(3))
+    with pytest.warns(UserWarning, match=r"left out: y\['b'\] \(2 steps\)"):
+        Forecaster(**SMALL).fit({"a": waves(), "b": waves(2)})
+    with pytest.raises(ValueError, match="y has 2 steps, expected at least"):
+        Forecaster(**SMALL).fit(waves(2))
 
 
 def test_a_gap_at_the_end_is_bridged():

@@ -59,9 +59,9 @@ def test_a_short_series_is_padded_behind():
     """Its window begins with it; the weights end with its targets."""
     short, whole = series([1, 2, 4, 8]), series(np.arange(9.0))
     x, target, weight = cutter(4).training([short, whole])
-    assert x[0, :, 0].tolist() == [0, 1, 0, 0]
-    assert target[0].tolist() == [[1, 3], [2, 6], [0, 0], [0, 0]]
-    assert weight[0].tolist() == [[1, 1], [1, 1], [0, 0], [0, 0]] and weight[1:].all()
+    assert x[0, :, 0].tolist() == [0, 1, 3, 0]
+    assert target[0].tolist() == [[1, 3], [2, 6], [4, 0], [0, 0]]
+    assert weight[0].tolist() == [[1, 1], [1, 1], [1, 0], [0, 0]] and weight[1:].all()
     assert cutter(4).before(short, np.array([3]))[0, :, 0].tolist() == [0, 1, 3]
 
 

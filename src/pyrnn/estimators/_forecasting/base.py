@@ -11,7 +11,7 @@ from .._estimator import Estimator
 from .calendar import check_calendar
 from .fitted import Fitted
 from .form import Form, Options
-from .gaps import PARTS, tell_unflagged
+from .gaps import PARTS, check_observed, tell_unflagged
 from .outcomes import check_range
 from .reading import Reader
 from .roles import read_roles
@@ -68,22 +68,30 @@ class ForecasterBase(Estimator):
     def _read(
         self, y: Any, past: Any, future: Any, *, static: Any = None, ahead: int = 0
     ) -> tuple[list[Series], Form]:
-        """Series like those of the fit, with covariates, of which the known future may go so many
-        steps `ahead`, and their form."""
+        """Series like those of the fit, or others, with covariates, of which the known future may
+        go so many steps `ahead`, and their form."""
         fitted = self._fitted.form
         reader = Reader(self._owner, fitted.options, fitted)
         many, form = reader.read(y, past, future, static, ahead=ahead)
-        self._check_like_fit("y", form, many[0].y.shape[1])
+        self._check_axes("y", form, many[0].y.shape[1])
         check_range(self._owner, form, many, self._fitted.outcome)
+        for i, k in enumerate(self._fitted.positions(form)):
+            if k is None:
+                check_observed(f"{self._owner}: {form.name('y', i)}", many[i].y)
         tell_unflagged(self._owner, form, many, self._fitted.cutter.flagged)
         return many, form
 
-    def _continued(self, y: Any, past: Any, future: Any) -> tuple[list[Series], Form]:
-        """The fitted series, scaled, from their last steps on to those y that have come since; and
-        the form of y."""
+    def _continued(self, y: Any, past: Any, future: Any) -> tuple[Fitted, list[Series], Form]:
+        """The steps y that have come since: the fitted network for its series, which are those of
+        the fit and perhaps new ones; each scaled, from its last steps on to those of y; and the
+        form of y."""
         new, form = self._read(y, past, future)
+        own, count = self._fitted.positions(form), len(self._fitted.form.keys)
+        if own[:count] != list(range(count)):
+            self._check_same("y", form)
         self._check_follows(form)
-        return [self._fitted.continued(i, series) for i, series in enumerate(new)], form
+        fitted = self._fitted.on(form, new, own)
+        return fitted, [fitted.continued(i, series) for i, series in enumerate(new)], form
 
     def _coming(
         self, form: Form, past: Any, future: Any, *, past_steps: int, future_steps: int
@@ -100,29 +108,34 @@ class ForecasterBase(Estimator):
         """Series like those of the fit, without covariates."""
         fitted = self._fitted.form
         ys, form = Reader(self._owner, fitted.options, fitted).alone(argument, y, fitted)
-        self._check_like_fit(argument, form, ys[0].shape[1])
+        self._check_axes(argument, form, ys[0].shape[1])
+        self._check_same(argument, form)
         return ys, form
 
-    def _check_like_fit(self, argument: str, form: Form, D: int) -> None:
-        """ValueError for other series than those of the fit."""
+    def _check_axes(self, argument: str, form: Form, D: int) -> None:
+        """ValueError for series of other axes or columns than those of the fit."""
         name, fitted = f"{self._owner}: {argument}", self._fitted.form
         if form.flat != fitted.flat:
             came, wanted = (_axes(one) for one in (form, fitted))
             raise ValueError(f"{name} is of shape {came}, expected {wanted} as in fit")
-        if (form.kind, form.keys) != (fitted.kind, fitted.keys):
-            raise ValueError(
-                f"{name} has other series than in fit: {form.kind} {list(form.keys)}, "
-                f"expected {fitted.kind} {list(fitted.keys)}"
-            )
         if self._fitted.widths[0] != D:
             raise ValueError(f"{name} has {D} columns, expected {self._fitted.widths[0]} as in fit")
+
+    def _check_same(self, argument: str, form: Form) -> None:
+        """ValueError for other series than those of the fit."""
+        fitted = self._fitted.form
+        if (form.kind, form.keys) != (fitted.kind, fitted.keys):
+            raise ValueError(
+                f"{self._owner}: {argument} has other series than in fit: {form.kind} "
+                f"{list(form.keys)}, expected {fitted.kind} {list(fitted.keys)}"
+            )
 
     def _check_follows(self, form: Form, argument: str = "y") -> None:
         """ValueError unless series begin at the step after those that are known."""
         known = self._fitted.form
         if known.clock is None:
             return
-        for i, start in enumerate(form.starts):
+        for i, start in enumerate(form.starts[: len(known.keys)]):
             if start != known.next_step(i):
                 began, expected = map(known.clock.show, (start, known.next_step(i)))
                 raise ValueError(

@@ -46,10 +46,10 @@ def margins(name: str, scores: list[Array], i: int, level: float) -> Array:
         return _ranked(own, level)
     every = np.concatenate([_relative(some) for some in scores])
     least = _ceil(level / (1 - level))
-    if _fewest(own) < 2 or _rank(_fewest(every), level) > _fewest(every):
+    if fewest(own) < 2 or _rank(fewest(every), level) > fewest(every):
         raise ValueError(
-            f"{name} has {_fewest(own)} held-out windows, level {level} needs {least}, or 2 and "
-            f"{least} of all series, which have {_fewest(every)}: more data, or a larger "
+            f"{name} has {fewest(own)} held-out windows, level {level} needs {least}, or 2 and "
+            f"{least} of all series, which have {fewest(every)}: more data, or a larger "
             "calibration"
         )
     reach: Array = _ranked(every, level) * np.fmax.reduce(own)
@@ -59,10 +59,10 @@ def margins(name: str, scores: list[Array], i: int, level: float) -> Array:
 def source_of(own: Array, level: float) -> str:
     """Whose errors decide: the series' "own" (N, horizon, D), or if they are too few for the level
     those of all, "pooled"."""
-    return OWN if _rank(_fewest(own), level) <= _fewest(own) else POOLED
+    return OWN if _rank(fewest(own), level) <= fewest(own) else POOLED
 
 
-def _fewest(scores: Array) -> int:
+def fewest(scores: Array) -> int:
     """How many are known, at the step and column where the fewest are."""
     return int((~np.isnan(scores)).sum(axis=0).min(initial=len(scores)))
 

@@ -34,7 +34,8 @@ class Evaluation(Predictions):
     ) -> Backtest:
         """Forecasts from every `stride`-th origin of y, and their errors per step of the horizon.
 
-        y has the series of the fit, or others in the same form, which then take its scales.
+        y has the series of the fit, or others in the same form, which then take its scales; series
+        of other names, or in another form, have scales of their own, from the steps before `start`.
         `start` is the number of steps known at the first origin, lookback if None. The network is
         the fitted one, which may have been trained on the same steps; with `refit`, a new one
         learns what is known at each origin, with the parameters of the fit. `season` is that of
@@ -60,7 +61,9 @@ class Evaluation(Predictions):
         )
         rolling.check(self._owner)
         if not refit:
-            return make_backtest(rolling, judge_fitted(rolling, self._fitted))
+            first = [series.rows(0, start) for series in many]
+            fitted = self._fitted.on(form, first, self._fitted.positions(form))
+            return make_backtest(rolling, judge_fitted(rolling, fitted))
 
         def learn_anew(known: list[Series]) -> Fitted:
             spec = clone(self).set_params(**self.fit_params_)

@@ -1,6 +1,7 @@
 """What a forecaster learns: scales, network, the sizes of its errors; and forecasts by it."""
 
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,52 +12,18 @@ from ...layers._sequential import Sequential
 from ...training._history import History
 from .._file import learnt
 from .._network import inner_threads, make_trainer, train
-from .._scaling import Scaling
-from .conformal import margins
+from .conformal import OWN, fewest, margins, source_of
 from .form import Form
-from .gaps import Filler, filled
+from .gaps import shares
+from .measures import naive_scale
 from .outcomes import Likelihood, Outcome
 from .paths import draw_errors, draw_levels, unlikely
 from .rollout import Rollout
-from .series import Parts, Series
-from .transform import Transform
+from .scales import Scales
+from .series import Series
 from .windows import Cutter, Windows
 
-
-@learnt
-@dataclass(frozen=True)
-class Scales:
-    """Of y, transformed, for each series by itself; of covariates for all, so that a constant one
-    counts. What the user has for gaps is filled in before, in his units."""
-
-    owner: str  # how messages begin
-    y: list[Scaling]
-    past: Scaling
-    future: Scaling
-    transform: Transform = field(default_factory=Transform)
-    filler: Filler | None = None
-
-    def apply(self, i: int, series: Series) -> Series:
-        """Series i as the network reads it."""
-        shown = None
-        if self.filler is not None:
-            shown = self._scaled(i, filled(self.owner, self.filler, series))
-        return replace(series.with_parts(self._scaled(i, series.parts()), shown), unit=self.y[i])
-
-    def undo(self, i: int, y: Array) -> Array:
-        """The y of series i, as it came."""
-        return self.transform.back(self.y[i].undo(y))
-
-    def given(self, i: int, series: Series) -> Series:
-        """Series i as the user has it, without values that fill gaps."""
-        past, future = self.past.undo(series.past), self.future.undo(series.future)
-        return series.with_parts((self.undo(i, series.y), past, future), None)
-
-    def _scaled(self, i: int, parts: Parts) -> Parts:
-        """y, past and future as the network reads them."""
-        y, past, future = parts
-        y = self.y[i].apply(self.transform.forth(y))
-        return y, self.past.apply(past), self.future.apply(future)
+FEW = 2  # errors of a series, fewer than which say nothing of their size
 
 
 @learnt
@@ -77,6 +44,7 @@ class Fitted:
     history: History = field(init=False)
     residuals: list[Array] = field(init=False)  # of each series (N, horizon, D): its errors
     changes: list[Array] = field(init=False)  # of each series (D,): the mean size of its changes
+    pool: Array | None = None  # of others, if these are not the series of the fit: their `pooled`
 
     @property
     def scores(self) -> list[Array]:
@@ -117,7 +85,61 @@ class Fitted:
     def reach(self, i: int, level: float, horizon: int) -> Array:
         """(horizon, D): how far the intervals of series i reach."""
         self._check_reach(horizon)
-        return margins(f"{self.owner}: {self.form.name('y', i)}", self.scores, i, level)[:horizon]
+        name = f"{self.owner}: {self.form.name('y', i)}"
+        errors, k = self._errors_for(i)
+        own = np.abs(errors[k])
+        if source_of(own, level) == OWN:
+            return margins(name, [own], 0, level)[:horizon]
+        return margins(name, [np.abs(some) for some in errors], k, level)[:horizon]
+
+    def _errors_for(self, i: int) -> tuple[list[Array], int]:
+        """The errors of all series, and the number of series i among them; if it has too few, those
+        of all as one series in its units."""
+        if fewest(self.residuals[i]) >= FEW:
+            return self.residuals, i
+        pool = self.pooled() if self.pool is None else self.pool
+        return [pool * self._unit(i)], 0
+
+    def pooled(self) -> Array:
+        """(N, horizon, D): the errors of all series, in the units of each."""
+        return np.concatenate([errors / self._unit(i) for i, errors in enumerate(self.residuals)])
+
+    def _unit(self, i: int) -> Any:
+        """The unit of the errors of series i: its scale, if they are not in units of what they were
+        expected to be."""
+        return 1.0 if isinstance(self.outcome, Likelihood) else self.scales.y[i].scale
+
+    def positions(self, form: Form) -> list[int | None]:
+        """For each series of a form, its number in the fit; None for one that was not there. Series
+        without names are those of the fit if they come as these did."""
+        own = self.form
+        if (form.kind, form.keys) == (own.kind, own.keys):
+            return list(range(len(own.keys)))
+        named = form.kind == own.kind != "list"
+        numbers: dict[Any, int] = {key: i for i, key in enumerate(own.keys)} if named else {}
+        return [numbers.get(key) for key in form.keys]
+
+    def on(self, form: Form, many: list[Series], known: list[int | None]) -> "Fitted":
+        """The same network for other series, which come in the user's units. `known` has for each
+        the number of the series of the fit that it is and goes on from; None: it has a scale and a
+        beginning of its own, and intervals from the errors of all in units of their scales.
+        ValueError for a series without an observed value."""
+        view, pairs = copy(self), list(zip(many, known, strict=True))
+        names = [form.name("y", i) for i in range(len(many))]
+        view.form, view.scales = form, self.scales.of_others(names, many, known)
+        if None in known and self.pool is None:
+            view.pool = self.pooled()
+        none = np.zeros((0, self.cutter.horizon, self.widths[0]))
+        view.residuals = [none if k is None else self.residuals[k] for k in known]
+        view.changes = [naive_scale(s.y, 1) if k is None else self.changes[k] for s, k in pairs]
+        gone = shares(many)
+        own = [gone[i] if k is None else self.missing[k] for i, k in enumerate(known)]
+        view.missing = np.stack(own)
+        view.tails = [
+            view.scaled(i, series.rows(0, 0)) if k is None else self.tails[k]
+            for i, (series, k) in enumerate(pairs)
+        ]
+        return view
 
     def _check_reach(self, horizon: int) -> None:
         """ValueError beyond the steps whose errors are known."""
@@ -152,11 +174,11 @@ class Fitted:
             return np.rint(drawn) if outcome.counts else drawn
         ahead = self.ahead(i, known, origin, horizon, hold_past=hold_past)[0]
         if isinstance(outcome, Likelihood):
-            levels = draw_levels(self.residuals, i, (n, *ahead.shape[:-1]), rng)
+            levels = draw_levels(*self._errors_for(i), (n, *ahead.shape[:-1]), rng)
             return outcome.results.back(outcome.quantile(ahead, levels))
         self._check_reach(horizon)
         name = f"{self.owner}: {self.form.name('y', i)}"
-        errors = draw_errors(name, self.residuals, i, n, rng)[:, :horizon]
+        errors = draw_errors(name, *self._errors_for(i), n, rng)[:, :horizon]
         return outcome.results.back(self._center(ahead) + errors)
 
     def scaled(self, i: int, series: Series) -> Series:
@@ -168,7 +190,7 @@ class Fitted:
         tail = self.tails[i]
         if self.scales.filler is None:
             return tail.followed_by(self.scaled(i, coming))
-        known = self.scales.given(i, tail).followed_by(coming)  # what a filler looks back to
+        known = self.scales.restored(i, tail).followed_by(coming)  # what a filler looks back to
         steps = max(map(len, known.parts()))
         return tail.followed_by(self.scaled(i, known).rows(len(tail), steps))
 

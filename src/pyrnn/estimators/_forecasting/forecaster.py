@@ -9,7 +9,7 @@ from ..._base.checks import check_size
 from .._file import storable
 from .fitted import Fitted
 from .form import Form
-from .learning import learn
+from .learning import learn, tell_left_out
 from .selection import Selection
 from .series import Series
 
@@ -96,6 +96,9 @@ class Forecaster(Selection):
         From windows of scaled series and covariates to the scaled steps ahead.
     history_ : pyrnn.History
         Losses of the last training: of the fit, or of an `update` with epochs.
+    missing_ : dict
+        The shares of missing values in the fit: of "y", and of "past" and "future" if there were
+        such, for each series, in the form of y.
 
     missing_ : dict
         The shares of missing values in the fit: of "y", and of "past" and "future" if there were
@@ -175,17 +178,19 @@ class Forecaster(Selection):
         """Goes on to the steps y that have come since, with their covariates.
 
         Forecasts start after them. The network stays as it is, or with `epochs` is trained on
-        windows that end in them; scales and intervals stay. Errors as fit's.
+        windows that end in them; scales and intervals stay. A dict may have new series beside those
+        of the fit: each has its own scale, and intervals as an unknown one. Errors as fit's.
         """
         check_is_fitted(self, "network_")
         fresh = self._begin(keep=True)
-        fitted = fresh._fitted
         check_size(self._owner, "epochs", epochs, minimum=0)
-        joined, form = self._continued(y, past, future)
+        known = fresh._fitted.form
+        fitted, joined, form = fresh._continued(y, past, future)
+        fresh._fitted = fitted
         if epochs:
             fresh._tune(joined, epochs, self._seed())
         fitted.tails = [series.last(fitted.cutter.lookback) for series in joined]
-        fitted.form = fitted.form.followed_by(form)
+        fitted.form = known.followed_by(form)
         return self._finish(fresh)
 
     def _learn(self, many: list[Series], form: Form, seed: int) -> None:
@@ -197,11 +202,13 @@ class Forecaster(Selection):
     def _tune(self, many: list[Series], epochs: int, seed: int) -> None:
         """Trains the network on the windows of scaled series."""
         fitted, cutter = self._fitted, self._fitted.cutter
-        for i, (series, tail) in enumerate(zip(many, fitted.tails, strict=True)):
-            new = len(series) - len(tail)
-            if new < cutter.steps:
+        steps = [len(s) - len(tail) for s, tail in zip(many, fitted.tails, strict=True)]
+        for i, (new, tail) in enumerate(zip(steps, fitted.tails, strict=True)):
+            if len(tail) and new < cutter.steps:
                 raise ValueError(
                     f"{self._owner}: {fitted.form.name('y', i)} has {new} steps, expected at least "
                     f"{cutter.steps} to train on"
                 )
+        trained = [len(s) * (len(s) >= cutter.least) for s in many]
+        tell_left_out(self._owner, cutter, fitted.form, steps, trained)
         fitted.train(self, cutter.training(many), None, epochs, seed)

@@ -125,9 +125,16 @@ class Form:
         return self.pack_each([some.squeeze(2) if self.flat else some for some in paths])
 
     def followed_by(self, other: "Form") -> "Form":
-        """Of the same series, after the steps of another form have come."""
-        ends = tuple(a + b for a, b in zip(self.ends, other.ends, strict=True))
-        return replace(self, ends=ends)
+        """Of the same series, after the steps of another form have come, and of those that are new
+        there, behind them."""
+        count = len(self.keys)
+        ends = tuple(a + b for a, b in zip(self.ends, other.ends[:count], strict=True))
+        if len(other.keys) == count:
+            return replace(self, ends=ends)
+        starts, layouts = self.starts + other.starts[count:], other.layouts
+        if self.kind == "dict":
+            layouts = self.layouts + other.layouts[count:]
+        return replace(other, ends=ends + other.ends[count:], starts=starts, layouts=layouts)
 
     def next_step(self, i: int) -> int:
         """The number of the step after the last known one of series i."""

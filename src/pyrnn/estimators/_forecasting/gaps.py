@@ -46,13 +46,14 @@ def shares(many: list[Series]) -> Array:
         )
 
 
-def check_observed(name: str, rows: Array, where: str = "") -> None:
-    """ValueError for a column of y (T, D) without any value. `where` says which steps these are."""
+def check_observed(name: str, rows: Array) -> None:
+    """ValueError for a column of rows (T, F) without any value."""
     empty = np.isnan(rows).all(axis=0)
     if empty.any():
         column = f" in column {int(empty.argmax())}" if rows.shape[1] > 1 else ""
         raise ValueError(
-            f"{name} has no observed value{column}{where}, expected at least one that is not NaN"
+            f"{name} has no observed value{column} among {len(rows)} steps, expected at least one "
+            "that is not NaN"
         )
 
 

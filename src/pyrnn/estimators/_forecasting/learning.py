@@ -6,21 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from ..._base.checks import Array, check_choice, check_probability, check_size
+from ..._base.checks import check_choice, check_probability, check_size
 from ...losses import Quantile
 from .._naming import naming
 from .._network import build_network, check_share, read_loss
-from .._scaling import Scaling, identity, robust, standard
-from .fitted import Fitted, Scales
+from .fitted import Fitted
 from .form import Form
-from .gaps import check_observed, flagged, read_filler, shares
+from .gaps import flagged, read_filler, shares
 from .measures import naive_scale
 from .outcomes import check_range, read_outcome
+from .scales import scales_of
 from .series import Series
 from .transform import Transform, read_transform
 from .windows import Cutter
-
-SCALINGS = {"standard": standard, "robust": robust}
 
 
 def learn(spec: Any, many: list[Series], form: Form, seed: int) -> Fitted:
@@ -34,10 +32,17 @@ def learn(spec: Any, many: list[Series], form: Form, seed: int) -> Fitted:
     cutter = replace(_cutter(spec), counts=outcome.counts, flagged=flagged(many))
     parts = _split(spec, cutter, many, form)
     trained = [n or len(series) for series, (n, *_) in zip(many, parts, strict=True)]
-    reads = Transform(log=True, positive=True) if outcome.counts else transform
-    scales = _scales(spec, [s.rows(0, n) for s, n in zip(many, trained, strict=True)], form, reads)
+    rows = [series.rows(0, n) for series, n in zip(many, trained, strict=True)]
+    scales = scales_of(
+        owner,
+        spec.scale,
+        read_filler(owner, spec.missing),
+        Transform(log=True, positive=True) if outcome.counts else transform,
+        [form.name("y", i) for i in range(len(many))],
+        rows,
+    )
     widths = tuple(part.shape[1] for part in many[0].parts())
-    changes, gone = [naive_scale(series.y, 1) for series in many], shares(many)
+    gone, changes = shares(many), [naive_scale(series.y, 1) for series in many]
     many = [scales.apply(i, series) for i, series in enumerate(many)]
     pairs = list(zip(many, parts, strict=True))
     data = cutter.training([series.rows(0, n) for series, (n, *_) in pairs])
@@ -60,33 +65,9 @@ def learn(spec: Any, many: list[Series], form: Form, seed: int) -> Fitted:
     return fitted
 
 
-def _scales(spec: Any, trained: list[Series], form: Form, transform: Transform) -> Scales:
-    """The scales of the steps that are trained on."""
-    ys = [transform.forth(series.y) for series in trained]
-    owner = type(spec).__name__
-    return Scales(
-        owner,
-        [_scale_of(spec, form.name("y", i), y) for i, y in enumerate(ys)],
-        _scale_of(spec, "past", np.concatenate([series.past for series in trained])),
-        _scale_of(spec, "future", np.concatenate([series.future for series in trained])),
-        transform,
-        read_filler(owner, spec.missing),
-    )
-
-
-def _scale_of(spec: Any, name: str, rows: Array) -> Scaling:
-    """The scale of rows (N, F), of those that are not missing."""
-    owner = type(spec).__name__
-    if len(rows):
-        check_observed(f"{owner}: {name}", rows, " in what is trained on")
-    if spec.scale is None or rows.shape[1] == 0:
-        return identity(rows.shape[1])
-    scaling = SCALINGS[check_choice(owner, "scale", spec.scale, tuple(SCALINGS))]
-    return scaling(f"{owner}: {name}", rows)
-
-
 def _split(spec: Any, cutter: Cutter, many: list[Series], form: Form) -> list[tuple[int, int, int]]:
     """For each series, how many steps to train on, to stop early by, to calibrate on.
+
 
     A series too short for all of that is trained on alone. One too short for that too, too, is left
     out, with a warning that names it; ValueError if all are."""
@@ -103,7 +84,7 @@ def _split(spec: Any, cutter: Cutter, many: list[Series], form: Form) -> list[tu
         if first < cutter.least:
             first, middle, last = (T, 0, 0) if cutter.least <= T else (0, 0, 0)
         parts.append((first, middle, last))
-    _tell_left_out(owner, cutter, form, [len(s) for s in many], [n for n, _, _ in parts])
+    tell_left_out(owner, cutter, form, [len(s) for s in many], [n for n, _, _ in parts])
     if held and not any(middle for _, middle, _ in parts):
         T = max(map(len, many))
         raise ValueError(
@@ -113,23 +94,23 @@ def _split(spec: Any, cutter: Cutter, many: list[Series], form: Form) -> list[tu
     return parts
 
 
-def _tell_left_out(
+def tell_left_out(
     owner: str, cutter: Cutter, form: Form, steps: list[int], trained: list[int]
 ) -> None:
     """Warns of series that are not trained on; ValueError if none is."""
     short = [i for i, count in enumerate(trained) if not count]
     if not short:
         return
-    ahead = "horizon" if cutter.direct else "1, the next step,"
-    least = f"at least {cutter.least} = {ahead} + {cutter.least - cutter.steps}"
     if len(short) == len(steps):
         i = int(np.argmax(steps))
         raise ValueError(
-            f"{owner}: {form.name('y', i)} has {steps[i]} steps, expected {least} to train on"
+            f"{owner}: {form.name('y', i)} has {steps[i]} steps, expected at least "
+            f"{cutter.least} to train on"
         )
     names = ", ".join(f"{form.name('y', i)} ({steps[i]} steps)" for i in short)
     warnings.warn(
-        f"{owner}: too short to train on, left out: {names}; expected {least}", stacklevel=6
+        f"{owner}: too short to train on, left out: {names}; at least {cutter.least} are needed",
+        stacklevel=6,
     )
 
 

@@ -147,7 +147,7 @@ def plot_forecast(
     """
     check_is_fitted(forecaster, "network_")
     fitted, form = forecaster._fitted, forecaster._fitted.form
-    forecasts = forecaster._forecasts(horizon, past, future)
+    forecasts = forecaster._ahead(horizon, None, past, future).numbers()
     known = [fitted.scales.undo(i, tail.y) for i, tail in enumerate(fitted.tails)]
     if y is not None:
         tails, (known, given) = known, forecaster._read_alone("y", y)

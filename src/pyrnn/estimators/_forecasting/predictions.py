@@ -1,5 +1,6 @@
 """Predictions: forecasts, quantiles and intervals of a fitted forecaster."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,30 +11,66 @@ from ..._base.checks import Array, check_choice, check_size
 from .._naming import naming
 from .base import ForecasterBase
 from .conformal import check_level, read_levels, source_of
+from .fitted import Fitted
 from .outcomes import Likelihood
 from .series import Series
 
 PATHS = 1000  # from which quantiles are taken where steps follow from one another
 
 
+@dataclass(frozen=True)
+class Ahead:
+    """Series as the network reads them, with the covariates of the steps to forecast."""
+
+    fitted: Fitted  # for these series
+    horizon: int
+    known: list[Series]
+    hold_past: bool
+
+    def numbers(self) -> list[Array]:
+        """(horizon, D, K) for each series: the numbers of the outcome."""
+        return [
+            self.fitted.ahead(
+                i, known, np.array([len(known)]), self.horizon, hold_past=self.hold_past
+            )[0]
+            for i, known in enumerate(self.known)
+        ]
+
+    def paths(self, n: int, seed: int) -> list[Array]:
+        """(n, horizon, D) for each series."""
+        every = []
+        for i, known in enumerate(self.known):
+            rng = np.random.default_rng([seed, i])
+            every.append(self.fitted.paths(i, known, self.horizon, rng, n, self.hold_past))
+        return every
+
+
 class Predictions(ForecasterBase):
     """Forecasts of the steps that follow those known."""
 
-    def predict(self, horizon: int | None = None, *, past: Any = None, future: Any = None) -> Any:
+    def predict(
+        self, horizon: int | None = None, *, y: Any = None, past: Any = None, future: Any = None
+    ) -> Any:
         """The next steps of each series: (horizon,), or (horizon, D), in the form of y.
 
         `horizon` may be less than the fitted one, or with strategy="recursive" more. `future` has
         the known covariates of these steps, with "direct" of all fitted ones; `past`, with
         "recursive", what the past ones are thought to become.
+
+        Given y, one series or many in any form and of any length, the steps that follow these, by
+        the fitted network, each series in its own scale; `past` then goes with y, and `future`
+        from its first step on to the last that is forecast. The forecaster is as before.
         """
-        forecasts, fitted = self._forecasts(horizon, past, future), self._fitted
-        return fitted.form.pack([fitted.middle_of(ahead) for ahead in forecasts])
+        ahead = self._ahead(horizon, y, past, future)
+        fitted = ahead.fitted
+        return fitted.form.pack([fitted.middle_of(numbers) for numbers in ahead.numbers()])
 
     def predict_quantiles(
         self,
         horizon: int | None = None,
         *,
         levels: Any = None,
+        y: Any = None,
         past: Any = None,
         future: Any = None,
     ) -> Any:
@@ -44,14 +81,15 @@ class Predictions(ForecasterBase):
         """
         check_is_fitted(self, "network_")
         wanted = self._wanted(levels)
-        quantiles = self._quantiles(wanted, horizon, past, future)
-        return self._fitted.form.pack(quantiles, last=wanted)
+        ahead = self._ahead(horizon, y, past, future)
+        return ahead.fitted.form.pack(self._quantiles(wanted, ahead), last=wanted)
 
     def sample(
         self,
         n: int = 100,
         horizon: int | None = None,
         *,
+        y: Any = None,
         past: Any = None,
         future: Any = None,
         random_state: Any = None,
@@ -72,7 +110,8 @@ class Predictions(ForecasterBase):
         check_is_fitted(self, "network_")
         count = check_size(self._owner, "n", n)
         seed = self.seed_ if random_state is None else self._seed_of(random_state)
-        return self._fitted.form.pack_paths(self._paths(count, horizon, past, future, seed))
+        ahead = self._ahead(horizon, y, past, future)
+        return ahead.fitted.form.pack_paths(ahead.paths(count, seed))
 
     def interval(
         self,
@@ -80,6 +119,7 @@ class Predictions(ForecasterBase):
         horizon: int | None = None,
         *,
         method: str = "conformal",
+        y: Any = None,
         past: Any = None,
         future: Any = None,
     ) -> Any:
@@ -91,8 +131,9 @@ class Predictions(ForecasterBase):
         series' errors in its calibration reached, at the same step ahead; after a transform, in its
         units, and with a likelihood in units of its deviation at that step. A series with too few
         for the level takes the errors of all, each in units of the largest of its own series;
-        `interval_source` says which. ValueError if these are too few, too, or the series has fewer
-        than two windows of its own, and for a horizon beyond the fitted one.
+        `interval_source` says which. One without two errors of its own, such as each that is given
+        as y, takes those of all in units of the scales of their series. ValueError if these are too
+        few, too, and for a horizon beyond the fitted one.
 
         `method="likelihood"`: between the likelihood's quantiles (1 - level) / 2 and
         (1 + level) / 2, which hold no more than the likelihood does, and need no calibration.
@@ -100,14 +141,13 @@ class Predictions(ForecasterBase):
         check_is_fitted(self, "network_")
         levels, sides = read_levels(self._owner, level), ("lower", "upper")
         check_choice(self._owner, "method", method, ("conformal", "likelihood"))
-        if method == "conformal":
-            ends = self._conformal(levels, horizon, past, future)
-        else:
-            ends = self._likely(levels, horizon, past, future)
+        ahead = self._ahead(horizon, y, past, future)
+        make = _conformal if method == "conformal" else self._likely
+        ends = make(levels, ahead)
+        form = ahead.fitted.form
         if np.ndim(level) == 0:
-            return self._fitted.form.pack([every[..., 0, :] for every in ends], last=sides)
-        pairs = [(one, side) for one in levels for side in sides]
-        return self._fitted.form.pack(ends, last=pairs)
+            return form.pack([every[..., 0, :] for every in ends], last=sides)
+        return form.pack(ends, last=[(one, side) for one in levels for side in sides])
 
     def interval_source(self, level: float = 0.9) -> Any:
         """Whose errors make the intervals of a level, for each series: "own" where its calibration
@@ -117,26 +157,15 @@ class Predictions(ForecasterBase):
         sources = [source_of(own, number) for own in self._fitted.scores]
         return self._fitted.form.pack_each(sources)
 
-    def _conformal(
-        self, levels: tuple[float, ...], horizon: int | None, past: Any, future: Any
-    ) -> list[Array]:
-        """(horizon, D, L, 2) for each series."""
-        fitted, ends = self._fitted, []
-        for i, ahead in enumerate(self._forecasts(horizon, past, future)):
-            ends.append(np.stack([fitted.ends_of(i, ahead, one) for one in levels], axis=-2))
-        return ends
-
-    def _likely(
-        self, levels: tuple[float, ...], horizon: int | None, past: Any, future: Any
-    ) -> list[Array]:
-        """The same, of the likelihood's quantiles."""
+    def _likely(self, levels: tuple[float, ...], ahead: Ahead) -> list[Array]:
+        """(horizon, D, L, 2) for each series, between the likelihood's quantiles."""
         if not isinstance(self._fitted.outcome, Likelihood):
             raise ValueError(
                 f"{self._owner}: method is 'likelihood', expected 'conformal' with likelihood=None "
                 "in fit"
             )
         sides = [(1 + sign * level) / 2 for level in levels for sign in (-1, 1)]
-        every = self._quantiles(tuple(sides), horizon, past, future)
+        every = self._quantiles(tuple(sides), ahead)
         return [quantiles.reshape(*quantiles.shape[:-1], -1, 2) for quantiles in every]
 
     def _wanted(self, levels: Any) -> tuple[float, ...]:
@@ -156,51 +185,42 @@ class Predictions(ForecasterBase):
             )
         return wanted
 
-    def _quantiles(
-        self, levels: tuple[float, ...], horizon: int | None, past: Any, future: Any
-    ) -> list[Array]:
+    def _quantiles(self, levels: tuple[float, ...], ahead: Ahead) -> list[Array]:
         """(horizon, D, Q) for each series."""
-        fitted = self._fitted
+        fitted = ahead.fitted
         if isinstance(fitted.outcome, Likelihood) and not fitted.cutter.direct:
-            every = self._paths(PATHS, horizon, past, future, self.seed_)
+            every = ahead.paths(PATHS, self.seed_)
             return [np.moveaxis(np.quantile(paths, levels, axis=0), 0, -1) for paths in every]
-        forecasts = self._forecasts(horizon, past, future)
-        return [fitted.quantiles_of(ahead, levels) for ahead in forecasts]
+        return [fitted.quantiles_of(numbers, levels) for numbers in ahead.numbers()]
 
-    def _paths(self, n: int, horizon: int | None, past: Any, future: Any, seed: int) -> list[Array]:
-        """(n, horizon, D) for each series."""
-        h, every = self._histories(horizon, past, future)
-        paths = []
-        for i, known in enumerate(every):
-            rng = np.random.default_rng([seed, i])
-            paths.append(self._fitted.paths(i, known, h, rng, n, past is None))
-        return paths
-
-    def _forecasts(self, horizon: int | None, past: Any, future: Any) -> list[Array]:
-        """(horizon, D, K) for each series: the numbers of the outcome."""
-        h, every = self._histories(horizon, past, future)
-        forecasts = []
-        for i, known in enumerate(every):
-            origins = np.array([len(known)])
-            ahead = self._fitted.ahead(i, known, origins, h, hold_past=past is None)
-            forecasts.append(ahead[0])
-        return forecasts
-
-    def _histories(self, horizon: int | None, past: Any, future: Any) -> tuple[int, list[Series]]:
-        """The steps to forecast, and each series as the network reads it, with the covariates of
-        these steps."""
+    def _ahead(self, horizon: int | None, y: Any, past: Any, future: Any) -> Ahead:
+        """What is to be forecast."""
         check_is_fitted(self, "network_")
         h, fitted = self._horizon(horizon), self._fitted
-        reach = max(h, fitted.cutter.steps)
-        if past is not None and fitted.cutter.direct:
+        direct, reach = fitted.cutter.direct, max(h, fitted.cutter.steps)
+        if y is not None:
+            many, form = self._read(y, past, future, ahead=reach)
+            fitted = fitted.on(form, many, [None] * len(many))
+            known = [fitted.scaled(i, series) for i, series in enumerate(many)]
+            return Ahead(fitted, h, known, hold_past=True)
+        if past is not None and direct:
             raise ValueError(
                 f"{self._owner}: past was given, expected None: only strategy='recursive' goes "
                 "through what comes"
             )
         coming = self._coming(fitted.form, past, future, past_steps=h, future_steps=reach)
-        return h, [fitted.continued(i, steps) for i, steps in enumerate(coming)]
+        known = [fitted.continued(i, series) for i, series in enumerate(coming)]
+        return Ahead(fitted, h, known, past is None)
 
     def _seed_of(self, random_state: Any) -> int:
         """Where the randomness of a call comes from."""
         with naming(self._owner, "random_state"):
             return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _conformal(levels: tuple[float, ...], ahead: Ahead) -> list[Array]:
+    """(horizon, D, L, 2) for each series, from errors."""
+    return [
+        np.stack([ahead.fitted.ends_of(i, numbers, one) for one in levels], axis=-2)
+        for i, numbers in enumerate(ahead.numbers())
+    ]

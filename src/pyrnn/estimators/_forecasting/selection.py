@@ -36,11 +36,11 @@ class Selection(Evaluation):
         check_is_fitted(self, "network_")
         check_one_series(f"{self._owner}.score", "y", y)
         try:
-            many, _ = self._continued(y, past, future)
+            fitted, many, _ = self._continued(y, past, future)
         except ValueError as error:
             error.add_note(SPLITS)
             raise
-        fitted, errors = self._fitted, []
+        errors = []
         for i, (tail, series) in enumerate(zip(fitted.tails, many, strict=True)):
             new = len(series) - len(tail)
             horizon = min(fitted.cutter.horizon, new)

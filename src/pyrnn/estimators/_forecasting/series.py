@@ -20,8 +20,8 @@ Parts: TypeAlias = tuple[Array, Array, Array]  # of y, past and future
 class Series:
     """y (T, D) with covariates: past (T, P), future (T, K), or with more rows for what comes. P and
     K are 0 without covariates; NaN is what is missing, of which `filled` has a user's values, if
-    any, in the three parts. What is the same at all steps: numbers static (S,), and groups (C,)
-    of numbers of categories. `unit` is how y was scaled, if it was."""
+    any, in the three parts. What is the same at all steps: numbers static (S,), and groups (C,) of
+    numbers of categories. `unit` is how y was scaled, if it was."""
 
     y: Array
     past: Array
@@ -84,7 +84,7 @@ def _joined(parts: Parts, others: Parts) -> Parts:
 
 
 def read_rows(name: str, value: Any) -> Array:
-    """(T, F) of an array, T >= 1."""
+    """(T, F) of an array, NaN where a value is missing, T >= 1."""
     owner, _, argument = name.partition(": ")
     with naming(owner, argument):
         array = read_numbers(name, value).astype(np.float64)
@@ -99,11 +99,11 @@ def read_rows(name: str, value: Any) -> Array:
 
 
 def check_rows(name: str, rows: Array, where: Callable[[int], str]) -> None:
-    """ValueError for rows with numbers that are infinite; `where` says which row."""
+    """ValueError for rows that are infinite; `where` says which row."""
     wrong = np.isinf(rows).any(axis=1)
     if wrong.any():
         step = int(wrong.argmax())
         raise ValueError(
-            f"{name} is {rows[step].tolist()} at {where(step)}, expected finite numbers, or NaN "
-            "where one is missing"
+            f"{name} is {rows[step].tolist()} at {where(step)}, expected finite numbers, or "
+            "NaN where one is missing"
         )

@@ -23,8 +23,9 @@ def read_targets(
     if sheet is not None:
         return _of_table(sheet, roles, joint, known)
     kind, keys, values = _several(name, y)
-    if known is not None and known.kind == kind == "dict" and set(known.keys) == set(keys):
-        keys, values = known.keys, [y[key] for key in known.keys]  # the same in another order
+    if known is not None and known.kind == kind == "dict":
+        keys = _in_order(keys, known)
+        values = [y[key] for key in keys]
     form = Form(keys, kind, flat=False)
     names = [f"{owner}: {form.name(argument, i)}" for i in range(len(keys))]
     sheets = one_kind(name, [open_sheet(*pair, roles) for pair in zip(names, values, strict=True)])
@@ -67,8 +68,8 @@ def _of_table(
     if joint or len(targets) == 1:
         part = sheet.part(sheet.name, targets)
         return Form((0,), "array", sheet.table.lone, targets, (layout,)), [part], [sheet]
-    if known is not None and known.kind == "wide" and set(known.keys) == set(targets):
-        targets = known.keys
+    if known is not None and known.kind == "wide":
+        targets = _in_order(targets, known)
         layout = sheet.layout(targets)
     parts = [sheet.part(f"{sheet.name}[{describe(key)}]", (key,)) for key in targets]
     return Form(targets, "wide", True, None, (layout,)), parts, [sheet]
@@ -83,11 +84,18 @@ def _of_long(
             f"{sheet.name} has a column of names of series, and none of times: time= names it"
         )
     keys = tuple(sheet.groups)
-    if known is not None and known.kind == "long" and set(known.keys) == set(keys):
-        keys = known.keys
+    if known is not None and known.kind == "long":
+        keys = _in_order(keys, known)
     parts = split(sheet, targets, keys, "of y")
     form = Form(keys, "long", len(targets) == 1, targets, (sheet.layout(targets),))
     return form, parts, [sheet]
+
+
+def _in_order(keys: tuple[Any, ...], known: Form) -> tuple[Any, ...]:
+    """Names of series in the order of the fit, and behind them those that are new."""
+    own = set(keys)
+    first = [key for key in known.keys if key in own]
+    return (*first, *(key for key in keys if key not in set(first)))
 
 
 def _targets(sheet: Sheet, roles: Roles) -> tuple[Any, ...]:

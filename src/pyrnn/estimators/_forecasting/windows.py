@@ -48,17 +48,21 @@ class Cutter:
     @property
     def least(self) -> int:
         """The fewest steps of a series to train on: one that is read, with `relative` one more, as
-        there is no change at the first, and those predicted from it."""
-        return 1 + self.relative + self.steps
+        there is no change at the first, and one predicted from it."""
+        return 2 + self.relative
 
     def inputs(self, series: Series) -> Array:
         """(T', F) for each step whose known future is there: all T without such covariates. NaN
         where nothing has been observed yet."""
-        known = series.future.shape[1]
-        T = min(len(series), len(series.future) - self.steps) if known else len(series)
+        T = self._readable(series)
         y, past, future = self.read(series)
         joined = np.concatenate([y[:T], past[:T], _following(future, self.steps, T)], axis=1)
         return as_float32("Forecaster", "y or a covariate", joined)
+
+    def _readable(self, series: Series) -> int:
+        """How many steps have their known future."""
+        known = series.future.shape[1]
+        return min(len(series), len(series.future) - self.steps) if known else len(series)
 
     def read(self, series: Series) -> list[Array]:
         """y, past and future as the network reads them: with the last value for a missing one, or a
@@ -72,10 +76,9 @@ class Cutter:
         )
         return [y, np.nan_to_num(past, nan=0.0), np.nan_to_num(future, nan=0.0)]
 
-    def targets(self, series: Series) -> Array:
-        """(T - steps, steps*D): the steps that follow each step. NaN where missing, and with
-        `relative` where no value has been observed before."""
-        T = max(len(series) - self.steps, 0)
+    def targets(self, series: Series, T: int) -> Array:
+        """(T, steps*D): the steps that follow each of the first T. NaN where they are missing or
+        unknown, and with `relative` where no value has been observed before."""
         if self.counts:
             return as_float32("Forecaster", "y", self._counts(series, T))
         ahead = _following(series.y, self.steps, T)
@@ -87,15 +90,19 @@ class Cutter:
         """Overlapping windows of all series: x (N, L, F), target (N, L, steps*D) and its weights,
         0 where it is missing, or None where all of it is there."""
         L = self.lookback if lookback is None else lookback
+        L = min(L, max(map(len, many)))  # all shorter: nothing to read behind the longest
         total = sum(max(len(series) - self.steps - L + 1, 1) for series in many)
         stride = int(np.clip(total // MANY, 1, max(1, L // 2)))
         xs, targets = [], []
         for series in many:
-            target = self.targets(series)
+            T = len(series) - self.steps
+            if T < L:  # a short one teaches also where not all steps ahead are known
+                T = min(self._readable(series), len(series) - 1)
+            target = self.targets(series, T)
             starts = np.arange(max(len(target) - L, 0), -1, -stride)[::-1]
             cut = _windows(target, L, starts)
             taught = ~self._missing(cut).all(axis=(1, 2))  # by windows that have a target
-            xs.append(self._read(series, self.inputs(series)[: len(target)], L, starts[taught]))
+            xs.append(self._read(series, self.inputs(series)[:T], L, starts[taught]))
             targets.append(cut[taught])
         x, target = np.concatenate(xs), np.concatenate(targets)
         missing = self._missing(target)
@@ -109,7 +116,7 @@ class Cutter:
         unit = series.unit
         assert unit is not None
         counts = np.rint(np.expm1(unit.undo(series.y)))
-        start = _held(series.y)[:T] if self.relative else np.zeros_like(series.y[:T])
+        start = _held(series.shown()[0])[:T] if self.relative else np.zeros_like(series.y[:T])
         rows = [unit.undo(start), np.broadcast_to(unit.scale, start.shape)]
         every = [_following(counts, self.steps, T), *(np.tile(row, self.steps) for row in rows)]
         return np.concatenate(every, axis=1)
@@ -117,7 +124,8 @@ class Cutter:
     def _missing(self, target: Array) -> Array:
         """(N, L, steps*D): where a part of a target is not known."""
         parts = PARTS if self.counts else 1
-        missing = np.isnan(target).reshape(*target.shape[:2], parts, -1).any(axis=2)
+        shape = (*target.shape[:2], parts, target.shape[2] // parts)
+        missing = np.isnan(target).reshape(shape).any(axis=2)
         return np.asarray(missing)
 
     def before(self, series: Series, origins: Array) -> Array:
@@ -166,9 +174,11 @@ def _windows(rows: Array, length: int, starts: Array) -> Array:
 
 
 def _following(rows: Array, steps: int, T: int) -> Array:
-    """(T, steps*F): the rows t+1 ... t+steps after each row t < T."""
+    """(T, steps*F): the rows t+1 ... t+steps after each row t < T; NaN after the last."""
     F = rows.shape[1]
     if T <= 0 or F == 0:
         return np.zeros((max(T, 0), steps * F))
+    if (few := T + steps - len(rows)) > 0:
+        rows = np.concatenate([rows, np.full((few, F), np.nan)])
     ahead = sliding_window_view(rows[1 : T + steps], steps, axis=0)
     return np.ascontiguousarray(ahead.transpose(0, 2, 1)).reshape(T, steps * F)
