@@ -100,10 +100,6 @@ class Forecaster(Selection):
         The shares of missing values in the fit: of "y", and of "past" and "future" if there were
         such, for each series, in the form of y.
 
-    missing_ : dict
-        The shares of missing values in the fit: of "y", and of "past" and "future" if there were
-        such, for each series, in the form of y.
-
     Examples
     --------
     >>> import numpy as np
