@@ -22,4 +22,4 @@ def wave(steps, start=0):
 
 
 def forecaster(**options):
-    return Forecaster(**{"horizon": 4, "epochs": 10, "random_state": 0, **options})
+    return Forecaster(**{"horizon": 4, "lookback": 12, "epochs": 10, "random_state": 0, **options})

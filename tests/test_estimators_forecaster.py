@@ -220,7 +220,10 @@ def test_relative_bears_a_shift_of_the_level():
     y = np.random.default_rng(0).standard_normal(400).cumsum()
     y[300:] += 500
     errors = [
-        forecaster(relative=r, strategy=s).fit(y[:300]).backtest(y, start=330).mae.mean()
+        forecaster(relative=r, strategy=s, skip=False)
+        .fit(y[:300])
+        .backtest(y, start=330)
+        .mae.mean()
         for r in (True, False)
         for s in ("direct", "recursive")
     ]

@@ -44,14 +44,14 @@ def test_the_shares_of_what_is_missing_are_told():
 def test_scales_are_those_of_what_was_observed():
     y = waves(100, 0.3)
     y[20:40] = np.nan
-    scaling = Forecaster(**SMALL, calibration=0).fit(y)._fitted.scales.y[0]
+    scaling = Forecaster(**SMALL, calibration=0, early_stopping=False).fit(y)._fitted.scales.y[0]
     assert np.isclose(scaling.center[0], np.nanmean(y))
     assert np.isclose(scaling.scale[0], np.nanstd(y))
 
 
 def test_a_missing_target_teaches_nothing(monkeypatch):
     """Its weight is 0, so what stands in its place does not matter."""
-    forecaster = Forecaster(**SMALL, calibration=0).fit(with_gaps(waves(60), 0.2))
+    forecaster = Forecaster(**SMALL, skip=False).fit(with_gaps(waves(60), 0.2))
     fitted, y = forecaster._fitted, with_gaps(waves(60), 0.2)
     x, target, weight = fitted.cutter.training([fitted.scaled(0, _series(y))])
     assert weight is not None and np.isfinite(x).all() and np.isfinite(target).all()
@@ -77,10 +77,11 @@ def test_errors_of_what_is_missing_count_nowhere():
 
 
 def test_data_without_gaps_have_no_flags():
-    forecaster = Forecaster(**SMALL).fit(waves(), past=waves(noise=1)[:, None])
+    forecaster = Forecaster(**SMALL, skip=False).fit(waves(), past=waves(noise=1)[:, None])
     assert forecaster._fitted.cutter.flagged == ((), (), ())
     assert forecaster.network_[0].input_size == 2
-    assert Forecaster(**SMALL).fit(with_gaps(waves())).network_[0].input_size == 2
+    told = Forecaster(**SMALL, skip=False).fit(with_gaps(waves()))
+    assert told.network_[0].input_size == 2
 
 
 def test_gaps_that_the_fit_did_not_have_are_told():

@@ -29,13 +29,13 @@ def states(found):
 
 def test_finds_what_forecasts_well(sampler):
     """A network that learns, not one whose rate is 0; fitted to all."""
-    y, model = [wave(90), 100 * wave(80, 9)], forecaster()
+    y, model = [wave(90), 100 * wave(80, 9)], forecaster(skip=False)
     space = {"learning_rate": [0.0, 0.005], "hidden_size": (4, 8)}
     found = model.search(space, y, n_trials=6, n_splits=2)
     assert found.sampler == sampler and found.best_params_["learning_rate"] == 0.005
-    best = forecaster(**found.best_params_).fit(y)
+    best = forecaster(skip=False, **found.best_params_).fit(y)
     assert_same_bits(found.best_forecaster_.predict(), best.predict())
-    assert model.hidden_size == 32 and not hasattr(model, "_fitted")
+    assert model.hidden_size is None and not hasattr(model, "_fitted")
     assert "6 trials" in repr(found)
 
 
@@ -71,7 +71,8 @@ def test_a_poor_trial_is_broken_off(sampler):
     """One that explodes, after four good ones; it is told, and never the best."""
     y = wave(80)
     space = {"learning_rate": stats.uniform(0.001, 0.05), "hidden_size": (2, 8)}
-    found = forecaster(epochs=2).search(space, y, n_trials=12, n_splits=3)
+    plain = {"skip": False, "early_stopping": False, "refit": False}  # what may go wrong
+    found = forecaster(epochs=2, **plain).search(space, y, n_trials=12, n_splits=3)
     assert set(states(found)) == {"complete", "pruned"}
     origins = np.array(found.trials["origins"])
     for state, count in zip(states(found), origins, strict=True):

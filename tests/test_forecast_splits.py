@@ -77,14 +77,16 @@ def test_what_scikit_learn_would_split_by_series():
 def test_grid_search(cv, columns):
     """The scores are those of fits to what comes before; the best is fitted to all."""
     y = wave(100) if columns == 1 else np.stack([wave(100), wave(100, 7)], axis=1)
-    found = GridSearchCV(forecaster(), {"hidden_size": [1, 8]}, cv=cv, error_score="raise").fit(y)
+    plain = {"skip": False, "refit": False, "early_stopping": False}
+    grid = {"hidden_size": [1, 8]}
+    found = GridSearchCV(forecaster(**plain), grid, cv=cv, error_score="raise").fit(y)
     for i, size in enumerate([1, 8]):
         for k, origin in enumerate([92, 96]):
-            model = forecaster(hidden_size=size).fit(y[:origin])
+            model = forecaster(hidden_size=size, **plain).fit(y[:origin])
             score = found.cv_results_[f"split{k}_test_score"][i]
             assert_same_bits(score, model.score(y[origin : origin + 4]))
     assert found.best_params_ == {"hidden_size": 8}
-    best = forecaster(hidden_size=8).fit(y)
+    best = forecaster(hidden_size=8, **plain).fit(y)
     assert_same_bits(found.best_estimator_.predict(), best.predict())
 
 

@@ -1,7 +1,9 @@
 """The network of an estimator, its optimizer, and its training."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,18 +29,26 @@ from ._naming import naming
 LEAST_RATE = 0.05  # of the learning rate, at the end of a training that anneals it
 
 
-def build_network(spec: Any, inputs: int, outputs: int, *, pooling: str | None, seed: int) -> Any:
+def build_network(
+    spec: Any,
+    inputs: int,
+    outputs: int,
+    *,
+    pooling: str | None,
+    seed: int,
+    size: int | None = None,
+) -> Any:
     """Recurrent layers, a pool if one vector is to be made of a sequence, and a linear layer.
 
     `spec` is the estimator, whose parameters say how; with `spec.embedding`, `inputs` is the number
-    of ids.
+    of ids. `size` is the hidden size, or None for that of `spec`.
     """
     owner, rng = type(spec).__name__, np.random.default_rng(seed)
     kinds = {cls.__name__.lower(): cls for cls in cells().values()}
     cell = kinds[check_choice(owner, "cell", spec.cell, tuple(kinds))]
     dropout = check_probability(owner, "dropout", spec.dropout)
     layers = check_size(owner, "num_layers", spec.num_layers)
-    size = check_size(owner, "hidden_size", spec.hidden_size)
+    size = check_size(owner, "hidden_size", spec.hidden_size if size is None else size)
     bidirectional = bool(getattr(spec, "bidirectional", False))
     seeds = iter(rng.integers(2**31, size=4).tolist())
     parts: list[Module] = []
@@ -61,14 +71,23 @@ def build_network(spec: Any, inputs: int, outputs: int, *, pooling: str | None, 
 
 
 def make_trainer(
-    spec: Any, network: Module, loss: Loss, seed: int, *, annealed: int | None = None
+    spec: Any,
+    network: Module,
+    loss: Loss,
+    seed: int,
+    *,
+    annealed: int | None = None,
+    rates: Mapping[str, float] = MappingProxyType({}),
 ) -> Trainer:
     """Trains a network as the estimator's parameters say; with `annealed`, the learning rate falls
-    over that many epochs."""
+    over that many epochs. `rates` are shares of it for the parameters of some names."""
     owner = type(spec).__name__
     kind = class_of_word(owner, "optimizer", spec.optimizer, optim, optim.Optimizer)
     with naming(owner, "learning_rate"):
         optimizer = kind(spec.learning_rate)
+        if rates:
+            groups = {name: {"lr": share * optimizer.lr} for name, share in rates.items()}
+            optimizer = kind(spec.learning_rate, groups=groups)
     schedule = None
     if annealed is not None:
         epochs = check_size(owner, "epochs", annealed)
@@ -82,20 +101,32 @@ def read_loss(spec: Any) -> Loss:
     return loss
 
 
-def train(spec: Any, trainer: Trainer, data: Any, held_out: Any, epochs: int) -> None:
-    """Trains for some epochs, with held-out data until the loss on them no longer falls."""
+def train(
+    spec: Any, trainer: Trainer, data: Any, held_out: Any, epochs: int, *, from_start: bool = False
+) -> int:
+    """Trains for some epochs, with held-out data until the loss on them no longer falls; the number
+    of epochs that were best. With `from_start` that may be none, and the weights as they were."""
     owner = type(spec).__name__
     patience = check_size(owner, "patience", spec.patience)
-    stopping = [] if held_out is None else [EarlyStopping(patience=patience)]
+    best = EarlyStopping(patience=patience)
+    stops, network = held_out is not None, trainer.model
     with inner_threads():
+        before, weights = math.inf, {}
+        if stops and from_start:
+            before = trainer.evaluate(held_out, batch_size=spec.batch_size)["loss"]
+            weights = network.state_dict()
         trainer.fit(
             data,
             validation=held_out,
             epochs=check_size(owner, "epochs", epochs),
             batch_size=check_size(owner, "batch_size", spec.batch_size),
             progress=spec.verbose,
-            callbacks=stopping,
+            callbacks=[best] if stops else [],
         )
+    if weights and before <= best.best_value:
+        network.load_state_dict(weights)
+        return 0
+    return best.best_epoch if stops else epochs
 
 
 def check_share(spec: Any) -> float:

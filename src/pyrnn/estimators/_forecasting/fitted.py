@@ -43,6 +43,7 @@ class Fitted:
     missing: Array  # (series, 3): which share of y, past and future was, in the fit
     history: History = field(init=False)
     residuals: list[Array] = field(init=False)  # of each series (N, horizon, D): its errors
+    rates: dict[str, float] = field(init=False)  # shares of the learning rate, by parameters' names
     changes: list[Array] = field(init=False)  # of each series (D,): the mean size of its changes
     pool: Array | None = None  # of others, if these are not the series of the fit: their `pooled`
 
@@ -53,12 +54,15 @@ class Fitted:
 
     def train(
         self, spec: Any, data: Windows, held_out: Windows | None, epochs: int, seed: int
-    ) -> None:
-        """Trains the network on windows, as the parameters of `spec` say."""
-        trainer = make_trainer(spec, self.network, self.outcome.loss(spec), seed, annealed=epochs)
+    ) -> int:
+        """Trains the network on windows, as the parameters of `spec` say; the number of epochs that
+        were best."""
+        loss, rates = self.outcome.loss(spec), self.rates
+        trainer = make_trainer(spec, self.network, loss, seed, annealed=epochs, rates=rates)
         held = None if held_out is None else _samples(held_out)
-        train(spec, trainer, _samples(data), held, epochs)
+        best = train(spec, trainer, _samples(data), held, epochs, from_start=bool(rates))
         self.history = trainer.history
+        return best
 
     def ahead(
         self, i: int, series: Series, origins: Array, horizon: int, *, hold_past: bool = True

@@ -38,7 +38,8 @@ class Forecaster(Selection):
     horizon : int
         Steps ahead.
     lookback : int or None
-        Steps that a forecast is made from; None: max(8, 3 * horizon).
+        Steps that a forecast is made from; None: a tenth of those trained on of the median
+        series, at most 192, but at least 8 and a season and one, as far as there are as many.
     strategy : "direct" or "recursive"
         All steps at once, or each from the one before, which reaches any horizon; past covariates
         then keep their last values, unless `predict` gets them.
@@ -61,8 +62,20 @@ class Forecaster(Selection):
         The network reads and predicts changes, from the first value of a window and from the
         present one, which bears trends and shifts of the level; False lets it know the level, for
         series that come back to one, and for recursion far ahead, which then drifts less.
+    season : int or None
+        After how many steps the series repeat themselves, 1 if they do not; None: the first high
+        peak of their autocorrelation.
+    skip : bool
+        A linear autoregression of the lookback is added to what the recurrent layers give (Lai et
+        al. 2018). It begins at the least squares, drawn to the seasonal naive forecast as far as
+        that helps on held-out steps, and the rest at 0; both are trained together.
+    refit : bool
+        What was held out is learnt in the end: the autoregression anew, by least squares on all
+        steps, or without `skip` the network, for as many epochs as were best. Calibration is of the
+        network before, so intervals are wide rather than narrow.
     cell, hidden_size, num_layers, dropout
-        The recurrent layers: "gru", "lstm" or "rnn".
+        The recurrent layers: "gru", "lstm" or "rnn". A hidden size None is a power of two, about a
+        quarter of the root of the number of all steps, 16 to 64.
     missing : "flag" or function
         NaN is a missing value: nothing is learnt from it as a target, and the network reads the
         last value before it and a flag. A function `filled = missing(column)` of a column (steps,)
@@ -71,9 +84,12 @@ class Forecaster(Selection):
     loss : "mse", "mae" or "huber"
         What is minimised, if there are neither quantiles nor a likelihood.
     epochs, batch_size, learning_rate, optimizer, clip_norm
-        The training: `optimizer` is "adam", "adamw", "nadam", "rmsprop", "adagrad" or "sgd".
+        The training; epochs None: as many as make 1000 updates, 3 to 100. `optimizer` is "adam",
+        "adamw", "nadam", "rmsprop", "adagrad" or "sgd".
     early_stopping, validation_fraction, patience
-        If wanted, a share of each series, before its calibration, decides when to stop.
+        Training ends when the loss on what is held out has not fallen for `patience` epochs, and
+        the best weights are kept, with `skip` those of least squares too. Held out is the
+        calibration (without it a tenth of each series), or a share before it.
     calendar : sequence of names or None
         Parts of the dates that the network reads: "quarter", "month", "week", "dayofyear", "day",
         "weekday", "hour", "minute"; as the known future, but nobody has to give them.
@@ -122,19 +138,22 @@ class Forecaster(Selection):
     calibration: float = 0.2
     scale: str | None = "standard"
     relative: bool = True
+    season: int | None = None
+    skip: bool = True
+    refit: bool = True
     cell: str = "gru"
-    hidden_size: int = 32
+    hidden_size: int | None = None
     num_layers: int = 1
     dropout: float = 0.0
     missing: Any = "flag"
     loss: str = "mse"
-    epochs: int = 30
+    epochs: int | None = None
     batch_size: int = 32
     learning_rate: float = 5e-3
     optimizer: str = "adam"
     clip_norm: float | None = 1.0
-    early_stopping: bool = False
-    validation_fraction: float = 0.1
+    early_stopping: bool = True
+    validation_fraction: float | None = None
     patience: int = 5
     calendar: Any = None
     freq: Any = None

@@ -52,6 +52,10 @@ class Outcome:
         """What is minimised."""
         return read_loss(spec)
 
+    def shape(self, k: int, variance: Array) -> Array:
+        """Number k that is no location, where errors have a variance: where training begins."""
+        return np.zeros_like(variance)
+
     def undo(self, scaling: Scaling, outputs: Array) -> Array:
         """The numbers (..., D, K) in the units of y, of those of the network."""
         return scaling.undo(outputs.swapaxes(-1, -2)).swapaxes(-1, -2)
@@ -141,6 +145,9 @@ class Normal(Likelihood):
     """Mean and log variance."""
 
     nll: ClassVar[Any] = GaussianNLL
+
+    def shape(self, k: int, variance: Array) -> Array:
+        return np.log(np.maximum(variance, self.nll().eps)) if k == 1 else np.zeros_like(variance)
 
     def undo_shape(self, k: int, scale: Array, numbers: Array) -> Array:
         if k > 1:

@@ -26,9 +26,9 @@ class RollingOrigins(Settings):
     [(4, [4, 5]), (6, [6, 7]), (8, [8, 9])]
     >>> y = 10 + np.sin(np.arange(120) / 4)
     >>> forecaster = Forecaster(horizon=3, epochs=2, random_state=0)
-    >>> found = GridSearchCV(forecaster, {"hidden_size": [1, 16]}, cv=RollingOrigins(3, 2)).fit(y)
+    >>> found = GridSearchCV(forecaster, {"lookback": [2, 30]}, cv=RollingOrigins(3, 2)).fit(y)
     >>> found.best_params_
-    {'hidden_size': 16}
+    {'lookback': 30}
     """
 
     def __init__(self, horizon: int, n_splits: int = 5, stride: int | None = None) -> None:

@@ -20,7 +20,7 @@ from .linked import PARTS
 from .series import Series
 
 Windows: TypeAlias = tuple[Array, Array, Array | None]  # x, target, weight
-MANY = 2048  # windows of an epoch, beyond which they overlap less
+MANY = 40_960  # steps of the windows of an epoch, beyond which they overlap less
 
 
 @learnt
@@ -39,6 +39,7 @@ class Cutter:
     relative: bool
     flagged: tuple[tuple[int, ...], ...] = ((), (), ())
     counts: bool = False
+    burn: int = 0  # the first steps of a window in training, which have no weight
 
     @property
     def steps(self) -> int:
@@ -86,29 +87,44 @@ class Cutter:
             ahead = ahead - np.tile(_held(series.shown()[0])[:T], self.steps)
         return as_float32("Forecaster", "y", ahead)
 
-    def training(self, many: list[Series], lookback: int | None = None) -> Windows:
+    def training(self, many: list[Series], *, once: bool = False) -> Windows:
         """Overlapping windows of all series: x (N, L, F), target (N, L, steps*D) and its weights,
-        0 where it is missing, or None where all of it is there."""
-        L = self.lookback if lookback is None else lookback
-        L = min(L, max(map(len, many)))  # all shorter: nothing to read behind the longest
+        0 where it is missing, or None where all of it is there.
+
+        L is the lookback, or with `burn` as much more as makes as many steps count, the first not;
+        with `once` those neither that the window before has."""
+        longest = max(map(len, many))
+        L = max(self.lookback, min(self.lookback + self.burn, longest - self.steps))
+        L = min(L, longest)  # all shorter: nothing to read behind the longest
+        new = max(L - self.burn, 1)
         total = sum(max(len(series) - self.steps - L + 1, 1) for series in many)
-        stride = int(np.clip(total // MANY, 1, max(1, L // 2)))
-        xs, targets = [], []
-        for series in many:
-            T = len(series) - self.steps
-            if T < L:  # a short one teaches also where not all steps ahead are known
-                T = min(self._readable(series), len(series) - 1)
-            target = self.targets(series, T)
-            starts = np.arange(max(len(target) - L, 0), -1, -stride)[::-1]
-            cut = _windows(target, L, starts)
-            taught = ~self._missing(cut).all(axis=(1, 2))  # by windows that have a target
-            xs.append(self._read(series, self.inputs(series)[:T], L, starts[taught]))
-            targets.append(cut[taught])
-        x, target = np.concatenate(xs), np.concatenate(targets)
+        stride = int(np.clip(total * L // MANY, 1, new))
+        pieces = [self._cut(series, L, new if once else stride, once) for series in many]
+        x, target, counted = map(np.concatenate, zip(*pieces, strict=True))
         missing = self._missing(target)
-        if not missing.any():
-            return x, target, None
-        return x, np.nan_to_num(target, copy=False, nan=0.0), (~missing).astype(np.float32)
+        if missing.any():
+            weight = counted[..., None] & ~missing
+            return x, np.nan_to_num(target, copy=False, nan=0.0), weight.astype(np.float32)
+        return x, target, None if counted.all() else counted.astype(np.float32)
+
+    def _cut(self, series: Series, L: int, stride: int, once: bool) -> tuple[Array, Array, Array]:
+        """The windows x and target of a series, and (N, L) which of their steps count."""
+        T = len(series) - self.steps
+        burn = self.burn if self.burn < T else int(self.relative)
+        if T < L:  # a short one teaches also where not all steps ahead are known
+            T = min(self._readable(series), len(series) - 1)
+        target = self.targets(series, T)
+        starts = np.arange(max(len(target) - L, 0), -1, -stride)[::-1]
+        if once and starts[0]:
+            starts = np.append(0, starts)
+        first = np.full(len(starts), burn)
+        if once:
+            first[1:] = starts[:-1] + L - starts[1:]
+        counted, cut = np.arange(L) >= first[:, None], _windows(target, L, starts)
+        known = ~self._missing(cut).all(axis=2)
+        taught = (counted & known).any(axis=1)  # by windows that have a target
+        x = self._read(series, self.inputs(series)[:T], L, starts[taught])
+        return x, cut[taught], counted[taught]
 
     def _counts(self, series: Series, T: int) -> Array:
         """(T, PARTS*steps*D): the counts that follow each step, and for each the logarithm from
