@@ -54,6 +54,7 @@ class Rollout:
             return self._located(ahead, present[:, None] * cutter.relative)
         known = np.tile(origins[:, None] - 1, horizon) if hold_past else _steps(origins, horizon)
         y, past, future = cutter.read(series)
+        future = np.concatenate([future, np.tile(series.static, (len(future), 1))], axis=1)
         observed = np.zeros((len(origins), y.shape[1] - D))  # what is predicted is not flagged
         exogenous = (past[known], future[_steps(origins, horizon)], observed)
         base = cutter.base(series, origins - windows.shape[1])

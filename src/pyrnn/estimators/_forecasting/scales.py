@@ -12,6 +12,7 @@ from .gaps import Filler, check_observed, filled
 from .series import Parts, Series
 from .transform import Transform
 
+NO_GROUPS = np.zeros(0, np.int64)
 SCALINGS = {"standard": standard, "robust": robust}
 
 
@@ -28,6 +29,8 @@ class Scales:
     past: Scaling
     future: Scaling
     transform: Transform
+    static: Scaling
+    categories: tuple[int, ...]  # of each group, how many
 
     def apply(self, i: int, series: Series) -> Series:
         """Series i as the network reads it."""
@@ -35,7 +38,7 @@ class Scales:
         if self.filler is not None:
             shown = self._read(i, filled(self.owner, self.filler, series))
         scaled = series.with_parts(self._read(i, series.parts()), shown)
-        return replace(scaled, unit=self.y[i])
+        return replace(scaled, unit=self.y[i], static=self._static(series), groups=NO_GROUPS)
 
     def undo(self, i: int, y: Array) -> Array:
         """The y of series i, as it came."""
@@ -56,6 +59,15 @@ class Scales:
             for name, series, k in zip(names, many, known, strict=True)
         ]
         return replace(self, y=own)
+
+    def _static(self, series: Series) -> Array:
+        """What is the same at all steps, as the network reads it: numbers in units of all series,
+        and groups one-hot, whose weights are embeddings; nothing where it is not there."""
+        there, expected = (len(series.static), len(series.groups)), len(self.static.center)
+        if there != (expected, len(self.categories)):
+            return np.zeros(0)
+        ones = [np.eye(n)[code] for n, code in zip(self.categories, series.groups, strict=True)]
+        return np.concatenate([self.static.apply(series.static), *ones])
 
     def _read(self, i: int, parts: Parts) -> Parts:
         """The parts of series i as the network reads them."""
@@ -80,7 +92,10 @@ def scales_of(
     )
     pairs = zip(names, many, strict=True)
     own = [_scale_of_y(f"{owner}: {name}", kind, transform, series) for name, series in pairs]
-    return Scales(owner, kind, filler, own, past, future, transform)
+    static = _scale_of(f"{owner}: static", kind, np.stack([s.static for s in many]))
+    codes = np.stack([series.groups for series in many])
+    categories = tuple((1 + codes.max(axis=0, initial=0)).tolist())
+    return Scales(owner, kind, filler, own, past, future, transform, static, categories)
 
 
 def _scale_of_y(name: str, kind: str | None, transform: Transform, series: Series) -> Scaling:

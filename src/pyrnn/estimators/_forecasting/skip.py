@@ -56,7 +56,7 @@ class Skip:
         cutter, D = replace(plan.cutter, counts=False), learnt[0].y.shape[1]
         y, past, future = (part.shape[1] for part in cutter.read(learnt[0]))
         part = Autoregression(
-            y + past + future * cutter.steps,
+            y + past + future * cutter.steps + len(learnt[0].static),
             plan.outcome.outputs * cutter.steps * D,
             lags=cutter.lookback,
             lagged=y + past,

@@ -57,7 +57,8 @@ class Cutter:
         where nothing has been observed yet."""
         T = self._readable(series)
         y, past, future = self.read(series)
-        joined = np.concatenate([y[:T], past[:T], _following(future, self.steps, T)], axis=1)
+        ahead, static = _following(future, self.steps, T), np.tile(series.static, (T, 1))
+        joined = np.concatenate([y[:T], past[:T], ahead, static], axis=1)
         return as_float32("Forecaster", "y or a covariate", joined)
 
     def _readable(self, series: Series) -> int:
