@@ -92,7 +92,7 @@ def arguments_of(function):
 
 def documented_arguments(function):
     """Argument names as pybind11 writes them into the first line of the docstring, or CPython's."""
-    if isinstance(function, property):
+    if inspect.isdatadescriptor(function):  # a property, or its like of a C type
         return ["self"]
     if getattr(function, "__text_signature__", None):
         stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}

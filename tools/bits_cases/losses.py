@@ -6,6 +6,7 @@ import pyrnn
 
 from .setting import DTYPES, TIME_MAJOR, B, T, TimeMajor, gradients, takes
 
+ENTITIES = ["O", "B-a", "I-a", "B-b"]
 LOSSES = [
     ("MSE", {}),
     ("MAE", {}),
@@ -21,6 +22,9 @@ LOSSES = [
     ("PoissonNLL", {"full": True}),
     ("PoissonNLL", {"log_input": False}),
     ("NegativeBinomialNLL", {"full": True}),
+    ("StudentTNLL", {"eps": 0.5, "reduction": "sum"}),
+    ("PoissonNLL", {"log_input": False, "eps": 0.5, "reduction": "none"}),
+    ("NegativeBinomialNLL", {"eps": 0.5, "reduction": "none"}),
     ("CrossEntropy", {}),
     ("CrossEntropy", {"weight": [1, 2, 0.5, 3], "ignore_index": 1, "label_smoothing": 0.1}),
     ("BCEWithLogits", {}),
@@ -43,8 +47,13 @@ METRICS = [
     ("Recall", {"average": None, "ignore_index": 1}),
     ("AUC", {}),
     ("AUC", {"average": "weighted", "ignore_index": 1}),
-    ("EntityF1", {"tags": ["O", "B-a", "I-a", "B-b"]}),
-    ("EntityF1", {"tags": ["O", "B-a", "I-a", "B-b"], "average": "macro", "ignore_index": 1}),
+    *((name, {"tags": ENTITIES}) for name in ("EntityF1", "EntityPrecision", "EntityRecall")),
+    *(
+        (name, {"tags": ENTITIES, "average": "macro", "ignore_index": 1})
+        for name in ("EntityF1", "EntityPrecision", "EntityRecall")
+    ),
+    ("Confusion", {}),
+    ("Confusion", {"normalize": "true", "ignore_index": 1}),
     ("Perplexity", {"ignore_index": 1}),
     ("MSE", {}),
     ("R2", {}),

@@ -175,22 +175,25 @@ void register_tape(py::module_& m) {
                                   {"_count", T_PYSSIZET, offsetof(Tape, count), 0, nullptr},
                                   {"_recording", T_BOOL, offsetof(Tape, recording), READONLY, nullptr},
                                   {}};
-  static PyMethodDef by_tape[] = {fast_method("apply", &run<Tape, 3, apply_operation>, nullptr),
-                                  fast_method("_run", &run<Tape, 8, run_any_part>, nullptr),
-                                  fast_method("_value", &run<Tape, 2, value_of>, nullptr),
-                                  fast_method("_wrapped", &run<Tape, 3, wrapped_outputs>, nullptr),
-                                  {}};
+  static PyMethodDef by_tape[] = {
+      fast_method("apply", &run<Tape, 3, apply_operation>, "apply($self, operation, operands, options)\n--\n\n"),
+      fast_method("_run", &run<Tape, 8, run_any_part>,
+                  "_run($self, part, method, shown, in_order, by_name, inputs, state, wanted)\n--\n\n"),
+      fast_method("_value", &run<Tape, 2, value_of>, "_value($self, array, number)\n--\n\n"),
+      fast_method("_wrapped", &run<Tape, 3, wrapped_outputs>, "_wrapped($self, part, tree, wanted)\n--\n\n"),
+      {}};
   tape_type = add_base<Tape>(m, "pyrnn._core.Tape", of_tape, by_tape, &init_tape);
 
   static PyMemberDef of_way[] = {reference("_found", offsetof(WayBack, found)),
                                  reference("_own", offsetof(WayBack, own)),
                                  reference("additions", offsetof(WayBack, additions)),
                                  {}};
-  static PyMethodDef by_way[] = {fast_method("take", &run<WayBack, 1, take_gradient>, nullptr),
-                                 fast_method("add", &run<WayBack, 2, add_gradient>, nullptr),
-                                 fast_method("send", &run<WayBack, 3, send_gradient>, nullptr),
-                                 fast_method("go_back", &run<WayBack, 1, go_back_through>, nullptr),
-                                 {}};
+  static PyMethodDef by_way[] = {
+      fast_method("take", &run<WayBack, 1, take_gradient>, "take($self, place)\n--\n\n"),
+      fast_method("add", &run<WayBack, 2, add_gradient>, "add($self, number, gradient)\n--\n\n"),
+      fast_method("send", &run<WayBack, 3, send_gradient>, "send($self, places, d, part)\n--\n\n"),
+      fast_method("go_back", &run<WayBack, 1, go_back_through>, "go_back($self, notes)\n--\n\n"),
+      {}};
   add_base<WayBack>(m, "pyrnn._core.WayBack", of_way, by_way, &init_way_back);
 }
 
