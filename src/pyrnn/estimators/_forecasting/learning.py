@@ -108,7 +108,7 @@ def _split(spec: Any, cutter: Cutter, many: list[Series], form: Form) -> list[tu
     """For each series, how many steps to train on, to stop early by, to calibrate on; the last two
     are the same where no share was given for the second.
 
-    A series too short for all of that is trained on alone. One too short for that too, too, is left
+    A series too short for all of that is trained on alone. One too short for that, too, is left
     out, with a warning that names it; ValueError if all are."""
     owner = type(spec).__name__
     calibration = check_probability(owner, "calibration", spec.calibration)
