@@ -17,6 +17,12 @@ def autoregression(steps, seed=0):
     return 50 + 3 * y[200:]
 
 
+def seasonal(steps, noise, season=12, seed=0):
+    """A trend, a season and noise."""
+    t, rng = np.arange(steps), np.random.default_rng(seed)
+    return 100 + 0.1 * t + 10 * np.sin(2 * np.pi * t / season) + noise * rng.standard_normal(steps)
+
+
 def wave(steps, start=0):
     return 10 + np.sin((start + np.arange(steps)) / 4)
 

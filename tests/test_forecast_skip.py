@@ -10,14 +10,7 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 from compare import assert_same_bits
 from pyrnn.estimators import Forecaster
 from pyrnn.estimators._forecasting.autoregression import Autoregression
-from pyrnn.estimators._forecasting.season import season_of
-from series import autoregression, forecaster
-
-
-def seasonal(steps, noise, season=12, seed=0):
-    """A trend, a season and noise."""
-    t, rng = np.arange(steps), np.random.default_rng(seed)
-    return 100 + 0.1 * t + 10 * np.sin(2 * np.pi * t / season) + noise * rng.standard_normal(steps)
+from series import autoregression, forecaster, seasonal
 
 
 def drawn(**options):
@@ -81,15 +74,6 @@ def test_choices():
     short = Forecaster(horizon=3, epochs=1, random_state=0).fit(seasonal(90, 0.1))
     assert short._fitted.cutter.lookback == 13  # a season and one
     assert len(Forecaster(horizon=3, random_state=0).fit(seasonal(90, 0.1)).history_) <= 100
-
-
-def test_season():
-    for season in (4, 7, 12, 24):
-        assert season_of([seasonal(300, 2.0, season)[:, None]]) == season
-    rng = np.random.default_rng(0)
-    assert season_of([rng.standard_normal((300, 1))]) == 1
-    assert season_of([rng.standard_normal((300, 1)).cumsum(axis=0)]) == 1
-    assert season_of([np.ones((50, 1)), np.full((3, 1), 2.0)]) == 1
 
 
 @pytest.mark.parametrize("options", [{}, {"skip": False}, {"quantiles": (0.1, 0.9)}])

@@ -63,8 +63,10 @@ class Forecaster(Selection):
         present one, which bears trends and shifts of the level; False lets it know the level, for
         series that come back to one, and for recursion far ahead, which then drifts less.
     season : int or None
-        After how many steps the series repeat themselves, 1 if they do not; None: the first high
-        peak of their autocorrelation.
+        After how many steps the series repeat themselves, 1 if they do not. None: of series with
+        dates, what these suggest, if most series show it: 12 months, 4 quarters, 52 weeks, 7 days
+        or 5 business days, 24 hours or their week, and so on. Otherwise the first high peak of the
+        autocorrelation. Either has to pass the F test of stable seasonality, at 0.1 %.
     skip : bool
         A linear autoregression of the lookback is added to what the recurrent layers give (Lai et
         al. 2018). It begins at the least squares, drawn to the seasonal naive forecast as far as

@@ -29,7 +29,7 @@ def learn(spec: Any, many: list[Series], form: Form, seed: int) -> Fitted:
     parameters say how."""
     owner, transform, refit = type(spec).__name__, read_transform(spec), spec.refit
     read_loss(spec)  # which the outcome may not need
-    plan = planned(spec, many, transform)
+    plan = planned(spec, many, form, transform)
     cutter, outcome = plan.cutter, plan.outcome
     check_range(owner, form, many, outcome)
     parts = _split(spec, cutter, many, form)

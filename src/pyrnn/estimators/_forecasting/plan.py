@@ -8,6 +8,7 @@ import numpy as np
 from ..._base.checks import check_choice, check_flag, check_size
 from ...losses import Quantile
 from .._naming import naming
+from .form import Form
 from .gaps import flagged
 from .outcomes import Outcome, read_outcome
 from .season import season_of
@@ -31,12 +32,13 @@ class Plan:
     skip: bool
 
 
-def planned(spec: Any, many: list[Series], transform: Transform) -> Plan:
+def planned(spec: Any, many: list[Series], form: Form, transform: Transform) -> Plan:
     """The plan for series that have been read."""
     owner = type(spec).__name__
     lengths = [len(series) for series in many]
     if spec.season is None:
-        season = season_of([series.y for series in many])
+        calendar = () if form.clock is None else form.clock.frequency.seasons()
+        season = season_of([series.y for series in many], calendar)
     else:
         season = check_size(owner, "season", spec.season)
     size = spec.hidden_size

@@ -47,6 +47,17 @@ class Frequency:
         names = {"D": "day", "B": "business day", "M": "month", "1": "number"}
         return f"{self.count} {names[self.unit]}{'s' * (self.count > 1)}"
 
+    def seasons(self) -> tuple[int, ...]:
+        """How many steps the minute, hour, day, week and year have, the shortest first: those that
+        are several steps long, and of days the week alone, of weeks a year of 52."""
+        days = (7,) if self.count < 7 else (364,)
+        cycles = {"us": (MINUTE, HOUR, DAY, 7 * DAY), "D": days, "B": (5,), "M": (12,)}
+        return tuple(
+            length // self.count
+            for length in cycles.get(self.unit, ())
+            if length > self.count and length % self.count == 0
+        )
+
     def count_of(self, times: Array) -> tuple[Array, Array]:
         """The numbers (N,) of times, and which of these are steps at all."""
         units = self._units(times)
