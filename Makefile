@@ -35,7 +35,7 @@ test-peers: $(addprefix $(VENV)/.with-,test arrays keras-tests rl search torch-t
 	$(PIP) install --no-deps pytorch-crf==0.7.2 silero-vad==6.2.3 \
 	  g2p_en==2.1.0 g2pM==0.1.2.5
 	$(BIN)/python -m pytest -n auto --dist worksteal tests/test_torch_*.py tests/test_keras_*.py tests/test_onnx_*.py \
-	  tests/test_arrays.py tests/test_estimators_arrays.py tests/test_load_weights.py tests/test_shapes.py \
+	  tests/test_arrays.py tests/test_estimators_arrays.py tests/test_bench_command.py tests/test_load_weights.py tests/test_shapes.py \
 	  tests/test_forecast_search.py tests/test_published_models.py "tests/test_examples.py::test_runs[recurrent_ppo]"
 
 # pyrnn alone, as shares of what the machine can do; measuring takes under ten minutes.

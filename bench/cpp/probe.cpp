@@ -115,18 +115,19 @@ double rate_of(Work&& work) noexcept {
 }
 
 template <class T>
-Rates rates_of_member(const ProbeOf<T>& probe, const Array<T>& data, SpinBarrier& start, int threads) noexcept {
+Rates rates_of_member(Read<T> read, const Array<T>& data, SpinBarrier& start, int threads) noexcept {
+  const kernels::Peak<T>& peak = kernels::of_type<T>(active_kernels()).peak;
   Rates rates;
   start.wait(threads);
   rates.fma_gflops = rate_of([&] {
-    probe.multiply_add(kRounds);
-    return probe.flops_of_round * kRounds;
+    peak.multiply_add(kRounds);
+    return peak.flops_of_round * kRounds;
   });
   const Index bytes = data.count() * static_cast<Index>(sizeof(T)), passes = ceil_div(kBytesRead, bytes);
-  probe.read(data, data.count(), 1);  // into the caches
+  read(data, data.count(), 1);  // into the caches
   start.wait(threads);
   rates.read_gbytes = rate_of([&] {
-    probe.read(data, data.count(), passes);
+    read(data, data.count(), passes);
     return static_cast<double>(bytes * passes);
   });
   return rates;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a machine can do at best, per instruction set: multiply and add in registers, and read from its caches.
+// What a machine can do at best, per instruction set: multiply and add in registers (kernels/peak.h), and read from its
+// caches.
 #pragma once
 
 #include <string_view>
@@ -8,21 +9,17 @@
 
 namespace pyrnn::bench {
 
-// Both return the sum of what they computed, so that no compiler can leave the work out.
+// Sums the whole of `data` in each pass, and returns the sum, so that no compiler can leave the work out.
 template <class T>
-struct ProbeOf {
-  double flops_of_round;
-  T (*multiply_add)(Index rounds) noexcept;                       // independent chains of full vectors
-  T (*read)(const T* data, Index count, Index passes) noexcept;  // sums the whole of `data` in each pass
-};
+using Read = T (*)(const T* data, Index count, Index passes) noexcept;
 
 struct Probe {
-  ProbeOf<float> f32;
-  ProbeOf<double> f64;
+  Read<float> f32;
+  Read<double> f64;
 };
 
 template <class T>
-const ProbeOf<T>& of_type(const Probe& probe) {
+Read<T> of_type(const Probe& probe) {
   if constexpr (sizeof(T) == 4)
     return probe.f32;
   else

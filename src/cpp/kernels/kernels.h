@@ -154,6 +154,13 @@ struct DiagonalGradient {
   T* d_bias;  // the sum of d[row] itself, laid out as `out`; or null
 };
 
+// The measure of a machine: independent chains of multiply-adds on full vectors.
+template <class T>
+struct Peak {
+  double flops_of_round;
+  T (*multiply_add)(Index rounds) noexcept;
+};
+
 // The functions of one element type and one type of packed weights. lanes: elements of a vector.
 template <class T, class W = T>
 struct Kernels {
@@ -173,6 +180,7 @@ struct Kernels {
   int cell_count;
   ElementwiseKernels<T> elementwise;
   StructuredKernels<T> structured;
+  Peak<T> peak;
 };
 
 struct KernelTable {

@@ -6,6 +6,7 @@
 #include "kernels/elementwise.h"
 #include "kernels/fingerprint.h"
 #include "kernels/pack.h"
+#include "kernels/peak.h"
 #include "kernels/structured.h"
 #include "kernels/weight_gradient.h"
 
@@ -36,6 +37,7 @@ constexpr Kernels<T, W> kernels_of_type() {
       .cell_count = static_cast<int>(sizeof kCells<T, W> / sizeof *kCells<T, W>),
       .elementwise = elementwise_kernels<T>(),
       .structured = structured_kernels<T>(),
+      .peak = peak<T>(),
   };
 }
 

@@ -11,6 +11,7 @@
 #include "core/runtime/cpu_quota.h"
 #include "core/runtime/isa.h"
 #include "core/runtime/parallel.h"
+#include "core/runtime/peak.h"
 
 namespace py = pybind11;
 
@@ -34,6 +35,14 @@ void set_limit(py::ssize_t bytes) {
   set_workspace_limit(static_cast<std::size_t>(bytes));
 }
 
+double peak_of(int threads, double seconds) {
+  if (threads < 1) throw std::invalid_argument("threads: " + std::to_string(threads) + ", expected 1 or more");
+  if (!(seconds > 0 && seconds <= 1))
+    throw std::invalid_argument("seconds: " + std::to_string(seconds) + ", expected more than 0, and 1 at most");
+  const py::gil_scoped_release released;
+  return peak_flops(threads, seconds);
+}
+
 }  // namespace
 
 void register_runtime(py::module_& m) {
@@ -43,6 +52,7 @@ void register_runtime(py::module_& m) {
   m.def("active_isa", [] { return active_kernels().name; });
   m.def("_set_isa", &set_active_isa, py::arg("name"));
   m.def("build_info", &build_info);
+  m.def("_peak_flops", &peak_of, py::arg("threads"), py::arg("seconds"));
   m.def("default_num_threads", &default_num_threads);
   m.def("thread_limit", &thread_limit);
   m.def("_set_openmp_default", &set_openmp_default, py::arg("threads"));
