@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
+from pyrnn.estimators import Forecaster
 from pyrnn.estimators._forecasting.baselines import drift, filled, naive, seasonal_naive
 from pyrnn.estimators._forecasting.least_squares import learn_least_squares
 from pyrnn.estimators._forecasting.measures import Judged, naive_scale
@@ -58,3 +59,15 @@ def test_least_squares_learns_from_what_is_known():
         ahead = model.ahead(0, Series(known, none, none), np.arange(300, 399))
         errors.append(np.abs(ahead[:, 0] - y[300:399]).mean())
     assert np.isfinite(errors).all() and errors[1] < 1.35 * errors[0]
+
+
+def test_intervals_of_baselines_where_every_stretch_misses_a_step():
+    """A shop that is closed on Sundays: no five steps ahead are all there, but each often is."""
+    y = np.random.default_rng(0).standard_normal((400, 2))
+    y[::5, 0] = np.nan
+    forecaster = Forecaster(horizon=5, epochs=1, skip=False, random_state=0).fit(list(y[:300].T))
+    result = forecaster.backtest(list(y.T), start=300, level=0.9)
+    for baseline in result.baselines.values():
+        found = baseline.by_series
+        assert np.isfinite(np.asarray(found["width"])).all()
+        assert np.all(np.abs(np.asarray(found["coverage"]) - 0.9) < 0.08)

@@ -94,12 +94,13 @@ def _judge_least_squares(rolling: Rolling) -> Judged:
 def _known_errors(
     rolling: Rolling, i: int, ahead: Callable[[int, Array], Array], first: int
 ) -> Array:
-    """(N, horizon, D): the sizes of the errors of series i within the steps before the start."""
+    """(N, horizon, D): the sizes of the errors of series i within the steps before the start; NaN
+    where what came is missing."""
     origins = np.arange(first, rolling.start - rolling.horizon + 1)
     if not len(origins):
         return np.zeros((0, rolling.horizon, rolling.many[i].y.shape[1]))
     errors = np.abs(ahead(i, origins) - actual(rolling.many[i], origins, rolling.horizon))
-    known: Array = errors[np.isfinite(errors).all(axis=(1, 2))]
+    known: Array = errors[np.isfinite(errors).any(axis=(1, 2))]
     return known
 
 
