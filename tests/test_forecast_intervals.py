@@ -2,20 +2,21 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.testing import assert_allclose, assert_array_equal
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from pyrnn.estimators._forecasting.conformal import margins, source_of
-from series import forecaster, wave
+from series import autoregression, forecaster, wave
 
 LEVELS = [0.5, 0.8, 0.95]
 
 
-def unlike_series(steps, seed=0):
+def unlike_series(steps, *seed):
     """A smooth wave, one with noise, a noisy autoregression in large units, and noise whose size
     has outliers."""
-    rng, t = np.random.default_rng(seed), np.arange(steps)
+    rng, t = np.random.default_rng(seed or 0), np.arange(steps)
     season = np.sin(2 * np.pi * t / 12)
     drift = np.zeros(steps)
     for k, noise in enumerate(rng.standard_normal(steps)):
@@ -37,10 +38,11 @@ def counted(result, model, level):
     return shares
 
 
-def test_every_series_is_covered():
+@pytest.mark.parametrize("refit", [False, True])
+def test_every_series_is_covered(refit):
     """1,000 calibration steps and 2,000 origins each, within 4 points of each level."""
     many = unlike_series(3_260)
-    options = {"calibration": 1_000 / 1_250, "refit": False}  # which with five times the data helps
+    options = {"calibration": 1_000 / 1_250, "refit": refit}
     model = forecaster(horizon=2, lookback=12, epochs=3, **options)
     model.fit({name: y[:1_250] for name, y in many.items()})
     result = model.backtest({name: y[1_238:] for name, y in many.items()}, start=12)
@@ -51,19 +53,36 @@ def test_every_series_is_covered():
             assert share == pytest.approx(level, abs=0.04), (name, level)
 
 
+def test_errors_after_a_refit_are_of_what_was_not_fitted():
+    """The last third of the calibration's errors is of a fit that knows no step it forecasts."""
+    y = autoregression(150)
+    changed = y.copy()
+    changed[-1] += 1000
+    options = {"calibration": 0.3, "early_stopping": False, "epochs": 1}
+    ahead = []
+    for series in (y, changed):
+        (errors,) = forecaster(horizon=2, **options).fit(series)._fitted.residuals
+        ahead.append(sliding_window_view(series, 2)[105:] - errors[..., 0])
+    assert len(ahead[0]) == 44
+    assert_allclose(ahead[0][30:], ahead[1][30:], rtol=1e-6)
+    assert np.abs(ahead[0][:30] - ahead[1][:30]).max() > 1
+
+
 def test_short_series_are_covered_on_the_mean():
     """With too few errors of their own the noisy and the smooth are each covered on the mean."""
-    many = {(name, k): y for k in range(10) for name, y in unlike_series(560, k).items()}
-    many = {key: y for key, y in many.items() if key[0] in ("smooth", "noisy")}
-    model = forecaster(horizon=2, lookback=12, epochs=6, calibration=0.25)
-    model.fit({key: y[:60] for key, y in many.items()})
-    assert set(model.interval_source(0.95).values()) == {"pooled"}
-    assert set(model.interval_source(0.8).values()) == {"own"}
-    result = model.backtest(many, start=60)
-    shares = counted(result, model, 0.95)
-    for kind in ("smooth", "noisy"):
-        share = np.mean([share for (name, _), share in shares.items() if name == kind])
-        assert share == pytest.approx(0.95, abs=0.04), kind
+    shares = {"smooth": [], "noisy": []}
+    for draw in range(6):
+        many = {(name, k): y for k in range(10) for name, y in unlike_series(360, draw, k).items()}
+        many = {key: y for key, y in many.items() if key[0] in shares}
+        model = forecaster(horizon=2, lookback=12, epochs=6, calibration=0.25)
+        model.fit({key: y[:60] for key, y in many.items()})
+        assert set(model.interval_source(0.95).values()) == {"pooled"}
+        assert set(model.interval_source(0.8).values()) == {"own"}
+        result = model.backtest(many, start=60)
+        for (name, _), share in counted(result, model, 0.95).items():
+            shares[name].append(share)
+    for kind, every in shares.items():
+        assert np.mean(every) == pytest.approx(0.95, abs=0.04), kind
 
 
 @pytest.mark.parametrize("columns", [None, 3])

@@ -10,6 +10,9 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 from compare import assert_same_bits
 from pyrnn.estimators import Forecaster
 from pyrnn.estimators._forecasting.autoregression import Autoregression
+from pyrnn.estimators._forecasting.division import divided
+from pyrnn.estimators._forecasting.series import Series
+from pyrnn.estimators._forecasting.windows import Cutter
 from series import autoregression, forecaster, seasonal
 
 
@@ -78,11 +81,26 @@ def test_choices():
 
 @pytest.mark.parametrize("options", [{}, {"skip": False}, {"quantiles": (0.1, 0.9)}])
 def test_refit_learns_what_was_held_out(options):
-    """The last steps count in the forecasts, not in the calibration."""
+    """The last steps count in the forecasts."""
     y = autoregression(150)
     kept, fitted = (forecaster(refit=r, epochs=3, **options).fit(y) for r in (False, True))
     assert not np.array_equal(kept.predict(), fitted.predict())
-    assert_same_bits(kept._fitted.residuals, fitted._fitted.residuals)
+    assert kept._fitted.residuals[0].shape == fitted._fitted.residuals[0].shape
+
+
+def test_what_decides_when_to_stop():
+    """The calibration, or without it a tenth; with early_stopping=False all else is trained on."""
+    many, form = [Series(np.zeros((200, 1)), np.zeros((200, 0)), np.zeros((200, 0)))], None
+    cutter = Cutter(lookback=12, horizon=4, direct=True, relative=True)
+
+    def division(**options):
+        (own,) = divided(forecaster(**options), cutter, many, form)
+        return own.learnt, own.stops, own.calibrated
+
+    assert division() == (160, 40, 40)
+    assert division(calibration=0) == (180, 20, 0)
+    assert division(calibration=0, early_stopping=False) == (200, 0, 0)
+    assert division(validation_fraction=0.25) == (110, 50, 40)
 
 
 def test_without_skip_there_is_no_linear_part():

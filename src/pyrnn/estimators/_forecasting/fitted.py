@@ -198,21 +198,16 @@ class Fitted:
         steps = max(map(len, known.parts()))
         return tail.followed_by(self.scaled(i, known).rows(len(tail), steps))
 
-    def errors(self, many: list[Series], calibrated: list[int]) -> list[Array]:
-        """(N, horizon, D) for each series: the errors from all origins in its last steps, in the
-        units of the outcome; NaN where what came is missing."""
-        horizon, D = self.cutter.horizon, self.widths[0]
-        errors = []
-        for i, (series, count) in enumerate(zip(many, calibrated, strict=True)):
-            origins = np.arange(len(series) - count, len(series) - horizon + 1)
-            if count and len(origins):
-                ahead = self.ahead(i, series, origins, horizon)
-                came = self.scales.undo(i, actual(series, origins, horizon))
-                error = self.outcome.results.forth(came) - self._center(ahead)
-                errors.append(error / self.outcome.spread(ahead))
-            else:
-                errors.append(np.zeros((0, horizon, D)))
-        return errors
+    def errors(self, i: int, series: Series, origins: Array) -> Array:
+        """(N, horizon, D): the errors of forecasts of series i, which came scaled, in the units of
+        the outcome; NaN where what came is missing."""
+        horizon = self.cutter.horizon
+        if len(origins) == 0:
+            return np.zeros((0, horizon, self.widths[0]))
+        ahead = self.ahead(i, series, origins, horizon)
+        came = self.scales.undo(i, actual(series, origins, horizon))
+        error: Array = self.outcome.results.forth(came) - self._center(ahead)
+        return error / self.outcome.spread(ahead)
 
     def sizes(self, i: int, series: Series, origins: Array, horizon: int) -> Array:
         """(N, horizon, D): those of the errors of forecasts of series i, which came scaled, in the

@@ -7,9 +7,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..._base.checks import check_size
 from .._file import storable
+from .division import tell_left_out
 from .fitted import Fitted
 from .form import Form
-from .learning import learn, tell_left_out
+from .learning import learn
 from .selection import Selection
 from .series import Series
 
@@ -55,7 +56,8 @@ class Forecaster(Selection):
         No forecast, interval or path goes below 0, where none of y may be.
     calibration : float
         The share of each series, its end, that is not trained on but gives the errors from which
-        `interval` is made; 0 trains on all, and there are no intervals.
+        `interval` is made; 0: there are no intervals, and all is trained on but what decides when
+        to stop, see `early_stopping`.
     scale : "standard", "robust" or None
         Each series is scaled by mean and deviation, or median and quartiles, of what is trained on.
     relative : bool
@@ -73,8 +75,10 @@ class Forecaster(Selection):
         that helps on held-out steps, and the rest at 0; both are trained together.
     refit : bool
         What was held out is learnt in the end: the autoregression anew, by least squares on all
-        steps, or without `skip` the network, for as many epochs as were best. Calibration is of the
-        network before, so intervals are wide rather than narrow.
+        steps, with the errors of such fits without a part of the calibration each, for intervals;
+        or without `skip` or with a likelihood the network, for as many epochs as were
+        best. Its intervals have the errors of the network before, which are those to come only if
+        little is held out.
     cell, hidden_size, num_layers, dropout
         The recurrent layers: "gru", "lstm" or "rnn". A hidden size None is a power of two, about a
         quarter of the root of the number of all steps, 16 to 64.

@@ -1,7 +1,7 @@
 """Where the linear part of a forecasting network starts: at least squares, in closed form."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
@@ -36,6 +36,11 @@ class Moments:
             sums.xy += x.T @ y
             sums.yy += np.square(y).sum(axis=0)
         return sums
+
+    def without(self, others: "Moments") -> "Moments":
+        """Those of all rows but some of them."""
+        pairs = zip(astuple(self), astuple(others), strict=True)
+        return Moments(*(own - other for own, other in pairs))
 
     def variance(self, weight: Array, bias: Array) -> Array:
         """(O,): the mean squared errors of x W + b; 1 without rows."""

@@ -93,13 +93,18 @@ class Skip:
         share = float(np.clip(self.residual, LEAST[not self.is_least_squares], 1.0))
         return {f"0.rnn.{len(self.rnn) - 1}.*": share, "0.skip.*": SLOWER * share}
 
-    def refit(self, windows: Windows) -> None:
-        """Sets the linear part to least squares on windows, beside what the recurrent part says of
-        them; all of whose lags are there."""
-        for k in range(self.plan.outcome.locations):
-            sums = Moments.of(self._left(windows, k), *self.prior.shape)
-            if sums.count:  # else all series are shorter than the lags
-                self._set(k, sums, partial(self._left, windows, k))
+    def moments(self, windows: Windows) -> list[Moments]:
+        """What least squares needs for each location: of windows, all of whose lags are there, and
+        of what the recurrent part leaves of them."""
+        locations = range(self.plan.outcome.locations)
+        return [Moments.of(self._left(windows, k), *self.prior.shape) for k in locations]
+
+    def refit(self, sums: list[Moments], windows: Windows) -> None:
+        """Sets the linear part to least squares by its `moments`, and what is no mean by the
+        windows."""
+        for k, own in enumerate(sums):
+            if own.count > 0:  # else all series are shorter than the lags
+                self._set(k, own, partial(self._left, windows, k))
 
     def _columns(self, k: int) -> slice:
         """Where the outcome's number k stands among the outputs."""
