@@ -80,7 +80,7 @@ class Bench : public Turns {
       : Turns(table_in.name, sizeof(T) == 4 ? "float32" : "float64", std::move(options), results),
         table(table_in),
         k(kernels::of_type<T>(table_in)),
-        probe_(of_type<T>(probe)) {}
+        read_(of_type<T>(probe)) {}
 
   template <class Call, class ToSample>
   void run(const Case& c, Call&& call, Index elements, ToSample&& sample) {
@@ -99,12 +99,12 @@ class Bench : public Turns {
       return done;
     };
     const Work peak = [&](Index rounds) {
-      probe_.multiply_add(rounds);
-      return probe_.flops_of_round * static_cast<double>(rounds);
+      k.peak.multiply_add(rounds);
+      return k.peak.flops_of_round * static_cast<double>(rounds);
     };
     const Array<T> data(static_cast<Index>(c.bytes) / static_cast<Index>(sizeof(T)));
     const Work read = [&](Index passes) {
-      probe_.read(data, data.count(), passes);
+      read_(data, data.count(), passes);
       return static_cast<double>(data.count() * passes) * sizeof(T);
     };
     measure(c, error, kernel, peak, read);
@@ -119,7 +119,7 @@ class Bench : public Turns {
     return parts;
   }
 
-  const ProbeOf<T>& probe_;
+  const Read<T> read_;
 };
 
 }  // namespace pyrnn::bench
