@@ -1,4 +1,4 @@
-# make demo | examples | test | test-full | test-peers | bench | bench-peers | bench-check | lint | wheel | clean
+# make demo | examples | test | test-full | test-peers | bench | bench-peers | bench-check | bench-guard | lint | wheel | clean
 # Needs Python >= 3.11 with venv, and g++. Everything else is installed into .venv.
 
 PYTHON ?= python3
@@ -13,7 +13,7 @@ EXAMPLE_DATA := examples/data/.fetched
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: demo examples test test-full test-peers bench bench-peers bench-report bench-check lint wheel clean
+.PHONY: demo examples test test-full test-peers bench bench-peers bench-report bench-check bench-guard lint wheel clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -59,6 +59,10 @@ bench-report: $(VENV)/.with-bench
 # That the benchmarks in C++ build, and one of them runs.
 bench-check: $(PROBE)
 	$(PROBE) kernels --quick --kernel product
+
+# That no kernel takes more instructions than recorded; needs valgrind, and says so where it is missing.
+bench-guard: $(PROBE)
+	$(BIN)/python bench/guard.py
 
 lint: $(VENV)/.with-dev $(VENV)/.with-test
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@
 // seconds, which both then see alike; so the share is the median over rounds of kernel over peak in the same round.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <numeric>
 #include <string>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "array.h"
+#include "count.h"
 #include "kernels/kernels.h"
 #include "probe.h"
 #include "report.h"
@@ -25,6 +27,7 @@ namespace pyrnn::bench {
 
 struct Options {
   bool quick = false;
+  bool counts = false;  // rather than times: the cases of count.h
   std::string only;  // the name of a kernel; empty: all
   int rounds() const { return quick ? 5 : 15; }
   std::vector<Index> hidden_sizes() const { return quick ? Sizes{64, 256} : Sizes{64, 128, 256, 512, 1024}; }
@@ -84,8 +87,16 @@ class Bench : public Turns {
 
   template <class Call, class ToSample>
   void run(const Case& c, Call&& call, Index elements, ToSample&& sample) {
+    const auto call_all = [&] {
+      for (Index piece = 0; piece < c.pieces; ++piece) call(piece);
+    };
+    if (options().counts) {
+      const std::string name = c.kernel + " " + c.shape;
+      if (std::ranges::count(counted(), name)) count_call(name, call_all);
+      return;
+    }
     if (!wants(c.kernel)) return;
-    for (Index piece = 0; piece < c.pieces; ++piece) call(piece);
+    call_all();
     const double error = compare(c, elements, sample);
     const std::vector<double> work = parts_of_whole(c);
     // A slice goes on with the piece where the one before ended.

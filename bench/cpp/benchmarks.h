@@ -23,6 +23,9 @@ void bench_elementwise(Bench<T>& bench);
 template <class T>
 void bench_stream(Bench<T>& bench);
 
+// The calls of whole layers among those of count.h.
+void count_layers(const kernels::KernelTable& table);
+
 // The command `stream`: answers each line "r" of standard input with the seconds that a step of one row now takes, as a
 // caller's clock sees it, when at most `threads` threads share it.
 template <class T>

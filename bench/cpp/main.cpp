@@ -9,16 +9,28 @@
 #include <stdexcept>
 
 #include "benchmarks.h"
+#include "core/runtime/caches.h"
 #include "core/runtime/fpenv.h"
 #include "core/runtime/isa.h"
 
 namespace pyrnn::bench {
 namespace {
 
+#if defined(__clang__)
+constexpr const char* kCompiler = "clang " __clang_version__;
+#else
+constexpr const char* kCompiler = "gcc " __VERSION__;
+#endif
+
 constexpr const char* kUsage =
     "pyrnn_bench kernels [--isa all|NAME] [--kernel NAME] [--quick] [--json FILE]\n"
     "  Times each kernel by turns with the peak of the multiply-adds and, where memory binds it, with a read-only sum\n"
     "  over as many bytes, after comparing it with a plain loop in double precision.\n"
+    "pyrnn_bench count --isa NAME\n"
+    "  Calls some of them once, for valgrind --tool=callgrind --cache-sim=yes, which writes a file of counts for "
+    "each.\n"
+    "pyrnn_bench compiler\n"
+    "  Prints what compiled it.\n"
     "pyrnn_bench probe --isa NAME --dtype float32|float64 --bytes N --threads N\n"
     "  Answers each line 'r' of standard input with these two rates, measured now.\n"
     "pyrnn_bench stream --isa NAME --dtype float32|float64 --cell lstm|gru|rnn --hidden N --threads N\n"
@@ -115,12 +127,29 @@ void kernels(const Arguments& arguments) {
   if (!path.empty()) write_json(file, results);
 }
 
+// The thresholds are those of the caches that bench/guard.py lets callgrind have, on every machine.
+void count_all(const Arguments& arguments) {
+  const Probe& probe = probe_of(arguments.text("--isa"));
+  set_cache_sizes(kernels::kCommonCaches);
+  const ScopedFloatControl flush(kFlushDenormals);
+  std::vector<Result> none;
+  Bench<float> bench(active_kernels(), probe, {.quick = true, .counts = true, .only = {}}, none);
+  bench_matrix_kernels(bench);
+  bench_steps(bench);
+  bench_stream(bench);
+  count_layers(active_kernels());
+}
+
 void run(int count, char** words) {
   const std::string command = count > 1 ? words[1] : "";
   if (command == "probe")
     probe(Arguments(count - 2, words + 2, {"--isa", "--dtype", "--bytes", "--threads"}, {}));
   else if (command == "stream")
     stream(Arguments(count - 2, words + 2, {"--isa", "--dtype", "--cell", "--hidden", "--threads"}, {}));
+  else if (command == "compiler")
+    std::puts(kCompiler);
+  else if (command == "count")
+    count_all(Arguments(count - 2, words + 2, {"--isa"}, {}));
   else if (command == "kernels")
     kernels(Arguments(count - 2, words + 2, {"--isa", "--kernel", "--json"}, {"--quick"}));
   else

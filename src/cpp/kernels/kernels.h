@@ -21,11 +21,18 @@ namespace pyrnn::kernels {
 // T is what the arithmetic is in, W what packed weights are kept as: today the same. A narrower W is an instance of the
 // same product, with widen() and narrow() of its own (product.h, pack.h).
 
-// Packed weights of a megabyte and more are fetched ahead, panel by panel. Smaller ones are still in the second-level
-// cache when their turn comes again, and would only pay for it (about 3 %).
+// Bytes of the caches that a core has for itself. Thresholds are formulas of them, and no bit depends on them.
+struct CacheSizes {
+  Index first, second;
+};
+constexpr CacheSizes kCommonCaches = {32 << 10, 1 << 20};
+
+// Packed weights that fill half of the second-level cache are fetched ahead, panel by panel: the rows that they are
+// multiplied with need the other half. Smaller ones are still there when their turn comes again, and would only pay for
+// it (about 3 %).
 template <class W>
-PYRNN_ALWAYS_INLINE bool outgrow_cache(Index elements) {
-  return elements * static_cast<Index>(sizeof(W)) >= Index{1} << 20;
+PYRNN_ALWAYS_INLINE bool outgrow_cache(Index elements, const CacheSizes& caches) {
+  return elements * static_cast<Index>(sizeof(W)) >= caches.second / 2;
 }
 
 enum class Start { zero, bias, add };  // the sum starts at 0, at a row of biases, or at what C holds
@@ -185,6 +192,7 @@ struct Kernels {
 
 struct KernelTable {
   const char* name;
+  CacheSizes* caches;  // what the table's functions go by
   // Of `bytes` bytes, carried on from `seed`. Other bytes have another one but by a chance of about 2^-64; it does not
   // withstand somebody who looks for such bytes.
   std::uint64_t (*fingerprint)(const void* data, Index bytes, std::uint64_t seed) noexcept;

@@ -5,6 +5,7 @@
 // together, and the k blocks only store and reload the chain, so every tile height and block size gives the same bits.
 #pragma once
 
+#include "kernels/caches.h"
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 
@@ -212,17 +213,18 @@ class BackBlocks {
   const Index full_, missing_from_, step_;
 };
 
-// dG*W for the columns of some panels. dG of many rows passes by once, block by block; that of few rows stays cached,
-// and the weights of all gates pass for one panel of columns after the other.
+// dG*W for the columns of some panels. dG of many rows passes by once, block by block; that of few rows stays cached
+// (a quarter of the second level, beside weights that pass by), and the weights of all gates pass for one panel of
+// columns after the other.
 template <class T, class W>
 void back_product(const BackProduct<T, W>& q) noexcept {
-  constexpr Index kStaysCached = 256 * 1024;
   const BackBlocks<T, W> blocks(q);
   const Index gates = blocks.gate_blocks(), columns = blocks.column_blocks(), count = gates * columns;
-  const bool few_rows = q.rows * q.map.panels() * q.map.panel_size() * static_cast<Index>(sizeof(T)) <= kStaysCached;
+  const bool few_rows =
+      q.rows * q.map.panels() * q.map.panel_size() * static_cast<Index>(sizeof(T)) <= caches.second / 4;
   const auto gate_block = [&](Index n) { return few_rows ? n % gates : n / columns; };
   const auto column_block = [&](Index n) { return few_rows ? n / gates : n % columns; };
-  const bool fetching = outgrow_cache<W>(q.map.elements(q.columns));
+  const bool fetching = outgrow_cache<W>(q.map.elements(q.columns), caches);
   for (Index n = 0; n < count; ++n)
     blocks.multiply(gate_block(n), column_block(n),
                     fetching && n + 1 < count ? blocks.weight(gate_block(n + 1), column_block(n + 1)) : nullptr);

@@ -23,7 +23,7 @@ PYRNN_INLINE void add_recurrent(const StepForward<T, W>& s, const T* h, const W*
                                 int slot, int width) {
   constexpr Index L = kLanes<T>;
   const Index size = s.h_prev_columns * panel_size, next = s.descending ? panel - 1 : panel + 1;
-  const bool fetching = outgrow_cache<W>(s.map.panels() * size) && s.panel_begin <= next && next < s.panel_end;
+  const bool fetching = outgrow_cache<W>(s.map.panels() * size, caches) && s.panel_begin <= next && next < s.panel_end;
   multiply(Product<T, W>{.rows = s.rows,
                          .width = width,
                          .a = h,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernel table of one instruction set, compiled once per set with that set's flags and PYRNN_ISA. The table is the
 // only exported symbol.
+#include "kernels/caches.h"
 #include "kernels/cells.h"
 #include "kernels/diagonal.h"
 #include "kernels/elementwise.h"
@@ -43,6 +44,7 @@ constexpr Kernels<T, W> kernels_of_type() {
 
 constexpr KernelTable kTable = {
     .name = PYRNN_TEXT(PYRNN_ISA),
+    .caches = &caches,
     .fingerprint = fingerprint,
     .f32 = kernels_of_type<float>(),
     .f64 = kernels_of_type<double>(),

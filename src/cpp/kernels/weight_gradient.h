@@ -8,21 +8,24 @@
 namespace pyrnn::kernels {
 namespace {
 
-// Columns of A that one call may take: as many as keep their strips in the second-level cache, since each call
+// Columns of A that one call may take: as many as keep their strips in half of the second-level cache, since each call
 // reads dG once, and dG may not fit that cache.
 constexpr Index kFewestColumns = 72, kMostColumns = 216;
 template <class T>
-constexpr Index kStripElements = 512 * 1024 / static_cast<Index>(sizeof(T));
+PYRNN_INLINE Index strip_elements() {
+  return caches.second / 2 / static_cast<Index>(sizeof(T));
+}
 template <class T>
 Index weight_gradient_columns(Index rows) noexcept {
-  const Index fitting = kStripElements<T> / larger(1, rows) / kFewestColumns * kFewestColumns;
+  const Index fitting = strip_elements<T>() / larger(1, rows) / kFewestColumns * kFewestColumns;
   return smaller(larger(fitting, kFewestColumns), kMostColumns);
 }
 
 // Enough for any call of at most `rows` rows: fewer rows may take more columns.
 template <class T>
 Index weight_gradient_scratch(Index rows) noexcept {
-  return kMostColumns * 4 * kLanes<T> + smaller(kMostColumns * rows, larger(kStripElements<T>, kFewestColumns * rows));
+  return kMostColumns * 4 * kLanes<T> +
+         smaller(kMostColumns * rows, larger(strip_elements<T>(), kFewestColumns * rows));
 }
 
 // Copies columns [begin, end) of A's rows into strips of the tiles' heights, k (the row) slowest inside a strip.

@@ -147,19 +147,21 @@ def set_workspace_limit(bytes: int) -> None:
 
 
 def show_config() -> None:
-    """Prints version, instruction sets, threads, compiler, and the versions of Python and numpy.
+    """Prints version, instruction sets, a core's caches, threads, compiler, Python and numpy.
 
     Examples
     --------
     >>> pyrnn.show_config()  # doctest: +ELLIPSIS
     pyrnn:...
     instruction set:...
+    caches:...
     threads:...
     """
     build = _core.build_info()
     lines = {
         "pyrnn": build["version"],
         "instruction set": f"{active_isa()} (this CPU can run {', '.join(available_isas())})",
+        "caches": "L1d {} KiB, L2 {} KiB".format(*(n // 1024 for n in _core.cache_sizes())),
         "threads": str(get_num_threads()),
         "workspace limit": f"{_core.workspace_limit() / 2**20:g} MiB per thread",
         "compiler": f"{build['compiler']}, {build['build_type']}",

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/runtime/arena.h"
+#include "core/runtime/caches.h"
 #include "core/runtime/cpu_quota.h"
 #include "core/runtime/isa.h"
 #include "core/runtime/parallel.h"
@@ -43,6 +44,13 @@ double peak_of(int threads, double seconds) {
   return peak_flops(threads, seconds);
 }
 
+void set_caches(py::ssize_t first, py::ssize_t second) {
+  if (first < 1 || second < 1)
+    throw std::invalid_argument("first, second: " + std::to_string(first) + ", " + std::to_string(second) +
+                                ", expected bytes");
+  set_cache_sizes({first, second});
+}
+
 }  // namespace
 
 void register_runtime(py::module_& m) {
@@ -51,6 +59,9 @@ void register_runtime(py::module_& m) {
   m.def("available_isas", &available_isas);
   m.def("active_isa", [] { return active_kernels().name; });
   m.def("_set_isa", &set_active_isa, py::arg("name"));
+  set_cache_sizes(cache_sizes());  // for the kernels
+  m.def("cache_sizes", [] { return std::pair{cache_sizes().first, cache_sizes().second}; });
+  m.def("_set_cache_sizes", &set_caches, py::arg("first"), py::arg("second"));
   m.def("build_info", &build_info);
   m.def("_peak_flops", &peak_of, py::arg("threads"), py::arg("seconds"));
   m.def("default_num_threads", &default_num_threads);

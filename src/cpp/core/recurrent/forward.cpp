@@ -6,6 +6,7 @@
 #include "core/recurrent/outputs.h"
 #include "core/recurrent/piece_states.h"
 #include "core/recurrent/state_options.h"
+#include "core/runtime/caches.h"
 
 namespace pyrnn {
 namespace {
@@ -13,8 +14,12 @@ namespace {
 using kernels::Kernels;
 using kernels::Start;
 
-// Rows for which x*W_ih is made at a time: their gates stay in the second-level cache.
-constexpr Index kRowsAhead = 128;
+// Rows for which x*W_ih is made at a time: as many as keep their gates in half of the second-level cache, but enough of
+// them for each read of the weights.
+constexpr Index kFewestRowsAhead = 64, kMostRowsAhead = 256;
+Index rows_ahead(Index bytes_of_row) {
+  return smaller(larger(cache_sizes().second / 2 / bytes_of_row, kFewestRowsAhead), kMostRowsAhead);
+}
 
 template <class T>
 class ForwardPass {
@@ -32,7 +37,8 @@ class ForwardPass {
         split_(split),
         interrupt_(check),
         chunk_(larger(1, smaller(scope_.steps.end - scope_.steps.begin,
-                                 kRowsAhead / larger(1, batch_.rows() / (split.by_units ? 1 : split.threads))))),
+                                 rows_ahead(maps_.x.panels() * 4 * k_.lanes * static_cast<Index>(sizeof(T))) /
+                                     larger(1, batch_.rows() / (split.by_units ? 1 : split.threads))))),
         width_(shape_, k_.lanes),
         gates_panel_(gates_panel_stride(saved_ ? saved_->rows : chunk_ * batch_.rows(), k_.lanes)),
         steps_(shape_, maps_, job.weights, saved_ ? saved_->rows : chunk_ * batch_.rows()),

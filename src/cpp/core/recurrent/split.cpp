@@ -3,16 +3,22 @@
 
 #include <algorithm>
 
+#include "core/runtime/caches.h"
+
 namespace pyrnn {
 namespace {
 
-constexpr double kWorkOfRead = 4;  // multiply-adds that take as long as reading a weight beyond the first-level cache
+// Multiply-adds that take as long as reading a weight from the second-level cache, and from beyond it.
+constexpr double kWorkOfRead = 4, kWorkOfFarRead = 8;
 constexpr double kWorkForBarrier = 1e5;  // multiply-adds in a step from which meeting after each step pays
 
-// Where the weights of a layer outgrow one core's cache, a member with rows of its own needs enough of them that
-// reading all weights in each step is worth it.
-constexpr double kCacheBytes = 2e6;
+// Where the weights of a layer outgrow one core's second-level cache, a member with rows of its own needs enough of
+// them that reading all weights in each step is worth it.
 constexpr Index kRowsForWeights = 16;
+
+bool outgrow_core(double weights, std::size_t element_bytes) {
+  return weights * static_cast<double>(element_bytes) >= static_cast<double>(cache_sizes().second);
+}
 
 }  // namespace
 
@@ -24,16 +30,16 @@ double weights_of_stack(const StackShape& shape) {
   return sum;
 }
 
-double work_of_rows(const StackShape& shape, double rows) {
-  return std::max(kWorkOfRead, rows) * weights_of_stack(shape);
+double work_of_rows(const StackShape& shape, double rows, std::size_t element_bytes) {
+  const double weights = weights_of_stack(shape);
+  return std::max(outgrow_core(weights, element_bytes) ? kWorkOfFarRead : kWorkOfRead, rows) * weights;
 }
 
 Split Split::plan(const StackShape& shape, const Batch& batch, Index lanes, std::size_t element_bytes, int threads) {
   const double weights = weights_of_stack(shape);
-  threads = threads_worth(work_of_rows(shape, static_cast<double>(batch.packed_rows())), threads);
+  threads = threads_worth(work_of_rows(shape, static_cast<double>(batch.packed_rows()), element_bytes), threads);
   const double per_layer = weights / static_cast<double>(shape.layers * shape.directions);
-  const Index enough_rows =
-      per_layer * static_cast<double>(element_bytes) < kCacheBytes ? kRowsForTiles : kRowsForWeights;
+  const Index enough_rows = outgrow_core(per_layer, element_bytes) ? kRowsForWeights : kRowsForTiles;
   if (threads == 1 || batch.rows() >= threads * enough_rows) return {threads, false};
   const bool steps_are_long = per_layer * static_cast<double>(batch.rows()) >= kWorkForBarrier;
   const bool enough_panels = ceil_div(shape.hidden, 4 * lanes) >= threads;

@@ -15,7 +15,7 @@ namespace pyrnn {
 double weights_of_stack(const StackShape& shape);
 
 // What passes with that many rows cost, in multiply-adds: with few rows, reading the weights.
-double work_of_rows(const StackShape& shape, double rows);
+double work_of_rows(const StackShape& shape, double rows, std::size_t element_bytes);
 
 struct Split {
   int threads;

@@ -4,6 +4,7 @@
 
 #include "core/recurrent/buffers.h"
 #include "core/recurrent/member.h"
+#include "core/runtime/caches.h"
 
 namespace pyrnn {
 
@@ -40,7 +41,7 @@ void input_product(const kernels::Kernels<T>& k, const kernels::PanelMap& map,
              .bias = weights.bias + panel * map.panel_size(),
              .c = in.gates + panel * in.gates_panel,
              .c_row = 4 * k.lanes,
-             .ahead = in.next_follows && kernels::outgrow_cache<T>(map.panels() * panel_elements)
+             .ahead = in.next_follows && kernels::outgrow_cache<T>(map.panels() * panel_elements, cache_sizes())
                           ? w_ih + panel_elements
                           : nullptr});
 }

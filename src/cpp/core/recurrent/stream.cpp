@@ -19,7 +19,7 @@ Stream<T>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T
       place_{0, 0, Walk(batch_, false, {0, 1})},
       width_(shape, k_.lanes),
       steps_(shape_, maps_, *weights_, rows),
-      work_(work_of_rows(shape, static_cast<double>(rows))),
+      work_(work_of_rows(shape, static_cast<double>(rows), sizeof(T))),
       threads_(shape.options.layer_norm ? 1 : threads_worth(work_, threads)),
       state_options_(shape_, batch_, k_, nullptr),
       layers_(static_cast<std::size_t>(shape.layers)) {

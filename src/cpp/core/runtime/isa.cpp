@@ -55,6 +55,10 @@ std::vector<std::string> available_isas() {
 
 const kernels::KernelTable& active_kernels() noexcept { return *active.load(std::memory_order_acquire); }
 
+void for_each_table(void (*f)(const kernels::KernelTable&) noexcept) noexcept {
+  for (const BuiltIsa& isa : kBuilt) f(*isa.kernels());
+}
+
 const kernels::KernelTable& baseline_kernels() noexcept { return *std::rbegin(kBuilt)->kernels(); }
 
 void set_active_isa(std::string_view name) {

@@ -19,6 +19,9 @@ const kernels::KernelTable& active_kernels() noexcept;
 // That of the instruction set which every build has and every CPU runs.
 const kernels::KernelTable& baseline_kernels() noexcept;
 
+// Calls f with every table of this build.
+void for_each_table(void (*f)(const kernels::KernelTable&) noexcept) noexcept;
+
 // Throws std::invalid_argument when `name` was not built or this CPU lacks it; the active table then stays.
 void set_active_isa(std::string_view name);
 
