@@ -197,3 +197,17 @@ def test_wheel_is_small_and_complete():
         for name in ("py.typed", "_core.pyi", "__init__.py", "_c/kernels/affine.c"):
             assert f"pyrnn/{name}" in names
         assert not [n for n in names if "/tests/" in n or n.endswith((".cpp", ".h"))]
+
+
+@pytest.mark.parametrize("part", ["bench", "estimators", "keras", "onnx", "torch"])
+def test_a_part_that_is_not_imported_says_how(part):
+    """They need other packages, so that `import pyrnn` leaves them out."""
+    line = f"import pyrnn; pyrnn.{part}"
+    done = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True)
+    message = (
+        f"AttributeError: module 'pyrnn' has no attribute '{part}'; `import pyrnn.{part}` loads it"
+    )
+    assert message in done.stderr
+    for name in ("LTSM", "_base_"):
+        with pytest.raises(AttributeError, match=f"no attribute '{name}'$"):
+            getattr(pyrnn, name)

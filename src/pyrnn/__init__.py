@@ -6,6 +6,8 @@ y, (h, c) = lstm(x)                           # inference, x (T, B, 64)
 dx, dstate = pullback(dy)                     # ... and back through time, into every .grad
 """
 
+import typing as _typing
+
 from ._openmp import bounded_spinning as _bounded_spinning
 
 try:
@@ -23,6 +25,7 @@ from . import init as init
 from . import losses as losses
 from . import metrics as metrics
 from . import optim as optim
+from ._base.face import absent as _absent
 from ._base.face import present as _present
 from ._base.functions import broadcast_to as broadcast_to
 from ._base.functions import concat as concat
@@ -95,3 +98,8 @@ from .training import Trainer as Trainer
 __version__ = _core.build_info()["version"]
 
 _present(globals())
+
+if not _typing.TYPE_CHECKING:  # a type checker would take any name for one of ours
+
+    def __getattr__(name):
+        _absent(__name__, name)

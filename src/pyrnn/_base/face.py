@@ -1,6 +1,7 @@
 """The names that users see."""
 
-from typing import Any
+import sys
+from typing import Any, NoReturn
 
 
 def present(face: dict[str, Any]) -> None:
@@ -13,3 +14,14 @@ def present(face: dict[str, Any]) -> None:
         home = getattr(value, "__module__", None)
         if name[0] != "_" and isinstance(home, str) and home.startswith(f"{package}."):
             value.__module__ = package
+
+
+def absent(package: str, name: str) -> NoReturn:
+    """AttributeError for a name that is not there; for a part not yet imported, how to do it."""
+    from importlib.util import find_spec
+
+    hint = ""
+    if not name.startswith("_") and find_spec(f"{package}.{name}"):
+        hint = f"; `import {package}.{name}` loads it"
+    message = f"module {package!r} has no attribute {name!r}{hint}"
+    raise AttributeError(message, name=name, obj=sys.modules[package])
