@@ -189,8 +189,9 @@ def test_stream():
         read_only.flags.writeable = False
         x = zeros(B, H)
         for step in (stream.step, stream._checked_step):
-            calls(step, dict(x=zeros(B, I), out=None, resets=None),
+            calls(step, dict(x=zeros(B, I), out=None, resets=None, active=None),
                   x=wrong_arrays(B, I) + not_arrays, resets=wrong_flags(B) + not_arrays[1:],
+                  active=wrong_flags(B) + not_arrays[1:],
                   out=[a for a in wrong_arrays(B, H) + not_arrays if a is not None] + [read_only])
         calls(stream._run, dict(x=zeros(T, B, I), resets=None, threads=1),
               x=wrong_arrays(T, B, I) + not_arrays, resets=wrong_flags(T, B) + not_arrays[1:],
@@ -199,6 +200,56 @@ def test_stream():
         calls(stream._set_state, dict(h=zeros(1, B, H), c=zeros(1, B, H)), h=states, c=states)
         """,
         minimum=160,
+    )
+
+
+def test_model_stream():
+    assert_all_refused(
+        """
+        s = stack(layers=1, bi=False)
+        layer = _core.Stream(s, s.pack(weights(layers=1, bi=False), 1), B, 1)
+        other = _core.Stream(s, s.pack(weights(layers=1, bi=False), 1), B + 1, 1)
+        linear = _core.linear_pack(zeros(7, H), None, 1)
+        wide = _core.linear_pack(np.zeros((7, H)), None, 1)
+        norm = ("layer_norm", 7, 1e-5, zeros(7), None)
+        parts = [("recurrent", layer), ("linear", linear), norm, ("activation", 7, "tanh"),
+                 ("softmax", 7)]
+        good = dict(owner="x", parts=parts, dtype="float32", n=B, threads=1)
+        lists = [[], [()], [("softmax",)], [("softmax", 0)], [("softmax", -1)], [("softmax", "x")],
+                 [("tanh", 3)], [(3, 3)], [None], 3, [("recurrent", None)], [("recurrent", linear)],
+                 [("recurrent", other)], [("linear", layer)], [("linear", None)],
+                 [("linear", wide)], [("linear", linear), ("linear", linear)],
+                 [*parts, ("embedding", zeros(9, 7))],
+                 [("embedding", None)], [("embedding", zeros(9))], [("activation", 7, "gelu")],
+                 [("activation", 7, 3)], [("layer_norm", 7, "x", None, None)],
+                 *([("layer_norm", 7, 1e-5, a, None)] for a in wrong_arrays(7)),
+                 *([("embedding", a)] for a in wrong_arrays(9, 7)[:8])]
+        calls(_core.ModelStream, good, owner=[None, 3], parts=lists, dtype=["f4", None, "float64"],
+              n=[-1, 0, "x", None, 2**62], threads=[0, -1, None])
+        flags = wrong_flags(B) + not_arrays[1:]
+        floats = _core.ModelStream("x", parts, "float32", B, 1)
+        words = _core.ModelStream("x", [("embedding", zeros(9, H)), parts[1]], "float32", B, 1)
+        ids = np.zeros(B, i64)
+        read_only = zeros(B, 7)
+        read_only.flags.writeable = False
+        outs = [a for a in wrong_arrays(B, 7) + not_arrays if a is not None] + [read_only]
+        for stream, x, xs, chunk, chunks in (
+            (floats, zeros(B, I), wrong_arrays(B, I), zeros(T, B, I), wrong_arrays(T, B, I)),
+            (words, ids, wrong_arrays(B, dtype=i64) + [ids + 9, ids - 1], np.zeros((T, B), i64),
+             wrong_arrays(T, B, dtype=i64) + [np.full((T, B), 9), np.full((T, B), -1)]),
+        ):
+            for step in (stream.step, stream._checked_step):
+                calls(step, dict(x=x, out=None, resets=None, active=None), x=xs + not_arrays,
+                      out=outs, resets=flags, active=flags)
+            calls(stream._run_chunk, dict(x=chunk, resets=None, threads=1), x=chunks + not_arrays,
+                  resets=wrong_flags(T, B) + not_arrays[1:], threads=[0, -1, None])
+        nothing = _core.ModelStream("x", None, "float32", B, 1)
+        for step in (nothing.step, nothing._checked_step):
+            calls(lambda how: how and step(zeros(B, I), None, None, None), dict(how=False), how=[1])
+        calls(lambda how: how and nothing._run_chunk(zeros(T, B, I), None, 1), dict(how=0), how=[1])
+        calls(nothing._alone, dict(work=lambda x: x, x=1), work=[None, 3])
+        """,
+        minimum=300,
     )
 
 

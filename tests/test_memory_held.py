@@ -191,6 +191,7 @@ MAKERS = {
     "Gradients": "stack.backward(forward(), weights, None, None, None, None, True, 1)",
     "Stream": "core.Stream(stack, packed, 1, 1)",
     "PackedLinear": "core.linear_pack(weights[0], None, 1)",
+    "ModelStream": "core.ModelStream('a stream with an owner', parts, 'float32', 1, 1)",
     "Memory": "core.Memory(x, x, np.full(3, 4), None, 1.0)",
     "OneAtATime": "core.OneAtATime('a message that is longer than a short string')",
     "Counter": "core.Counter(1)",
@@ -209,6 +210,10 @@ def test_any_allocation_may_fail(made, shim):
     pyrnn.set_num_threads(1)
     stack = core.Stack("gru", "float32", 5, 6, 1, False, True, 0, 0.0, "concat")
     weights = [np.ones(s, "f4") for s in ((18, 5), (18, 6), (18,), (18,))]
+    parts = [("embedding", np.ones((9, 5), "f4")),
+             ("recurrent", core.Stream(stack, stack.pack(weights, 1), 1, 1)),
+             ("linear", core.linear_pack(np.ones((3, 6), "f4"), None, 1)),
+             ("layer_norm", 3, 1e-5, np.ones(3, "f4"), None), ("softmax", 3)]
     packed, x, long = stack.pack(weights, 1), np.ones((4, 3, 5), "f4"), np.ones((300, 1, 2), "f4")
     def forward():
         return stack.forward_train(packed, x, None, None, None, False, 0, 0, 0, 1)[-1]

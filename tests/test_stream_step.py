@@ -61,7 +61,7 @@ def test_every_way_to_pass_the_arguments():
         ((), {}),
         ((), {"out": None}),
         ((None,), {}),
-        ((1, 2, 3), {}),
+        ((1, 2, 3, 4, 5), {}),
         ((np.ones((1, 3), "f4"),), {"x_t": np.ones((1, 3), "f4")}),
         ((np.ones((1, 3), "f4"), None), {"out": None}),
         ((np.ones((1, 3), "f4"),), {"o\udc00t": None}),
@@ -122,8 +122,10 @@ def test_arguments_keep_their_reference_counts():
 
 
 def test_the_signature_is_shown():
-    assert str(inspect.signature(pyrnn.Stream.step)) == "(self, /, x_t, out=None, resets=None)"
-    assert "batch_size 1" in inspect.getdoc(pyrnn.Stream.step)
+    for stream in (pyrnn.Stream, pyrnn.SequentialStream):
+        shown = str(inspect.signature(stream.step))
+        assert shown == "(self, /, x_t, out=None, resets=None, active=None)"
+        assert "batch_size 1" in inspect.getdoc(stream.step)
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
@@ -184,8 +186,8 @@ class Late(pyrnn.Stream):
     def __init__(self): pass
 x = zeros(B, I)
 uses = [lambda s: s.step(x), lambda s: s.step(x, out=x), lambda s: s.step(3), lambda s: s.reset(),
-        lambda s: s._checked_step(x, None, None),
-        lambda s: _core.Stream._checked_step(s, x, None, None),
+        lambda s: s._checked_step(x, None, None, None),
+        lambda s: _core.Stream._checked_step(s, x, None, None, None),
         lambda s: s._run(x, None, 1), lambda s: s._get_state(), lambda s: s._set_state(x, x)]
 for cls in (_core.Stream, pyrnn.Stream, Two, Late):
     for use in uses:

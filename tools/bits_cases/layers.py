@@ -146,6 +146,20 @@ def streamed(at, name, options, sizes):
     return results
 
 
+def served(at, name, options):
+    """Streams of a layer and of a model, of which some rows are idle or begin anew in a step."""
+    layer, x, ids = at.alone(name, I, H, **options), at.normal(T, B, I), at.ids(9, T, B)
+    ends = at.part("LayerNorm", H), at.part("Linear", H, 9), at.part("Softmax")
+    model = at.model(at.part("Embedding", 9, I), at.part(name, I, H, **options), *ends)
+    results, active, resets = [], at.mask(), at.normal(T, B) > 1
+    for module, given in ((layer, x), (model, ids)):
+        stream = module.stream(B)
+        steps = zip(given, resets, active, strict=True)
+        results += [[stream.step(x_t, resets=new, active=on) for x_t, new, on in steps]]
+        results += [stream.run(given, resets), stream.state]
+    return results
+
+
 def part(at, name, args, options):
     """A part without an order of axes."""
     module = at.part(name, *args, **options)
@@ -228,6 +242,7 @@ TABLES = [
     (wide, CELLS, DTYPES, BOTH),
     (episodes, [(name, form | more) for name, form in CELLS for more in ({}, MANY)], DTYPES, BOTH),
     (streamed, [(*cell, sizes) for cell in CELLS for sizes in STREAMS], DTYPES, BOTH),
+    (served, CELLS, DTYPES, TIME_MAJOR),
     (streamed, [(*cell, SHARED_STEP) for cell in CELLS], DTYPES[:1], TIME_MAJOR),
     (part, PARTS, DTYPES, TIME_MAJOR),
     (timed_part, TIMED_PARTS, DTYPES, BOTH),

@@ -24,6 +24,7 @@ void register_attending(py::module_& m);
 void register_functional(py::module_& m);
 void register_tensor_layer(py::module_& m);
 void register_stream(py::module_& m);
+void register_model_stream(py::module_& m);
 }  // namespace pyrnn::bindings
 
 // pybind11's own entry waits for ever for the GIL in a sub-interpreter; it is called from PyInit__core alone.
@@ -48,6 +49,7 @@ PYBIND11_MODULE(core_of_main, m) {
   pyrnn::bindings::register_functional(m);
   pyrnn::bindings::register_tensor_layer(m);
   pyrnn::bindings::register_stream(m);
+  pyrnn::bindings::register_model_stream(m);
 }
 
 extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {

@@ -27,7 +27,7 @@ from .parameter import Parameter
 from .part import Part
 from .prediction import predict
 from .settings import Settings
-from .steps import steps_of
+from .steps import CoreStep, steps_of
 from .summary import Summarised
 from .tape import infer, record, recorded
 from .tensor_file import check_suffix, write_tensors
@@ -226,6 +226,11 @@ class Module(Settings, Part, Summarised, Freezable):
         """What a stream of a Sequential runs for this module, with `step`, `run` and `states` as a
         Stream has them; None where a step passes as it is."""
         return steps_of(self)
+
+    def core_step(self) -> CoreStep | None:
+        """How the core computes a step of a stream; None: it calls the module. What a subclass says
+        here holds for its own `__call__`."""
+        return None
 
     def parameters(self) -> list[Parameter]:
         """All parameters, those of the parts included, each once."""

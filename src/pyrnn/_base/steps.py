@@ -1,11 +1,23 @@
 """Modules in a stream of a Sequential: on each step by itself, or with a state carried on."""
 
 import copy
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .checks import SEQUENCES, Array, as_plain_array, describe
+
+
+class CoreStep(NamedTuple):
+    """How the core computes a part of a stream: its word for it, and its options after the features
+    where it has to be told them."""
+
+    word: str
+    options: tuple[Any, ...] = ()
+    inputs: int | None = None  # features of x; None: any, which are told to the core
+    outputs: int | None = None  # None: as many as x has
+    dtype: Any = None  # None: that of x
+    takes_ids: bool = False
 
 
 class StepByStep:
@@ -17,6 +29,11 @@ class StepByStep:
 
     def __init__(self, module: Any) -> None:
         self.step = self.run = module
+
+    def core_steps(self) -> list[CoreStep] | None:
+        """What the core computes for it; None: it does not know the module."""
+        step = core_step_of(self.run)
+        return None if step is None else [step]
 
     def __repr__(self) -> str:
         return repr(self.run)
@@ -65,6 +82,15 @@ class ForwardSteps:
     @states.setter
     def states(self, states: tuple[Any, ...]) -> None:
         (self._state,) = states
+
+
+def core_step_of(module: Any) -> CoreStep | None:
+    """The module's own word; None if it has none, or if a subclass computes something else."""
+    classes = type(module).__mro__
+    computes = next(cls for cls in classes if "__call__" in vars(cls))
+    describes = next(cls for cls in classes if "core_step" in vars(cls))
+    step: CoreStep | None = module.core_step() if issubclass(describes, computes) else None
+    return step
 
 
 def steps_of(module: Any) -> StepByStep | ForwardSteps:

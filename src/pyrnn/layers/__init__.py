@@ -22,6 +22,6 @@ from ._over_time import MaxPool as MaxPool
 from ._over_time import MeanPool as MeanPool
 from ._over_time import SumPool as SumPool
 from ._sequential import Sequential as Sequential
-from ._stream import SequentialStream as SequentialStream
+from ._sequential_stream import SequentialStream as SequentialStream
 from ._stream import Stream as Stream
 from ._time_distributed import TimeDistributed as TimeDistributed

@@ -8,6 +8,7 @@ from .._base.layout import stored, turned
 from .._base.module import Module, storable
 from .._base.pullback import Additions, Pullback
 from .._base.runtime import num_threads
+from .._base.steps import CoreStep
 
 
 class _Activation(Module):
@@ -56,6 +57,10 @@ class _Elementwise(_Activation):
 
     def _forward(self, x: Array) -> Array:
         return _core.activation_forward(self.core_name, x, num_threads())
+
+    def core_step(self) -> CoreStep:
+        """The core's own, by its name."""
+        return CoreStep("activation", (self.core_name,))
 
     def _backward(self, y: Array, dy: Array) -> Array:
         return _core.activation_backward(self.core_name, y, dy, num_threads())
@@ -147,6 +152,10 @@ class Softmax(_Activation):
         if x.ndim == 0:
             raise ValueError("Softmax: x has shape (), expected (..., C)")
         return _core.softmax_forward(_rows(x), num_threads()).reshape(x.shape)
+
+    def core_step(self) -> CoreStep:
+        """Of each row."""
+        return CoreStep("softmax")
 
     def _backward(self, y: Array, dy: Array) -> Array:
         return _core.softmax_backward(_rows(y), _rows(dy), num_threads()).reshape(y.shape)

@@ -14,7 +14,7 @@ from .._base.module import Module, storable
 from .._base.names import in_messages
 from .._base.pullback import Additions
 from ._container import Back, Container, States, entries_of, hollow, lengths_of, read_dy, through
-from ._stream import BranchStream
+from ._sequential_stream import BranchStream
 
 
 class Branches(Container):

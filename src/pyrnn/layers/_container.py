@@ -27,7 +27,7 @@ from .._base.names import dotted
 from .._base.pullback import Additions, Pullback, compute
 from .._base.tape import recorded
 from ._agreement import agreed_dtype, give_layout
-from ._stream import SequentialStream
+from ._sequential_stream import SequentialStream
 
 States = list[Any]
 Back = Callable[[Any, States], tuple[Any, States, Additions]]

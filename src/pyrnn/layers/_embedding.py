@@ -24,6 +24,7 @@ from .._base.parameter import Parameter
 from .._base.pullback import Additions, Pullback
 from .._base.runtime import num_threads
 from .._base.seeding import generator
+from .._base.steps import CoreStep
 from .._base.targets import check_ids
 
 
@@ -105,6 +106,11 @@ class Embedding(Module):
             self.check_ids(turned(ids, swapped, 2))
             raise
         return rows.reshape(*ids.shape, self.embedding_dim)
+
+    def core_step(self) -> CoreStep:
+        """The rows of the weight, which has to stay as it is: a stream has a copy of the module."""
+        sizes = {"inputs": self.num_embeddings, "outputs": self.embedding_dim}
+        return CoreStep("embedding", (self.weight.data,), **sizes, dtype=self.dtype, takes_ids=True)
 
     def check_ids(self, ids: Any, name: str = "x") -> None:
         """ValueError that names the first id out of range and its position."""

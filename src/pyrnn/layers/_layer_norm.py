@@ -23,6 +23,7 @@ from .._base.module import Module, storable
 from .._base.parameter import Parameter
 from .._base.pullback import Additions, Pullback, add_arrays
 from .._base.runtime import num_threads
+from .._base.steps import CoreStep
 
 
 @storable
@@ -111,6 +112,14 @@ class LayerNorm(Module):
         """Whether a step is normalised by itself, padding too: the time axis may not be among the
         last ones, and zeros, which have no deviation, need eps."""
         return len(self.normalized_shape) == 1 and self.eps >= np.finfo(self.dtype).tiny
+
+    def core_step(self) -> CoreStep | None:
+        """The normalisation of rows; none of several axes."""
+        if len(self.normalized_shape) > 1:
+            return None
+        arrays = [None if p is None else p.data for p in (self.weight, self.bias)]
+        features = self.normalized_shape[0]
+        return CoreStep("layer_norm", (features, self.eps, *arrays), features, None, self.dtype)
 
     def config(self) -> dict[str, Any]:
         """The constructor's keywords; `weight` and `bias` name parameters here."""

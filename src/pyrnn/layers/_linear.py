@@ -23,6 +23,7 @@ from .._base.parameter import Parameter
 from .._base.pullback import Additions, Pullback, add_arrays
 from .._base.runtime import num_threads
 from .._base.seeding import generator
+from .._base.steps import CoreStep
 
 
 @storable
@@ -99,6 +100,11 @@ class Linear(Module):
 
         y_shape, parameters = y.shape, self._weights()
         return y, Pullback(self, backward, parameters)
+
+    def core_step(self) -> CoreStep:
+        """The product with the packed weights."""
+        sizes = self.in_features, self.out_features
+        return CoreStep("linear", (self.packed(),), *sizes, dtype=self.dtype)
 
     def config(self) -> dict[str, Any]:
         """The constructor's keywords; `bias` says whether there is that parameter."""

@@ -20,7 +20,7 @@ from ._container import (
     lengths_of,
     read_dy,
 )
-from ._stream import SequentialStream
+from ._sequential_stream import SequentialStream
 
 
 class InOrder(Container):

@@ -12,7 +12,7 @@ namespace pyrnn::bindings {
 
 // Of either element type.
 struct PackedLinearObject {
-  std::variant<std::unique_ptr<const PackedLinear<float>>, std::unique_ptr<const PackedLinear<double>>> linear;
+  std::variant<std::shared_ptr<const PackedLinear<float>>, std::shared_ptr<const PackedLinear<double>>> linear;
 };
 
 }  // namespace pyrnn::bindings

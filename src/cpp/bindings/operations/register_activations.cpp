@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Activations, softmax, cross entropy and dropout: check every array again, release the GIL, call the core once.
+#include "bindings/operations/activations.h"
+
 #include <map>
 #include <numeric>
 
 #include "bindings/runtime/arguments.h"
 #include "bindings/runtime/interrupt.h"
-#include "core/operations/activations.h"
 #include "core/operations/dropout.h"
 
 namespace pyrnn::bindings {
 
-namespace {
-
-ActivationKind kind_of(const std::string& name, bool backward) {
+ActivationKind activation_kind(const std::string& name, bool backward) {
   static const std::map<std::string, ActivationKind> kinds = {{"tanh", ActivationKind::tanh},
                                                               {"relu", ActivationKind::relu},
                                                               {"sigmoid", ActivationKind::sigmoid},
@@ -24,9 +23,11 @@ ActivationKind kind_of(const std::string& name, bool backward) {
   return found->second;
 }
 
+namespace {
+
 py::array run_activation_forward(const std::string& name, py::handle x_in, int threads) {
   checked_threads(threads);
-  return with_type_of(x_in, "x", [&, kind = kind_of(name, false)](auto type) -> py::array {
+  return with_type_of(x_in, "x", [&, kind = activation_kind(name, false)](auto type) -> py::array {
     using T = decltype(type);
     const Pinned x = require_array<T>(x_in, "x");
     NewArray<T> y(shape_of(x));
@@ -38,7 +39,7 @@ py::array run_activation_forward(const std::string& name, py::handle x_in, int t
 
 py::array run_activation_backward(const std::string& name, py::handle y_in, py::handle dy_in, int threads) {
   checked_threads(threads);
-  return with_type_of(y_in, "y", [&, kind = kind_of(name, true)](auto type) -> py::array {
+  return with_type_of(y_in, "y", [&, kind = activation_kind(name, true)](auto type) -> py::array {
     using T = decltype(type);
     const Pinned y = require_array<T>(y_in, "y");
     const Pinned dy = require_array<T>(dy_in, "dy", shape_of(y), "the shape of y");

@@ -18,9 +18,9 @@ py::object linear_pack(py::handle weight_in, py::handle bias_in, int threads) {
     const Pinned weight = require_array<T>(weight_in, "weight", 2);
     const py::ssize_t O = weight.shape(0), I = weight.shape(1);
     const auto bias = optional_array<T>(bias_in, "bias", {O}, "(out_features,)");
-    std::unique_ptr<const PackedLinear<T>> packed;
+    std::shared_ptr<const PackedLinear<T>> packed;
     without_gil([&, w = data<T>(weight), b = data<T>(bias)] {
-      packed = std::make_unique<const PackedLinear<T>>(active_kernels(), O, I, w, b, threads);
+      packed = std::make_shared<const PackedLinear<T>>(active_kernels(), O, I, w, b, threads);
     });
     initialised<PackedLinearObject>(object).linear = std::move(packed);
   });
@@ -30,7 +30,7 @@ py::object linear_pack(py::handle weight_in, py::handle bias_in, int threads) {
 py::array linear_forward(const PackedLinearObject& packed, py::handle x_in, int threads) {
   checked_threads(threads);
   return std::visit(
-      [&]<class T>(const std::unique_ptr<const PackedLinear<T>>& linear) -> py::array {
+      [&]<class T>(const std::shared_ptr<const PackedLinear<T>>& linear) -> py::array {
         const Pinned x = require_array<T>(x_in, "x", 2);
         const py::ssize_t N = x.shape(0);
         require_shape(x, "x", {N, linear->inputs()}, "(N, in_features)");

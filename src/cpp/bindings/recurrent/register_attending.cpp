@@ -33,7 +33,7 @@ struct AttendingCall : ForwardCall<T> {
             "memory: of other rows or value_size, expected those of x and the Stack");
     const PackedLinear<T>* query = nullptr;
     if (query_in) {
-      const auto* linear = std::get_if<std::unique_ptr<const PackedLinear<T>>>(&query_in->linear);
+      const auto* linear = std::get_if<std::shared_ptr<const PackedLinear<T>>>(&query_in->linear);
       require(linear && (*linear)->inputs() == H && (*linear)->outputs() == memory.key_size,
               "query: of another dtype or size, expected (key_size, hidden_size)");
       query = linear->get();

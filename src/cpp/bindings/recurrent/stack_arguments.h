@@ -7,6 +7,7 @@
 
 #include "bindings/runtime/arguments.h"
 #include "bindings/runtime/initialised.h"
+#include "core/recurrent/step_chain.h"
 #include "core/recurrent/stream.h"
 #include "core/recurrent/tape.h"
 #include "core/runtime/forks.h"
@@ -99,11 +100,22 @@ struct Gradients {
   OfEither<WeightGradients> gradients;
 };
 
-struct StreamObject {
+// What streams of a layer and of a model share: the chain of a step, and whose it is in messages.
+struct SteppedObject {
+  std::string owner;
+  OfEither<StepChain> chain;  // null: the steps of a model with parts that the core does not know
+  InUse busy;
+};
+struct StreamObject : SteppedObject {
   StreamObject(const Stack& of, const Packed& packed, py::ssize_t batch_size, int threads);
   Stack stack;
-  OfEither<Stream> stream;
-  InUse busy;
+  std::variant<std::shared_ptr<Stream<float>>, std::shared_ptr<Stream<double>>> stream;  // the only part of the chain
+};
+// parts: a list of descriptions (register_model_stream.cpp), or None.
+struct ModelStreamObject : SteppedObject {
+  ModelStreamObject(const std::string& of, const py::object& parts, const std::string& dtype, py::ssize_t batch_size,
+                    int threads);
+  std::vector<Pinned> kept;  // weights that the parts read where they lie
 };
 
 // (name, shape, initial values) of each weight, in the order in which weights_of takes them: that of torch.
@@ -144,4 +156,7 @@ struct type_caster<pyrnn::bindings::Gradients> : pyrnn::bindings::InitialisedCas
 template <>
 struct type_caster<pyrnn::bindings::StreamObject> : pyrnn::bindings::InitialisedCaster<pyrnn::bindings::StreamObject> {
 };
+template <>
+struct type_caster<pyrnn::bindings::ModelStreamObject>
+    : pyrnn::bindings::InitialisedCaster<pyrnn::bindings::ModelStreamObject> {};
 }  // namespace pybind11::detail

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The stream of a Python object: the check that it is free, and the step that both of its callers share.
+// The step of streams of layers and models: the check that a stream is free, and the calls that both kinds share.
 #pragma once
 
 #include "bindings/recurrent/stack_arguments.h"
+#include "bindings/runtime/fast_method.h"
 #include "bindings/runtime/interrupt.h"
 
 namespace pyrnn::bindings {
@@ -10,38 +11,49 @@ namespace pyrnn::bindings {
 // A stream has one state: two calls at a time would mix two sequences.
 class Busy {
  public:
-  explicit Busy(InUse& stream) : stream_(stream), taken_in_(fork_count()) {
-    if (!stream_.take())
-      throw std::runtime_error("Stream: another thread is in a call on this stream, expected one call at a time");
+  explicit Busy(SteppedObject& stream) : in_use_(stream.busy), taken_in_(fork_count()) {
+    if (!in_use_.take())
+      throw std::runtime_error(stream.owner +
+                               ": another thread is in a call on this stream, expected one call at a time");
   }
-  ~Busy() { stream_.release(taken_in_); }
+  ~Busy() { in_use_.release(taken_in_); }
   Busy(const Busy&) = delete;
   Busy& operator=(const Busy&) = delete;
 
  private:
-  InUse& stream_;
+  InUse& in_use_;
   const int taken_in_;
 };
 
-// A step between arrays that were checked, before which some rows begin again (null: none). The pins cost as much as a
-// small step, in which nobody else runs.
-template <class T>
-void take_step(StreamObject& object, Stream<T>& stream, const py::array& x, const py::array& y,
-               const std::uint8_t* resets) {
-  const Busy busy(object.busy);
-  const auto step = [&, from = static_cast<const T*>(x.data()), to = static_cast<T*>(const_cast<void*>(y.data()))] {
-    stream.step(from, to);
-  };
-  if (!stream.long_step()) {
-    if (resets) stream.reset(resets);
-    return step();
-  }
-  const Pinned x_stays(x), y_stays(y);
-  if (resets) stream.reset(resets);
-  without_gil(step);
-}
+// What a step is called with; but for x_t, None where nothing is given.
+struct StepArguments {
+  PyObject* x = nullptr;
+  PyObject* out = nullptr;
+  PyObject* resets = nullptr;
+  PyObject* active = nullptr;
+};
+StepArguments read_arguments(PyObject* const* values, Py_ssize_t positional, PyObject* names);
 
-// Gives the type its method step. What step cannot take as it is, it hands to self._checked_step(x_t, out, resets).
-void add_step(const py::class_<StreamObject>& type);
+// y of a step, or null if an argument is not as the core wants it: then nothing has happened.
+py::object step_as_given(SteppedObject& object, const StepArguments& given);
+
+// The same with every check in words.
+py::array checked_step(SteppedObject& object, py::handle x, py::handle out, py::handle resets, py::handle active);
+
+// y (T, B, columns) of a chunk x (T, B, columns), or (T, B) of ids; with every check in words.
+py::array run_chunk(SteppedObject& object, py::handle x, py::handle resets, int threads);
+
+// Of a type of objects that are stepped. What `step` cannot take as it is, it hands to self._checked_step.
+template <class Object>
+PyObject* step_method(PyObject* self, PyObject* const* values, Py_ssize_t positional, PyObject* names) {
+  return as_c_result([&] {
+    const StepArguments given = read_arguments(values, positional, names);
+    py::object y = step_as_given(initialised<Object>(self), given);
+    if (!y)
+      y = py::handle(self).attr("_checked_step")(py::handle(given.x), py::handle(given.out), py::handle(given.resets),
+                                                 py::handle(given.active));
+    return y;
+  });
+}
 
 }  // namespace pyrnn::bindings

@@ -44,7 +44,7 @@ inline std::vector<std::int64_t> checked_lengths(const Pinned& array, py::ssize_
 // A copy of indices in a range, so that nothing written to the array afterwards can point outside.
 inline std::vector<std::int64_t> checked_indices(const Pinned& array, const char* name, Range range) {
   const std::int64_t* values = data<std::int64_t>(array);
-  std::vector<std::int64_t> checked(values, values + array.shape(0));
+  std::vector<std::int64_t> checked(values, values + array.size());
   for (std::size_t n = 0; n < checked.size(); ++n) {
     if (checked[n] < range.begin || checked[n] >= range.end) {
       throw py::index_error(std::string(name) + ": " + std::to_string(checked[n]) + " at index " + std::to_string(n) +

@@ -5,11 +5,11 @@
 #include <chrono>
 #include <thread>
 
+#include "bindings/runtime/alone.h"
 #include "bindings/runtime/arrays.h"
 #include "bindings/runtime/fast_method.h"
 #include "bindings/runtime/initialised.h"
 #include "bindings/runtime/interrupt.h"
-#include "core/runtime/forks.h"
 
 namespace pyrnn::bindings {
 namespace {
@@ -91,13 +91,7 @@ class OneAtATime {
   explicit OneAtATime(std::string refusal) : refusal_(std::move(refusal)) {}
 
   PyObject* run(PyObject* const* values, Py_ssize_t positional, PyObject* names) {
-    if (positional < 1) throw py::type_error("run: no work, expected a callable");
-    const int taken_in = fork_count();
-    if (!in_use_.take()) throw std::runtime_error(refusal_);
-    PyObject* result = PyObject_Vectorcall(values[0], values + 1, static_cast<std::size_t>(positional - 1), names);
-    in_use_.release(taken_in);
-    if (result == nullptr) throw py::error_already_set();
-    return result;
+    return call_alone(in_use_, refusal_, values, positional, names);
   }
 
  private:

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/recurrent/forward.h"
 #include "core/recurrent/rows.h"
 #include "core/recurrent/split.h"
 #include "core/runtime/parallel.h"
@@ -16,57 +17,101 @@ Stream<T>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T
       k_(kernels::of_type<T>(weights_->table())),
       maps_(maps_of(shape, k_.lanes)),
       batch_(1, rows, nullptr),
-      place_{0, 0, Walk(batch_, false, {0, 1})},
       width_(shape, k_.lanes),
       steps_(shape_, maps_, *weights_, rows),
-      work_(work_of_rows(shape, static_cast<double>(rows), sizeof(T))),
-      threads_(shape.options.layer_norm ? 1 : threads_worth(work_, threads)),
+      most_threads_(shape.options.layer_norm ? 1 : threads),
+      threads_(threads_worth(work(rows), most_threads_)),
       state_options_(shape_, batch_, k_, nullptr),
       layers_(static_cast<std::size_t>(shape.layers)) {
   for (Layer& layer : layers_)
-    want_buffers<T>(arena_, shape_, maps_, k_.lanes, {rows, rows, state_options_.changed()}, layer.turn[0]);
+    want_buffers<T>(arena_, shape_, maps_, k_.lanes, {rows, kThird * rows, state_options_.changed()}, layer.place[0]);
   state_options_.want(arena_);
   arena_.allocate();
   for (Layer& layer : layers_) {
-    layer.turn[1] = layer.turn[0];
-    shift_past_initial_state(layer.turn[0], shape_, k_.lanes, -rows);
-    shift_past_initial_state(layer.turn[1], shape_, k_.lanes, 0);
+    layer.place[1] = layer.place[kThird] = layer.place[0];
+    for (int place = 0; place <= kThird; ++place)
+      shift_past_initial_state(layer.place[place], shape_, k_.lanes, -place * rows);
   }
   Team alone(1, nullptr, nullptr);
-  state_options_.begin(Member::of({1, false}, {shape_, batch_, {0, 1}, maps_, k_.lanes}, 0, alone), place_);
+  state_options_.begin(Member::of({1, false}, {shape_, batch_, {0, 1}, maps_, k_.lanes}, 0, alone),
+                       {0, 0, Walk(batch_, false, {0, 1})});
   store_state(nullptr, nullptr);
 }
 
 template <class T>
-void Stream<T>::step(const T* x, T* y) {
-  turn_ = 1 - turn_;
-  parallel(std::min(threads_, thread_limit()), [&](int rank, Team& team) noexcept {
-    const Member me = Member::of({team.size(), team.size() > 1}, {shape_, batch_, {0, 1}, maps_, k_.lanes}, rank, team);
+void Stream<T>::step(const ActiveRows& rows, const T* x, T* y) {
+  if (rows.are_all()) return make(batch_, {now_, 1 - now_}, threads_, x, y);
+  gather(rows);
+  make(Batch(1, rows.count, nullptr), {1 - now_, kThird}, threads_worth(work(rows.count), most_threads_), x, y);
+}
+
+template <class T>
+void Stream<T>::keep(const ActiveRows& rows) noexcept {
+  if (rows.are_all()) {
+    now_ = 1 - now_;
+    return;
+  }
+  for (const Layer& layer : layers_)
+    for (Index row = 0, j = 0; row < this->rows(); ++row)
+      if (j < rows.count && rows.row(j) == row)
+        copy_row(layer.place[kThird], j++, now(layer), row);
+      else if (rows.resets && rows.resets[row])
+        clear_row(now(layer), row);
+}
+
+// The states from which the rows that take part go on.
+template <class T>
+void Stream<T>::gather(const ActiveRows& rows) {
+  for (const Layer& layer : layers_)
+    for (Index j = 0; j < rows.count; ++j)
+      if (rows.resets && rows.resets[rows.row(j)])
+        clear_row(layer.place[1 - now_], j);
+      else
+        copy_row(now(layer), rows.row(j), layer.place[1 - now_], j);
+}
+
+template <class T>
+void Stream<T>::copy_row(const StepBuffers<T>& from, Index row, const StepBuffers<T>& to, Index to_row) const noexcept {
+  std::copy_n(from.h + row * width_.output, width_.output, to.h + to_row * width_.output);
+  if (shape_.has_c()) std::copy_n(from.c + row * width_.state, width_.state, to.c + to_row * width_.state);
+}
+
+template <class T>
+void Stream<T>::clear_row(const StepBuffers<T>& of, Index row) const noexcept {
+  std::fill_n(of.h + row * width_.output, width_.output, T(0));
+  if (shape_.has_c()) std::fill_n(of.c + row * width_.state, width_.state, T(0));
+}
+
+template <class T>
+void Stream<T>::make(const Batch& batch, Way way, int threads, const T* x, T* y) {
+  descending_ = !descending_;
+  parallel(std::min(threads, thread_limit()), [&](int rank, Team& team) noexcept {
+    const Member me = Member::of({team.size(), team.size() > 1}, {shape_, batch, {0, 1}, maps_, k_.lanes}, rank, team);
     const T* input = x;
     Index row = shape_.input;
     for (Index layer = 0; layer < shape_.layers; ++layer) {
-      step_layer(me, layer, input, row);
-      input = now(layers_[static_cast<std::size_t>(layer)]).h;
+      step_layer(me, {layer, 0, Walk(batch, false, {0, 1})}, way, input, row);
+      input = layers_[static_cast<std::size_t>(layer)].place[way.to].h;
       row = width_.output;
     }
     if (rank == 0)
-      for (Index r = 0; r < rows(); ++r) std::copy_n(input + r * row, shape_.output(), y + r * shape_.output());
+      for (Index r = 0; r < batch.rows(); ++r) std::copy_n(input + r * row, shape_.output(), y + r * shape_.output());
   });
 }
 
 // Panel by panel, the last first at every other step, so that the weights with which one step ends are still cached
 // when the next begins. Where all units of a phase must be finished before the next one, its panels go together.
 template <class T>
-void Stream<T>::step_layer(const Member& me, Index index, const T* x, Index x_row) {
-  const StepBuffers<T>& buffers = now(layers_[static_cast<std::size_t>(index)]);
-  const auto& weights = weights_->of(index, 0);
-  const BufferedStep at = step_rows();
+void Stream<T>::step_layer(const Member& me, const Place& place, Way way, const T* x, Index x_row) {
+  const StepBuffers<T>& buffers = layers_[static_cast<std::size_t>(place.layer)].place[way.to];
+  const auto& weights = weights_->of(place.layer, 0);
+  const BufferedStep at{place.walk.active(0), 0, (way.from - way.to) * rows(), descending_};
   const auto add_input = [&](Index panel) {
     input_product<T>(k_, maps_.x, weights, panel,
                      {.rows = at.count,
                       .x = x,
                       .x_row = x_row,
-                      .columns = shape_.layer_input(index),
+                      .columns = shape_.layer_input(place.layer),
                       .gates = buffers.gates,
                       .gates_panel = steps_.gates_panel()});
   };
@@ -85,7 +130,7 @@ void Stream<T>::step_layer(const Member& me, Index index, const T* x, Index x_ro
     me.meet();
   }
   if (state_options_.any())
-    me.phase(false, [&] { state_options_.finish_step(me, place_, 0, buffers, at.row, at.previous); });
+    me.phase(false, [&] { state_options_.finish_step(me, place, 0, buffers, at.row, at.previous); });
 }
 
 template <class T>
@@ -98,7 +143,7 @@ void Stream<T>::load_state(T* h, T* c) const {
 }
 
 template <class T>
-void Stream<T>::store_state(const T* h, const T* c) {
+void Stream<T>::store_state(const T* h, const T* c) noexcept {
   const auto store = [](const T*& from, Index columns, T* to, Index to_columns) {
     copy_padded(from, columns, to, to_columns);
     if (from) from += columns;
@@ -112,16 +157,25 @@ void Stream<T>::store_state(const T* h, const T* c) {
   }
 }
 
+// Through the whole-sequence kernels: the same bits as step by step.
 template <class T>
-void Stream<T>::reset(const std::uint8_t* these) {
-  for (Index row = 0; row < rows(); ++row) {
-    if (!these[row]) continue;
-    for (const Layer& layer : layers_) {
-      std::fill_n(now(layer).h + row * width_.output, width_.output, T(0));
-      if (shape_.has_c()) std::fill_n(now(layer).c + row * width_.state, width_.state, T(0));
-      state_options_.make_h_in({row, row + 1}, now(layer), 0);
-    }
-  }
+void Stream<T>::run(const ChunkSteps& chunk, const T* x, Strides x_strides, T* y, int threads, Interrupt::Check check) {
+  const auto states = [&](Index columns) { return static_cast<std::size_t>(shape_.layers * rows() * columns); };
+  const std::size_t of_h = states(shape_.output()), of_c = shape_.has_c() ? states(shape_.hidden) : 0;
+  std::vector<T> h(of_h), c(of_c);
+  end_h_.resize(of_h);
+  end_c_.resize(of_c);
+  load_state(h.data(), c.data());
+  const Batch batch(chunk.steps, rows(), nullptr, {chunk.resets});
+  forward<T>(shape_, *weights_, batch,
+             {.x = x,
+              .x_strides = x_strides,
+              .h0 = h.data(),
+              .c0 = shape_.has_c() ? c.data() : nullptr,
+              .y = y,
+              .hn = end_h_.data(),
+              .cn = end_c_.data()},
+             threads, check);
 }
 
 template class Stream<float>;
