@@ -159,3 +159,25 @@ def test_threadpoolctl_limits_every_call():
         pyrnn.LSTM(2, 3, seed=0)(np.ones((2, 1, 2), np.float32))
     """
     assert run(code, OMP_NUM_THREADS="4") == ["1", "1", "True"]
+
+
+def test_a_core_that_another_process_has_is_noticed():
+    """Two members and another process on one CPU: the calls after a long wait take one thread."""
+    code = """
+        import os, subprocess, sys
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
+        other = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        try:
+            import pyrnn
+            pyrnn.set_num_threads(2)
+            stream = pyrnn.LSTM(512, 512, seed=0).stream(batch_size=1)
+            x = np.ones((1, 512), np.float32)
+            for _ in range(3000):
+                stream.step(x)
+                if pyrnn._core._waits_for_cores():
+                    print("noticed")
+                    break
+        finally:
+            other.kill()
+    """
+    assert run(code, OMP_NUM_THREADS="2") == ["noticed"]

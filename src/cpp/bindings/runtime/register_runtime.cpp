@@ -66,6 +66,7 @@ void register_runtime(py::module_& m) {
   m.def("_peak_flops", &peak_of, py::arg("threads"), py::arg("seconds"));
   m.def("default_num_threads", &default_num_threads);
   m.def("thread_limit", &thread_limit);
+  m.def("_waits_for_cores", &waits_for_cores);
   m.def("_set_openmp_default", &set_openmp_default, py::arg("threads"));
   m.def("set_workspace_limit", &set_limit, py::arg("bytes"));
   m.def("workspace_limit", &workspace_limit);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/runtime/barrier.h"
 
-#include <chrono>
 #include <thread>
 
 namespace pyrnn {
@@ -17,18 +16,21 @@ void pause_cpu() noexcept {
 
 }  // namespace
 
-void SpinBarrier::spin_until_after(unsigned generation, Interrupt* interrupt) const noexcept {
+std::chrono::nanoseconds SpinBarrier::spin_until_after(unsigned generation, Interrupt* interrupt) const noexcept {
   using Clock = std::chrono::steady_clock;
   constexpr int kLooksPerClock = 16;
-  const auto patience = Clock::now() + std::chrono::microseconds(20);
+  constexpr std::chrono::microseconds patience(20);
+  const auto start = Clock::now();
   for (int look = 1; generation_.load(std::memory_order_acquire) == generation; ++look) {
     pause_cpu();
-    if (look % kLooksPerClock == 0 && Clock::now() > patience) break;
+    if (look % kLooksPerClock == 0 && Clock::now() - start > patience) break;
   }
+  if (generation_.load(std::memory_order_acquire) != generation) return {};
   while (generation_.load(std::memory_order_acquire) == generation) {
     std::this_thread::yield();
     if (interrupt) interrupt->look();
   }
+  return Clock::now() - start;
 }
 
 }  // namespace pyrnn

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 
 #include "core/runtime/interrupt.h"
 
@@ -11,20 +12,21 @@ namespace pyrnn {
 // A central barrier: the last to arrive opens the next generation, the others spin on it.
 class SpinBarrier {
  public:
-  // The member that is given the caller's interrupt asks it while it waits.
-  void wait(int members, Interrupt* interrupt = nullptr) noexcept {
+  // Returns how long it waited if that was more than 20 us, else 0. The member that is given the caller's interrupt
+  // asks it meanwhile.
+  std::chrono::nanoseconds wait(int members, Interrupt* interrupt = nullptr) noexcept {
     const unsigned generation = generation_.load(std::memory_order_relaxed);
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == members) {
       arrived_.store(0, std::memory_order_relaxed);
       generation_.store(generation + 1, std::memory_order_release);
-    } else {
-      spin_until_after(generation, interrupt);
+      return {};
     }
+    return spin_until_after(generation, interrupt);
   }
 
  private:
   // With a pause between two looks; yields from 20 us on, when the others may lack a core.
-  void spin_until_after(unsigned generation, Interrupt* interrupt) const noexcept;
+  std::chrono::nanoseconds spin_until_after(unsigned generation, Interrupt* interrupt) const noexcept;
 
   // Apart, so that an arrival does not take the line that the others watch.
   alignas(64) std::atomic<int> arrived_{0};

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <cctype>
 #include <condition_variable>
 #include <cstdlib>
@@ -16,6 +17,8 @@
 
 namespace pyrnn {
 namespace {
+
+using Clock = std::chrono::steady_clock;
 
 // What omp_get_max_threads says until somebody sets another number.
 std::atomic<int> openmp_default{0};
@@ -85,7 +88,20 @@ bool can_start(int threads) noexcept {
   return all;
 }
 
+// When the calling thread last waited for a core that another process has, or until when it does without.
+thread_local Clock::time_point last_wait{};
+
 }  // namespace
+
+void notice_waits(std::chrono::nanoseconds waited, Clock::time_point start) noexcept {
+  constexpr int kShare = 10;  // waiting may take a tenth of the time
+  if (waited == waited.zero()) return;
+  const auto now = Clock::now();
+  if (waited < 0.6 * (now - start)) return;  // shares are not always equal
+  last_wait = std::max(now, last_wait + kShare * waited);
+}
+
+bool waits_for_cores() noexcept { return last_wait > Clock::time_point{} && Clock::now() < last_wait; }
 
 void set_openmp_default(int threads) noexcept { openmp_default.store(threads > 0 ? threads : omp_get_num_procs()); }
 
@@ -97,7 +113,8 @@ int thread_limit() noexcept {
 int grant_threads(int threads) noexcept {
   thread_local int last_team = 1;
   // A forked child has libgomp's memory but none of its threads: entering it would hang.
-  if (threads <= 1 || fork_count() > 0 || serial.load(std::memory_order_relaxed) || omp_in_parallel()) {
+  if (threads <= 1 || fork_count() > 0 || serial.load(std::memory_order_relaxed) || omp_in_parallel() ||
+      waits_for_cores()) {
     return 1;
   }
   if (threads > last_team && !can_start(threads - 1)) {

@@ -5,6 +5,7 @@
 #include <omp.h>
 
 #include <atomic>
+#include <chrono>
 #include <type_traits>
 
 #include "core/dims.h"
@@ -21,13 +22,16 @@ class Team {
   int size() const noexcept { return size_; }
   // Returns when every member has called it; what was written before is then seen by all.
   void barrier() noexcept {
-    if (size_ > 1) shared_->wait(size_, interrupt_);
+    if (size_ > 1) waited_ += shared_->wait(size_, interrupt_);
   }
+  // In long waits at barriers so far.
+  std::chrono::nanoseconds waited() const noexcept { return waited_; }
 
  private:
   int size_;
   SpinBarrier* shared_;
   Interrupt* interrupt_;
+  std::chrono::nanoseconds waited_{};
 };
 
 // Pieces of work that the members take one after the other, so that a core that is slower, or busy elsewhere, takes
@@ -52,6 +56,12 @@ void set_openmp_default(int threads) noexcept;
 // inside another OpenMP region, and where the system refuses to start more.
 int grant_threads(int threads) noexcept;
 
+// Where the caller's member spent most of a call waiting for the others, another process has one of their cores. Where
+// such waits come often, the calling thread's next calls get no others, for so long that waiting takes a tenth of the
+// time.
+void notice_waits(std::chrono::nanoseconds waited, std::chrono::steady_clock::time_point start) noexcept;
+bool waits_for_cores() noexcept;
+
 // True once after grant_threads was refused threads: the caller's caller owes the user a warning.
 bool take_refused_threads() noexcept;
 
@@ -71,15 +81,21 @@ int parallel(int threads, Interrupt* interrupt, Body&& body) noexcept {
   }
   SpinBarrier shared;
   int size = 1;
+  std::chrono::nanoseconds waited{};
+  const auto start = std::chrono::steady_clock::now();
 #pragma omp parallel num_threads(granted) default(shared)
   {
     const ScopedFloatControl flush(kFlushDenormals);
     const int rank = omp_get_thread_num();
     Team team(omp_get_num_threads(), &shared, rank == 0 ? interrupt : nullptr);
-    if (rank == 0) size = team.size();
     body(rank, team);
+    if (rank == 0) {
+      size = team.size();
+      waited = team.waited();
+    }
     if (interrupt) team.barrier();
   }
+  notice_waits(waited, start);
   return size;
 }
 
