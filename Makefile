@@ -1,4 +1,5 @@
-# make demo | examples | test | test-full | test-peers | bench | bench-peers | bench-check | bench-guard | lint | wheel | clean
+# make demo | examples | test | test-full | test-peers | bench | bench-peers | bench-forecasters
+#   | bench-check | bench-guard | lint | wheel | clean
 # Needs Python >= 3.11 with venv, and g++. Everything else is installed into .venv.
 
 PYTHON ?= python3
@@ -13,7 +14,8 @@ EXAMPLE_DATA := examples/data/.fetched
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: demo examples test test-full test-peers bench bench-peers bench-report bench-check bench-guard lint wheel clean
+.PHONY: demo examples test test-full test-peers bench bench-peers bench-forecasters bench-report bench-check \
+  bench-guard lint wheel clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -51,6 +53,11 @@ bench-peers: $(VENV)/.with-peers $(PROBE)
 	$(BIN)/python bench/layers.py $(if $(FAMILY),--family $(FAMILY)) --json $(RESULTS)/peers.json
 	$(if $(FAMILY),,$(BIN)/python bench/scaling.py --study ragged --json $(RESULTS)/peers.json)
 	$(MAKE) bench-report
+
+# Forecaster beside neuralforecast and darts, which need versions of their own of what they share.
+bench-forecasters:
+	$(MAKE) build/forecasters/.with-forecasters VENV=build/forecasters
+	build/forecasters/bin/python bench/forecasting_peers.py --write $(RESULTS)/forecasting_peers.md
 
 bench-report: $(VENV)/.with-bench
 	$(BIN)/python bench/plots.py
