@@ -33,7 +33,6 @@ class Fitted:
 
     owner: str  # how messages begin
     form: Form
-    widths: tuple[int, ...]  # of y, past, future
     cutter: Cutter
     asked: tuple[float, ...]  # the quantiles that were asked for
     outcome: Outcome  # what the network's numbers mean
@@ -46,6 +45,29 @@ class Fitted:
     rates: dict[str, float] = field(init=False)  # shares of the learning rate, by parameters' names
     changes: list[Array] = field(init=False)  # of each series (D,): the mean size of its changes
     pool: Array | None = None  # of others, if these are not the series of the fit: their `pooled`
+
+    def check(self) -> None:
+        """ValueError for parts that do not belong together, as in a file that somebody changed."""
+        parts = (self.form.keys, self.scales.y, self.tails, self.residuals, self.changes)
+        if len({*map(len, parts), len(self.missing)}) > 1 or not self.tails:
+            raise ValueError("Fitted has parts of different numbers of series")
+        if len({tuple(part.shape[1:] for part in tail.parts()) for tail in self.tails}) > 1:
+            raise ValueError("Fitted has series of different numbers of columns")
+        cutter, D = self.cutter, self.widths[0]
+        if any(errors.shape[1:] != (cutter.horizon, D) for errors in self.residuals):
+            raise ValueError(
+                f"Fitted has errors of other steps or columns than {cutter.horizon, D}"
+            )
+        outputs = self.outcome.outputs * cutter.steps * D
+        last = self.network[0].rnn[-1] if hasattr(self.network[0], "rnn") else self.network[-1]
+        if last.out_features != outputs:
+            raise ValueError(f"Fitted has a network of {last.out_features} outputs, not {outputs}")
+
+    @property
+    def widths(self) -> tuple[int, int, int]:
+        """The numbers of columns of y, past and future."""
+        y, past, future = (part.shape[1] for part in self.tails[0].parts())
+        return y, past, future
 
     @property
     def scores(self) -> list[Array]:

@@ -36,7 +36,6 @@ def learn(spec: Any, many: list[Series], form: Form, seed: int) -> Fitted:
         [form.name("y", i) for i in range(len(many))],
         [own.known(series) for own, series in zip(divisions, many, strict=True)],
     )
-    widths = tuple(part.shape[1] for part in many[0].parts())
     gone, changes = shares(many), [naive_scale(series.y, 1) for series in many]
     many = [scales.apply(i, series) for i, series in enumerate(many)]
     pairs = list(zip(divisions, many, strict=True))
@@ -49,7 +48,7 @@ def learn(spec: Any, many: list[Series], form: Form, seed: int) -> Fitted:
     held = [end for own, series in pairs if len(end := own.held(series, cutter))]
     network, skip = _network(spec, plan, learnt, held, seed)
     tails = [series.last(cutter.lookback) for series in many]
-    fitted = Fitted(owner, form, widths, cutter, plan.asked, outcome, scales, network, tails, gone)
+    fitted = Fitted(owner, form, cutter, plan.asked, outcome, scales, network, tails, gone)
     fitted.changes, fitted.rates = changes, {} if skip is None else skip.rates
     ends = replace(cutter, burn=cutter.lookback - 1).training(held, once=True) if held else None
     ends = None if ends is None or len(ends[0]) == 0 else ends
