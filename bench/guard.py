@@ -21,7 +21,7 @@ from processes import PROBE
 RECORD = Path(__file__).parent / "results" / "guard.json"
 ISA = "avx2"
 CACHES = ["--I1=32768,8,64", "--D1=32768,8,64", "--LL=1048576,16,64"]  # kCommonCaches
-GROWTH, MISSES = 1.03, 50  # a cold start's few misses are no growth
+GROWTH, MISSES = 1.03, 200  # misses move by tens with where arrays happen to lie
 
 
 def arguments():

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "benchmarks.h"
+#include "core/recurrent/step_chain.h"
 #include "core/recurrent/stream.h"
 #include "core/runtime/isa.h"
 #include "serve.h"
@@ -26,10 +27,16 @@ class OneRow {
         H_(hidden),
         shape_(square_layer(cell, hidden)),
         G_(shape_.gates()),
-        stream_(shape_, std::make_shared<const PackedWeights<T>>(table, shape_, weights(), 1), 1, threads) {
-    stream_.store_state(h_, c_);
+        stream_(std::make_shared<Stream<T>>(
+            shape_, std::make_shared<const PackedWeights<T>>(table, shape_, weights(), 1), 1, threads)),
+        chain_({stream_}, {}, 1) {
+    stream_->store_state(h_, c_);
   }
-  void step() { stream_.step(x_, y_); }
+  void step() {
+    chain_.choose({.x = x_, .x_row = H_});
+    chain_.make(y_);
+    chain_.keep();
+  }
 
   Sample sample(Index unit) const {
     Sum of_x[4], of_h[4], all;
@@ -64,7 +71,8 @@ class OneRow {
   Array<T> w_ih_ = parameters(G_ * H_ * H_), w_hh_ = parameters(G_ * H_ * H_);
   Array<T> b_ih_ = parameters(G_ * H_), b_hh_ = parameters(G_ * H_);
   Array<T> x_ = random_array<T>(H_), h_ = random_array<T>(H_), c_ = random_array<T>(H_), y_ = Array<T>(H_);
-  Stream<T> stream_;
+  std::shared_ptr<Stream<T>> stream_;
+  StepChain<T> chain_;
 };
 
 template <class T>
