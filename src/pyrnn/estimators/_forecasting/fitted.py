@@ -59,7 +59,8 @@ class Fitted:
                 f"Fitted has errors of other steps or columns than {cutter.horizon, D}"
             )
         outputs = self.outcome.outputs * cutter.steps * D
-        last = self.network[0].rnn[-1] if hasattr(self.network[0], "rnn") else self.network[-1]
+        first = self.network[0]
+        last: Any = first.rnn[-1] if hasattr(first, "rnn") else self.network[-1]
         if last.out_features != outputs:
             raise ValueError(f"Fitted has a network of {last.out_features} outputs, not {outputs}")
 
