@@ -2,9 +2,13 @@
 
 import os
 import platform
+import runpy
 from datetime import UTC, datetime
+from pathlib import Path
 
-from pyrnn.bench._machine import caches, cpu
+# By its path: the pyrnn that is measured may be another one, or one that cannot be imported.
+SHARED = runpy.run_path(str(Path(__file__).parents[1] / "src/pyrnn/bench/_machine.py"))
+caches, cpu = SHARED["caches"], SHARED["cpu"]
 
 
 def machine():
