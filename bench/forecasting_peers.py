@@ -28,7 +28,7 @@ import pedestrians
 from _shops import shops
 
 EPOCHS, UNITS = 5, 32
-MANY = 40_960  # steps, in windows of which an epoch of Forecaster has every so manieth
+MANY = 40_960  # steps, beyond which an epoch of Forecaster leaves out windows
 DATA = {  # lookback, horizon, season, steps between origins, origins; what is known ahead
     "20 shops x 400 days": (56, 14, 7, 7, 16, ("promotion", "closed", "holiday")),
     "3 streets x 1,500 hours": (168, 24, 168, 24, 16, ()),

@@ -33,7 +33,7 @@ def error(forecasts, actual):
 
 
 def numbers(roots):
-    """Sunspots for their square roots; none are the fewest."""
+    """Sunspots for their square roots, never fewer than none."""
     return np.square(np.maximum(roots, 0))
 
 

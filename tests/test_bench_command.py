@@ -15,7 +15,7 @@ from pyrnn.bench import __main__ as command
 from pyrnn.bench._cases import CASES, Case
 from pyrnn.bench._jobs import PEERS, job
 
-INSTALLED = [name for name in PEERS if util.find_spec(name)]
+INSTALLED = [name for name, needs in PEERS.items() if all(map(util.find_spec, needs))]
 
 
 def run(*arguments):

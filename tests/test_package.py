@@ -208,6 +208,6 @@ def test_a_part_that_is_not_imported_says_how(part):
         f"AttributeError: module 'pyrnn' has no attribute '{part}'; `import pyrnn.{part}` loads it"
     )
     assert message in done.stderr
-    for name in ("LTSM", "_base_"):
+    for name in ("LTSM", "_base_", "no.part", ""):
         with pytest.raises(AttributeError, match=f"no attribute '{name}'$"):
             getattr(pyrnn, name)

@@ -21,7 +21,7 @@ def absent(package: str, name: str) -> NoReturn:
     from importlib.util import find_spec
 
     hint = ""
-    if not name.startswith("_") and find_spec(f"{package}.{name}"):
+    if name.isidentifier() and name[0] != "_" and find_spec(f"{package}.{name}"):
         hint = f"; `import {package}.{name}` loads it"
     message = f"module {package!r} has no attribute {name!r}{hint}"
     raise AttributeError(message, name=name, obj=sys.modules[package])

@@ -30,7 +30,7 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m pyrnn.bench", description=about)
     parser.formatter_class = argparse.RawTextHelpFormatter
-    installed = [name for name in PEERS if util.find_spec(name)]
+    installed = [name for name, needs in PEERS.items() if all(map(util.find_spec, needs))]
     parser.add_argument("--seconds", type=float, default=60, help="in all, at least (default: 60)")
     parser.add_argument("--threads", type=int, default=get_num_threads())
     parser.add_argument(
@@ -43,7 +43,7 @@ def arguments() -> argparse.Namespace:
         if name not in PEERS:
             parser.error(f"--peers: {name!r}, expected some of {','.join(PEERS)}")
         if name not in installed:
-            parser.error(f"--peers: {name} is not installed")
+            parser.error(f"--peers: {name} needs {' and '.join(PEERS[name])} installed")
     if not 1 <= given.threads <= get_num_threads():
         parser.error(f"--threads: {given.threads}, expected 1 to {get_num_threads()}")
     if not given.seconds > 0:
@@ -77,6 +77,7 @@ def prepare(workers: dict[str, Worker], index: int) -> list[str]:
 def measure(workers: dict[str, Worker], index: int, threads: int, seconds: float) -> dict[str, Any]:
     """A case's median time per library, median ratios to pyrnn's, and share of the peak."""
     able = prepare(workers, index)
+    flop = CASES[index].flop()  # which makes a model: not beside a measurement
     rounds: list[dict[str, float]] = []
     end = time.perf_counter() + seconds
     while len(rounds) < LEAST_ROUNDS or time.perf_counter() < end:
@@ -86,7 +87,7 @@ def measure(workers: dict[str, Worker], index: int, threads: int, seconds: float
             time.sleep(PAUSE)
             one[name] = workers[name].ask("time")
         time.sleep(PAUSE)
-        one["peak"] = CASES[index].flop() / _core._peak_flops(threads, PEAK_SECONDS)
+        one["peak"] = flop / _core._peak_flops(threads, PEAK_SECONDS)
         rounds.append(one)
 
     def ratio(name: str) -> float:
@@ -144,9 +145,9 @@ def main() -> None:
             row = measure(workers, index, given.threads, given.seconds / len(CASES))
             rows.append(row)
             print(f"{case.title:60} {cell(row)}", file=sys.stderr, flush=True)
+    print(table(machine, rows), flush=True)
     if given.json:
         given.json.write_text(json.dumps({"machine": machine, "cases": rows}, indent=1) + "\n")
-    print(table(machine, rows))
 
 
 if __name__ == "__main__":

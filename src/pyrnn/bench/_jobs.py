@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 
 from ._cases import Case
 
-PEERS = ("torch", "jax", "onnxruntime")
+PEERS = {  # and the packages that each needs
+    "torch": ("torch",),
+    "jax": ("jax", "jaxlib"),
+    "onnxruntime": ("onnxruntime", "onnx"),  # the second writes its file
+}
 STEPS_COMPARED = 5  # of a stream
 
 

@@ -15,7 +15,7 @@ from ._cases import CASES
 from ._jobs import Job, job
 
 SLICE = 0.05  # seconds of one turn, unless a single call takes longer
-GROUP = 0.001  # short calls are timed in groups of at least this many seconds
+GROUP = 0.001  # seconds of a group of short calls, as the first one tells its length
 
 
 def seconds_of(call: Callable[[], Any], count: int) -> float:
@@ -27,7 +27,7 @@ def seconds_of(call: Callable[[], Any], count: int) -> float:
 
 
 def turn(call: Callable[[], Any]) -> float:
-    """Seconds of a call: the median over one turn's groups, after a call that is not timed."""
+    """Seconds of a call: the median over one turn's groups, after a call that is not in it."""
     count = max(1, int(GROUP / max(seconds_of(call, 1), 1e-9)))
     times: list[float] = []
     start = time.perf_counter()

@@ -25,10 +25,10 @@ class Stream(_core.Stream, Settings):
     """What a recurrent layer computes, step by step or chunk by chunk, with the same bits.
 
     Made by `layer.stream(batch_size=1)`: starts from the zero state, and keeps the weights that
-    the layer had then. Long steps (500,000 weights and more at batch_size 1: an LSTM of
-    256 units, an RNN of 512) are shared among as many threads as were set then. One stream belongs
-    to one thread at a time: a second call during a call is a RuntimeError. `step` is one C call,
-    which leaves to `_checked_step` what it cannot read.
+    the layer had then. Long steps (at batch_size 1 of 500,000 weights and more, or of 250,000 where
+    they outgrow a core's second-level cache) are shared among as many threads as were set then. One
+    stream belongs to one thread at a time: a second call during a call is a RuntimeError. `step` is
+    one C call, which leaves to `_checked_step` what it cannot read.
 
     Examples
     --------

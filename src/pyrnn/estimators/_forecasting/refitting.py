@@ -7,7 +7,7 @@ from .fitted import Fitted
 from .series import Series
 from .skip import Skip
 
-FOLD = 0.1  # of all steps, the most that are left out together
+FOLD = 0.1  # of all steps, about as many as are left out together
 
 
 def refitted(fitted: Fitted, skip: Skip, many: list[Series], origins: list[Array]) -> list[Array]:

@@ -48,8 +48,8 @@ class Frequency:
         return f"{self.count} {names[self.unit]}{'s' * (self.count > 1)}"
 
     def seasons(self) -> tuple[int, ...]:
-        """How many steps the minute, hour, day, week and year have, the shortest first: those that
-        are several steps long, and of days the week alone, of weeks a year of 52."""
+        """How many steps a minute, hour, day, week or year has, the shortest first, where that is a
+        whole number above 1. Days have the week alone; weeks a year of 52."""
         days = (7,) if self.count < 7 else (364,)
         cycles = {"us": (MINUTE, HOUR, DAY, 7 * DAY), "D": days, "B": (5,), "M": (12,)}
         return tuple(
