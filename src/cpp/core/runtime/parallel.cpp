@@ -98,7 +98,8 @@ void notice_waits(std::chrono::nanoseconds waited, Clock::time_point start) noex
   if (waited == waited.zero()) return;
   const auto now = Clock::now();
   if (waited < 0.6 * (now - start)) return;  // shares are not always equal
-  last_wait = std::max(now, last_wait + kShare * waited);
+  constexpr std::chrono::nanoseconds most = std::chrono::seconds(1);  // a process that was stopped has waited longer
+  last_wait = std::max(now, last_wait + kShare * std::min(waited, most));
 }
 
 bool waits_for_cores() noexcept { return last_wait > Clock::time_point{} && Clock::now() < last_wait; }
