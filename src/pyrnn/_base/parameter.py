@@ -169,6 +169,15 @@ class Parameter(Operand):
         """The number of axes."""
         return self._array.ndim
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes that the values take."""
+        return self._array.nbytes
+
+    def stored(self) -> Array:
+        """A copy of the values as files hold them."""
+        return np.array(self.data, order="C")
+
     @contextmanager
     def writing(self) -> Iterator[Array]:
         """`with p.writing() as array:` gives the array itself to write in place."""

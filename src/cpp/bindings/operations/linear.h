@@ -10,9 +10,11 @@
 
 namespace pyrnn::bindings {
 
-// Of either element type.
+// Of either element type, or in bf16.
 struct PackedLinearObject {
-  std::variant<std::unique_ptr<const PackedLinear<float>>, std::unique_ptr<const PackedLinear<double>>> linear;
+  std::variant<std::unique_ptr<const PackedLinear<float>>, std::unique_ptr<const PackedLinear<double>>,
+               std::unique_ptr<const PackedLinear<float, kernels::Bf16>>>
+      linear;
 };
 
 }  // namespace pyrnn::bindings

@@ -64,7 +64,7 @@ py::tuple run_attend(const Stack& stack, const Packed& packed, const MemoryObjec
     AttendingCall<T> call(stack, packed, memory, query, {x, h0, c0, lengths, false});
     without_gil([&] {
       call.clear();
-      forward<T>(stack.shape, *call.weights, call.batch, call.sequences, threads, interrupted);
+      forward<T>(stack.shape, *call.weights_of_type(), call.batch, call.sequences, threads, interrupted);
     });
     return py::make_tuple(call.y.array, call.hn.array, call.cell_state(), call.contexts.array, call.attention.array);
   });
@@ -82,8 +82,8 @@ py::tuple run_attend_train(const Stack& stack, const Packed& packed, const Memor
     std::unique_ptr<Tape<T>> tape;
     without_gil([&] {
       call.clear();
-      tape = forward_train<T>(stack.shape, call.weights, call.batch, call.sequences, {std::nullopt, 0, threads},
-                              interrupted);
+      tape = forward_train<T>(stack.shape, call.weights_of_type(), call.batch, call.sequences,
+                              {std::nullopt, 0, threads}, interrupted);
     });
     const auto reference = py::return_value_policy::reference;
     const auto pinned = [](const py::array& array) { return py::make_tuple(array, weak_reference(array)); };

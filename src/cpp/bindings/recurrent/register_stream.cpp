@@ -15,8 +15,8 @@ StreamObject::StreamObject(const Stack& of, const Packed& packed, py::ssize_t ba
   if (batch_size < 1 || batch_size > (py::ssize_t{1} << 40))
     throw std::invalid_argument("batch_size: " + std::to_string(batch_size) + ", expected 1 to 2**40");
   std::visit(
-      [&]<class T>(const std::shared_ptr<const PackedWeights<T>>& weights) {
-        stream = std::make_unique<Stream<T>>(stack.shape, weights, batch_size, threads);
+      [&]<class T, class W>(const SharedWeights<T, W>& weights) {
+        stream = std::make_unique<Stream<T, W>>(stack.shape, weights, batch_size, threads);
       },
       packed.weights);
 }
@@ -30,7 +30,7 @@ StreamObject make_stream(const Stack& stack, const Packed& packed, py::ssize_t b
 // Where step turns with what it cannot take: the same step, with every check in words. A subclass may convert instead.
 py::array checked_step(StreamObject& self, py::handle x, py::handle out, py::handle resets_in) {
   return std::visit(
-      [&]<class T>(std::unique_ptr<Stream<T>>& stream) {
+      [&]<class T, class W>(std::unique_ptr<Stream<T, W>>& stream) {
         const bool flat = stream->rows() == 1 && require_ndarray(x, "x").ndim() == 1;
         const auto shape = [&](Index columns) { return flat ? Shape{columns} : Shape{stream->rows(), columns}; };
         const Shape x_shape = shape(stream->shape().input), y_shape = shape(stream->shape().output());
@@ -47,7 +47,8 @@ py::array checked_step(StreamObject& self, py::handle x, py::handle out, py::han
 
 template <class T>
 struct StreamState {
-  explicit StreamState(const Stream<T>& stream)
+  template <class W>
+  explicit StreamState(const Stream<T, W>& stream)
       : h({stream.shape().layers, stream.rows(), stream.shape().output()}),
         c(stream.shape().has_c() ? Shape{stream.shape().layers, stream.rows(), stream.shape().hidden} : Shape{0}) {
     stream.load_state(h.data(), c.data());
@@ -57,7 +58,7 @@ struct StreamState {
 
 py::tuple get_state(StreamObject& self) {
   return std::visit(
-      [&]<class T>(std::unique_ptr<Stream<T>>& stream) -> py::tuple {
+      [&]<class T, class W>(std::unique_ptr<Stream<T, W>>& stream) -> py::tuple {
         const Busy busy(self.busy);
         StreamState<T> state(*stream);
         return py::make_tuple(state.h.array, stream->shape().has_c() ? py::object(state.c.array) : py::none());
@@ -67,7 +68,7 @@ py::tuple get_state(StreamObject& self) {
 
 void set_state(StreamObject& self, py::handle h, py::handle c) {
   std::visit(
-      [&]<class T>(std::unique_ptr<Stream<T>>& stream) {
+      [&]<class T, class W>(std::unique_ptr<Stream<T, W>>& stream) {
         const StackShape& s = stream->shape();
         const auto h_in =
             require_array<T>(h, "h", {s.layers, stream->rows(), s.output()}, "(num_layers, batch, output size)");
@@ -91,7 +92,7 @@ void reset(StreamObject& self) {
 py::array run(StreamObject& self, py::handle x_in, py::handle resets_in, int threads) {
   checked_threads(threads);
   return std::visit(
-      [&]<class T>(std::unique_ptr<Stream<T>>& stream) -> py::array {
+      [&]<class T, class W>(std::unique_ptr<Stream<T, W>>& stream) -> py::array {
         const StackShape& s = stream->shape();
         const Pinned x = require_rows<T>(x_in, "x", 3);
         const py::ssize_t steps = x.shape(0);

@@ -82,9 +82,12 @@ auto with_type(bool single, F&& f) {
   return single ? f(float{}) : f(double{});
 }
 
+template <class T, class W = T>
+using SharedWeights = std::shared_ptr<const PackedWeights<T, W>>;
+
 struct Packed {
   Stack stack;
-  std::variant<std::shared_ptr<const PackedWeights<float>>, std::shared_ptr<const PackedWeights<double>>> weights;
+  std::variant<SharedWeights<float>, SharedWeights<double>, SharedWeights<float, kernels::Bf16>> weights;
 };
 
 struct SavedForward {
@@ -102,7 +105,9 @@ struct Gradients {
 struct StreamObject {
   StreamObject(const Stack& of, const Packed& packed, py::ssize_t batch_size, int threads);
   Stack stack;
-  OfEither<Stream> stream;
+  std::variant<std::unique_ptr<Stream<float>>, std::unique_ptr<Stream<double>>,
+               std::unique_ptr<Stream<float, kernels::Bf16>>>
+      stream;
   InUse busy;
 };
 
@@ -117,8 +122,8 @@ struct WeightArrays {
   std::vector<Weights<T>> all;
 };
 
-// The caller's weights in the kernels' layout, a Packed.
-py::object pack_weights(const Stack& stack, const py::list& arrays, int threads);
+// The caller's weights in the kernels' layout, a Packed. bf16: the matrices, whose numbers must be some of bf16.
+py::object pack_weights(const Stack& stack, const py::list& arrays, int threads, bool bf16 = false);
 
 Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t input_size, py::ssize_t hidden_size,
                  py::ssize_t num_layers, bool bidirectional, bool bias, py::ssize_t proj_size, double dropout,

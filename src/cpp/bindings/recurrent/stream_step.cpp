@@ -45,8 +45,8 @@ struct StepArguments {
 };
 
 // y of a step, or null if an argument is not as the core wants it: then nothing has happened.
-template <class T>
-py::object step_as_given(StreamObject& object, Stream<T>& stream, const StepArguments& given) {
+template <class T, class W>
+py::object step_as_given(StreamObject& object, Stream<T, W>& stream, const StepArguments& given) {
   const py::ssize_t x_sizes[] = {stream.rows(), stream.shape().input};
   const py::ssize_t y_sizes[] = {stream.rows(), stream.shape().output()};
   // One row may come without its batch axis, and goes as it came.

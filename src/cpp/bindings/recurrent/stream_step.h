@@ -25,8 +25,8 @@ class Busy {
 
 // A step between arrays that were checked, before which some rows begin again (null: none). The pins cost as much as a
 // small step, in which nobody else runs.
-template <class T>
-void take_step(StreamObject& object, Stream<T>& stream, const py::array& x, const py::array& y,
+template <class T, class W>
+void take_step(StreamObject& object, Stream<T, W>& stream, const py::array& x, const py::array& y,
                const std::uint8_t* resets) {
   const Busy busy(object.busy);
   const auto step = [&, from = static_cast<const T*>(x.data()), to = static_cast<T*>(const_cast<void*>(y.data()))] {

@@ -9,8 +9,9 @@
 
 namespace pyrnn {
 
-template <class T>
-Stream<T>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T>> weights, Index rows, int threads)
+template <class T, class W>
+Stream<T, W>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T, W>> weights, Index rows,
+                     int threads)
     : shape_(shape),
       weights_(std::move(weights)),
       k_(kernels::of_type<T>(weights_->table())),
@@ -37,8 +38,8 @@ Stream<T>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T
   store_state(nullptr, nullptr);
 }
 
-template <class T>
-void Stream<T>::step(const T* x, T* y) {
+template <class T, class W>
+void Stream<T, W>::step(const T* x, T* y) {
   turn_ = 1 - turn_;
   parallel(std::min(threads_, thread_limit()), [&](int rank, Team& team) noexcept {
     const Member me = Member::of({team.size(), team.size() > 1}, {shape_, batch_, {0, 1}, maps_, k_.lanes}, rank, team);
@@ -56,30 +57,40 @@ void Stream<T>::step(const T* x, T* y) {
 
 // Panel by panel, the last first at every other step, so that the weights with which one step ends are still cached
 // when the next begins. Where all units of a phase must be finished before the next one, its panels go together.
-template <class T>
-void Stream<T>::step_layer(const Member& me, Index index, const T* x, Index x_row) {
+template <class T, class W>
+void Stream<T, W>::step_layer(const Member& me, Index index, const T* x, Index x_row) {
   const StepBuffers<T>& buffers = now(layers_[static_cast<std::size_t>(index)]);
   const auto& weights = weights_->of(index, 0);
   const BufferedStep at = step_rows();
-  const auto add_input = [&](Index panel) {
-    input_product<T>(k_, maps_.x, weights, panel,
+  const auto add_input = [&](Index panel, int panels) {
+    input_product<T>(steps_.kernels(), maps_.x, weights, panel,
                      {.rows = at.count,
                       .x = x,
                       .x_row = x_row,
                       .columns = shape_.layer_input(index),
                       .gates = buffers.gates,
-                      .gates_panel = steps_.gates_panel()});
+                      .gates_panel = steps_.gates_panel(),
+                      .panels = panels});
+  };
+  const auto add_inputs = [&](Range panels) {
+    for (Index panel = panels.begin, count; panel < panels.end; panel += count) {
+      const bool two = panel + 1 < panels.end && kernels::side_by_side<T, W>(maps_.x, at.count, panel, k_.lanes);
+      count = two ? 2 : 1;
+      add_input(panel, two ? 2 : 1);
+    }
   };
   if (steps_.has_phases()) {
-    for (Index panel = me.panels.begin; panel < me.panels.end; ++panel) add_input(panel);
+    add_inputs(me.panels);
     if (shape_.options.layer_norm) steps_.normalise_input(weights, buffers, at.row, at.count);
     steps_.run_forward(me, false, weights, buffers, at);
   } else {
-    kernels::StepForward<T> step = steps_.forward(me, weights, buffers, at);
-    for (Index i = 0; i < me.panels.size(); ++i) {
-      step.panel_begin = at.descending ? me.panels.end - 1 - i : me.panels.begin + i;
-      step.panel_end = step.panel_begin + 1;
-      add_input(step.panel_begin);
+    kernels::StepForward<T, W> step = steps_.forward(me, weights, buffers, at);
+    constexpr Index kPanels = sizeof(W) < sizeof(T) ? 2 : 1;  // that the kernels take together
+    for (Index i = 0; i < me.panels.size(); i += kPanels) {
+      const Index count = smaller(kPanels, me.panels.size() - i);
+      step.panel_begin = at.descending ? me.panels.end - count - i : me.panels.begin + i;
+      step.panel_end = step.panel_begin + count;
+      add_inputs({step.panel_begin, step.panel_end});
       steps_.run_alone(step);
     }
     me.meet();
@@ -88,8 +99,8 @@ void Stream<T>::step_layer(const Member& me, Index index, const T* x, Index x_ro
     me.phase(false, [&] { state_options_.finish_step(me, place_, 0, buffers, at.row, at.previous); });
 }
 
-template <class T>
-void Stream<T>::load_state(T* h, T* c) const {
+template <class T, class W>
+void Stream<T, W>::load_state(T* h, T* c) const {
   for (const Layer& layer : layers_)
     for (Index row = 0; row < rows(); ++row) {
       h = std::copy_n(now(layer).h + row * width_.output, shape_.output(), h);
@@ -97,8 +108,8 @@ void Stream<T>::load_state(T* h, T* c) const {
     }
 }
 
-template <class T>
-void Stream<T>::store_state(const T* h, const T* c) {
+template <class T, class W>
+void Stream<T, W>::store_state(const T* h, const T* c) {
   const auto store = [](const T*& from, Index columns, T* to, Index to_columns) {
     copy_padded(from, columns, to, to_columns);
     if (from) from += columns;
@@ -112,8 +123,8 @@ void Stream<T>::store_state(const T* h, const T* c) {
   }
 }
 
-template <class T>
-void Stream<T>::reset(const std::uint8_t* these) {
+template <class T, class W>
+void Stream<T, W>::reset(const std::uint8_t* these) {
   for (Index row = 0; row < rows(); ++row) {
     if (!these[row]) continue;
     for (const Layer& layer : layers_) {
@@ -126,5 +137,6 @@ void Stream<T>::reset(const std::uint8_t* these) {
 
 template class Stream<float>;
 template class Stream<double>;
+template class Stream<float, kernels::Bf16>;
 
 }  // namespace pyrnn

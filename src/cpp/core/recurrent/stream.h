@@ -10,16 +10,16 @@
 
 namespace pyrnn {
 
-template <class T>
+template <class T, class W = T>
 class Stream {
  public:
   // threads: at most this many take a step, where it is long enough to share.
-  Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T>> weights, Index rows, int threads);
+  Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T, W>> weights, Index rows, int threads);
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
   const StackShape& shape() const { return shape_; }
   Index rows() const { return batch_.rows(); }
-  const PackedWeights<T>& weights() const { return *weights_; }
+  const PackedWeights<T, W>& weights() const { return *weights_; }
   // Long enough that other threads of the caller should run meanwhile: about 20 us.
   bool long_step() const { return threads_ > 1 || work_ >= kWorkOfLongStep; }
 
@@ -40,13 +40,13 @@ class Stream {
   void step_layer(const Member& me, Index layer, const T* x, Index x_row);
 
   const StackShape shape_;
-  const std::shared_ptr<const PackedWeights<T>> weights_;
+  const std::shared_ptr<const PackedWeights<T, W>> weights_;
   const kernels::Kernels<T>& k_;
   const CellMaps maps_;
   const Batch batch_;
   const Place place_;  // any layer's: nothing here depends on it
   const RowWidths<T> width_;
-  const CellSteps<T> steps_;
+  const CellSteps<T, W> steps_;
   const double work_;  // multiply-adds of a step, or as many as take as long
   const int threads_;
   StateOptions<T> state_options_;
