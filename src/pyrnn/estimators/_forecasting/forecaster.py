@@ -68,17 +68,18 @@ class Forecaster(Selection):
         After how many steps the series repeat themselves, 1 if they do not. None: of series with
         dates, what these suggest, if most series show it: 12 months, 4 quarters, 52 weeks, 7 days
         or 5 business days, 24 hours or their week, and so on. Otherwise the first high peak of the
-        autocorrelation. Either has to pass the F test of stable seasonality, at 0.1 %.
+        autocorrelation. It has to pass the F test of stable seasonality at 0.1 %, a level that
+        all lags share which are searched.
     skip : bool
         A linear autoregression of the lookback is added to what the recurrent layers give (Lai et
         al. 2018). It begins at the least squares, drawn to the seasonal naive forecast as far as
         that helps on held-out steps, and the rest at 0; both are trained together.
     refit : bool
-        What was held out is learnt in the end: the autoregression anew, by least squares on all
-        steps, with the errors of such fits without a part of the calibration each, for intervals;
-        or without `skip` or with a likelihood the network, for as many epochs as were
-        best. Its intervals have the errors of the network before, which are those to come only if
-        little is held out.
+        What was held out is learnt in the end. With `skip`, the autoregression is fitted anew, by
+        least squares on all steps; intervals are made from the errors of such fits, each without a
+        part of the calibration. Without `skip`, or with a likelihood, the network is trained anew,
+        for as many epochs as were best. Intervals then have the errors of the network before,
+        which are right only if little is held out.
     cell, hidden_size, num_layers, dropout
         The recurrent layers: "gru", "lstm" or "rnn". A hidden size None is a power of two, about a
         quarter of the root of the number of all steps, 16 to 64.
