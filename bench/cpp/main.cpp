@@ -10,17 +10,12 @@
 
 #include "benchmarks.h"
 #include "core/runtime/caches.h"
+#include "core/runtime/compiler.h"
 #include "core/runtime/fpenv.h"
 #include "core/runtime/isa.h"
 
 namespace pyrnn::bench {
 namespace {
-
-#if defined(__clang__)
-constexpr const char* kCompiler = "clang " __clang_version__;
-#else
-constexpr const char* kCompiler = "gcc " __VERSION__;
-#endif
 
 constexpr const char* kUsage =
     "pyrnn_bench kernels [--isa all|NAME] [--kernel NAME] [--quick] [--json FILE]\n"

@@ -14,6 +14,7 @@
 #include "array.h"
 #include "core/runtime/barrier.h"
 #include "core/runtime/isa.h"
+#include "core/runtime/peak.h"
 #include "core/runtime/shares.h"
 #include "serve.h"
 
@@ -27,8 +28,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr double kSeconds = 0.005;    // of each measurement
-constexpr Index kRounds = 2000;       // of multiply-adds between two looks at the clock: about 10 us
-constexpr Index kBytesRead = 1 << 18;  // likewise
+constexpr Index kBytesRead = 1 << 18;  // between two looks at the clock: about 10 us
 
 struct Rates {
   double fma_gflops = 0, read_gbytes = 0;
@@ -116,13 +116,9 @@ double rate_of(Work&& work) noexcept {
 
 template <class T>
 Rates rates_of_member(Read<T> read, const Array<T>& data, SpinBarrier& start, int threads) noexcept {
-  const kernels::Peak<T>& peak = kernels::of_type<T>(active_kernels()).peak;
   Rates rates;
   start.wait(threads);
-  rates.fma_gflops = rate_of([&] {
-    peak.multiply_add(kRounds);
-    return peak.flops_of_round * kRounds;
-  });
+  rates.fma_gflops = peak_of_thread<T>(kSeconds) * 1e-9;
   const Index bytes = data.count() * static_cast<Index>(sizeof(T)), passes = ceil_div(kBytesRead, bytes);
   read(data, data.count(), 1);  // into the caches
   start.wait(threads);

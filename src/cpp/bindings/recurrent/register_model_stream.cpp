@@ -120,18 +120,8 @@ ModelStreamObject make_model_stream(const std::string& owner, const py::object& 
 PyObject* run_alone(PyObject* self, PyObject* const* values, Py_ssize_t positional, PyObject* names) {
   return as_c_result([&] {
     auto& object = initialised<ModelStreamObject>(self);
-    const std::string refusal =
-        object.owner + ": another thread is in a call on this stream, expected one call at a time";
-    return py::reinterpret_steal<py::object>(call_alone(object.busy, refusal, values, positional, names));
+    return py::reinterpret_steal<py::object>(call_alone(object.busy, in_use_text(object), values, positional, names));
   });
-}
-
-py::array checked_step_of_model(ModelStreamObject& self, py::handle x, py::handle out, py::handle resets,
-                                py::handle active) {
-  return checked_step(self, x, out, resets, active);
-}
-py::array run_chunk_of_model(ModelStreamObject& self, py::handle x, py::handle resets, int threads) {
-  return run_chunk(self, x, resets, threads);
 }
 
 constexpr const char* kStepDoc =
@@ -146,7 +136,7 @@ ModelStreamObject::ModelStreamObject(const std::string& of, const py::object& pa
                                      py::ssize_t batch_size, int threads) {
   owner = of;
   checked_threads(threads);
-  require(batch_size >= 1 && batch_size <= (py::ssize_t{1} << 40), "batch_size: ", batch_size, ", expected 1 to 2**40");
+  check_batch_size(batch_size);
   require(dtype == "float32" || dtype == "float64", "dtype: '", dtype, "', expected float32 or float64");
   if (parts.is_none()) return;
   with_type(dtype == "float32", [&](auto type) {
@@ -160,12 +150,8 @@ void register_model_stream(py::module_& m) {
   py::class_<ModelStreamObject> stream(m, "ModelStream");
   def_init(stream, &make_model_stream, py::arg("owner"), py::arg("parts").none(true), py::arg("dtype"),
            py::arg("batch_size"), py::arg("threads"));
-  stream
-      .def("_checked_step", &checked_step_of_model, py::arg("x_t"), py::arg("out").none(true),
-           py::arg("resets").none(true), py::arg("active").none(true))
-      .def("_run_chunk", &run_chunk_of_model, py::arg("x"), py::arg("resets").none(true), py::arg("threads"));
   static PyMethodDef step = fast_method("step", &step_method<ModelStreamObject>, kStepDoc);
-  add_method(stream, step);
+  def_steps(stream, step, "_run_chunk");
   static PyMethodDef alone =
       fast_method("_alone", &run_alone, "_alone($self, work, *args, **kwargs)\n--\n\nwork(*args, **kwargs), alone.");
   add_method(stream, alone);

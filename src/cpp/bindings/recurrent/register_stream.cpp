@@ -11,8 +11,7 @@ StreamObject::StreamObject(const Stack& of, const Packed& packed, py::ssize_t ba
     throw std::invalid_argument(
         "Stream: a bidirectional or reverse stack, expected the forward direction (the reverse one needs the end "
         "first)");
-  if (batch_size < 1 || batch_size > (py::ssize_t{1} << 40))
-    throw std::invalid_argument("batch_size: " + std::to_string(batch_size) + ", expected 1 to 2**40");
+  check_batch_size(batch_size);
   owner = "Stream";
   std::visit(
       [&]<class T>(const std::shared_ptr<const PackedWeights<T>>& weights) {
@@ -72,21 +71,13 @@ void reset(StreamObject& self) {
   std::visit([](auto& stream) { stream->store_state(nullptr, nullptr); }, self.stream);
 }
 
-py::array checked_step_of_layer(StreamObject& self, py::handle x, py::handle out, py::handle resets,
-                                py::handle active) {
-  return checked_step(self, x, out, resets, active);
-}
-py::array run(StreamObject& self, py::handle x, py::handle resets, int threads) {
-  return run_chunk(self, x, resets, threads);
-}
-
 constexpr const char* kStepDoc =
     "step($self, x_t, out=None, resets=None, active=None)\n--\n\n"
     "y (B, H) of one step x_t (B, I); for batch_size 1 also x_t (I,), then y is (H,).\n\n"
     "`out`, a C-contiguous array of y's shape and dtype, receives y and is returned; nothing is\n"
     "allocated. Before the step, the state of rows where `resets`, bool (B,), is true becomes zero.\n"
     "Rows where `active`, bool (B,), is false are idle: their x is not read, their state stays as\n"
-    "it is (or was reset), their y is zero, and they cost nothing. For x_t (I,) each is one bool.\n"
+    "it is (or was reset), their y is zero: they are not computed. For x_t (I,) each is one bool.\n"
     "TypeError or ValueError for what does not fit; then the state is as it was.";
 
 }  // namespace
@@ -95,13 +86,10 @@ void register_stream(py::module_& m) {
   py::class_<StreamObject> stream(m, "Stream");
   def_init(stream, &make_stream, py::arg("stack"), py::arg("packed"), py::arg("batch_size"), py::arg("threads"));
   stream.def("reset", &reset, "Back to the zero state.")
-      .def("_checked_step", &checked_step_of_layer, py::arg("x_t"), py::arg("out").none(true),
-           py::arg("resets").none(true), py::arg("active").none(true))
-      .def("_run", &run, py::arg("x"), py::arg("resets").none(true), py::arg("threads"))
       .def("_get_state", &get_state)
       .def("_set_state", &set_state, py::arg("h"), py::arg("c").none(true));
   static PyMethodDef step = fast_method("step", &step_method<StreamObject>, kStepDoc);
-  add_method(stream, step);
+  def_steps(stream, step, "_run");
 }
 
 }  // namespace pyrnn::bindings

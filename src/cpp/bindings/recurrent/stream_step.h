@@ -8,13 +8,19 @@
 
 namespace pyrnn::bindings {
 
+inline void check_batch_size(py::ssize_t rows) {
+  require(rows >= 1 && rows <= (py::ssize_t{1} << 40), "batch_size: ", rows, ", expected 1 to 2**40");
+}
+
+inline std::string in_use_text(const SteppedObject& stream) {
+  return stream.owner + ": another thread is in a call on this stream, expected one call at a time";
+}
+
 // A stream has one state: two calls at a time would mix two sequences.
 class Busy {
  public:
   explicit Busy(SteppedObject& stream) : in_use_(stream.busy), taken_in_(fork_count()) {
-    if (!in_use_.take())
-      throw std::runtime_error(stream.owner +
-                               ": another thread is in a call on this stream, expected one call at a time");
+    if (!in_use_.take()) throw std::runtime_error(in_use_text(stream));
   }
   ~Busy() { in_use_.release(taken_in_); }
   Busy(const Busy&) = delete;
@@ -54,6 +60,21 @@ PyObject* step_method(PyObject* self, PyObject* const* values, Py_ssize_t positi
                                                  py::handle(given.active));
     return y;
   });
+}
+
+// The methods of both kinds: `step`, what it cannot take as it is, and the run of a chunk, by its name.
+template <class Object>
+void def_steps(py::class_<Object>& type, PyMethodDef& step, const char* run) {
+  const auto checked = [](Object& self, py::handle x, py::handle out, py::handle resets, py::handle active) {
+    return checked_step(self, x, out, resets, active);
+  };
+  const auto chunk = [](Object& self, py::handle x, py::handle resets, int threads) {
+    return run_chunk(self, x, resets, threads);
+  };
+  type.def("_checked_step", checked, py::arg("x_t"), py::arg("out").none(true), py::arg("resets").none(true),
+           py::arg("active").none(true))
+      .def(run, chunk, py::arg("x"), py::arg("resets").none(true), py::arg("threads"));
+  add_method(type, step);
 }
 
 }  // namespace pyrnn::bindings

@@ -9,6 +9,7 @@
 
 #include "core/runtime/arena.h"
 #include "core/runtime/caches.h"
+#include "core/runtime/compiler.h"
 #include "core/runtime/cpu_quota.h"
 #include "core/runtime/isa.h"
 #include "core/runtime/parallel.h"
@@ -18,12 +19,6 @@ namespace py = pybind11;
 
 namespace pyrnn::bindings {
 namespace {
-
-#if defined(__clang__)
-constexpr const char* kCompiler = "clang " __clang_version__;
-#else
-constexpr const char* kCompiler = "gcc " __VERSION__;
-#endif
 
 std::map<std::string, std::string> build_info() {
   return {{"compiler", kCompiler}, {"version", PYRNN_VERSION}, {"build_type", PYRNN_BUILD_TYPE}};

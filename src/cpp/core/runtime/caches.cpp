@@ -3,8 +3,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
-
 #include "core/runtime/isa.h"
 
 namespace pyrnn {
