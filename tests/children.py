@@ -4,13 +4,23 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
+
+TESTS = Path(__file__).parent
 
 
-def run(code, timeout=60, **environment):
-    """A child's standard output; it must end well, and `timeout` only ends one that hangs."""
-    env = os.environ | {"OPENBLAS_NUM_THREADS": "1"} | environment
-    command = [sys.executable, "-c", "import numpy as np\n" + textwrap.dedent(code)]
-    child = subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout)
+def ran(code, timeout=60, before=(), **environment):
+    """A child that has ended, however it did; it can import what lies beside this file. The time
+    limit only ends one that hangs. `before` is a command that runs the child."""
+    path = os.pathsep.join(p for p in (str(TESTS), os.environ.get("PYTHONPATH")) if p)
+    env = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": path} | environment
+    command = [*before, sys.executable, "-c", "import numpy as np\n" + textwrap.dedent(code)]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout)
+
+
+def run(code, timeout=60, before=(), **environment):
+    """A child's words; it must end well."""
+    child = ran(code, timeout, before, **environment)
     assert child.returncode == 0, f"exit status {child.returncode}\n{child.stderr[-3000:]}"
     return child.stdout.split()
 

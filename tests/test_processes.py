@@ -3,6 +3,9 @@
 What could hang or end the process runs in a child with a time limit.
 """
 
+import shutil
+import subprocess
+
 import pytest
 
 from children import run, run_stopped
@@ -63,6 +66,40 @@ def test_multiprocessing_pool_of_forked_workers():
             print(pool.map(work, range(4)) == expected)
     """
     assert run(code) == ["True"]
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_multiprocessing_pool_of_new_processes(method):
+    """A model is sent to them by pickle."""
+    code = f"""
+        import multiprocessing, pyrnn
+        model = pyrnn.Sequential(pyrnn.GRU(64, 96, seed=0), pyrnn.Linear(96, 3, seed=0))
+        xs = [np.full((30, 32, 64), k, "f4") for k in range(2)]
+        expected = [model(x) for x in xs]
+        with multiprocessing.get_context({method!r}).Pool(2) as pool:
+            print(*((y == e).all() for y, e in zip(pool.map(model, xs), expected)))
+    """
+    assert run(code) == ["True", "True"]
+
+
+def test_children_of_children():
+    """A child of a child after parallel regions in the parent, and after calls in the child."""
+    code = """
+        import os, pyrnn
+        pyrnn.set_num_threads(2)
+        layer, x = pyrnn.LSTM(64, 96, seed=0), np.ones((30, 32, 64), "f4")
+        expected = layer(x)[0].tobytes()
+        def descend(generations):
+            same = layer(x)[0].tobytes() == expected
+            if generations:
+                pid = os.fork()
+                if pid == 0:
+                    os._exit(descend(generations - 1))
+                same &= os.waitpid(pid, 0)[1] == 0
+            return 0 if same and layer(x)[0].tobytes() == expected else 7
+        print(descend(3))
+    """
+    assert run(code) == ["0"]
 
 
 def test_a_call_that_does_not_look_finishes():
@@ -134,6 +171,21 @@ def test_number_of_threads_from_environment_and_affinity():
     ):
         assert run(code, OMP_NUM_THREADS=value) == [count]
     assert run(code, OMP_NUM_THREADS="1", PYRNN_NUM_THREADS="3") == ["3"]
+
+
+def test_number_of_threads_from_the_quota_of_a_container(tmp_path):
+    """What cgroup v2 shows at its root, in a child that sees a folder of this test there."""
+    mount = f'mount --bind {tmp_path} /sys/fs/cgroup && exec "$@"'
+    inside = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
+    possible = shutil.which("unshare") and shutil.which("mount")
+    if not possible or subprocess.run([*inside, "true"], capture_output=True).returncode:
+        pytest.skip("needs unshare, and a system that lets it mount")
+    code = "import pyrnn, os; print(pyrnn.get_num_threads(), len(os.sched_getaffinity(0)))"
+    without = {"OMP_NUM_THREADS": "", "PYRNN_NUM_THREADS": ""}
+    for quota, cpus in (("max 100000", 10**6), ("50000 100000", 1), ("150000 100000", 2)):
+        (tmp_path / "cpu.max").write_text(quota + "\n")
+        threads, most = map(int, run(code, before=inside, **without))
+        assert threads == min(most, cpus), quota
 
 
 def test_refused_threads_warn_and_run_serially():

@@ -1,5 +1,6 @@
 """Promise: safe from many Python threads at once; the floating-point environment is kept."""
 
+import platform
 import threading
 import time
 
@@ -43,6 +44,59 @@ def test_eight_python_threads_on_one_module(cell):
         thread.join()
     assert not errors
     assert_same_bits(results, serial)
+
+
+def test_five_hundred_threads_come_and_go():
+    """Each computes once; neither threads nor their workspaces stay."""
+    code = """
+        import os, threading, pyrnn
+        pyrnn.set_num_threads(2)
+        layer, x = pyrnn.LSTM(64, 96, seed=0), np.ones((30, 32, 64), "f4")
+        expected, same = layer(x)[0], []
+        def work():
+            same.append((layer(x)[0] == expected).all())
+        def memory():
+            return int(open("/proc/self/statm").read().split()[1])  # pages
+        for k in range(500):
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+            if k == 50:
+                before = memory()
+        print(len(same), all(same), len(os.listdir("/proc/self/task")) < 20)  # the last ones end
+        print((memory() - before) * 4096 < 8_000_000)
+    """
+    assert run(code) == ["500", "True", "True", "True"]
+
+
+def test_inference_while_another_thread_trains():
+    """A call may see some parameters before a step and some after it, but only whole ones: training
+    has the bits of one that nobody watched, and so have calls afterwards."""
+
+    def trained(watch):
+        model = pyrnn.GRU(32, 48, seed=0)
+        optimizer, x = pyrnn.optim.SGD(1e-3), np.ones((16, 12, 32), np.float32)
+        stop, seen = threading.Event(), []
+
+        def look():
+            while not stop.is_set():
+                seen.append(np.isfinite(model(x)[0]).all())
+
+        thread = threading.Thread(target=look)
+        if watch:
+            thread.start()
+        for _ in range(100):
+            (y, _), pullback = model.vjp(x)
+            pullback(y)
+            optimizer.step(model.parameters())
+            model.zero_grad()
+        stop.set()
+        if watch:
+            thread.join()
+        assert all(seen) and bool(seen) == watch
+        return model(x)
+
+    assert_same_bits(trained(True), trained(False))
 
 
 def test_gradients_from_many_threads_all_arrive():
@@ -116,6 +170,30 @@ def test_denormals_survive_in_python_threads():
     thread.start()
     thread.join()
     assert seen[0] != 0
+
+
+@pytest.mark.parametrize("mode", [0x400, 0x800, 0xC00], ids=["down", "up", "to zero"])
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the numbers of the modes are x86-64's")
+def test_the_callers_rounding_mode_changes_nothing_and_stays(mode):
+    code = f"""
+        import ctypes, pyrnn
+        libm = ctypes.CDLL("libm.so.6")
+        layer, x = pyrnn.LSTM(64, 96, seed=0), np.ones((30, 32, 64), "f4")
+        stream = layer.stream(batch_size=30)
+        def work():
+            (y, _), pullback = layer.vjp(x)
+            return [y, pullback(y)[0], layer(x)[0], stream.run(x)]
+        for n in (1, 2):
+            with pyrnn.threads(n):
+                stream.reset()
+                expected = work()
+                stream.reset()
+                libm.fesetround({mode})
+                given, there = work(), libm.fegetround()
+                libm.fesetround(0)
+                print(there == {mode}, all((a == b).all() for a, b in zip(given, expected)))
+    """
+    assert run(code) == ["True"] * 4
 
 
 def test_denormal_numbers_are_no_slower():
