@@ -1,9 +1,11 @@
 """Promise: a damaged, forged or foreign file is an error; it runs no code and takes no memory."""
 
+import ast
 import json
 import os
 import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -232,6 +234,24 @@ def test_a_pipe_is_never_waited_for(tmp_path):
         with pytest.raises(OSError, match="not a regular file"):
             trainer.fit((x, x), progress=False, checkpoint=pipe, **options)
     assert not trainer.history.loss
+
+
+FORBIDDEN = {"eval", "exec", "compile", "__import__", "np.load", "unpack_archive"}
+FORBIDDEN |= {
+    f"{m}.{f}" for m in ("pickle", "marshal", "torch", "joblib") for f in ("load", "loads")
+}
+
+
+def test_no_source_evaluates_unpickles_or_unpacks():
+    """So no file can make it: archives are read in memory, pickles never, no text is a program."""
+    called = set()
+    for path in Path(pyrnn.__file__).parent.rglob("*.py"):
+        calls = (
+            node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)
+        )
+        called |= {ast.unparse(call.func) for call in calls}
+    assert len(called) > 1000 and not called & FORBIDDEN
+    assert not {name for name in called if name.endswith((".extract", ".extractall"))}
 
 
 def test_what_a_file_says_is_shown_short_and_printable(tmp_path):

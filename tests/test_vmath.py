@@ -164,11 +164,12 @@ def test_cells_use_the_same_functions(dtype, rng, isa):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize("name", ["tanh", "exp", "sigmoid"])
-def test_every_seventeenth_float32(name, isa):
-    """A quarter of a thousand million numbers, in blocks."""
-    for start in range(0, 2**32, 17 * 2**22):
-        bits = np.arange(start, min(start + 17 * 2**22, 2**32), 17, dtype=np.uint64)
+def test_every_float32(name, isa):
+    """Four thousand million numbers, in blocks."""
+    for start in range(0, 2**32, 2**22):
+        bits = np.arange(start, start + 2**22, dtype=np.uint64)
         x = bits.astype(np.uint32).view(np.float32)
         x = x[np.isfinite(x)]
         y = activation(name, x)
