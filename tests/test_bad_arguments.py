@@ -59,6 +59,7 @@ REQUIRED = {  # of constructors and functions
     "generate": (language_model, IDS[0], 2),
     "load": ("none",),
     "export_c": (tagger, "model.c"),
+    "quantize": (tagger, "bf16"),
     "concat": ([X, X],),
     "stack": ([X, X],),
     "where": (X > 0, X, X),

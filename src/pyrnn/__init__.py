@@ -79,6 +79,7 @@ from .layers import Stream as Stream
 from .layers import SumPool as SumPool
 from .layers import Tanh as Tanh
 from .layers import TimeDistributed as TimeDistributed
+from .layers import quantize as quantize
 from .losses._constraints import bio_constraints as bio_constraints
 from .losses._crf import CRF as CRF
 from .losses._ctc import ctc_beam as ctc_beam

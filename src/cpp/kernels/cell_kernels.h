@@ -54,7 +54,7 @@ template <class T, class W = T>
 struct CellKernels {
   Cell cell;
   Phase<StepForward<T, W>> forward[kMostPhases + 1];
-  Phase<StepBackward<T, W>> backward[kMostPhases + 1];
+  Phase<StepBackward<T>> backward[kMostPhases + 1];
 };
 
 }  // namespace pyrnn::kernels

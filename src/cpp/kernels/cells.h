@@ -14,19 +14,19 @@ template <class T, class W>
 constexpr CellKernels<T, W> kCells[] = {
     {.cell = {.name = "rnn_tanh", .x = {0, 1, {0}}, .h = {0, 1, {0}}},
      .forward = {rnn_forward<Tanh, T, W>},
-     .backward = {rnn_backward<Tanh, T, W>}},
+     .backward = {rnn_backward<Tanh, T, T>}},
 
     {.cell = {.name = "rnn_relu", .x = {0, 1, {0}}, .h = {0, 1, {0}}},
      .forward = {rnn_forward<Relu, T, W>},
-     .backward = {rnn_backward<Relu, T, W>}},
+     .backward = {rnn_backward<Relu, T, T>}},
 
     {.cell = {.name = "rnn_sigmoid", .x = {0, 1, {0}}, .h = {0, 1, {0}}},
      .forward = {rnn_forward<Sigmoid, T, W>},
-     .backward = {rnn_backward<Sigmoid, T, W>}},
+     .backward = {rnn_backward<Sigmoid, T, T>}},
 
     {.cell = {.name = "rnn_identity", .x = {0, 1, {0}}, .h = {0, 1, {0}}},
      .forward = {rnn_forward<Identity, T, W>},
-     .backward = {rnn_backward<Identity, T, W>}},
+     .backward = {rnn_backward<Identity, T, T>}},
 
     // torch: i, f, g, o
     {.cell = {.name = "lstm",
@@ -38,7 +38,7 @@ constexpr CellKernels<T, W> kCells[] = {
               .may_normalise = true,
               .may_project = true},
      .forward = {lstm_forward<T, W>},
-     .backward = {lstm_backward<T, W>}},
+     .backward = {lstm_backward<T, T>}},
 
     // torch: r, z, n
     {.cell = {.name = "gru",
@@ -50,7 +50,7 @@ constexpr CellKernels<T, W> kCells[] = {
               .h_passes_gates = true,
               .may_normalise = true},
      .forward = {gru_forward<T, W>},
-     .backward = {gru_backward<T, W>}},
+     .backward = {gru_backward<T, T>}},
 
     {.cell = {.name = "gru_reset_before",
               .x = {GruSlot::n, 3, {2, 0, 1}},
@@ -59,7 +59,7 @@ constexpr CellKernels<T, W> kCells[] = {
               .candidate_gate = 2,
               .h_passes_gates = true},
      .forward = {gru_before_reset<T, W>, gru_before_candidate<T, W>},
-     .backward = {gru_before_backward_candidate<T, W>, gru_before_backward_reset<T, W>}},
+     .backward = {gru_before_backward_candidate<T, T>, gru_before_backward_reset<T, T>}},
 };
 
 }  // namespace

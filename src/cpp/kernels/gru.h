@@ -60,11 +60,12 @@ PYRNN_INLINE GruGradient<V> gru_output_gradient(V z, V n, V h_prev, V dh) {
 template <class T, class W>
 void gru_forward(const StepForward<T, W>& s) noexcept {
   constexpr Index L = kLanes<T>;
-  const auto product = [&](Index panel) __attribute__((always_inline)) {
-    T* gates = s.gates + panel * s.gates_panel;
-    const Vec<T> b_hn = load(s.b_hn + panel * L);
-    for (Index row = 0; row < s.rows; ++row) store(gates + row * 4 * L + GruSlot::hn * L, b_hn);
-    add_recurrent(s, s.h_in, s.w_hh, panel, 3 * L, GruSlot::r, 3);
+  const auto product = [&](Index panel, int count) __attribute__((always_inline)) {
+    for (Index p = panel; p < panel + count; ++p) {
+      const Vec<T> b_hn = load(s.b_hn + p * L);
+      for (Index row = 0; row < s.rows; ++row) store(s.gates + p * s.gates_panel + row * 4 * L + GruSlot::hn * L, b_hn);
+    }
+    add_recurrent(s, s.h_in, s.w_hh, panel, 3 * L, GruSlot::r, 3, count);
   };
   for_each_panel(s, product, [&](Index panel) __attribute__((always_inline)) {
     T* gates = s.gates + panel * s.gates_panel;
@@ -106,8 +107,10 @@ void gru_backward(const StepBackward<T, W>& s) noexcept {
 template <class T, class W>
 void gru_before_reset(const StepForward<T, W>& s) noexcept {
   constexpr Index L = kLanes<T>;
-  for_each_panel(s, [&](Index panel) __attribute__((always_inline)) {
-    add_recurrent(s, s.h_in, s.w_hh, panel, 2 * L, GruSlot::r, 2);
+  const auto product = [&](Index panel, int count) __attribute__((always_inline)) {
+    add_recurrent(s, s.h_in, s.w_hh, panel, 2 * L, GruSlot::r, 2, count);
+  };
+  for_each_panel(s, product, [&](Index panel) __attribute__((always_inline)) {
     for (Index row = 0; row < s.rows; ++row) {
       T* gate = s.gates + panel * s.gates_panel + row * 4 * L;
       gru_update(gate);
@@ -121,8 +124,10 @@ void gru_before_candidate(const StepForward<T, W>& s) noexcept {
   constexpr Index L = kLanes<T>;
   StepForward<T, W> candidate = s;
   candidate.h_prev_row = s.state_row;  // r*h stands where h stood
-  for_each_panel(s, [&](Index panel) __attribute__((always_inline)) {
-    add_recurrent(candidate, s.rh, s.w_hn, panel, L, GruSlot::n, 1);
+  const auto product = [&](Index panel, int count) __attribute__((always_inline)) {
+    add_recurrent(candidate, s.rh, s.w_hn, panel, L, GruSlot::n, 1, count);
+  };
+  for_each_panel(s, product, [&](Index panel) __attribute__((always_inline)) {
     for (Index row = 0; row < s.rows; ++row) {
       T* gate = s.gates + panel * s.gates_panel + row * 4 * L;
       const Vec<T> n = gru_candidate(gate), z = load(gate + GruSlot::z * L);

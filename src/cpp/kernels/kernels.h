@@ -18,8 +18,26 @@
 
 namespace pyrnn::kernels {
 
-// T is what the arithmetic is in, W what packed weights are kept as: today the same. A narrower W is an instance of the
-// same product, with widen() and narrow() of its own (product.h, pack.h).
+// T is what the arithmetic is in, W what packed weights are kept as: the same, or in inference a narrower type, an
+// instance of the same product with widen() and narrow() of its own (product.h, pack.h).
+
+// bfloat16: the upper half of a float.
+struct Bf16 {
+  std::uint16_t bits;
+};
+
+// Packed weights have the terms of so many k of a column side by side, [k/together][column][together], where a vector
+// of them holds more elements than one of T.
+template <class W>
+constexpr int kTogether = 1;
+template <>
+constexpr int kTogether<Bf16> = 2;
+
+// The k of a panel with those that fill the last group up; they are never multiplied.
+template <class W>
+PYRNN_ALWAYS_INLINE constexpr Index packed_columns(Index columns) {
+  return round_up(columns, kTogether<W>);
+}
 
 // Bytes of the caches that a core has for itself. Thresholds are formulas of them, and no bit depends on them.
 struct CacheSizes {
@@ -44,7 +62,7 @@ struct Product {
   int width;  // vectors of columns j: 1..4
   const T* a;  // A[r][k] at a + r*a_row + segment*a_segment + i, k = segment*length + i
   Index a_row;
-  const W* b;  // B[k][j] at b + segment*b_segment + i*b_step + j
+  const W* b;  // B[k][j] at b + segment*b_segment + i*b_step + j, in groups of kTogether k
   Index b_step;
   Index segments = 1;
   Index length;
@@ -55,11 +73,20 @@ struct Product {
   T* c;  // [rows][width*lanes], stride c_row
   Index c_row;
   int last_lanes = 0;  // columns of the last vector that C has; 0: all
+  int panels = 1;  // 2, of one row: another B and C, b_panel and c_panel further (side_by_side)
+  Index b_panel = 0, c_panel = 0;
   const W* ahead = nullptr;  // the B that the next product reads: fetched into the second-level cache meanwhile
 };
 
-// Weights (gates*units, K) to panels for x*W^T: out [panel][K][slots*block], the last panel of slots == 1 only as wide
-// as whole vectors need; missing units are zero.
+// Whether a panel and the next one are multiplied side by side: of one row, a panel alone has too few chains of
+// multiply-adds under way to keep up with narrow weights.
+template <class T, class W>
+PYRNN_ALWAYS_INLINE bool side_by_side(const PanelMap& map, Index rows, Index panel, Index lanes) {
+  return sizeof(W) < sizeof(T) && rows == 1 && map.width(panel, lanes) == map.width(panel + 1, lanes);
+}
+
+// Weights (gates*units, K) to panels for x*W^T: out [panel][K][slots*block], K in groups (kTogether), the last panel of
+// slots == 1 only as wide as whole vectors need; missing units are zero.
 template <class T, class W = T>
 struct PackForward {
   PanelMap map;
@@ -168,17 +195,18 @@ struct Peak {
   T (*multiply_add)(Index rounds) noexcept;
 };
 
-// The functions of one element type and one type of packed weights. lanes: elements of a vector.
+// The functions of one element type and one type of packed weights, which the way back reads as T. lanes: elements of
+// a vector.
 template <class T, class W = T>
 struct Kernels {
   Index lanes;
   void (*product)(const Product<T, W>&) noexcept;  // of one segment
-  void (*back_product)(const BackProduct<T, W>&) noexcept;
+  void (*back_product)(const BackProduct<T>&) noexcept;
   void (*weight_gradient)(const WeightGradient<T>&) noexcept;
   Index (*weight_gradient_columns)(Index rows) noexcept;  // taken at a time
   Index (*weight_gradient_scratch)(Index rows) noexcept;
   void (*pack_forward)(const PackForward<T, W>&) noexcept;
-  void (*pack_backward)(const PackBackward<T, W>&) noexcept;
+  void (*pack_backward)(const PackBackward<T>&) noexcept;
   void (*pack_bias)(const PackBias<T>&) noexcept;
   void (*add_gradient)(const AddGradient<T>&) noexcept;
   void (*diagonal_gradient)(const DiagonalGradient<T>&) noexcept;
@@ -198,11 +226,14 @@ struct KernelTable {
   std::uint64_t (*fingerprint)(const void* data, Index bytes, std::uint64_t seed) noexcept;
   Kernels<float> f32;
   Kernels<double> f64;
+  Kernels<float, Bf16> bf16;
 };
 
 template <class T, class W = T>
 const Kernels<T, W>& of_type(const KernelTable& table) {
-  if constexpr (sizeof(T) == 4)
+  if constexpr (sizeof(W) == sizeof(Bf16))
+    return table.bf16;
+  else if constexpr (sizeof(T) == 4)
     return table.f32;
   else
     return table.f64;

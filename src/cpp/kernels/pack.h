@@ -32,23 +32,30 @@ PYRNN_INLINE void for_each_transposed(const T* from, Index stride, Index rows, I
     }
 }
 
-// A vector of weights as they are packed.
+// A vector of weights as they are packed: to the same place of neighbouring groups. Those for bf16 are numbers of bf16.
 template <class T>
 PYRNN_INLINE void narrow(Vec<T> weights, T* to) {
   store(to, weights);
+}
+PYRNN_INLINE void narrow(Vec<float> weights, Bf16* to) {
+  const auto bits = (Bits<float>)weights;
+  for (int i = 0; i < kLanes<float>; ++i)
+    to[i * kTogether<Bf16>] = {static_cast<std::uint16_t>(static_cast<std::uint32_t>(bits[i]) >> 16)};
 }
 
 template <class T, class W>
 void pack_forward(const PackForward<T, W>& q) noexcept {
   const PanelMap& map = q.map;
+  constexpr int G = kTogether<W>;
   for (Index panel = q.panel_begin; panel < q.panel_end; ++panel) {
     const Index row = panel_row<T>(map, panel);
-    W* out = q.out + panel * q.columns * map.panel_size();
+    W* out = q.out + panel * packed_columns<W>(q.columns) * map.panel_size();
     for (int slot = 0; slot < map.slots; ++slot) {
       const T* weight = q.weight + (map.gate[slot] * map.units + panel * map.block) * q.columns;
       for_each_transposed(weight, q.columns, map.units_in(panel), q.columns,
-                          [&](Index k, Index u, Vec<T> v)
-                              __attribute__((always_inline)) { narrow(v, out + k * row + slot * map.block + u); });
+                          [&](Index k, Index u, Vec<T> v) __attribute__((always_inline)) {
+                            narrow(v, out + (k - k % G) * row + (slot * map.block + u) * G + k % G);
+                          });
     }
   }
 }

@@ -12,16 +12,30 @@
 namespace pyrnn::kernels {
 namespace {
 
-// A vector of packed weights as the arithmetic sees them.
-template <class T>
+// Of a vector's groups of packed weights (kTogether), those of term I as the arithmetic sees them. Mask: a register is
+// left for a constant.
+template <class T, int I, bool Mask>
 PYRNN_INLINE Vec<T> widen(const T* weights) {
   return load(weights);
 }
+template <class T, int I, bool Mask>
+PYRNN_INLINE Vec<T> widen(const Bf16* weights) {
+  auto pairs = (Bits<T>)load(reinterpret_cast<const T*>(weights));
+  if constexpr (I == 0) return (Vec<T>)(pairs << 16);
+  if constexpr (Mask) return (Vec<T>)(pairs & ~0xffff);
+  pairs >>= 16;
+  hold(pairs);  // the compiler would make a mask of the two shifts
+  return (Vec<T>)(pairs << 16);
+}
 
-// Tile heights that fill the registers with accumulators and leave room for one row of B and one broadcast.
+// Tile heights that fill the registers with accumulators and leave room for one row of B and one broadcast; of weights
+// that have to be widened, for one more.
+template <class W = float>
 constexpr int max_tile_rows(int width) {
   const int accumulators = kRegisters == 32 ? 24 : 12;
-  return accumulators / width < 8 ? accumulators / width : 8;
+  const int rows = accumulators / width < 8 ? accumulators / width : 8;
+  const bool full = rows >= width && rows * width + width + 1 >= kRegisters;
+  return kTogether<W> > 1 && full ? rows - 1 : rows;
 }
 
 // Blocks of B of about this many k stay in the second-level cache while all rows pass over them.
@@ -53,12 +67,43 @@ PYRNN_INLINE void for_each_tile(Index rows, F&& f) {
 struct FetchAhead {
   static constexpr Index kRowsToFetch = 12;  // fewer read B as fast as memory gives it anyway
   const char* next;
-  Index step;  // bytes with every k of every tile; beyond 64 the neighbouring line comes without being asked for
+  Index
+      step;  // bytes with every group of k of every tile; beyond 64 the neighbouring line comes without being asked for
   template <class T, class W>
   PYRNN_INLINE FetchAhead(const Product<T, W>& p, Index tiles)
       : next(p.rows >= kRowsToFetch ? reinterpret_cast<const char*>(p.ahead) : nullptr),
-        step(next ? ceil_div(p.b_step * static_cast<Index>(sizeof(W)), tiles) : 0) {}
+        step(next ? ceil_div(kTogether<W> * p.b_step * static_cast<Index>(sizeof(W)), tiles) : 0) {}
 };
+
+// The products of one k, of a group of which the weights at b are.
+template <class T, int Rows, int Width, int I, class W>
+PYRNN_INLINE void multiply_add_term(const T* a, Index a_row, const W* b, Vec<T>* sum) {
+  constexpr int vector = kLanes<T> * kTogether<W>;
+  constexpr bool mask = Rows * Width + (Rows < Width ? Rows : Width) + 2 < kRegisters;
+  if constexpr (Rows < Width) {
+    Vec<T> left[Rows];
+    unroll<Rows>(PYRNN_UNROLLED(r) {
+      left[r] = broadcast(a[r * a_row]);
+      hold(left[r]);
+    });
+    unroll<Width>(PYRNN_UNROLLED(j) {
+      Vec<T> right = widen<T, I, mask>(b + j * vector);
+      unroll<Rows>(PYRNN_UNROLLED(r) { sum[r * Width + j] = fma(left[r], right, sum[r * Width + j]); });
+      if constexpr (kTogether<W> > 1) keep(right);
+    });
+  } else {
+    Vec<T> right[Width];
+    unroll<Width>(PYRNN_UNROLLED(j) {
+      right[j] = widen<T, I, mask>(b + j * vector);
+      hold(right[j]);
+    });
+    unroll<Rows>(PYRNN_UNROLLED(r) {
+      const Vec<T> left = broadcast(a[r * a_row]);
+      unroll<Width>(PYRNN_UNROLLED(j) { sum[r * Width + j] = fma(left, right[j], sum[r * Width + j]); });
+      if constexpr (kTogether<W> > 1) keep(left);
+    });
+  }
+}
 
 template <class T, int Rows, int Width, bool UnitRow, bool Fetching, class W>
 PYRNN_INLINE void multiply_add(const Product<T, W>& p, const T* a, const W* b, Index length, FetchAhead& ahead,
@@ -66,32 +111,24 @@ PYRNN_INLINE void multiply_add(const Product<T, W>& p, const T* a, const W* b, I
   // UnitRow: A is packed k-major, its rows adjacent; otherwise k runs along the row.
   const Index a_row = UnitRow ? 1 : p.a_row;
   constexpr Index a_step = UnitRow ? Rows : 1;
-  for (Index k = 0; k < length; ++k, a += a_step, b += p.b_step) {
+  constexpr int G = kTogether<W>;
+  for (; length >= G; length -= G, a += G * a_step, b += G * p.b_step) {
     if constexpr (Fetching) {
       prefetch(ahead.next);
       ahead.next += ahead.step;
     }
-    if constexpr (Rows < Width) {
-      Vec<T> left[Rows];
-      unroll<Rows>(PYRNN_UNROLLED(r) {
-        left[r] = broadcast(a[r * a_row]);
-        hold(left[r]);
-      });
-      unroll<Width>(PYRNN_UNROLLED(j) {
-        const Vec<T> right = widen<T>(b + j * kLanes<T>);
-        unroll<Rows>(PYRNN_UNROLLED(r) { sum[r * Width + j] = fma(left[r], right, sum[r * Width + j]); });
-      });
-    } else {
-      Vec<T> right[Width];
-      unroll<Width>(PYRNN_UNROLLED(j) {
-        right[j] = widen<T>(b + j * kLanes<T>);
-        hold(right[j]);
-      });
-      unroll<Rows>(PYRNN_UNROLLED(r) {
-        const Vec<T> left = broadcast(a[r * a_row]);
-        unroll<Width>(PYRNN_UNROLLED(j) { sum[r * Width + j] = fma(left, right[j], sum[r * Width + j]); });
-      });
-    }
+    unroll<G>(PYRNN_UNROLLED(i) {
+      multiply_add_term<T, Rows, Width, i>(a + i * a_step, a_row, b, sum);
+      // The compiler would begin the next term before this one is done, and run out of registers.
+      if constexpr (G > 1) {
+        unroll<Rows * Width>(PYRNN_UNROLLED(n) { hold(sum[n]); });
+        asm("" : "+r"(b), "+r"(a));
+      }
+    });
+  }
+  if constexpr (G > 1) {
+    static_assert(G == 2);
+    if (length > 0) multiply_add_term<T, Rows, Width, 0>(a, a_row, b, sum);
   }
 }
 
@@ -128,8 +165,8 @@ PYRNN_INLINE void tile(const Product<T, W>& p, const T* a, FetchAhead& ahead, T*
 
 template <class T, int Width, class W>
 PYRNN_INLINE void multiply_rows(const Product<T, W>& p) {
-  FetchAhead ahead(p, ceil_div(p.rows, max_tile_rows(Width)));
-  for_each_tile<max_tile_rows(Width)>(p.rows, [&](Index row, auto height) __attribute__((always_inline)) {
+  FetchAhead ahead(p, ceil_div(p.rows, max_tile_rows<W>(Width)));
+  for_each_tile<max_tile_rows<W>(Width)>(p.rows, [&](Index row, auto height) __attribute__((always_inline)) {
     tile<T, height, Width, false>(p, p.a + row * p.a_row, ahead, p.c + row * p.c_row);
   });
 }
@@ -145,9 +182,40 @@ void multiply_block(const Product<T, W>& p) noexcept {
   with_width<T>(p.width, [&](auto width) __attribute__((always_inline)) { multiply_rows<T, width>(p); });
 }
 
+template <class T, int Width, int I, class W>
+PYRNN_INLINE void multiply_add_two(T a, const W* b, Index b_panel, Vec<T>* sum) {
+  const Vec<T> left = broadcast(a);
+  unroll<2 * Width>(PYRNN_UNROLLED(n) {
+    const W* from = b + n / Width * b_panel + n % Width * kLanes<T> * kTogether<W>;
+    sum[n] = fma(left, widen<T, I, true>(from), sum[n]);
+  });
+}
+
+// One row and two panels, whose biases follow one another.
+template <class T, int Width, class W>
+PYRNN_INLINE void multiply_two(const Product<T, W>& p) {
+  constexpr int L = kLanes<T>, G = kTogether<W>;
+  const T* a = p.a;
+  const W* b = p.b;
+  Vec<T> sum[2 * Width];
+  unroll<2 * Width>(PYRNN_UNROLLED(n) {
+    const T* from = p.start == Start::bias ? p.bias + n * L : p.c + n / Width * p.c_panel + n % Width * L;
+    sum[n] = p.start == Start::zero ? Vec<T>{} : load(from);
+  });
+  Index left = p.length;
+  for (; left >= G; left -= G, a += G, b += G * p.b_step)
+    unroll<G>(PYRNN_UNROLLED(i) { multiply_add_two<T, Width, i>(a[i], b, p.b_panel, sum); });
+  if (left > 0) multiply_add_two<T, Width, 0>(*a, b, p.b_panel, sum);
+  unroll<2 * Width>(PYRNN_UNROLLED(n) { store(p.c + n / Width * p.c_panel + n % Width * L, sum[n]); });
+}
+
 // Walks a long k in blocks.
 template <class T, class W>
 void multiply(const Product<T, W>& whole) noexcept {
+  if constexpr (sizeof(W) < sizeof(T))
+    if (whole.panels == 2)
+      return with_width<T>(whole.width,
+                           [&](auto width) __attribute__((always_inline)) { multiply_two<T, width>(whole); });
   Product<T, W> block = whole;
   for (Index k = 0; k == 0 || k < whole.length; k += kBlockLength) {
     block.length = smaller(kBlockLength, whole.length - k);

@@ -11,9 +11,11 @@ namespace {
 template <class Activation, class T, class W>
 void rnn_forward(const StepForward<T, W>& s) noexcept {
   constexpr Index L = kLanes<T>;
-  for_each_panel(s, [&](Index panel) __attribute__((always_inline)) {
+  const auto product = [&](Index panel, int count) __attribute__((always_inline)) {
+    add_recurrent(s, s.h_in, s.w_hh, panel, s.map.block, 0, s.map.width(panel, L), count);
+  };
+  for_each_panel(s, product, [&](Index panel) __attribute__((always_inline)) {
     const int width = s.map.width(panel, L);
-    add_recurrent(s, s.h_in, s.w_hh, panel, s.map.block, 0, width);
     for (Index row = 0; row < s.rows; ++row)
       for (Index unit = 0; unit < width * L; unit += L)
         store(s.h + row * s.state_row + panel * s.map.block + unit,

@@ -16,13 +16,13 @@ PYRNN_INLINE void for_each_panel(const StepForward<T, W>& s, F&& f) {
   for (Index i = s.panel_begin; i < s.panel_end; ++i) f(s.descending ? s.panel_begin + s.panel_end - 1 - i : i);
 }
 
-// gates[panel][slots from `slot` on] += h * W_hh^T for one panel of `width` vectors; with layer normalisation the
-// product goes apart, since a row's mean needs the panels of all units.
+// gates[panel][slots from `slot` on] += h * W_hh^T for one panel of `width` vectors, or for `count` = 2 of them; with
+// layer normalisation the product goes apart, since a row's mean needs the panels of all units.
 template <class T, class W>
 PYRNN_INLINE void add_recurrent(const StepForward<T, W>& s, const T* h, const W* weight, Index panel, Index panel_size,
-                                int slot, int width) {
+                                int slot, int width, int count) {
   constexpr Index L = kLanes<T>;
-  const Index size = s.h_prev_columns * panel_size, next = s.descending ? panel - 1 : panel + 1;
+  const Index size = packed_columns<W>(s.h_prev_columns) * panel_size, next = s.descending ? panel - 1 : panel + 1;
   const bool fetching = outgrow_cache<W>(s.map.panels() * size, caches) && s.panel_begin <= next && next < s.panel_end;
   multiply(Product<T, W>{.rows = s.rows,
                          .width = width,
@@ -34,18 +34,28 @@ PYRNN_INLINE void add_recurrent(const StepForward<T, W>& s, const T* h, const W*
                          .start = s.norm.gain ? Start::zero : Start::add,
                          .c = (s.norm.gain ? s.norm.normal : s.gates + slot * L) + panel * s.gates_panel,
                          .c_row = 4 * L,
+                         .panels = count,
+                         .b_panel = size,
+                         .c_panel = s.gates_panel,
                          .ahead = fetching ? weight + next * size : nullptr});
 }
 
-// Calls product(panel) and then gates(panel) for each panel; with layer normalisation the products of all panels first.
+// Calls product(panel, 1) and then gates(panel) for each panel, or product(panel, 2) and then gates for both; with
+// layer normalisation the products of all panels first.
 template <class T, class W, class Product, class Gates>
 PYRNN_INLINE void for_each_panel(const StepForward<T, W>& s, Product&& product, Gates&& gates) {
-  if (!s.norm.gain)
-    return for_each_panel(s, [&](Index panel) __attribute__((always_inline)) {
-      product(panel);
+  if (!s.norm.gain) {
+    for (Index i = s.panel_begin, count; i < s.panel_end; i += count) {
+      const Index panel = s.descending ? s.panel_begin + s.panel_end - 1 - i : i;
+      const Index lower = s.descending ? panel - 1 : panel;
+      count = i + 1 < s.panel_end && side_by_side<T, W>(s.map, s.rows, lower, kLanes<T>) ? 2 : 1;
+      product(count == 2 ? lower : panel, static_cast<int>(count));
       gates(panel);
-    });
-  for_each_panel(s, product);
+      if (count == 2) gates(s.descending ? panel - 1 : panel + 1);
+    }
+    return;
+  }
+  for_each_panel(s, [&](Index panel) __attribute__((always_inline)) { product(panel, 1); });
   gate_norm(s.norm);
   for_each_panel(s, gates);
 }

@@ -24,12 +24,12 @@ constexpr Kernels<T, W> kernels_of_type() {
   return {
       .lanes = kLanes<T>,
       .product = multiply<T, W>,
-      .back_product = back_product<T, W>,
+      .back_product = back_product<T, T>,
       .weight_gradient = weight_gradient<T>,
       .weight_gradient_columns = weight_gradient_columns<T>,
       .weight_gradient_scratch = weight_gradient_scratch<T>,
       .pack_forward = pack_forward<T, W>,
-      .pack_backward = pack_backward<T, W>,
+      .pack_backward = pack_backward<T, T>,
       .pack_bias = pack_bias<T>,
       .add_gradient = add_gradient<T>,
       .diagonal_gradient = diagonal_gradient<T>,
@@ -48,6 +48,7 @@ constexpr KernelTable kTable = {
     .fingerprint = fingerprint,
     .f32 = kernels_of_type<float>(),
     .f64 = kernels_of_type<double>(),
+    .bf16 = kernels_of_type<float, Bf16>(),
 };
 
 }  // namespace

@@ -220,5 +220,18 @@ PYRNN_INLINE void hold(V& v) {
 #endif
 }
 
+// What v is used for ends here, and v is still what it was: sums then stay in the registers where they are, instead of
+// going on in that of a factor, which costs moves and, where registers are short, memory.
+template <class V>
+PYRNN_INLINE void keep(const V& v) {
+#if defined(__AVX512F__)
+  asm volatile("" : : "v"(v));
+#elif defined(__x86_64__)
+  asm volatile("" : : "x"(v));
+#elif defined(__aarch64__)
+  asm volatile("" : : "w"(v));
+#endif
+}
+
 }  // namespace
 }  // namespace pyrnn::kernels

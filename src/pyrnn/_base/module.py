@@ -232,6 +232,10 @@ class Module(Settings, Part, Summarised, Freezable):
         here holds for its own `__call__`."""
         return None
 
+    def matrices(self) -> dict[str, Parameter]:
+        """The module's own parameters that `quantize` rounds, by name."""
+        return {}
+
     def parameters(self) -> list[Parameter]:
         """All parameters, those of the parts included, each once."""
         found = {id(parameter): parameter for _, _, own in _walk(self) for _, parameter in own}
@@ -307,7 +311,7 @@ class Module(Settings, Part, Summarised, Freezable):
         named = self.named_parameters()
         stored = {id(parameter): name for name, parameter in named}
         ties = {n: stored[id(p)] for n, p in self._parameter_names() if stored[id(p)] != n}
-        tensors = {name: np.array(parameter.data, order="C") for name, parameter in named}
+        tensors = {name: parameter.stored() for name, parameter in named}
         extra = extra_states(self)
         description = {"model": self._describe("", {}), "ties": ties, "extra_state": extra}
         return tensors, {**description, "frozen": frozen_names(named)}

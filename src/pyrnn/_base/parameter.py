@@ -169,6 +169,20 @@ class Parameter(Operand):
         """The number of axes."""
         return self._array.ndim
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes that the values take."""
+        return self._array.nbytes
+
+    @property
+    def kept(self) -> Array:
+        """The values as they are kept in memory: `data`, unless they are quantized."""
+        return self.data
+
+    def stored(self) -> Array:
+        """A copy of the values as files hold them."""
+        return np.array(self.data, order="C")
+
     @contextmanager
     def writing(self) -> Iterator[Array]:
         """`with p.writing() as array:` gives the array itself to write in place."""

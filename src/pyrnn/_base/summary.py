@@ -216,7 +216,7 @@ def _rows(
 
 def _size(parameters: list[Parameter]) -> tuple[int, int]:
     """Numbers and bytes of some parameters."""
-    sizes = [(p.size, p.size * p.dtype.itemsize) for p in parameters]
+    sizes = [(p.size, p.nbytes) for p in parameters]
     return sum(count for count, _ in sizes), sum(size for _, size in sizes)
 
 

@@ -15,10 +15,12 @@ from .checks import MESSAGE, Array, check_fits, check_path, describe, printable
 FORMAT = 1
 KEY = "pyrnn"  # of the metadata
 MAX_HEADER = 100_000_000  # bytes, as the safetensors package has it
+BF16 = np.dtype([("bfloat16", "<u2")])  # the upper half of a float32, of which numpy knows nothing
 DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
     "F64": np.dtype("<f8"),
     "I64": np.dtype("<i8"),
+    "BF16": BF16,
 }
 OTHERS = {
     name: np.dtype(f"<{name[0].lower()}{int(name[1:]) // 8}")
@@ -91,14 +93,33 @@ def write_tensors(path: Any, tensors: Mapping[str, Array], description: Mapping[
     """
     import json
 
-    from safetensors.numpy import save as to_bytes
-
     for name, array in tensors.items():
         if array.dtype not in DTYPES.values():
-            raise TypeError(f"{name!r} is {array.dtype}, expected float32, float64 or int64")
+            raise TypeError(f"{name!r} is {array.dtype}, expected float32, float64, int64 or bf16")
     head = {"format": FORMAT, "version": _core.build_info()["version"]}
     metadata = {KEY: json.dumps({**head, **description})}
-    atomic_write(path, to_bytes(dict(tensors), metadata=metadata))
+    atomic_write(path, _to_bytes(tensors, metadata))
+
+
+def _to_bytes(tensors: Mapping[str, Array], metadata: dict[str, str]) -> bytes:
+    """The file. Its writer for numpy has no bfloat16, which is written as integers of two bytes,
+    and named in the header afterwards."""
+    import json
+
+    from safetensors.numpy import save
+
+    halves = [name for name, array in tensors.items() if array.dtype == BF16]
+    plain = {n: a.view("<u2") if a.dtype == BF16 else a for n, a in tensors.items()}
+    data = save(plain, metadata=metadata)
+    if not halves:
+        return data
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    for name in halves:
+        header[name]["dtype"] = "BF16"
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # the numbers begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def read_tensors(path: str) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -123,11 +144,10 @@ def read_weights(path: str) -> dict[str, Array]:
     stored, _ = _read(path, lambda header: None)
     arrays = {}
     for name, content in stored:
-        if (dtype := (DTYPES | OTHERS).get(content["dtype"])) is not None:
+        if content["dtype"] == "BF16":
+            arrays[name] = widened(_as_array(content, np.dtype("<u2")))
+        elif (dtype := (DTYPES | OTHERS).get(content["dtype"])) is not None:
             arrays[name] = _as_array(content, dtype)
-        elif content["dtype"] == "BF16":  # the upper half of a float32
-            upper = _as_array(content, np.dtype("<u2")).astype(np.uint32)
-            arrays[name] = (upper << np.uint32(16)).view(np.float32)
         else:
             raise ValueError(
                 f"tensor {describe(name)} is {content['dtype']}, expected floats of 16, 32 or 64 "
@@ -193,6 +213,11 @@ def _unpack(data: bytes) -> list[tuple[str, dict[str, Any]]]:
     except SafetensorError as error:
         raise ValueError(f"no safetensors file, or a damaged one: {error}") from error
     return stored
+
+
+def widened(bits: Array) -> Array:
+    """The numbers of bfloat16 as float32, of which they are the upper halves."""
+    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
 def _as_array(content: dict[str, Any], dtype: np.dtype[Any]) -> Array:

@@ -7,6 +7,8 @@ from inspect import signature
 from itertools import accumulate
 from typing import Any
 
+import numpy as np
+
 from .._base.checks import (
     Array,
     check_path,
@@ -19,7 +21,8 @@ from .._base.freezing import freeze_only, read_frozen
 from .._base.module import STORABLE, Module
 from .._base.names import dotted
 from .._base.parameter import Parameter
-from .._base.tensor_file import mapping, read_tensors, with_remedy
+from .._base.quantized import from_file
+from .._base.tensor_file import BF16, mapping, read_tensors, with_remedy
 
 
 def load(path: Any, *, classes: Iterable[type[Module]] = ()) -> Module:
@@ -161,6 +164,8 @@ class Rebuild:
             stored = self.parameters.get(self.ties[full]) if tied else self.tensors.get(full)
             if stored is None:
                 raise ValueError(f"tensor {describe(full)} is missing")
+            if isinstance(stored, np.ndarray) and stored.dtype == BF16:
+                stored = from_file(stored)
             if stored.shape != parameter.shape or stored.dtype != parameter.dtype:
                 raise ValueError(
                     f"{describe(full)} is stored as {stored.dtype} of shape {stored.shape}, its "
@@ -168,7 +173,7 @@ class Rebuild:
                 )
             if isinstance(stored, Parameter):
                 *parts, last = own.split(".")
-                setattr(reduce(getattr, parts, module), last, stored)
+                vars(reduce(getattr, parts, module))[last] = stored
                 self.parameters[full] = stored
             else:
                 parameter.fill(stored)

@@ -21,6 +21,7 @@ from ._over_time import LastStep as LastStep
 from ._over_time import MaxPool as MaxPool
 from ._over_time import MeanPool as MeanPool
 from ._over_time import SumPool as SumPool
+from ._quantize import quantize as quantize
 from ._sequential import Sequential as Sequential
 from ._sequential_stream import SequentialStream as SequentialStream
 from ._stream import Stream as Stream

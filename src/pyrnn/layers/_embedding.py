@@ -22,6 +22,7 @@ from .._base.layout import stored, turned
 from .._base.module import Module, storable
 from .._base.parameter import Parameter
 from .._base.pullback import Additions, Pullback
+from .._base.quantized import check_trainable
 from .._base.runtime import num_threads
 from .._base.seeding import generator
 from .._base.steps import CoreStep
@@ -80,6 +81,7 @@ class Embedding(Module):
 
     def vjp(self, x: Any, *, need_dx: bool = True) -> tuple[Array, Pullback]:
         """y, and a pullback of dy; it returns None, whatever `need_dx` says."""
+        check_trainable("Embedding.vjp", [self.weight])
         check_flag("Embedding", "need_dx", need_dx)
         ids, swapped = stored(read_integers("Embedding", "x", x), 2)
         ids = ids.copy()  # checked once: later writes must not matter
@@ -101,7 +103,7 @@ class Embedding(Module):
     def _forward(self, ids: Array, swapped: bool) -> Array:
         """The rows; the core checks the range, and an error names the place in x's own shape."""
         try:
-            rows = _core.embedding_forward(self.weight.data, ids.reshape(-1), num_threads())
+            rows = _core.embedding_forward(self.weight.kept, ids.reshape(-1), num_threads())
         except IndexError:  # the core's
             self.check_ids(turned(ids, swapped, 2))
             raise
@@ -110,7 +112,11 @@ class Embedding(Module):
     def core_step(self) -> CoreStep:
         """The rows of the weight, which has to stay as it is: a stream has a copy of the module."""
         sizes = {"inputs": self.num_embeddings, "outputs": self.embedding_dim}
-        return CoreStep("embedding", (self.weight.data,), **sizes, dtype=self.dtype, takes_ids=True)
+        return CoreStep("embedding", (self.weight.kept,), **sizes, dtype=self.dtype, takes_ids=True)
+
+    def matrices(self) -> dict[str, Parameter]:
+        """The table."""
+        return {"weight": self.weight}
 
     def check_ids(self, ids: Any, name: str = "x") -> None:
         """ValueError that names the first id out of range and its position."""

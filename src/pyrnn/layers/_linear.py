@@ -21,6 +21,7 @@ from .._base.module import Module, storable
 from .._base.packing import PackedWeights
 from .._base.parameter import Parameter
 from .._base.pullback import Additions, Pullback, add_arrays
+from .._base.quantized import check_trainable, is_quantized
 from .._base.runtime import num_threads
 from .._base.seeding import generator
 from .._base.steps import CoreStep
@@ -79,6 +80,7 @@ class Linear(Module):
 
     def vjp(self, x: Any, *, need_dx: bool = True) -> tuple[Array, Pullback]:
         """y, and a pullback: `dx = pullback(dy)`, None if not `need_dx`."""
+        check_trainable("Linear.vjp", [self.weight])
         need_dx = check_flag("Linear", "need_dx", need_dx)
         x, swapped = stored(self._check(x))
         y = turned(self._forward(x), swapped)
@@ -127,6 +129,10 @@ class Linear(Module):
         y = _core.linear_forward(self.packed(), self._rows(x, self.in_features), num_threads())
         return y.reshape(*x.shape[:-1], self.out_features)
 
+    def matrices(self) -> dict[str, Parameter]:
+        """The weight."""
+        return {"weight": self.weight}
+
     def packed(self) -> _core.PackedLinear:
         """The weights for the core, packed anew when one was written."""
         return self._packed.get(self._weights(), self._pack)
@@ -138,7 +144,8 @@ class Linear(Module):
     def _pack(self) -> _core.PackedLinear:
         """The weights in the kernels' layout."""
         bias = None if self.bias is None else self.bias.data
-        return _core.linear_pack(self.weight.data, bias, num_threads())
+        bf16 = is_quantized(self.weight)
+        return _core.linear_pack(self.weight.data, bias, num_threads(), bf16=bf16)
 
     @staticmethod
     def _rows(array: Array, features: int) -> Array:

@@ -16,6 +16,7 @@ from .._base.module import STORABLE, Module
 from .._base.packing import PackedWeights
 from .._base.parameter import Parameter
 from .._base.pullback import Additions, Pullback
+from .._base.quantized import check_trainable, is_quantized
 from .._base.runtime import num_threads
 from .._base.seeding import generator
 from ._options import RecurrentOptions, check_every, steps_between
@@ -165,6 +166,8 @@ class Recurrent(RecurrentOptions, Generic[State]):
         `recompute_every`, a number of steps or "sqrt", replaces the layer's own for this call;
         None leaves that in force, more steps than x has keep all activations.
         """
+        weights = self.weights()
+        check_trainable(f"{type(self).__name__}.vjp", weights)
         inputs = read_inputs(self, x, state, lengths, mask, resets, reset_to)
         need_dx = check_flag(type(self).__name__, "need_dx", need_dx)
         return_cells = self._check_return_cells(return_cells)
@@ -173,7 +176,6 @@ class Recurrent(RecurrentOptions, Generic[State]):
         given = (inputs.x, inputs.h0, inputs.c0, inputs.lengths, return_cells)
         steps = steps_between(every, inputs.steps)
         training = (self._draws.seed, draw, steps, num_threads(), inputs.batch_first)
-        weights = self.weights()
         y, hn, cn, cells, saved = self._stack.forward_train(
             self._packed(), *given, *training, **inputs.resetting
         )
@@ -251,6 +253,10 @@ class Recurrent(RecurrentOptions, Generic[State]):
             raise ValueError(f"{owner}: return_cells is True, expected False: only an LSTM has c")
         return bool(value)
 
+    def matrices(self) -> dict[str, Parameter]:
+        """The weights of all products."""
+        return {name: vars(self)[name] for name in self._names if vars(self)[name].ndim == 2}
+
     def weights(self) -> list[Parameter]:
         """The parameters in the core's order."""
         own = vars(self)
@@ -261,7 +267,9 @@ class Recurrent(RecurrentOptions, Generic[State]):
         weights = self.weights()
 
         def pack() -> _core.Packed:
-            return self._stack.pack([parameter.data for parameter in weights], num_threads())
+            arrays = [parameter.data for parameter in weights]
+            bf16 = all(map(is_quantized, self.matrices().values()))
+            return self._stack.pack(arrays, num_threads(), bf16=bf16)
 
         return self._packing.get(weights, pack)
 

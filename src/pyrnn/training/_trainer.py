@@ -10,6 +10,7 @@ from .._base.checks import check_flag, check_mapping, check_path, check_size
 from .._base.columns import Dataset
 from .._base.module import Module
 from .._base.prediction import check_logits
+from .._base.quantized import check_trainable
 from .._base.samples import Samples
 from .._base.seeding import generator
 from .._base.settings import Settings
@@ -120,6 +121,7 @@ class Trainer(Settings):
         seed: int | None = None,
     ) -> None:
         model, loss, optimizer = checked_parts(model, loss, optimizer)
+        check_trainable("Trainer", model.parameters())
         check_clipping(clip_norm, clip_value)
         if loss.takes_logits:
             check_logits("Trainer", model, type(loss).__name__)

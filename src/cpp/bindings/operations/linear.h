@@ -2,17 +2,14 @@
 // The Python object of a linear layer.
 #pragma once
 
-#include <memory>
-#include <variant>
-
 #include "bindings/runtime/initialised.h"
+#include "bindings/runtime/of_weights.h"
 #include "core/operations/linear.h"
 
 namespace pyrnn::bindings {
 
-// Of either element type.
 struct PackedLinearObject {
-  std::variant<std::shared_ptr<const PackedLinear<float>>, std::shared_ptr<const PackedLinear<double>>> linear;
+  OfWeights<PackedLinear> linear;
 };
 
 }  // namespace pyrnn::bindings

@@ -1,23 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // Embeddings: check every array again, release the GIL, call the core once.
-#include "bindings/runtime/arguments.h"
+#include "bindings/operations/embedding.h"
 #include "bindings/runtime/interrupt.h"
-#include "core/operations/embedding.h"
 
 namespace pyrnn::bindings {
 namespace {
 
-py::array run_embedding_forward(py::handle weight_in, py::handle ids_in, int threads) {
+template <class T>
+py::array look_up(const Pinned& weight, const Pinned& ids, int threads) {
+  const EmbeddingTable<T> table = read_table<T>(weight);
+  const auto checked = checked_indices(ids, "ids", {0, table.count});
+  NewArray<T> rows({ids.shape(0), table.columns});
+  const EmbeddingIds of{.count = ids.shape(0), .ids = checked.data()};
+  without_gil([&, to = rows.data()] { embedding_forward(table, of, to, threads, interrupted); });
+  return rows.array;
+}
+
+py::array run_embedding_forward(py::handle weight, py::handle ids_in, int threads) {
   checked_threads(threads);
-  return with_type_of(weight_in, "weight", [&](auto type) -> py::array {
-    using T = decltype(type);
-    const Pinned weight = require_array<T>(weight_in, "weight", 2), ids = require_array<std::int64_t>(ids_in, "ids", 1);
-    const auto checked = checked_indices(ids, "ids", {0, weight.shape(0)});
-    NewArray<T> rows({ids.shape(0), weight.shape(1)});
-    const EmbeddingIds of{.count = ids.shape(0), .columns = weight.shape(1), .ids = checked.data()};
-    without_gil(
-        [&, from = data<T>(weight), to = rows.data()] { embedding_forward(of, from, to, threads, interrupted); });
-    return rows.array;
+  const auto ids = [&] { return require_array<std::int64_t>(ids_in, "ids", 1); };
+  if (is_bf16(weight)) return look_up<float>(require_table<float>(weight), ids(), threads);
+  return with_type_of(weight, "weight", [&](auto type) {
+    return look_up<decltype(type)>(require_table<decltype(type)>(weight), ids(), threads);
   });
 }
 
@@ -28,8 +32,8 @@ void run_embedding_backward(py::handle grad_in, py::handle ids_in, py::handle dy
     T* to = writeable_data<T>(grad, "grad");
     const auto checked = checked_indices(ids, "ids", {0, grad.shape(0)});
     const Pinned dy = require_array<T>(dy_in, "dy", {ids.shape(0), grad.shape(1)}, "(N, embedding size)");
-    const EmbeddingIds of{.count = ids.shape(0), .columns = grad.shape(1), .ids = checked.data()};
-    without_gil([&, from = data<T>(dy)] { embedding_backward(of, from, to); });
+    const EmbeddingIds of{.count = ids.shape(0), .ids = checked.data()};
+    without_gil([&, from = data<T>(dy)] { embedding_backward(of, grad.shape(1), from, to); });
   });
 }
 

@@ -10,27 +10,37 @@
 namespace pyrnn::bindings {
 namespace {
 
-py::object linear_pack(py::handle weight_in, py::handle bias_in, int threads) {
+template <class T, class W>
+std::shared_ptr<PackedLinear<T, W>> packed_as(py::handle weight_in, py::handle bias_in, int threads) {
+  const Pinned weight = require_array<T>(weight_in, "weight", 2);
+  const py::ssize_t O = weight.shape(0), I = weight.shape(1);
+  const auto bias = optional_array<T>(bias_in, "bias", {O}, "(out_features,)");
+  std::shared_ptr<PackedLinear<T, W>> packed;
+  without_gil([&, w = data<T>(weight), b = data<T>(bias)] {
+    packed = std::make_shared<PackedLinear<T, W>>(active_kernels(), O, I, w, b, threads);
+  });
+  return packed;
+}
+
+// bf16: the weight, whose numbers must be some of bf16.
+py::object linear_pack(py::handle weight, py::handle bias, int threads, bool bf16) {
   checked_threads(threads);
   py::object object = new_object<PackedLinearObject>();
-  with_type_of(weight_in, "weight", [&](auto type) {
-    using T = decltype(type);
-    const Pinned weight = require_array<T>(weight_in, "weight", 2);
-    const py::ssize_t O = weight.shape(0), I = weight.shape(1);
-    const auto bias = optional_array<T>(bias_in, "bias", {O}, "(out_features,)");
-    std::shared_ptr<const PackedLinear<T>> packed;
-    without_gil([&, w = data<T>(weight), b = data<T>(bias)] {
-      packed = std::make_shared<const PackedLinear<T>>(active_kernels(), O, I, w, b, threads);
+  auto& linear = initialised<PackedLinearObject>(object).linear;
+  if (bf16)
+    linear = packed_as<float, kernels::Bf16>(weight, bias, threads);
+  else
+    with_type_of(weight, "weight", [&](auto type) {
+      using T = decltype(type);
+      linear = packed_as<T, T>(weight, bias, threads);
     });
-    initialised<PackedLinearObject>(object).linear = std::move(packed);
-  });
   return object;
 }
 
 py::array linear_forward(const PackedLinearObject& packed, py::handle x_in, int threads) {
   checked_threads(threads);
   return std::visit(
-      [&]<class T>(const std::shared_ptr<const PackedLinear<T>>& linear) -> py::array {
+      [&]<class T, class W>(const std::shared_ptr<PackedLinear<T, W>>& linear) -> py::array {
         const Pinned x = require_array<T>(x_in, "x", 2);
         const py::ssize_t N = x.shape(0);
         require_shape(x, "x", {N, linear->inputs()}, "(N, in_features)");
@@ -72,7 +82,8 @@ py::tuple linear_backward(py::handle x_in, py::handle weight_in, py::handle dy_i
 
 void register_linear(py::module_& m) {
   py::class_<PackedLinearObject>(m, "PackedLinear", py::is_final());
-  m.def("linear_pack", &linear_pack, py::arg("weight"), py::arg("bias_or_none"), py::arg("threads"));
+  m.def("linear_pack", &linear_pack, py::arg("weight"), py::arg("bias_or_none"), py::arg("threads"),
+        py::arg("bf16") = false);
   m.def("linear_forward", &linear_forward, py::arg("packed"), py::arg("x"), py::arg("threads"));
   m.def("linear_backward", &linear_backward, py::arg("x"), py::arg("weight"), py::arg("dy"), py::arg("need_dx"),
         py::arg("need_db"), py::arg("threads"));

@@ -56,7 +56,7 @@ struct ForwardCall {
         cn(shape.has_c() ? state(shape.hidden) : Shape{0}),
         batch(batch_of(axes, given.lengths, given.resets, given.reset_to_given)) {
     check_same_stack(stack, packed.stack, "packed");
-    weights = std::get<std::shared_ptr<const PackedWeights<T>>>(packed.weights);
+    if (const auto* of_type = std::get_if<SharedWeights<T>>(&packed.weights)) weights = *of_type;
     require_shape(x, "x", sequence(shape.input), given.packed ? "(rows, input_size)" : "(T, batch, input_size)");
     h0 = optional_array<T>(given.h0, "h0", state(shape.output()), "(num_layers*num_directions, batch, output size)");
     c0 = optional_array<T>(given.c0, "c0", state(shape.hidden), "(num_layers*num_directions, batch, hidden_size)");
@@ -85,8 +85,13 @@ struct ForwardCall {
   py::object cell_state() const { return shape.has_c() ? py::object(cn.array) : py::none(); }
   py::object all_cells() const { return cells ? py::object(cells->array) : py::none(); }
 
+  const SharedWeights<T>& weights_of_type() const {
+    require(weights != nullptr, "packed: weights of a narrower type, expected those of x");
+    return weights;
+  }
+
   StackShape shape;
-  std::shared_ptr<const PackedWeights<T>> weights;
+  SharedWeights<T> weights;  // null: `packed` has them in a narrower type
   Pinned x;
   SequenceAxes axes;
   NewArray<T> y, hn, cn;

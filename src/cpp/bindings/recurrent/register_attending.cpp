@@ -33,7 +33,7 @@ struct AttendingCall : ForwardCall<T> {
             "memory: of other rows or value_size, expected those of x and the Stack");
     const PackedLinear<T>* query = nullptr;
     if (query_in) {
-      const auto* linear = std::get_if<std::shared_ptr<const PackedLinear<T>>>(&query_in->linear);
+      const auto* linear = std::get_if<std::shared_ptr<PackedLinear<T, T>>>(&query_in->linear);
       require(linear && (*linear)->inputs() == H && (*linear)->outputs() == memory.key_size,
               "query: of another dtype or size, expected (key_size, hidden_size)");
       query = linear->get();
@@ -64,7 +64,7 @@ py::tuple run_attend(const Stack& stack, const Packed& packed, const MemoryObjec
     AttendingCall<T> call(stack, packed, memory, query, {x, h0, c0, lengths, false});
     without_gil([&] {
       call.clear();
-      forward<T>(stack.shape, *call.weights, call.batch, call.sequences, threads, interrupted);
+      forward<T>(stack.shape, *call.weights_of_type(), call.batch, call.sequences, threads, interrupted);
     });
     return py::make_tuple(call.y.array, call.hn.array, call.cell_state(), call.contexts.array, call.attention.array);
   });
@@ -82,8 +82,8 @@ py::tuple run_attend_train(const Stack& stack, const Packed& packed, const Memor
     std::unique_ptr<Tape<T>> tape;
     without_gil([&] {
       call.clear();
-      tape = forward_train<T>(stack.shape, call.weights, call.batch, call.sequences, {std::nullopt, 0, threads},
-                              interrupted);
+      tape = forward_train<T>(stack.shape, call.weights_of_type(), call.batch, call.sequences,
+                              {std::nullopt, 0, threads}, interrupted);
     });
     const auto reference = py::return_value_policy::reference;
     const auto pinned = [](const py::array& array) { return py::make_tuple(array, weak_reference(array)); };

@@ -58,7 +58,7 @@ py::tuple run_forward_into(const Stack& stack, py::handle saved, const Packed& p
     const Training training{dropout_key(key), 0, threads, memory_of(memory)};
     without_gil([&] {
       call.clear_padding();
-      forward_train<T>(stack.shape, call.weights, call.batch, call.sequences, training, interrupted);
+      forward_train<T>(stack.shape, call.weights_of_type(), call.batch, call.sequences, training, interrupted);
     });
     return py::make_tuple(call.y.array, call.hn.array, call.cell_state());
   });

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "bindings/operations/activations.h"
+#include "bindings/operations/embedding.h"
 #include "bindings/operations/linear.h"
 #include "bindings/recurrent/stream_step.h"
 #include "bindings/runtime/alone.h"
@@ -27,7 +28,7 @@ class ChainMaker {
   }
 
   std::unique_ptr<StepChain<T>> chain() {
-    require(table_.rows != nullptr || !parts_.empty(), "parts: none, expected at least one");
+    require(table_.columns > 0 || !parts_.empty(), "parts: none, expected at least one");
     return std::make_unique<StepChain<T>>(std::move(parts_), table_, rows_);
   }
 
@@ -54,6 +55,18 @@ class ChainMaker {
     require(columns >= 1, "parts: ", columns, " features, expected at least 1");
     return columns;
   }
+  // Calls f with what is held of the chain's element type, whatever its weights are kept as.
+  template <template <class, class> class Of, class F>
+  static void visit_own(const OfWeights<Of>& object, const char* name, F&& f) {
+    std::visit(
+        [&]<class S, class W>(const std::shared_ptr<Of<S, W>>& held) {
+          if constexpr (std::is_same_v<S, T>)
+            f(held);
+          else
+            throw py::type_error(std::string("parts: a ") + name + " of another dtype");
+        },
+        object);
+  }
   const Pinned* keep(std::optional<Pinned> array) {
     if (!array) return nullptr;
     object_.kept.push_back(std::move(*array));
@@ -64,25 +77,24 @@ class ChainMaker {
   void add_recurrent(const py::tuple& part) {
     if (!py::isinstance<StreamObject>(part[1])) throw py::type_error("parts: a recurrent one without a Stream");
     auto& object = initialised<StreamObject>(part[1]);
-    const auto* stream = std::get_if<std::shared_ptr<Stream<T>>>(&object.stream);
-    if (stream == nullptr) throw py::type_error("parts: a Stream of another dtype");
-    require((*stream)->rows() == rows_, "parts: a Stream of ", (*stream)->rows(), " rows, expected ", rows_);
-    append(*stream);
+    visit_own(object.stream, "Stream", [&](const auto& stream) {
+      require(stream->rows() == rows_, "parts: a Stream of ", stream->rows(), " rows, expected ", rows_);
+      append(stream);
+    });
   }
   // ("linear", PackedLinear)
   void add_linear(const py::tuple& part) {
     if (!py::isinstance<PackedLinearObject>(part[1]))
       throw py::type_error("parts: a linear one without a PackedLinear");
     const auto& object = initialised<PackedLinearObject>(part[1]);
-    const auto* linear = std::get_if<std::shared_ptr<const PackedLinear<T>>>(&object.linear);
-    if (linear == nullptr) throw py::type_error("parts: a PackedLinear of another dtype");
-    append(std::make_shared<LinearRows<T>>(*linear, threads_));
+    visit_own(object.linear, "PackedLinear", [&]<class W>(const std::shared_ptr<PackedLinear<T, W>>& linear) {
+      append(std::make_shared<LinearRows<T, W>>(linear, threads_));
+    });
   }
-  // ("embedding", weight)
+  // ("embedding", weight), which may be in bf16 (read_table)
   void add_embedding(const py::tuple& part) {
     require(columns_ < 0, "parts: an embedding behind another part, expected it in front");
-    const Pinned* weight = keep(require_array<T>(part[1], "weight", 2));
-    table_ = {data<T>(*weight), weight->shape(0), weight->shape(1)};
+    table_ = read_table<T>(*keep(require_table<T>(part[1])));
     columns_ = table_.columns;
   }
   // ("layer_norm", features, eps, weight or None, bias or None)
@@ -108,7 +120,7 @@ class ChainMaker {
   const py::ssize_t rows_;
   const int threads_;
   py::ssize_t columns_ = -1;  // what the last part gives
-  StepTable<T> table_;
+  EmbeddingTable<T> table_;
   std::vector<std::shared_ptr<ChainPart<T>>> parts_;
 };
 

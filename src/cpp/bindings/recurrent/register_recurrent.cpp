@@ -15,16 +15,18 @@ py::tuple run_forward(const Stack& stack, const Packed& packed, py::handle x, py
                       bool reset_to_given, bool packed_rows) {
   checked_threads(threads);
   require_plain(stack);
-  return with_type(stack.single, [&](auto type) -> py::tuple {
-    using T = decltype(type);
-    ForwardCall<T> call(stack, packed,
-                        {x, h0, c0, lengths, return_cells, batch_first, packed_rows, resets, reset_to_given});
-    without_gil([&] {
-      call.clear_padding();
-      forward<T>(stack.shape, *call.weights, call.batch, call.sequences, threads, interrupted);
-    });
-    return py::make_tuple(call.y.array, call.hn.array, call.cell_state(), call.all_cells());
-  });
+  check_same_stack(stack, packed.stack, "packed");  // whose type is that of x
+  return std::visit(
+      [&]<class T, class W>(const SharedWeights<T, W>& weights) -> py::tuple {
+        ForwardCall<T> call(stack, packed,
+                            {x, h0, c0, lengths, return_cells, batch_first, packed_rows, resets, reset_to_given});
+        without_gil([&] {
+          call.clear_padding();
+          forward<T>(stack.shape, *weights, call.batch, call.sequences, threads, interrupted);
+        });
+        return py::make_tuple(call.y.array, call.hn.array, call.cell_state(), call.all_cells());
+      },
+      packed.weights);
 }
 
 py::tuple run_forward_train(const Stack& stack, const Packed& packed, py::handle x, py::handle h0, py::handle c0,
@@ -41,7 +43,7 @@ py::tuple run_forward_train(const Stack& stack, const Packed& packed, py::handle
     std::unique_ptr<Tape<T>> tape;
     without_gil([&] {
       call.clear_padding();
-      tape = forward_train<T>(stack.shape, call.weights, call.batch, call.sequences,
+      tape = forward_train<T>(stack.shape, call.weights_of_type(), call.batch, call.sequences,
                               {DropoutKey{seed, draw}, recompute_every, threads}, interrupted);
     });
     initialised<SavedForward>(saved) = {stack, kept_with(call.x), call.axes, std::move(tape)};
@@ -111,7 +113,7 @@ void register_recurrent(py::module_& m) {
   stack.def_property_readonly("has_c", [](const Stack& of) { return of.shape.has_c(); })
       .def_property_readonly("drops", &drops)
       .def("parameters", &parameters_of)
-      .def("pack", &pack_weights, py::arg("weights"), py::arg("threads"))
+      .def("pack", &pack_weights, py::arg("weights"), py::arg("threads"), py::arg("bf16") = false)
       .def("forward", &run_forward, py::arg("packed"), py::arg("x"), py::arg("h0").none(true), py::arg("c0").none(true),
            py::arg("lengths").none(true), py::arg("return_cells"), py::arg("threads"), py::arg("batch_first") = false,
            py::arg("resets") = py::none(), py::arg("reset_to_given") = false, py::arg("packed_rows") = false)

@@ -14,10 +14,10 @@ StreamObject::StreamObject(const Stack& of, const Packed& packed, py::ssize_t ba
   check_batch_size(batch_size);
   owner = "Stream";
   std::visit(
-      [&]<class T>(const std::shared_ptr<const PackedWeights<T>>& weights) {
-        const auto made = std::make_shared<Stream<T>>(stack.shape, weights, batch_size, threads);
+      [&]<class T, class W>(const SharedWeights<T, W>& weights) {
+        const auto made = std::make_shared<Stream<T, W>>(stack.shape, weights, batch_size, threads);
         stream = made;
-        chain = std::make_unique<StepChain<T>>(std::vector<std::shared_ptr<ChainPart<T>>>{made}, StepTable<T>(),
+        chain = std::make_unique<StepChain<T>>(std::vector<std::shared_ptr<ChainPart<T>>>{made}, EmbeddingTable<T>(),
                                                batch_size);
       },
       packed.weights);
@@ -31,7 +31,8 @@ StreamObject make_stream(const Stack& stack, const Packed& packed, py::ssize_t b
 
 template <class T>
 struct StreamState {
-  explicit StreamState(const Stream<T>& stream)
+  template <class W>
+  explicit StreamState(const Stream<T, W>& stream)
       : h({stream.shape().layers, stream.rows(), stream.shape().output()}),
         c(stream.shape().has_c() ? Shape{stream.shape().layers, stream.rows(), stream.shape().hidden} : Shape{0}) {
     stream.load_state(h.data(), c.data());
@@ -41,7 +42,7 @@ struct StreamState {
 
 py::tuple get_state(StreamObject& self) {
   return std::visit(
-      [&]<class T>(std::shared_ptr<Stream<T>>& stream) -> py::tuple {
+      [&]<class T, class W>(std::shared_ptr<Stream<T, W>>& stream) -> py::tuple {
         const Busy busy(self);
         StreamState<T> state(*stream);
         return py::make_tuple(state.h.array, stream->shape().has_c() ? py::object(state.c.array) : py::none());
@@ -51,7 +52,7 @@ py::tuple get_state(StreamObject& self) {
 
 void set_state(StreamObject& self, py::handle h, py::handle c) {
   std::visit(
-      [&]<class T>(std::shared_ptr<Stream<T>>& stream) {
+      [&]<class T, class W>(std::shared_ptr<Stream<T, W>>& stream) {
         const StackShape& s = stream->shape();
         const auto h_in =
             require_array<T>(h, "h", {s.layers, stream->rows(), s.output()}, "(num_layers, batch, output size)");

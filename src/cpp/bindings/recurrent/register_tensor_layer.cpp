@@ -59,7 +59,7 @@ class Call {
     const int threads = checked_threads(py::cast<int>(library_.threads()));
     const auto arrays = [&] { return arrays_of(*library_.api, tensors_, 0); };
     const py::object packed = layer_.cache().packed(layer_.stack, py::list(tensors_)[0], seen_, true, threads, arrays);
-    return compute(*std::get<std::shared_ptr<const PackedWeights<T>>>(initialised<Packed>(packed).weights), threads);
+    return compute(*std::get<SharedWeights<T>>(initialised<Packed>(packed).weights), threads);
   }
 
  private:

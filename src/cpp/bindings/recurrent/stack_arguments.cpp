@@ -145,18 +145,32 @@ WeightArrays<T>::WeightArrays(const StackShape& shape, const py::list& arrays, c
     }
 }
 
-py::object pack_weights(const Stack& stack, const py::list& arrays, int threads) {
+namespace {
+
+template <class T, class W>
+SharedWeights<T, W> packed_as(const Stack& stack, const py::list& arrays, int threads) {
+  const WeightArrays<const T> weights(stack.shape, arrays, "weights");
+  SharedWeights<T, W> packed;
+  without_gil(
+      [&] { packed = std::make_shared<PackedWeights<T, W>>(active_kernels(), stack.shape, weights.all, threads); });
+  return packed;
+}
+
+}  // namespace
+
+py::object pack_weights(const Stack& stack, const py::list& arrays, int threads, bool bf16) {
   checked_threads(threads);
+  require(!bf16 || (stack.single && stack.shape.context == 0),
+          "bf16: true, expected false for float64 and for a Stack that attends to a memory");
   py::object object = new_object<Packed>();
-  with_type(stack.single, [&](auto type) {
-    using T = decltype(type);
-    const WeightArrays<const T> weights(stack.shape, arrays, "weights");
-    std::shared_ptr<const PackedWeights<T>> packed;
-    without_gil([&] {
-      packed = std::make_shared<const PackedWeights<T>>(active_kernels(), stack.shape, weights.all, threads);
-    });
-    initialised<Packed>(object) = {stack, std::move(packed)};
-  });
+  Packed& packed = initialised<Packed>(object);
+  packed.stack = stack;
+  if (bf16)
+    packed.weights = packed_as<float, kernels::Bf16>(stack, arrays, threads);
+  else if (stack.single)
+    packed.weights = packed_as<float, float>(stack, arrays, threads);
+  else
+    packed.weights = packed_as<double, double>(stack, arrays, threads);
   return object;
 }
 

@@ -7,6 +7,7 @@
 
 #include "bindings/runtime/arguments.h"
 #include "bindings/runtime/initialised.h"
+#include "bindings/runtime/of_weights.h"
 #include "core/recurrent/step_chain.h"
 #include "core/recurrent/stream.h"
 #include "core/recurrent/tape.h"
@@ -83,9 +84,12 @@ auto with_type(bool single, F&& f) {
   return single ? f(float{}) : f(double{});
 }
 
+template <class T, class W = T>
+using SharedWeights = std::shared_ptr<PackedWeights<T, W>>;
+
 struct Packed {
   Stack stack;
-  std::variant<std::shared_ptr<const PackedWeights<float>>, std::shared_ptr<const PackedWeights<double>>> weights;
+  OfWeights<PackedWeights> weights;
 };
 
 struct SavedForward {
@@ -109,7 +113,7 @@ struct SteppedObject {
 struct StreamObject : SteppedObject {
   StreamObject(const Stack& of, const Packed& packed, py::ssize_t batch_size, int threads);
   Stack stack;
-  std::variant<std::shared_ptr<Stream<float>>, std::shared_ptr<Stream<double>>> stream;  // the only part of the chain
+  OfWeights<Stream> stream;  // the only part of the chain
 };
 // parts: a list of descriptions (register_model_stream.cpp), or None.
 struct ModelStreamObject : SteppedObject {
@@ -129,8 +133,8 @@ struct WeightArrays {
   std::vector<Weights<T>> all;
 };
 
-// The caller's weights in the kernels' layout, a Packed.
-py::object pack_weights(const Stack& stack, const py::list& arrays, int threads);
+// The caller's weights in the kernels' layout, a Packed. bf16: the matrices, whose numbers must be some of bf16.
+py::object pack_weights(const Stack& stack, const py::list& arrays, int threads, bool bf16 = false);
 
 Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t input_size, py::ssize_t hidden_size,
                  py::ssize_t num_layers, bool bidirectional, bool bias, py::ssize_t proj_size, double dropout,

@@ -2,31 +2,43 @@
 #include "core/operations/embedding.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "core/runtime/pieces.h"
 
 namespace pyrnn {
 
 template <class T>
-void embedding_forward(const EmbeddingIds& of, const T* weight, T* rows, int threads, Interrupt::Check check) {
-  over_pieces(of.count, of.columns, threads, check, [&](Range r) noexcept {
-    for (Index n = r.begin; n < r.end; ++n)
-      std::copy_n(weight + of.ids[n] * of.columns, of.columns, rows + n * of.columns);
+void EmbeddingTable<T>::read(Index id, T* to) const {
+  if (!bf16) {
+    std::copy_n(rows + id * columns, columns, to);
+    return;
+  }
+  const kernels::Bf16* from = bf16 + id * columns;
+  for (Index e = 0; e < columns; ++e) to[e] = std::bit_cast<float>(std::uint32_t{from[e].bits} << 16);
+}
+
+template <class T>
+void embedding_forward(const EmbeddingTable<T>& table, const EmbeddingIds& of, T* rows, int threads,
+                       Interrupt::Check check) {
+  over_pieces(of.count, table.columns, threads, check, [&](Range r) noexcept {
+    for (Index n = r.begin; n < r.end; ++n) table.read(of.ids[n], rows + n * table.columns);
   });
 }
 
 template <class T>
-void embedding_backward(const EmbeddingIds& of, const T* d_rows, T* grad) {
+void embedding_backward(const EmbeddingIds& of, Index columns, const T* d_rows, T* grad) {
   const ScopedFloatControl flush(kFlushDenormals);
-  for (Index n = 0; n < of.count; ++n, d_rows += of.columns) {
-    T* to = grad + of.ids[n] * of.columns;
-    for (Index e = 0; e < of.columns; ++e) to[e] += d_rows[e];
+  for (Index n = 0; n < of.count; ++n, d_rows += columns) {
+    T* to = grad + of.ids[n] * columns;
+    for (Index e = 0; e < columns; ++e) to[e] += d_rows[e];
   }
 }
 
-#define PYRNN_INSTANTIATE(T)                                                                    \
-  template void embedding_forward<T>(const EmbeddingIds&, const T*, T*, int, Interrupt::Check); \
-  template void embedding_backward<T>(const EmbeddingIds&, const T*, T*)
+#define PYRNN_INSTANTIATE(T)                                                                                    \
+  template struct EmbeddingTable<T>;                                                                            \
+  template void embedding_forward<T>(const EmbeddingTable<T>&, const EmbeddingIds&, T*, int, Interrupt::Check); \
+  template void embedding_backward<T>(const EmbeddingIds&, Index, const T*, T*)
 
 PYRNN_INSTANTIATE(float);
 PYRNN_INSTANTIATE(double);

@@ -7,15 +7,26 @@
 
 namespace pyrnn {
 
-// rows[n] = weight[ids[n]], weight [V][E]; each id must be in [0, V)
+// Rows as they are kept: in T, or for inference in a narrower type, of which each is read as T.
+template <class T>
+struct EmbeddingTable {
+  Index count = 0, columns = 0;  // V, E
+  const T* rows = nullptr;  // [V][E]
+  const kernels::Bf16* bf16 = nullptr;  // instead
+  void read(Index id, T* to) const;
+};
+
+// Each id must be one of the table's.
 struct EmbeddingIds {
-  Index count, columns;  // N, E
+  Index count;  // N
   const std::int64_t* ids;  // [N]
 };
+// rows[n] = table[ids[n]]
 template <class T>
-void embedding_forward(const EmbeddingIds& of, const T* weight, T* rows, int threads, Interrupt::Check check);
-// grad[ids[n]] += d_rows[n], n ascending
+void embedding_forward(const EmbeddingTable<T>& table, const EmbeddingIds& of, T* rows, int threads,
+                       Interrupt::Check check);
+// grad[ids[n]] += d_rows[n], n ascending; grad [V][columns]
 template <class T>
-void embedding_backward(const EmbeddingIds& of, const T* d_rows, T* grad);
+void embedding_backward(const EmbeddingIds& of, Index columns, const T* d_rows, T* grad);
 
 }  // namespace pyrnn

@@ -49,7 +49,7 @@ PackedLinear<T, W>::PackedLinear(const kernels::KernelTable& table, Index output
                                  const T* bias, int threads)
     : kernels_(&kernels::of_type<T, W>(table)), map_(map_of(outputs, kernels_->lanes)), inputs_(inputs) {
   const Index padded = map_.panels() * map_.panel_size();
-  arena_.want(weight_, padded, inputs);
+  arena_.want(weight_, padded, kernels::packed_columns<W>(inputs));
   arena_.want(bias_, padded);
   arena_.allocate();
   kernels_->pack_bias({.map = map_, .first = bias, .second = nullptr, .out = bias_, .stride = map_.panel_size()});
@@ -73,7 +73,7 @@ void PackedLinear<T, W>::multiply(Index rows, Index panel, const T* x, Index x_r
                      .width = width,
                      .a = x,
                      .a_row = x_row,
-                     .b = weight_ + panel * inputs_ * map_.panel_size(),
+                     .b = weight_ + panel * kernels::packed_columns<W>(inputs_) * map_.panel_size(),
                      .b_step = width * L,
                      .length = inputs_,
                      .start = Start::bias,
@@ -232,6 +232,7 @@ void linear_backward(const LinearGradient<T>& q, int threads, Interrupt::Check c
 
 template class PackedLinear<float>;
 template class PackedLinear<double>;
+template class PackedLinear<float, kernels::Bf16>;
 template void linear_backward<float>(const LinearGradient<float>&, int, Interrupt::Check);
 template void linear_backward<double>(const LinearGradient<double>&, int, Interrupt::Check);
 

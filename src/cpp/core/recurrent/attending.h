@@ -12,10 +12,10 @@
 
 namespace pyrnn {
 
-template <class T>
+template <class T, class W>
 class AttendingForward {
  public:
-  explicit AttendingForward(const ForwardJob<T>& job)
+  explicit AttendingForward(const ForwardJob<T, W>& job)
       : job_(job), k_(kernels::of_type<T>(job.weights.table())), a_(job.sequences.attended) {
     if (!a_.memory || !(a_.query || a_.memory->dropout)) return;
     const Index B = job.batch.rows();
@@ -46,7 +46,7 @@ class AttendingForward {
  private:
   Rows<T> caller(T* data, Index columns) const { return Rows<T>::of_caller(data, job_.batch, columns); }
 
-  const ForwardJob<T>& job_;
+  const ForwardJob<T, W>& job_;
   const kernels::Kernels<T>& k_;
   const Attended<T>& a_;
   Arena arena_;

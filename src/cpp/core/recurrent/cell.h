@@ -16,9 +16,9 @@ const Cell* find_cell(std::string_view name);  // null: there is none
 std::string cell_names();                      // "a, b or c"
 
 // The row of a cell in the table of an instruction set.
-template <class T>
-const kernels::CellKernels<T>& cell_kernels(const kernels::Kernels<T>& k, const Cell& cell) {
-  const kernels::CellKernels<T>* row = k.cells;
+template <class T, class W>
+const kernels::CellKernels<T, W>& cell_kernels(const kernels::Kernels<T, W>& k, const Cell& cell) {
+  const kernels::CellKernels<T, W>* row = k.cells;
   while (std::string_view(row->cell.name) != cell.name) ++row;
   return *row;
 }

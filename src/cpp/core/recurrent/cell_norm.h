@@ -32,10 +32,10 @@ void want_norm(Arena& arena, const StackShape& shape, Index rows, Index gates, I
 }
 
 // Rows of the gate buffers, from `row` on.
-template <class T>
+template <class T, class W>
 struct NormRows {
   const CellMaps& maps;
-  const typename PackedWeights<T>::Direction& weights;
+  const typename PackedWeights<T, W>::Direction& weights;
   const NormBuffers<T>& buffers;
   T* gates;  // row 0
   Index panel, lanes, row, rows;

@@ -21,11 +21,11 @@ Index rows_ahead(Index bytes_of_row) {
   return smaller(larger(cache_sizes().second / 2 / bytes_of_row, kFewestRowsAhead), kMostRowsAhead);
 }
 
-template <class T>
+template <class T, class W>
 class ForwardPass {
  public:
   // Without job.saved, buffers hold only the steps of one chunk.
-  ForwardPass(const ForwardJob<T>& job, Split split, Interrupt::Check check)
+  ForwardPass(const ForwardJob<T, W>& job, Split split, Interrupt::Check check)
       : job_(job),
         shape_(job.shape),
         k_(kernels::of_type<T>(job.weights.table())),
@@ -42,7 +42,7 @@ class ForwardPass {
         width_(shape_, k_.lanes),
         gates_panel_(gates_panel_stride(saved_ ? saved_->rows : chunk_ * batch_.rows(), k_.lanes)),
         steps_(shape_, maps_, job.weights, saved_ ? saved_->rows : chunk_ * batch_.rows()),
-        inputs_(job_, k_, maps_, gates_panel_, interrupt_),
+        inputs_(job_, steps_.kernels(), maps_, gates_panel_, interrupt_),
         attending_(job_),
         work_of_row_(static_cast<double>(shape_.output() * shape_.hidden * shape_.gates()) + seq_.attended.work()),
         outputs_(job_, k_, layers_),
@@ -81,7 +81,7 @@ class ForwardPass {
     for (T*& input : by_turns_) arena_.want(input, own_layers() ? scope_.steps.rows(batch_) : 0, shape_.layer_input(1));
   }
 
-  ForwardPlace<T> place(Index layer, Index direction) const {
+  ForwardPlace<T, W> place(Index layer, Index direction) const {
     const Walk walk(batch_, shape_.reversed(direction), scope_.steps);
     const std::size_t index = static_cast<std::size_t>(layer * shape_.directions + direction);
     const Rows<const T> input = input_of(layer);
@@ -104,7 +104,7 @@ class ForwardPass {
   }
 
   void run_direction(const Member& me, Index layer, Index direction) {
-    const ForwardPlace<T> p = place(layer, direction);
+    const ForwardPlace<T, W> p = place(layer, direction);
     load_initial_state(me, p);
     for (Index first = scope_.steps.begin; first < scope_.steps.end; first += chunk_) {
       const Index end = smaller(first + chunk_, scope_.steps.end);
@@ -118,7 +118,7 @@ class ForwardPass {
     me.meet();
   }
 
-  void load_initial_state(const Member& me, const ForwardPlace<T>& p) {
+  void load_initial_state(const Member& me, const ForwardPlace<T, W>& p) {
     const Index state = p.at.layer * shape_.directions + p.at.direction, P = shape_.output(), H = shape_.hidden;
     const Index first = scope_.steps.begin, initial = p.previous_row(first, first);
     const Range mine = me.copied_rows(batch_.rows());
@@ -135,7 +135,7 @@ class ForwardPass {
   }
 
   // Inference: the last state of a chunk becomes the initial one of the next.
-  void carry_state(const Member& me, const ForwardPlace<T>& p) {
+  void carry_state(const Member& me, const ForwardPlace<T, W>& p) {
     const Index last = (chunk_ - 1) * batch_.rows(), initial = -batch_.rows();
     const Range mine = me.copied_rows(batch_.rows());
     const auto carry = [&](T* state, Index row) {
@@ -147,12 +147,12 @@ class ForwardPass {
   }
 
   // The contexts of a step's rows, and their part of the gates.
-  void attend(const ForwardPlace<T>& p, Index step, Range rows, const BufferedStep& at) {
+  void attend(const ForwardPlace<T, W>& p, Index step, Range rows, const BufferedStep& at) {
     if (p.at.layer > 0 || !shape_.context || rows.empty()) return;
     T* x = p.x + at.row * p.x_row + shape_.input;
     attending_.step(rows, step, p.buffers.h + at.previous * width_.output, width_.output, x, p.x_row);
     for (Index panel = 0; panel < maps_.x.panels(); ++panel)
-      input_product<T>(k_, maps_.x, p.weights, panel,
+      input_product<T>(steps_.kernels(), maps_.x, p.weights, panel,
                        {.rows = rows.size(),
                         .x = x,
                         .x_row = p.x_row,
@@ -164,7 +164,7 @@ class ForwardPass {
                         .weight_columns = shape_.layer_input(0)});
   }
 
-  void normalise_input(const Member& me, const ForwardPlace<T>& p, Index first, Index end) {
+  void normalise_input(const Member& me, const ForwardPlace<T, W>& p, Index first, Index end) {
     for (Index step = first; step < end; ++step) {
       const Range rows = me.active_rows(p.at.walk.active(step));
       if (!interrupt_.requested())
@@ -174,7 +174,7 @@ class ForwardPass {
 
   // x*W_ih + b stands in the gates. Then the context's part, the cell's phases, what becomes of its h and c, and where
   // these go.
-  void run_step(const Member& me, const ForwardPlace<T>& p, Index step, Index first) {
+  void run_step(const Member& me, const ForwardPlace<T, W>& p, Index step, Index first) {
     const bool stopped = interrupt_.requested();
     const Range rows = me.active_rows(p.at.walk.active(step));
     const BufferedStep at = p.rows(rows, step, first);
@@ -189,7 +189,7 @@ class ForwardPass {
     outputs_.emit(me, p.at, step, p.buffers.h + row * width_.output, p.buffers.c + row * width_.state);
   }
 
-  const ForwardJob<T>& job_;
+  const ForwardJob<T, W>& job_;
   const StackShape& shape_;
   const Kernels<T>& k_;
   const CellMaps maps_;
@@ -208,29 +208,29 @@ class ForwardPass {
   Index inference_x_row_ = 0;
   T* by_turns_[2] = {};  // inputs of the layers
   LayerBuffers<T> layers_;
-  const CellSteps<T> steps_;
-  InputProducts<T> inputs_;
-  const AttendingForward<T> attending_;
+  const CellSteps<T, W> steps_;
+  InputProducts<T, W> inputs_;
+  const AttendingForward<T, W> attending_;
   const double work_of_row_;  // and step
-  const Outputs<T> outputs_;
+  const Outputs<T, W> outputs_;
   StateOptions<T> state_options_;
 };
 
 }  // namespace
 
-template <class T>
-bool forward_pass(const ForwardJob<T>& job, int threads, Interrupt::Check check) {
+template <class T, class W>
+bool forward_pass(const ForwardJob<T, W>& job, int threads, Interrupt::Check check) {
   const Split split =
-      Split::plan(job.shape, job.batch, kernels::of_type<T>(job.weights.table()).lanes, sizeof(T), threads);
-  return ForwardPass<T>(job, split, check).run();
+      Split::plan(job.shape, job.batch, kernels::of_type<T>(job.weights.table()).lanes, sizeof(W), threads);
+  return ForwardPass<T, W>(job, split, check).run();
 }
 
-template <class T>
-bool forward(const StackShape& shape, const PackedWeights<T>& weights, const Batch& batch,
+template <class T, class W>
+bool forward(const StackShape& shape, const PackedWeights<T, W>& weights, const Batch& batch,
              const Sequences<T>& sequences, int threads, Interrupt::Check check) {
   const PieceStates<T> states(shape, batch);
   const Sequences<T> of_pieces = states.start(sequences);
-  if (!forward_pass<T>({shape, weights, batch, of_pieces, Scope::all(shape, batch)}, threads, check)) return false;
+  if (!forward_pass<T, W>({shape, weights, batch, of_pieces, Scope::all(shape, batch)}, threads, check)) return false;
   states.finish(sequences);
   return true;
 }
@@ -241,5 +241,7 @@ template bool forward(const StackShape&, const PackedWeights<float>&, const Batc
                       Interrupt::Check);
 template bool forward(const StackShape&, const PackedWeights<double>&, const Batch&, const Sequences<double>&, int,
                       Interrupt::Check);
+template bool forward(const StackShape&, const PackedWeights<float, kernels::Bf16>&, const Batch&,
+                      const Sequences<float>&, int, Interrupt::Check);
 
 }  // namespace pyrnn

@@ -7,15 +7,15 @@
 namespace pyrnn {
 
 // Inference: nothing is saved, nothing is dropped.
-template <class T>
-bool forward(const StackShape& shape, const PackedWeights<T>& weights, const Batch& batch,
+template <class T, class W>
+bool forward(const StackShape& shape, const PackedWeights<T, W>& weights, const Batch& batch,
              const Sequences<T>& sequences, int threads, Interrupt::Check check);
 
 // What a forward pass is to do, and what it keeps of it.
-template <class T>
+template <class T, class W = T>
 struct ForwardJob {
   const StackShape& shape;
-  const PackedWeights<T>& weights;
+  const PackedWeights<T, W>& weights;
   const Batch& batch;
   const Sequences<T>& sequences;  // states: those at the scope's borders
   Scope scope;
@@ -25,7 +25,7 @@ struct ForwardJob {
 };
 
 // False when stopped.
-template <class T>
-bool forward_pass(const ForwardJob<T>& job, int threads, Interrupt::Check check);
+template <class T, class W>
+bool forward_pass(const ForwardJob<T, W>& job, int threads, Interrupt::Check check);
 
 }  // namespace pyrnn

@@ -9,7 +9,7 @@
 namespace pyrnn {
 
 // One layer and direction in the forward pass, as one member sees it.
-template <class T>
+template <class T, class W>
 struct ForwardPlace {
   Place at;
   const StepBuffers<T>& buffers;
@@ -18,7 +18,7 @@ struct ForwardPlace {
   bool gathers;         // the input is copied into the direction's own order first
   T* x;                 // that copy,
   Index x_row;          // and the stride of its rows
-  const typename PackedWeights<T>::Direction& weights;
+  const typename PackedWeights<T, W>::Direction& weights;
   Index chunk_step;  // rows of a step in buffers that hold one chunk (nothing is saved); 0: they hold all steps
 
   // Rows of the buffers: all steps of the scope in training, those of the chunk from step `first` on in inference.
@@ -31,14 +31,14 @@ struct ForwardPlace {
   }
 };
 
-template <class T>
+template <class T, class W>
 class InputProducts {
  public:
-  InputProducts(const ForwardJob<T>& job, const kernels::Kernels<T>& k, const CellMaps& maps, Index gates_panel,
+  InputProducts(const ForwardJob<T, W>& job, const kernels::Kernels<T, W>& k, const CellMaps& maps, Index gates_panel,
                 Interrupt& interrupt)
       : shape_(job.shape), batch_(job.batch), k_(k), maps_(maps), gates_panel_(gates_panel), interrupt_(interrupt) {}
 
-  void gather(const Member& me, const ForwardPlace<T>& p, Index first, Index end) const {
+  void gather(const Member& me, const ForwardPlace<T, W>& p, Index first, Index end) const {
     for (Index step = first; step < end; ++step) {
       const Range mine = me.copied_rows(p.at.walk.active(step));
       gather_step(p.input, {p.at.walk, step, mine}, p.input_columns, p.x + (p.row(step, first) + mine.begin) * p.x_row,
@@ -48,7 +48,7 @@ class InputProducts {
 
   // gates = b + x*W_ih for the steps [first, end): panel by panel, so that each panel of W_ih is read once for all.
   // Where the rows of the steps lie one after the other in x and in the gates, they make one product.
-  void multiply(const Member& me, const ForwardPlace<T>& p, Index first, Index end) {
+  void multiply(const Member& me, const ForwardPlace<T, W>& p, Index first, Index end) {
     const bool in_order = batch_.uniform() ? p.input.contiguous() && (!p.chunk_step || !p.at.walk.backwards())
                                            : !p.chunk_step && (p.gathers || p.input.contiguous());
     const bool at_once = in_order && me.rows.size() == batch_.rows();
@@ -72,7 +72,7 @@ class InputProducts {
     Range rows;
     bool next_follows;  // the product after this one is that of the next panel
   };
-  void multiply_rows(const Member& me, const ForwardPlace<T>& p, Index panel, const ProductRows& of) {
+  void multiply_rows(const Member& me, const ForwardPlace<T, W>& p, Index panel, const ProductRows& of) {
     const Range rows = of.rows;
     if (rows.empty() || interrupt_.requested()) return;
     const Index I = p.input_columns, row = p.row(of.step, of.first) + rows.begin;
@@ -90,7 +90,7 @@ class InputProducts {
 
   const StackShape& shape_;
   const Batch& batch_;
-  const kernels::Kernels<T>& k_;
+  const kernels::Kernels<T, W>& k_;
   const CellMaps& maps_;
   const Index gates_panel_;
   Interrupt& interrupt_;

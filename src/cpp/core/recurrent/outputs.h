@@ -9,10 +9,10 @@
 
 namespace pyrnn {
 
-template <class T>
+template <class T, class W>
 class Outputs {
  public:
-  Outputs(const ForwardJob<T>& job, const kernels::Kernels<T>& k, const LayerBuffers<T>& layers)
+  Outputs(const ForwardJob<T, W>& job, const kernels::Kernels<T>& k, const LayerBuffers<T>& layers)
       : job_(job),
         k_(k),
         shape_(job.shape),
@@ -79,7 +79,7 @@ class Outputs {
     for (Index j = rows.begin; j < rows.end; ++j) into(to.at(walk.time(step, j), j), h + j * h_row, shape_.output());
   }
 
-  const ForwardJob<T>& job_;
+  const ForwardJob<T, W>& job_;
   const kernels::Kernels<T>& k_;
   const StackShape& shape_;
   const Batch& batch_;

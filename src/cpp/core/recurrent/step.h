@@ -19,15 +19,16 @@ struct InputProduct {
   Index gates_panel;
   bool next_follows = false;  // the product after this one is that of the next panel
   bool adds = false;
-  Index first = 0;
+  int panels = 1;  // 2: this panel and the next, side by side
+  Index first = 0;  // whole groups (kernels::kTogether) of columns
   Index weight_columns = 0;  // I; 0: columns
 };
-template <class T>
-void input_product(const kernels::Kernels<T>& k, const kernels::PanelMap& map,
-                   const typename PackedWeights<T>::Direction& weights, Index panel, const InputProduct<T>& in) {
+template <class T, class W>
+void input_product(const kernels::Kernels<T, W>& k, const kernels::PanelMap& map,
+                   const typename PackedWeights<T, W>::Direction& weights, Index panel, const InputProduct<T>& in) {
   const int width = map.width(panel, k.lanes);
-  const Index panel_elements = larger(in.weight_columns, in.columns) * map.panel_size();
-  const T* w_ih = weights.w_ih + panel * panel_elements;
+  const Index panel_elements = kernels::packed_columns<W>(larger(in.weight_columns, in.columns)) * map.panel_size();
+  const W* w_ih = weights.w_ih + panel * panel_elements;
   k.product({.rows = in.rows,
              .width = width,
              .a = in.x,
@@ -41,7 +42,10 @@ void input_product(const kernels::Kernels<T>& k, const kernels::PanelMap& map,
              .bias = weights.bias + panel * map.panel_size(),
              .c = in.gates + panel * in.gates_panel,
              .c_row = 4 * k.lanes,
-             .ahead = in.next_follows && kernels::outgrow_cache<T>(map.panels() * panel_elements, cache_sizes())
+             .panels = in.panels,
+             .b_panel = panel_elements,
+             .c_panel = in.gates_panel,
+             .ahead = in.next_follows && kernels::outgrow_cache<W>(map.panels() * panel_elements, cache_sizes())
                           ? w_ih + panel_elements
                           : nullptr});
 }
@@ -63,15 +67,15 @@ struct BackwardBuffers {
   GateGradients<T> d_gates;
 };
 
-template <class T>
+template <class T, class W = T>
 class CellSteps {
  public:
-  using Weights = typename PackedWeights<T>::Direction;
+  using Weights = typename PackedWeights<T, W>::Direction;
 
-  CellSteps(const StackShape& shape, const CellMaps& maps, const PackedWeights<T>& weights, Index buffer_rows)
+  CellSteps(const StackShape& shape, const CellMaps& maps, const PackedWeights<T, W>& weights, Index buffer_rows)
       : shape_(shape),
         maps_(maps),
-        k_(kernels::of_type<T>(weights.table())),
+        k_(kernels::of_type<T, W>(weights.table())),
         cell_(cell_kernels(k_, *shape.cell)),
         width_(shape, k_.lanes),
         gates_panel_(gates_panel_stride(buffer_rows, k_.lanes)) {}
@@ -85,9 +89,9 @@ class CellSteps {
   }
 
   // What the forward kernels are told. The gates hold W_ih x + b.
-  kernels::StepForward<T> forward(const Member& me, const Weights& weights, const StepBuffers<T>& buffers,
-                                  const BufferedStep& at) const {
-    const NormRows<T> norm = norm_rows(weights, buffers, at.row, at.count);
+  kernels::StepForward<T, W> forward(const Member& me, const Weights& weights, const StepBuffers<T>& buffers,
+                                     const BufferedStep& at) const {
+    const NormRows<T, W> norm = norm_rows(weights, buffers, at.row, at.count);
     return {.rows = at.count,
             .panel_begin = me.panels.begin,
             .panel_end = me.panels.end,
@@ -107,18 +111,18 @@ class CellSteps {
             .h = shape_.proj ? buffers.m + at.row * width_.state : buffers.h_new + at.row * width_.output,
             .rh = buffers.rh + at.row * width_.state,
             .state_row = width_.state,
-            .lstm = PackedWeights<T>::lstm_options(shape_, weights),
+            .lstm = PackedWeights<T, W>::lstm_options(shape_, weights),
             .norm = norm.recurrent(),
             .cell_norm = norm.cell(width_.state)};
   }
 
   // One phase of a step without phases, of the panels that it was told.
-  void run_alone(const kernels::StepForward<T>& step) const { cell_.forward[0](step); }
+  void run_alone(const kernels::StepForward<T, W>& step) const { cell_.forward[0](step); }
 
   // All phases: h~ and c~ of the step, to h_new and c_new.
   void run_forward(const Member& me, bool stopped, const Weights& weights, const StepBuffers<T>& buffers,
                    const BufferedStep& at) const {
-    const kernels::StepForward<T> step = forward(me, weights, buffers, at);
+    const kernels::StepForward<T, W> step = forward(me, weights, buffers, at);
     for (const auto* phase = cell_.forward; *phase; ++phase) me.phase(stopped, [&] { (*phase)(step); });
     if (shape_.proj) me.phase(stopped, [&] { project(me, weights, step, buffers.h_new + at.row * width_.output); });
   }
@@ -126,7 +130,7 @@ class CellSteps {
   // What the backward kernels are told, without what depends on how dh comes to the step.
   kernels::StepBackward<T> backward(const Member& me, const BackwardBuffers<T>& of, const BufferedStep& at) const {
     const StepBuffers<T>& saved = of.saved;
-    const NormRows<T> norm = norm_rows(of.weights, saved, at.row, at.count);
+    const NormRows<T, W> norm = norm_rows(of.weights, saved, at.row, at.count);
     return {.rows = at.count,
             .column_panel_begin = me.column_panels.begin,
             .column_panel_end = me.column_panels.end,
@@ -161,6 +165,7 @@ class CellSteps {
     for (const auto* phase = cell_.backward; *phase; ++phase) me.phase(stopped, [&] { (*phase)(step); });
   }
 
+  const kernels::Kernels<T, W>& kernels() const { return k_; }
   Index gates_panel() const { return gates_panel_; }
   Index gate_row(Index row) const { return row * 4 * k_.lanes; }
   // dG of some row, as W_hh has a part in it.
@@ -169,12 +174,12 @@ class CellSteps {
   }
 
  private:
-  NormRows<T> norm_rows(const Weights& weights, const StepBuffers<T>& buffers, Index row, Index rows) const {
+  NormRows<T, W> norm_rows(const Weights& weights, const StepBuffers<T>& buffers, Index row, Index rows) const {
     return {maps_, weights, buffers.norm, buffers.gates, gates_panel_, k_.lanes, row, rows};
   }
 
   // h = W_hr m for the units of P that the member holds.
-  void project(const Member& me, const Weights& weights, const kernels::StepForward<T>& step, T* h) const {
+  void project(const Member& me, const Weights& weights, const kernels::StepForward<T, W>& step, T* h) const {
     const Index block = maps_.proj.block;
     for (Index panel = me.projection_panels.begin; panel < me.projection_panels.end; ++panel) {
       const int width = maps_.proj.width(panel, k_.lanes);
@@ -182,7 +187,7 @@ class CellSteps {
                   .width = width,
                   .a = step.h,
                   .a_row = step.state_row,
-                  .b = weights.w_hr + panel * block * shape_.hidden,
+                  .b = weights.w_hr + panel * block * kernels::packed_columns<W>(shape_.hidden),
                   .b_step = width * k_.lanes,
                   .length = shape_.hidden,
                   .start = kernels::Start::zero,
@@ -193,8 +198,8 @@ class CellSteps {
 
   const StackShape& shape_;
   const CellMaps& maps_;
-  const kernels::Kernels<T>& k_;
-  const kernels::CellKernels<T>& cell_;
+  const kernels::Kernels<T, W>& k_;
+  const kernels::CellKernels<T, W>& cell_;
   const RowWidths<T> width_;
   const Index gates_panel_;
 };

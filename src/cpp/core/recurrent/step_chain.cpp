@@ -3,12 +3,10 @@
 
 #include <algorithm>
 
-#include "core/operations/embedding.h"
-
 namespace pyrnn {
 
 template <class T>
-StepChain<T>::StepChain(std::vector<std::shared_ptr<ChainPart<T>>> parts, StepTable<T> table, Index rows)
+StepChain<T>::StepChain(std::vector<std::shared_ptr<ChainPart<T>>> parts, const EmbeddingTable<T>& table, Index rows)
     : parts_(std::move(parts)),
       table_(table),
       rows_(rows),
@@ -46,7 +44,7 @@ Index StepChain<T>::choose(const StepInput<T>& in) {
     for (Index j = 0; j < chosen_.count; ++j) {
       const std::int64_t id = in.ids[chosen_.row(j)];
       if (id < 0 || id >= table_.count) return chosen_.row(j);
-      std::copy_n(table_.rows + id * columns, columns, read_ + j * columns);
+      table_.read(id, read_ + j * columns);
     }
     x_ = read_;
     return -1;
@@ -113,7 +111,7 @@ void StepChain<T>::run(const ChunkSteps& chunk, const ChunkInput<T>& in, T* y, i
   Strides strides = in.x_strides;
   if (takes_ids()) {
     T* to = parts_.empty() ? y : between[1];
-    embedding_forward<T>({.count = count, .columns = inputs(), .ids = in.ids}, table_.rows, to, threads, check);
+    embedding_forward<T>(table_, {.count = count, .ids = in.ids}, to, threads, check);
     from = to;
     strides = {chunk.rows * inputs(), inputs()};
   }

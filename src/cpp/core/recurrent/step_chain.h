@@ -9,17 +9,11 @@
 #include <memory>
 #include <vector>
 
+#include "core/operations/embedding.h"
 #include "core/recurrent/chain_part.h"
 #include "core/runtime/arena.h"
 
 namespace pyrnn {
-
-// In front of the parts: x are ids of its rows.
-template <class T>
-struct StepTable {
-  const T* rows = nullptr;  // [count][columns], as long as the chain lives; null: there is none
-  Index count = 0, columns = 0;
-};
 
 // The caller's arrays. Those of flags and ids may change meanwhile.
 template <class T>
@@ -42,13 +36,14 @@ template <class T>
 class StepChain {
  public:
   // The parts fit each other, in a chain without a table there is at least one.
-  StepChain(std::vector<std::shared_ptr<ChainPart<T>>> parts, StepTable<T> table, Index rows);
+  // table: in front of them, x are ids of its rows; none is empty, others last as long as the chain.
+  StepChain(std::vector<std::shared_ptr<ChainPart<T>>> parts, const EmbeddingTable<T>& table, Index rows);
   StepChain(const StepChain&) = delete;
   StepChain& operator=(const StepChain&) = delete;
 
   Index rows() const { return rows_; }
   Index outputs() const { return parts_.empty() ? table_.columns : parts_.back()->outputs(); }
-  bool takes_ids() const { return table_.rows != nullptr; }
+  bool takes_ids() const { return table_.columns > 0; }
   Index inputs() const { return takes_ids() ? table_.columns : parts_.front()->inputs(); }
   Index ids() const { return table_.count; }
 
@@ -72,7 +67,7 @@ class StepChain {
   Index widest() const;
 
   const std::vector<std::shared_ptr<ChainPart<T>>> parts_;
-  const StepTable<T> table_;
+  const EmbeddingTable<T> table_;
   const Index rows_;
   const double work_of_all_;
   double work_;  // multiply-adds of the step

@@ -10,8 +10,9 @@
 
 namespace pyrnn {
 
-template <class T>
-Stream<T>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T>> weights, Index rows, int threads)
+template <class T, class W>
+Stream<T, W>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T, W>> weights, Index rows,
+                     int threads)
     : shape_(shape),
       weights_(std::move(weights)),
       k_(kernels::of_type<T>(weights_->table())),
@@ -38,15 +39,15 @@ Stream<T>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T
   store_state(nullptr, nullptr);
 }
 
-template <class T>
-void Stream<T>::step(const ActiveRows& rows, const T* x, T* y) {
+template <class T, class W>
+void Stream<T, W>::step(const ActiveRows& rows, const T* x, T* y) {
   if (rows.are_all()) return make(batch_, {now_, 1 - now_}, threads_, x, y);
   gather(rows);
   make(Batch(1, rows.count, nullptr), {1 - now_, kThird}, threads_worth(work(rows.count), most_threads_), x, y);
 }
 
-template <class T>
-void Stream<T>::keep(const ActiveRows& rows) noexcept {
+template <class T, class W>
+void Stream<T, W>::keep(const ActiveRows& rows) noexcept {
   if (rows.are_all()) {
     now_ = 1 - now_;
     return;
@@ -60,8 +61,8 @@ void Stream<T>::keep(const ActiveRows& rows) noexcept {
 }
 
 // The states from which the rows that take part go on.
-template <class T>
-void Stream<T>::gather(const ActiveRows& rows) {
+template <class T, class W>
+void Stream<T, W>::gather(const ActiveRows& rows) {
   for (const Layer& layer : layers_)
     for (Index j = 0; j < rows.count; ++j)
       if (rows.resets && rows.resets[rows.row(j)])
@@ -70,20 +71,21 @@ void Stream<T>::gather(const ActiveRows& rows) {
         copy_row(now(layer), rows.row(j), layer.place[1 - now_], j);
 }
 
-template <class T>
-void Stream<T>::copy_row(const StepBuffers<T>& from, Index row, const StepBuffers<T>& to, Index to_row) const noexcept {
+template <class T, class W>
+void Stream<T, W>::copy_row(const StepBuffers<T>& from, Index row, const StepBuffers<T>& to,
+                            Index to_row) const noexcept {
   std::copy_n(from.h + row * width_.output, width_.output, to.h + to_row * width_.output);
   if (shape_.has_c()) std::copy_n(from.c + row * width_.state, width_.state, to.c + to_row * width_.state);
 }
 
-template <class T>
-void Stream<T>::clear_row(const StepBuffers<T>& of, Index row) const noexcept {
+template <class T, class W>
+void Stream<T, W>::clear_row(const StepBuffers<T>& of, Index row) const noexcept {
   std::fill_n(of.h + row * width_.output, width_.output, T(0));
   if (shape_.has_c()) std::fill_n(of.c + row * width_.state, width_.state, T(0));
 }
 
-template <class T>
-void Stream<T>::make(const Batch& batch, Way way, int threads, const T* x, T* y) {
+template <class T, class W>
+void Stream<T, W>::make(const Batch& batch, Way way, int threads, const T* x, T* y) {
   descending_ = !descending_;
   parallel(std::min(threads, thread_limit()), [&](int rank, Team& team) noexcept {
     const Member me = Member::of({team.size(), team.size() > 1}, {shape_, batch, {0, 1}, maps_, k_.lanes}, rank, team);
@@ -101,30 +103,40 @@ void Stream<T>::make(const Batch& batch, Way way, int threads, const T* x, T* y)
 
 // Panel by panel, the last first at every other step, so that the weights with which one step ends are still cached
 // when the next begins. Where all units of a phase must be finished before the next one, its panels go together.
-template <class T>
-void Stream<T>::step_layer(const Member& me, const Place& place, Way way, const T* x, Index x_row) {
+template <class T, class W>
+void Stream<T, W>::step_layer(const Member& me, const Place& place, Way way, const T* x, Index x_row) {
   const StepBuffers<T>& buffers = layers_[static_cast<std::size_t>(place.layer)].place[way.to];
   const auto& weights = weights_->of(place.layer, 0);
   const BufferedStep at{place.walk.active(0), 0, (way.from - way.to) * rows(), descending_};
-  const auto add_input = [&](Index panel) {
-    input_product<T>(k_, maps_.x, weights, panel,
+  const auto add_input = [&](Index panel, int panels) {
+    input_product<T>(steps_.kernels(), maps_.x, weights, panel,
                      {.rows = at.count,
                       .x = x,
                       .x_row = x_row,
                       .columns = shape_.layer_input(place.layer),
                       .gates = buffers.gates,
-                      .gates_panel = steps_.gates_panel()});
+                      .gates_panel = steps_.gates_panel(),
+                      .panels = panels});
+  };
+  const auto add_inputs = [&](Range panels) {
+    for (Index panel = panels.begin, count; panel < panels.end; panel += count) {
+      const bool two = panel + 1 < panels.end && kernels::side_by_side<T, W>(maps_.x, at.count, panel, k_.lanes);
+      count = two ? 2 : 1;
+      add_input(panel, two ? 2 : 1);
+    }
   };
   if (steps_.has_phases()) {
-    for (Index panel = me.panels.begin; panel < me.panels.end; ++panel) add_input(panel);
+    add_inputs(me.panels);
     if (shape_.options.layer_norm) steps_.normalise_input(weights, buffers, at.row, at.count);
     steps_.run_forward(me, false, weights, buffers, at);
   } else {
-    kernels::StepForward<T> step = steps_.forward(me, weights, buffers, at);
-    for (Index i = 0; i < me.panels.size(); ++i) {
-      step.panel_begin = at.descending ? me.panels.end - 1 - i : me.panels.begin + i;
-      step.panel_end = step.panel_begin + 1;
-      add_input(step.panel_begin);
+    kernels::StepForward<T, W> step = steps_.forward(me, weights, buffers, at);
+    constexpr Index kPanels = sizeof(W) < sizeof(T) ? 2 : 1;  // that the kernels take together
+    for (Index i = 0; i < me.panels.size(); i += kPanels) {
+      const Index count = smaller(kPanels, me.panels.size() - i);
+      step.panel_begin = at.descending ? me.panels.end - count - i : me.panels.begin + i;
+      step.panel_end = step.panel_begin + count;
+      add_inputs({step.panel_begin, step.panel_end});
       steps_.run_alone(step);
     }
     me.meet();
@@ -133,8 +145,8 @@ void Stream<T>::step_layer(const Member& me, const Place& place, Way way, const 
     me.phase(false, [&] { state_options_.finish_step(me, place, 0, buffers, at.row, at.previous); });
 }
 
-template <class T>
-void Stream<T>::load_state(T* h, T* c) const {
+template <class T, class W>
+void Stream<T, W>::load_state(T* h, T* c) const {
   for (const Layer& layer : layers_)
     for (Index row = 0; row < rows(); ++row) {
       h = std::copy_n(now(layer).h + row * width_.output, shape_.output(), h);
@@ -142,8 +154,8 @@ void Stream<T>::load_state(T* h, T* c) const {
     }
 }
 
-template <class T>
-void Stream<T>::store_state(const T* h, const T* c) noexcept {
+template <class T, class W>
+void Stream<T, W>::store_state(const T* h, const T* c) noexcept {
   const auto store = [](const T*& from, Index columns, T* to, Index to_columns) {
     copy_padded(from, columns, to, to_columns);
     if (from) from += columns;
@@ -158,8 +170,9 @@ void Stream<T>::store_state(const T* h, const T* c) noexcept {
 }
 
 // Through the whole-sequence kernels: the same bits as step by step.
-template <class T>
-void Stream<T>::run(const ChunkSteps& chunk, const T* x, Strides x_strides, T* y, int threads, Interrupt::Check check) {
+template <class T, class W>
+void Stream<T, W>::run(const ChunkSteps& chunk, const T* x, Strides x_strides, T* y, int threads,
+                       Interrupt::Check check) {
   const auto states = [&](Index columns) { return static_cast<std::size_t>(shape_.layers * rows() * columns); };
   const std::size_t of_h = states(shape_.output()), of_c = shape_.has_c() ? states(shape_.hidden) : 0;
   std::vector<T> h(of_h), c(of_c);
@@ -180,5 +193,6 @@ void Stream<T>::run(const ChunkSteps& chunk, const T* x, Strides x_strides, T* y
 
 template class Stream<float>;
 template class Stream<double>;
+template class Stream<float, kernels::Bf16>;
 
 }  // namespace pyrnn

@@ -12,11 +12,11 @@
 
 namespace pyrnn {
 
-template <class T>
+template <class T, class W = T>
 class Stream final : public ChainPart<T> {
  public:
   // threads: at most this many take a step, where it is long enough to share.
-  Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T>> weights, Index rows, int threads);
+  Stream(const StackShape& shape, std::shared_ptr<const PackedWeights<T, W>> weights, Index rows, int threads);
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
   const StackShape& shape() const { return shape_; }
@@ -24,7 +24,7 @@ class Stream final : public ChainPart<T> {
 
   Index inputs() const override { return shape_.input; }
   Index outputs() const override { return shape_.output(); }
-  double work(Index rows) const override { return work_of_rows(shape_, static_cast<double>(rows), sizeof(T)); }
+  double work(Index rows) const override { return work_of_rows(shape_, static_cast<double>(rows), sizeof(W)); }
   bool reads_first() const override { return true; }
   void step(const ActiveRows& rows, const T* x, T* y) override;
   void keep(const ActiveRows& rows) noexcept override;
@@ -53,12 +53,12 @@ class Stream final : public ChainPart<T> {
   void clear_row(const StepBuffers<T>& of, Index row) const noexcept;
 
   const StackShape shape_;
-  const std::shared_ptr<const PackedWeights<T>> weights_;
+  const std::shared_ptr<const PackedWeights<T, W>> weights_;
   const kernels::Kernels<T>& k_;
   const CellMaps maps_;
   const Batch batch_;
   const RowWidths<T> width_;
-  const CellSteps<T> steps_;
+  const CellSteps<T, W> steps_;
   const int most_threads_, threads_;
   StateOptions<T> state_options_;
   int now_ = 0;

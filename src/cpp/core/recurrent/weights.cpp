@@ -61,7 +61,7 @@ PackedWeights<T, W>::PackedWeights(const kernels::KernelTable& table, const Stac
     const auto want = [&]<WeightKind kind>(const Weight<kind>& w, auto*& copy) {
       const bool packed = packs == Packs::all || kind == WeightKind::unit_by_unit;
       if (packed && kind != WeightKind::bias)
-        arena_.want(copy, padded_rows(w.map), kind == WeightKind::matrix ? w.columns : 1);
+        arena_.want(copy, padded_rows(w.map), kind == WeightKind::matrix ? kernels::packed_columns<W>(w.columns) : 1);
     };
     for_each_weight(shape, maps, static_cast<Index>(i) / directions_, want, to);
     arena_.want(to.bias, padded_rows(maps.x));
@@ -103,6 +103,7 @@ void BackwardWeights<T, W>::pack(const Kernels<T, W>& k, const CellMaps& maps, c
 
 template class PackedWeights<float>;
 template class PackedWeights<double>;
+template class PackedWeights<float, kernels::Bf16>;
 template struct BackwardWeights<float>;
 template struct BackwardWeights<double>;
 

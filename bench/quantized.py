@@ -1,0 +1,111 @@
+"""Quantized models beside the float32 model, one row and a batch: ratios of times by turns.
+
+    python bench/quantized.py --threads 1 --rounds 15 [--sizes 256 512 1024] [--peer]
+
+`step` is a stream's step, `whole` a sequence of T = 100, `batch` one of 32 rows. Rounds interleave
+the models; a ratio is the median over the rounds. `--peer` adds ONNX Runtime's LSTM, float32 and
+quantized by its `quantize_dynamic` (int8), for a whole sequence.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+import pyrnn
+
+T, BATCH, TURN = 100, 32, 0.03  # steps, rows, seconds of a turn
+
+
+def calls_of(layer):
+    """{work: a call without arguments} of a layer."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((BATCH, T, layer.input_size)).astype(np.float32)
+    stream, out = layer.stream(), np.empty(layer.hidden_size, np.float32)
+    x_t, row = x[0, 0].copy(), x[:1].copy()
+    return {
+        "step": lambda: stream.step(x_t, out),
+        "whole": lambda: layer(row),
+        "batch": lambda: layer(x),
+    }
+
+
+def peers_of(layer, folder, threads):
+    """{name: {work: call}} of ONNX Runtime."""
+    import onnxruntime
+    from onnxruntime.quantization import quantize_dynamic
+
+    import pyrnn.onnx
+
+    paths = [str(Path(folder) / f"{name}.onnx") for name in ("wide", "int8")]
+    pyrnn.onnx.export(layer, paths[0])
+    quantize_dynamic(*paths)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    x = np.random.default_rng(0).standard_normal((1, T, layer.input_size)).astype(np.float32)
+    found = {}
+    for name, path in zip(("ort float32", "ort int8"), paths, strict=True):
+        session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
+        given = {session.get_inputs()[0].name: x}
+        found[name] = {"whole": lambda session=session, given=given: session.run(None, given)}
+    return found
+
+
+def seconds(call):
+    """Of one call, in a turn of many."""
+    count, start = 0, time.perf_counter()
+    while True:
+        call()
+        count += 1
+        passed = time.perf_counter() - start
+        if passed > TURN:
+            return passed / count
+
+
+def measure(models, work, rounds):
+    """{name: (median seconds, median of float32's time over its own)}."""
+    calls = {name: of[work] for name, of in models.items() if work in of}
+    for call in calls.values():
+        call()
+    names, times = list(calls), {name: [] for name in calls}
+    for r in range(rounds):
+        for name in names[r % len(names) :] + names[: r % len(names)]:
+            times[name].append(seconds(calls[name]))
+    wide = times["float32"]
+    return {
+        name: (
+            statistics.median(own),
+            statistics.median(a / b for a, b in zip(wide, own, strict=True)),
+        )
+        for name, own in times.items()
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024])
+    parser.add_argument("--peer", action="store_true")
+    given = parser.parse_args()
+    pyrnn.set_num_threads(given.threads)
+    print(f"{pyrnn.active_isa()}, {given.threads} thread(s), {given.rounds} rounds\n")
+    print("| layer | work | model | us | float32 over it |\n|---|---|---|---|---|")
+    for cls in (pyrnn.LSTM, pyrnn.GRU, pyrnn.RNN):
+        for H in given.sizes:
+            layer = cls(H, H, seed=0)
+            models = {"float32": calls_of(layer), "bf16": calls_of(pyrnn.quantize(layer, "bf16"))}
+            with tempfile.TemporaryDirectory() as folder:
+                if given.peer and cls is pyrnn.LSTM:
+                    models |= peers_of(layer, folder, given.threads)
+                for work in ("step", "whole", "batch"):
+                    for name, (own, ratio) in measure(models, work, given.rounds).items():
+                        text = f"{own * 1e6:.1f} | {ratio:.2f}"
+                        print(f"| {cls.__name__} {H} | {work} | {name} | {text} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
