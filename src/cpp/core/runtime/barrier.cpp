@@ -19,11 +19,10 @@ void pause_cpu() noexcept {
 std::chrono::nanoseconds SpinBarrier::spin_until_after(unsigned generation, Interrupt* interrupt) const noexcept {
   using Clock = std::chrono::steady_clock;
   constexpr int kLooksPerClock = 16;
-  constexpr std::chrono::microseconds patience(20);
   const auto start = Clock::now();
   for (int look = 1; generation_.load(std::memory_order_acquire) == generation; ++look) {
     pause_cpu();
-    if (look % kLooksPerClock == 0 && Clock::now() - start > patience) break;
+    if (look % kLooksPerClock == 0 && Clock::now() - start > kLongWait) break;
   }
   if (generation_.load(std::memory_order_acquire) != generation) return {};
   while (generation_.load(std::memory_order_acquire) == generation) {

@@ -12,7 +12,9 @@ namespace pyrnn {
 // A central barrier: the last to arrive opens the next generation, the others spin on it.
 class SpinBarrier {
  public:
-  // Returns how long it waited if that was more than 20 us, else 0. The member that is given the caller's interrupt
+  static constexpr std::chrono::microseconds kLongWait{20};
+
+  // Returns how long it waited if that was more than kLongWait, else 0. The member that is given the caller's interrupt
   // asks it meanwhile.
   std::chrono::nanoseconds wait(int members, Interrupt* interrupt = nullptr) noexcept {
     const unsigned generation = generation_.load(std::memory_order_relaxed);
@@ -25,7 +27,7 @@ class SpinBarrier {
   }
 
  private:
-  // With a pause between two looks; yields from 20 us on, when the others may lack a core.
+  // With a pause between two looks; yields from kLongWait on, when the others may lack a core.
   std::chrono::nanoseconds spin_until_after(unsigned generation, Interrupt* interrupt) const noexcept;
 
   // Apart, so that an arrival does not take the line that the others watch.

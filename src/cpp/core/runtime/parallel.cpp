@@ -94,7 +94,7 @@ thread_local Clock::time_point last_wait{};
 }  // namespace
 
 void notice_waits(std::chrono::nanoseconds waited, Clock::time_point start) noexcept {
-  constexpr int kShare = 10;  // waiting may take a tenth of the time
+  constexpr int kShare = 16;  // waiting may take a sixteenth of the time
   if (waited == waited.zero()) return;
   const auto now = Clock::now();
   if (waited < 0.6 * (now - start)) return;  // shares are not always equal

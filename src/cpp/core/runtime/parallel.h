@@ -22,15 +22,19 @@ class Team {
   int size() const noexcept { return size_; }
   // Returns when every member has called it; what was written before is then seen by all.
   void barrier() noexcept {
-    if (size_ > 1) waited_ += shared_->wait(size_, interrupt_);
+    if (size_ == 1) return;
+    met_ = true;
+    waited_ += shared_->wait(size_, interrupt_);
   }
-  // In long waits at barriers so far.
+  // Whether there was a barrier, and the time in long waits at barriers so far.
+  bool met() const noexcept { return met_; }
   std::chrono::nanoseconds waited() const noexcept { return waited_; }
 
  private:
   int size_;
   SpinBarrier* shared_;
   Interrupt* interrupt_;
+  bool met_ = false;
   std::chrono::nanoseconds waited_{};
 };
 
@@ -56,9 +60,22 @@ void set_openmp_default(int threads) noexcept;
 // inside another OpenMP region, and where the system refuses to start more.
 int grant_threads(int threads) noexcept;
 
-// Where the caller's member spent most of a call waiting for the others, another process has one of their cores. Where
-// such waits come often, the calling thread's next calls get no others, for so long that waiting takes a tenth of the
-// time.
+// The longest that a member of a call's team has waited for the others, at barriers and, after one, at the end.
+class Waits {
+ public:
+  void note(std::chrono::nanoseconds waited) noexcept {
+    auto most = longest_.load(std::memory_order_relaxed);
+    while (waited > most && !longest_.compare_exchange_weak(most, waited, std::memory_order_relaxed)) {
+    }
+  }
+  std::chrono::nanoseconds longest() const noexcept { return longest_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::chrono::nanoseconds> longest_{};
+};
+
+// Where a member spent most of a call waiting for the others, another process has one of their cores. Where such waits
+// come often, the calling thread's next calls get no others, for so long that waiting takes a sixteenth of the time.
 void notice_waits(std::chrono::nanoseconds waited, std::chrono::steady_clock::time_point start) noexcept;
 bool waits_for_cores() noexcept;
 
@@ -79,23 +96,33 @@ int parallel(int threads, Interrupt* interrupt, Body&& body) noexcept {
     body(0, alone);
     return 1;
   }
+  using Clock = std::chrono::steady_clock;
   SpinBarrier shared;
   int size = 1;
-  std::chrono::nanoseconds waited{};
-  const auto start = std::chrono::steady_clock::now();
+  Waits waits;
+  std::chrono::nanoseconds own{};  // what rank 0 waited
+  Clock::time_point finished{};  // its part, where the team has met: shares of a team that never meets may be unequal
+  const auto start = Clock::now();
 #pragma omp parallel num_threads(granted) default(shared)
   {
     const ScopedFloatControl flush(kFlushDenormals);
     const int rank = omp_get_thread_num();
     Team team(omp_get_num_threads(), &shared, rank == 0 ? interrupt : nullptr);
     body(rank, team);
-    if (rank == 0) {
+    if (rank > 0) {
+      waits.note(team.waited());
+    } else {
       size = team.size();
-      waited = team.waited();
+      own = team.waited();
+      if (team.met()) finished = Clock::now();
     }
     if (interrupt) team.barrier();
   }
-  notice_waits(waited, start);
+  if (finished > Clock::time_point{}) {
+    const auto end = Clock::now() - finished;
+    waits.note(end > SpinBarrier::kLongWait ? own + end : own);
+    notice_waits(waits.longest(), start);
+  }
   return size;
 }
 
