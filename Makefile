@@ -1,5 +1,5 @@
 # make demo | examples | test | test-full | test-peers | bench | bench-peers | bench-forecasters
-#   | bench-check | bench-guard | lint | wheel | clean
+#   | bench-check | bench-guard | lint | wheel | wheels | clean
 # Needs Python >= 3.11 with venv, and g++. Everything else is installed into .venv.
 
 PYTHON ?= python3
@@ -15,7 +15,7 @@ EXAMPLE_DATA := examples/data/.fetched
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .PHONY: demo examples test test-full test-peers bench bench-peers bench-forecasters bench-report bench-check \
-  bench-guard lint wheel clean
+  bench-guard lint wheel wheels clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -80,10 +80,18 @@ lint: $(VENV)/.with-dev $(VENV)/.with-test
 
 # The tag is the one that the wheel's symbols really give: on an older system it comes out wider.
 wheel: $(VENV)/.with-wheel-tools
-	rm -rf build/wheel dist
+	rm -rf build/wheel
 	$(BIN)/python -m build --wheel --outdir build/wheel
-	$(BIN)/auditwheel repair --plat auto --wheel-dir dist build/wheel/*.whl
-	$(BIN)/python tools/check_wheel.py dist/*.whl $(WHEEL_BYTES)
+	$(BIN)/auditwheel repair --plat auto --wheel-dir build/wheel/repaired build/wheel/*.whl
+	$(BIN)/python tools/check_wheel.py build/wheel/repaired/*.whl $(WHEEL_BYTES)
+	mkdir -p dist
+	mv build/wheel/repaired/*.whl dist/
+
+# One for each Python that is there, or only `PYTHONS="python3.12 /usr/bin/python3"`.
+PYTHONS ?= $(foreach minor,11 12 13 14,$(shell command -v python3.$(minor)))
+wheels:
+	for python in $(PYTHONS); do \
+	  $(MAKE) wheel PYTHON=$$python VENV=build/wheels-$$(basename $$python) || exit 1; done
 
 clean:
 	rm -rf $(VENV) build dist examples/data .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -5,8 +5,10 @@ import importlib
 import inspect
 import os
 import pickle
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -171,6 +173,43 @@ def test_a_missing_core_is_explained(tmp_path):
     env = os.environ | {"PYTHONPATH": str(tmp_path)}
     child = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True)
     assert "_core" in child.stderr and "pip install" in child.stderr
+
+
+def test_files_of_another_distribution_are_told(tmp_path):
+    """`pyrnn` on the index is somebody else's, and installs a folder of the same name."""
+    (tmp_path / "pyrnn").symlink_to(PACKAGE)
+    (tmp_path / "pyrnn_cpu-0.1.0.dist-info").mkdir()
+    line = [sys.executable, "-c", "import pyrnn; print(pyrnn.__file__)"]
+
+    def warnings_of_import():
+        env = os.environ | {"PYTHONPATH": str(tmp_path)}
+        child = subprocess.run(line, env=env, cwd=tmp_path, capture_output=True, text=True)
+        assert child.stdout.strip() == str(tmp_path / "pyrnn" / "__init__.py"), child.stderr
+        return child.stderr
+
+    assert warnings_of_import() == ""
+    for other in ("pyrnn-0.0.7.dist-info", "pyrnn-0.0.7-py3.11.egg-info"):
+        (tmp_path / other).mkdir()
+        assert (
+            f"another distribution, {other.rpartition('.')[0]}, has files" in warnings_of_import()
+        )
+        assert "pip uninstall pyrnn pyrnn-cpu" in warnings_of_import()
+        (tmp_path / other).rmdir()
+
+
+def test_files_beside_the_package_agree_with_it():
+    """Version and requirements of the citation and of conda's recipe are pyproject.toml's."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    version = project["project"]["version"]
+    assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    assert re.search(rf"^## {re.escape(version)}\b", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    recipe = (ROOT / "conda" / "recipe.yaml").read_text()
+    needed = project["project"]["dependencies"] + project["build-system"]["requires"]
+    for requirement in needed:
+        name, bounds = re.fullmatch(r"([\w-]+)(.*)", requirement).groups()
+        assert f"    - {name} {bounds}\n" in recipe
+    assert f'version: "{version}"' in recipe
+    assert f"- python {project['project']['requires-python']}\n" in recipe
 
 
 @pytest.mark.parametrize("part", ["onnx", "torch"])

@@ -36,6 +36,7 @@ from ._base.functions import stack as stack
 from ._base.functions import stop_gradient as stop_gradient
 from ._base.functions import tanh as tanh
 from ._base.functions import where as where
+from ._base.installed import warn_of_another as _warn_of_another
 from ._base.module import Module as Module
 from ._base.parameter import Parameter as Parameter
 from ._base.pullback import Pullback as Pullback
@@ -99,6 +100,7 @@ from .training import Trainer as Trainer
 __version__ = _core.build_info()["version"]
 
 _present(globals())
+_warn_of_another(__path__[0])
 
 if not _typing.TYPE_CHECKING:  # a type checker would take any name for one of ours
 
