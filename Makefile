@@ -1,5 +1,5 @@
 # make demo | examples | test | test-full | test-peers | bench | bench-peers | bench-forecasters
-#   | bench-check | bench-guard | lint | wheel | wheels | clean
+#   | bench-check | bench-guard | lint | coverage | fuzz | test-mutations | verify | wheel | wheels | clean
 # Needs Python >= 3.11 with venv, and g++. Everything else is installed into .venv.
 
 PYTHON ?= python3
@@ -15,7 +15,7 @@ EXAMPLE_DATA := examples/data/.fetched
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .PHONY: demo examples test test-full test-peers bench bench-peers bench-forecasters bench-report bench-check \
-  bench-guard lint wheel wheels clean
+  bench-guard lint coverage fuzz test-mutations verify wheel wheels clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -31,12 +31,12 @@ test: $(VENV)/.with-test $(EXAMPLE_DATA)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
 
 test-full: $(VENV)/.with-test $(EXAMPLE_DATA)
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST)
 
 test-peers: $(addprefix $(VENV)/.with-,test arrays keras-tests rl search torch-tests onnxruntime)
 	$(PIP) install --no-deps pytorch-crf==0.7.2 silero-vad==6.2.3 \
 	  g2p_en==2.1.0 g2pM==0.1.2.5
-	$(BIN)/python -m pytest -n auto --dist worksteal tests/test_torch_*.py tests/test_keras_*.py tests/test_onnx_*.py \
+	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST) tests/test_torch_*.py tests/test_keras_*.py tests/test_onnx_*.py \
 	  tests/test_arrays.py tests/test_estimators_arrays.py tests/test_bench_command.py tests/test_load_weights.py tests/test_shapes.py \
 	  tests/test_forecast_search.py tests/test_published_models.py "tests/test_examples.py::test_runs[recurrent_ppo]"
 
@@ -77,6 +77,29 @@ lint: $(VENV)/.with-dev $(VENV)/.with-test
 	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run -Werror $$(find src bench tests -name '*.cpp' -o -name '*.h' -o -name '*.c')
 	$(BIN)/python -m pytest -q tests/test_codebase.py
+
+# Which lines and branches of the Python the tests reach: a table, and pages in build/coverage.
+coverage: $(addprefix $(VENV)/.with-,test coverage) $(EXAMPLE_DATA)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow" --cov=pyrnn --cov-branch \
+	  --cov-report=term-missing:skip-covered --cov-report=html:build/coverage
+
+# Damaged files for each reader, a minute each, or `FUZZ_SECONDS=600`, `READERS="load onnx"`.
+FUZZ_SECONDS ?= 60
+READERS ?= load weights checkpoint estimator keras onnx
+fuzz: $(addprefix $(VENV)/.with-,test fuzz)
+	for reader in $(READERS); do $(BIN)/python tools/fuzz.py $$reader $(FUZZ_SECONDS) || exit 1; done
+
+# Faults in the C++ (tools/mutations_list.py), then a hundred drawn ones in the Python: long.
+test-mutations: $(VENV)/.with-test $(EXAMPLE_DATA)
+	$(BIN)/python tools/mutations.py cpp $(FAULTS)
+	$(if $(FAULTS),,$(BIN)/python tools/mutations.py python)
+
+# Everything that can be checked on one machine; long, on a quiet one.
+verify:
+	mkdir -p build/verify
+	$(MAKE) test-full PYTEST=--junitxml=build/verify/tests.xml
+	$(MAKE) test-peers PYTEST=--junitxml=build/verify/peers.xml
+	$(MAKE) bench-check bench-guard lint wheels fuzz coverage test-mutations
 
 # The tag is the one that the wheel's symbols really give: on an older system it comes out wider.
 wheel: $(VENV)/.with-wheel-tools

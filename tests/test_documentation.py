@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-TOPS = ("src", "tests", "bench", "docs", "examples", "tools", ".ci")
+TOPS = ("src", "tests", "bench", "docs", "examples", "tools", "conda", "licenses", ".ci", ".github")
 
 
 def blocks(name):

@@ -53,6 +53,17 @@ def test_all_hundred_cases_are_there():
     assert without == ["42"]
 
 
+def test_listed_faults_can_be_made():
+    """`make test-mutations` changes what stands in the sources now, and runs tests that exist."""
+    faults = importlib.import_module("mutations_list").MUTATIONS
+    assert sum(len(of_source) for _, of_source in faults.values()) >= 60
+    for source, (tests, of_source) in faults.items():
+        text = (ROOT / "src" / "cpp" / source).read_text()
+        assert not set(tests.split()) - KNOWN
+        for name, (there, instead) in of_source.items():
+            assert there in text and there != instead, f"{source}: {name}"
+
+
 RESULTS = """<testsuites><testsuite>
 <testcase classname="tests.test_bits" name="test_any_number_of_threads[avx2]"/>
 <testcase classname="tests.test_bits" name="test_call_order[avx512]"><skipped/></testcase>
