@@ -21,11 +21,12 @@ ALL = [
 ]
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("sizes", [SOME, pytest.param(ALL, marks=pytest.mark.slow)], ids=len)
 @pytest.mark.parametrize("cell", CELLS)
 def test_recurrent_layers(cell, sizes, isa):
     code = f"import guarded; print(guarded.recurrent({cell!r}, {sizes}))"
-    assert run(code, PYRNN_ISA=isa) == [str(2 * len(sizes))]
+    assert run(code, timeout=60 + len(sizes), PYRNN_ISA=isa) == [str(2 * len(sizes))]
 
 
 def test_other_parts_and_losses(isa):
