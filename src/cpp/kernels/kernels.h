@@ -73,16 +73,28 @@ struct Product {
   T* c;  // [rows][width*lanes], stride c_row
   Index c_row;
   int last_lanes = 0;  // columns of the last vector that C has; 0: all
-  int panels = 1;  // 2, of one row: another B and C, b_panel and c_panel further (side_by_side)
+  Index panels = 1;  // of one row: as many B and C, b_panel and c_panel apart (for_each_group)
   Index b_panel = 0, c_panel = 0;
   const W* ahead = nullptr;  // the B that the next product reads: fetched into the second-level cache meanwhile
 };
 
-// Whether a panel and the next one are multiplied side by side: of one row, a panel alone has too few chains of
-// multiply-adds under way to keep up with narrow weights.
-template <class T, class W>
-PYRNN_ALWAYS_INLINE bool side_by_side(const PanelMap& map, Index rows, Index panel, Index lanes) {
-  return sizeof(W) < sizeof(T) && rows == 1 && map.width(panel, lanes) == map.width(panel + 1, lanes);
+// Of one row, a panel alone has too few chains of multiply-adds under way to keep a core busy, and reads memory at one
+// place only: some are multiplied side by side.
+constexpr Index kSideBySide = 4;
+
+// Calls f(first, count) for panels [begin, end) in groups of one width that are multiplied together; `descending`: the
+// last ones first.
+template <class F>
+PYRNN_ALWAYS_INLINE void for_each_group(const PanelMap& map, Index rows, Index begin, Index end, bool descending,
+                                        F&& f) {
+  const Index most = rows == 1 ? kSideBySide : 1;
+  const auto narrow = [&](Index panel) { return map.slots == 1 && map.units_in(panel) < map.block; };  // the last one
+  while (begin < end) {
+    Index count = smaller(most, end - begin);
+    if (count > 1 && narrow(descending ? end - 1 : begin + count - 1)) count = descending ? 1 : count - 1;
+    f(descending ? end - count : begin, count);
+    (descending ? end : begin) += descending ? -count : count;
+  }
 }
 
 // Weights (gates*units, K) to panels for x*W^T: out [panel][K][slots*block], K in groups (kTogether), the last panel of
@@ -183,7 +195,7 @@ struct DiagonalGradient {
   int slots;
   Index d_row, d_panel;
   Index a_row, a_panel, a_slot;  // a_slot 0: all slots see the same
-  T* out;    // [panel][out_slots*lanes], at the first slot
+  T* out;  // [panel][out_slots*lanes], at the first slot
   Index out_panel;
   T* d_bias;  // the sum of d[row] itself, laid out as `out`; or null
 };

@@ -30,10 +30,10 @@ PYRNN_INLINE Vec<T> widen(const Bf16* weights) {
 
 // Tile heights that fill the registers with accumulators and leave room for one row of B and one broadcast; of weights
 // that have to be widened, for one more.
+constexpr int kAccumulators = kRegisters == 32 ? 24 : 12;
 template <class W = float>
 constexpr int max_tile_rows(int width) {
-  const int accumulators = kRegisters == 32 ? 24 : 12;
-  const int rows = accumulators / width < 8 ? accumulators / width : 8;
+  const int rows = kAccumulators / width < 8 ? kAccumulators / width : 8;
   const bool full = rows >= width && rows * width + width + 1 >= kRegisters;
   return kTogether<W> > 1 && full ? rows - 1 : rows;
 }
@@ -67,107 +67,134 @@ PYRNN_INLINE void for_each_tile(Index rows, F&& f) {
 struct FetchAhead {
   static constexpr Index kRowsToFetch = 12;  // fewer read B as fast as memory gives it anyway
   const char* next;
-  Index
-      step;  // bytes with every group of k of every tile; beyond 64 the neighbouring line comes without being asked for
+  Index step;  // bytes with every k of every tile; beyond 64 the neighbouring line comes without being asked for
   template <class T, class W>
   PYRNN_INLINE FetchAhead(const Product<T, W>& p, Index tiles)
       : next(p.rows >= kRowsToFetch ? reinterpret_cast<const char*>(p.ahead) : nullptr),
-        step(next ? ceil_div(kTogether<W> * p.b_step * static_cast<Index>(sizeof(W)), tiles) : 0) {}
+        step(next ? ceil_div(p.b_step * static_cast<Index>(sizeof(W)), tiles) : 0) {}
+  // What the next N k have to fetch, about a line at a time.
+  template <int N>
+  PYRNN_INLINE void fetch() {
+    constexpr int kFetches = N * kVectorBytes > 64 ? N * kVectorBytes / 64 : 1;
+    unroll<kFetches>(PYRNN_UNROLLED(i) { prefetch(next + i * (N / kFetches) * step); });
+    next += N * step;
+  }
+};
+
+// A tile's rows of A and vectors of B. UnitRow: A is packed k-major, its rows adjacent; otherwise k runs along the row.
+template <int Rows_, int Width_, int Panels_, bool UnitRow_>
+struct TileShape {
+  static constexpr int Rows = Rows_, Width = Width_, Panels = Panels_;
+  static constexpr int columns = Width * Panels, sums = Rows * columns;
+  static constexpr bool UnitRow = UnitRow_;
 };
 
 // The products of one k, of a group of which the weights at b are.
-template <class T, int Rows, int Width, int I, class W>
-PYRNN_INLINE void multiply_add_term(const T* a, Index a_row, const W* b, Vec<T>* sum) {
-  constexpr int vector = kLanes<T> * kTogether<W>;
-  constexpr bool mask = Rows * Width + (Rows < Width ? Rows : Width) + 2 < kRegisters;
-  if constexpr (Rows < Width) {
+template <class T, class Tile, int I, class W>
+PYRNN_INLINE void multiply_add_term(const T* a, Index a_row, const W* b, Index b_panel, Vec<T>* sum) {
+  constexpr int Rows = Tile::Rows, N = Tile::columns;
+  constexpr bool mask = Tile::sums + (Rows < N ? Rows : N) + 2 < kRegisters;
+  const auto widened = [&](auto j) __attribute__((always_inline)) {
+    return widen<T, I, mask>(b + j / Tile::Width * b_panel + j % Tile::Width * kLanes<T> * kTogether<W>);
+  };
+  if constexpr (Rows < N) {
     Vec<T> left[Rows];
     unroll<Rows>(PYRNN_UNROLLED(r) {
       left[r] = broadcast(a[r * a_row]);
       hold(left[r]);
     });
-    unroll<Width>(PYRNN_UNROLLED(j) {
-      Vec<T> right = widen<T, I, mask>(b + j * vector);
-      unroll<Rows>(PYRNN_UNROLLED(r) { sum[r * Width + j] = fma(left[r], right, sum[r * Width + j]); });
+    unroll<N>(PYRNN_UNROLLED(j) {
+      const Vec<T> right = widened(j);
+      unroll<Rows>(PYRNN_UNROLLED(r) { sum[r * N + j] = fma(left[r], right, sum[r * N + j]); });
       if constexpr (kTogether<W> > 1) keep(right);
     });
   } else {
-    Vec<T> right[Width];
-    unroll<Width>(PYRNN_UNROLLED(j) {
-      right[j] = widen<T, I, mask>(b + j * vector);
+    Vec<T> right[N];
+    unroll<N>(PYRNN_UNROLLED(j) {
+      right[j] = widened(j);
       hold(right[j]);
     });
     unroll<Rows>(PYRNN_UNROLLED(r) {
       const Vec<T> left = broadcast(a[r * a_row]);
-      unroll<Width>(PYRNN_UNROLLED(j) { sum[r * Width + j] = fma(left, right[j], sum[r * Width + j]); });
+      unroll<N>(PYRNN_UNROLLED(j) { sum[r * N + j] = fma(left, right[j], sum[r * N + j]); });
       if constexpr (kTogether<W> > 1) keep(left);
     });
   }
 }
 
-template <class T, int Rows, int Width, bool UnitRow, bool Fetching, class W>
-PYRNN_INLINE void multiply_add(const Product<T, W>& p, const T* a, const W* b, Index length, FetchAhead& ahead,
-                               Vec<T>* sum) {
-  // UnitRow: A is packed k-major, its rows adjacent; otherwise k runs along the row.
-  const Index a_row = UnitRow ? 1 : p.a_row;
-  constexpr Index a_step = UnitRow ? Rows : 1;
+// All k; of one row, and where registers allow it of large tiles, two at a time, since a core that shares its decoder
+// with another thread has no room for counting.
+template <class T, class Tile, bool Fetching, class W>
+PYRNN_INLINE void multiply_add(const Product<T, W>& p, const T* a, const W* b, FetchAhead& ahead, Vec<T>* sum) {
   constexpr int G = kTogether<W>;
-  for (; length >= G; length -= G, a += G * a_step, b += G * p.b_step) {
-    if constexpr (Fetching) {
-      prefetch(ahead.next);
-      ahead.next += ahead.step;
-    }
-    unroll<G>(PYRNN_UNROLLED(i) {
-      multiply_add_term<T, Rows, Width, i>(a + i * a_step, a_row, b, sum);
+  constexpr bool large = 3 * Tile::sums >= 2 * kAccumulators && Tile::Rows < Tile::columns;
+  constexpr int kAtOnce = Tile::Rows == 1 || large ? 2 : G;
+  const Index a_row = Tile::UnitRow ? 1 : p.a_row;
+  constexpr Index a_step = Tile::UnitRow ? Tile::Rows : 1;
+  Index left = p.length;
+  const auto terms = [&](auto count) __attribute__((always_inline)) {
+    if constexpr (Fetching) ahead.fetch<count>();
+    unroll<count>(PYRNN_UNROLLED(i) {
+      multiply_add_term<T, Tile, i % G>(a + i * a_step, a_row, b + i / G * G * p.b_step, p.b_panel, sum);
       // The compiler would begin the next term before this one is done, and run out of registers.
-      if constexpr (G > 1) {
-        unroll<Rows * Width>(PYRNN_UNROLLED(n) { hold(sum[n]); });
+      if constexpr (G > 1 && Tile::Rows > 1) {
+        unroll<Tile::sums>(PYRNN_UNROLLED(n) { hold(sum[n]); });
         asm("" : "+r"(b), "+r"(a));
       }
     });
-  }
-  if constexpr (G > 1) {
-    static_assert(G == 2);
-    if (length > 0) multiply_add_term<T, Rows, Width, 0>(a, a_row, b, sum);
-  }
+    left -= count;
+    a += count * a_step;
+    b += count * p.b_step;
+  };
+  while (left >= kAtOnce) terms(std::integral_constant<int, kAtOnce>{});
+  static_assert(kAtOnce <= 2 && G <= 2);
+  if (kAtOnce == 2 && left > 0) multiply_add_term<T, Tile, 0>(a, a_row, b, p.b_panel, sum);
 }
 
-template <class T, int Rows, int Width, bool UnitRow, class W>
-PYRNN_INLINE void tile(const Product<T, W>& p, const T* a, FetchAhead& ahead, T* c) {
-  constexpr int L = kLanes<T>;
-  Vec<T> sum[Rows * Width];
+template <class T, class Tile, class W>
+PYRNN_INLINE void run_tile(const Product<T, W>& p, const T* a, FetchAhead& ahead, T* c) {
+  constexpr int L = kLanes<T>, N = Tile::columns;
+  Vec<T> sum[Tile::sums];
   const int partial = p.last_lanes;
+  const auto at = [&](int i) __attribute__((always_inline)) {
+    return c + i / N * p.c_row + i % N / Tile::Width * p.c_panel + i % Tile::Width * L;
+  };
   if (p.start == Start::zero) {
-    unroll<Rows * Width>(PYRNN_UNROLLED(i) { sum[i] = Vec<T>{}; });
+    unroll<Tile::sums>(PYRNN_UNROLLED(i) { sum[i] = Vec<T>{}; });
   } else if (p.start == Start::bias) {
-    unroll<Rows * Width>(PYRNN_UNROLLED(i) { sum[i] = load(p.bias + (i % Width) * L); });
+    unroll<Tile::sums>(PYRNN_UNROLLED(i) { sum[i] = load(p.bias + i % N * L); });
   } else {
-    unroll<Rows * Width>(PYRNN_UNROLLED(i) {
-      const T* from = c + (i / Width) * p.c_row + (i % Width) * L;
-      sum[i] = i % Width == Width - 1 && partial ? load_first(from, partial) : load(from);
-    });
+    unroll<Tile::sums>(
+        PYRNN_UNROLLED(i) { sum[i] = i % N == N - 1 && partial ? load_first(at(i), partial) : load(at(i)); });
   }
   for (Index s = 0; s < p.segments; ++s, a += p.a_segment) {
     const W* b = p.b + s * p.b_segment;
     if (ahead.next)
-      multiply_add<T, Rows, Width, UnitRow, true>(p, a, b, p.length, ahead, sum);
+      multiply_add<T, Tile, Tile::Panels == 1>(p, a, b, ahead, sum);
     else
-      multiply_add<T, Rows, Width, UnitRow, false>(p, a, b, p.length, ahead, sum);
+      multiply_add<T, Tile, false>(p, a, b, ahead, sum);
   }
-  unroll<Rows * Width>(PYRNN_UNROLLED(i) {
-    T* to = c + (i / Width) * p.c_row + (i % Width) * L;
-    if (i % Width == Width - 1 && partial)
-      store_first(to, sum[i], partial);
+  unroll<Tile::sums>(PYRNN_UNROLLED(i) {
+    if (i % N == N - 1 && partial)
+      store_first(at(i), sum[i], partial);
     else
-      store(to, sum[i]);
+      store(at(i), sum[i]);
   });
 }
 
 template <class T, int Width, class W>
 PYRNN_INLINE void multiply_rows(const Product<T, W>& p) {
+  constexpr int kPanels = static_cast<int>(smaller(kSideBySide, kAccumulators / Width));
   FetchAhead ahead(p, ceil_div(p.rows, max_tile_rows<W>(Width)));
+  if (p.rows == 1)
+    return for_each_tile<kPanels>(p.panels, [&](Index panel, auto count) __attribute__((always_inline)) {
+      Product<T, W> group = p;
+      group.b += panel * p.b_panel;
+      if (p.start == Start::bias) group.bias += panel * Width * kLanes<T>;
+      run_tile<T, TileShape<1, Width, count, false>>(group, p.a, ahead, p.c + panel * p.c_panel);
+    });
   for_each_tile<max_tile_rows<W>(Width)>(p.rows, [&](Index row, auto height) __attribute__((always_inline)) {
-    tile<T, height, Width, false>(p, p.a + row * p.a_row, ahead, p.c + row * p.c_row);
+    run_tile<T, TileShape<height, Width, 1, false>>(p, p.a + row * p.a_row, ahead, p.c + row * p.c_row);
   });
 }
 
@@ -182,40 +209,10 @@ void multiply_block(const Product<T, W>& p) noexcept {
   with_width<T>(p.width, [&](auto width) __attribute__((always_inline)) { multiply_rows<T, width>(p); });
 }
 
-template <class T, int Width, int I, class W>
-PYRNN_INLINE void multiply_add_two(T a, const W* b, Index b_panel, Vec<T>* sum) {
-  const Vec<T> left = broadcast(a);
-  unroll<2 * Width>(PYRNN_UNROLLED(n) {
-    const W* from = b + n / Width * b_panel + n % Width * kLanes<T> * kTogether<W>;
-    sum[n] = fma(left, widen<T, I, true>(from), sum[n]);
-  });
-}
-
-// One row and two panels, whose biases follow one another.
-template <class T, int Width, class W>
-PYRNN_INLINE void multiply_two(const Product<T, W>& p) {
-  constexpr int L = kLanes<T>, G = kTogether<W>;
-  const T* a = p.a;
-  const W* b = p.b;
-  Vec<T> sum[2 * Width];
-  unroll<2 * Width>(PYRNN_UNROLLED(n) {
-    const T* from = p.start == Start::bias ? p.bias + n * L : p.c + n / Width * p.c_panel + n % Width * L;
-    sum[n] = p.start == Start::zero ? Vec<T>{} : load(from);
-  });
-  Index left = p.length;
-  for (; left >= G; left -= G, a += G, b += G * p.b_step)
-    unroll<G>(PYRNN_UNROLLED(i) { multiply_add_two<T, Width, i>(a[i], b, p.b_panel, sum); });
-  if (left > 0) multiply_add_two<T, Width, 0>(*a, b, p.b_panel, sum);
-  unroll<2 * Width>(PYRNN_UNROLLED(n) { store(p.c + n / Width * p.c_panel + n % Width * L, sum[n]); });
-}
-
-// Walks a long k in blocks.
+// Walks a long k in blocks; one row reads B only once.
 template <class T, class W>
 void multiply(const Product<T, W>& whole) noexcept {
-  if constexpr (sizeof(W) < sizeof(T))
-    if (whole.panels == 2)
-      return with_width<T>(whole.width,
-                           [&](auto width) __attribute__((always_inline)) { multiply_two<T, width>(whole); });
+  if (whole.rows == 1) return multiply_block(whole);
   Product<T, W> block = whole;
   for (Index k = 0; k == 0 || k < whole.length; k += kBlockLength) {
     block.length = smaller(kBlockLength, whole.length - k);
@@ -242,21 +239,21 @@ class BackBlocks {
         step_(larger(1, kBlockLength / q.map.panel_size())) {}
 
   PYRNN_INLINE Index gate_blocks() const { return ceil_div(full_, step_) + (missing_from_ > 0); }
-  PYRNN_INLINE Index column_blocks() const { return q_.column_panel_end - q_.column_panel_begin; }
 
-  PYRNN_INLINE const W* weight(Index gate_block, Index column_block) const {
-    const Index panel = column_panel(column_block), first = smaller(gate_block * step_, full_) * q_.map.panel_size();
-    return q_.weight + panel * 4 * L * q_.map.panels() * q_.map.panel_size() + first * b_step(panel);
+  PYRNN_INLINE const W* weight(Index gate_block, Index panel) const {
+    const Index first = smaller(gate_block * step_, full_) * q_.map.panel_size();
+    return q_.weight + panel * column_panel_size() + first * b_step(panel);
   }
 
-  PYRNN_INLINE void multiply(Index gate_block, Index column_block, const W* ahead) const {
-    const Index first = smaller(gate_block * step_, full_), panel = column_panel(column_block), row = b_step(panel);
+  // For the columns of some panels from `panel` on: one, or of one row those of a group.
+  PYRNN_INLINE void multiply(Index gate_block, Index panel, Index panels, const W* ahead) const {
+    const Index first = smaller(gate_block * step_, full_), row = b_step(panel);
     const bool full = first < full_;
     multiply_block(Product<T, W>{.rows = q_.rows,
                                  .width = static_cast<int>(row / L),
                                  .a = q_.d_gates + first * q_.gates_panel,
                                  .a_row = 4 * L,
-                                 .b = weight(gate_block, column_block),
+                                 .b = weight(gate_block, panel),
                                  .b_step = row,
                                  .segments = full ? smaller(step_, full_ - first) : q_.map.slots,
                                  .length = full ? q_.map.panel_size() : missing_from_,
@@ -266,14 +263,15 @@ class BackBlocks {
                                  .c = q_.c + panel * 4 * L,
                                  .c_row = q_.c_row,
                                  .last_lanes = q_.c_padded ? 0 : static_cast<int>(columns_of(panel) % L),
+                                 .panels = panels,
+                                 .b_panel = column_panel_size(),
+                                 .c_panel = 4 * L,
                                  .ahead = ahead});
   }
 
  private:
   static constexpr Index L = kLanes<T>;
-  PYRNN_INLINE Index column_panel(Index block) const {
-    return q_.descending ? q_.column_panel_end - 1 - block : q_.column_panel_begin + block;
-  }
+  PYRNN_INLINE Index column_panel_size() const { return 4 * L * q_.map.panels() * q_.map.panel_size(); }
   PYRNN_INLINE Index columns_of(Index panel) const { return smaller(4 * L, q_.columns - panel * 4 * L); }
   PYRNN_INLINE Index b_step(Index panel) const { return round_up(columns_of(panel), L); }
 
@@ -283,19 +281,30 @@ class BackBlocks {
 
 // dG*W for the columns of some panels. dG of many rows passes by once, block by block; that of few rows stays cached
 // (a quarter of the second level, beside weights that pass by), and the weights of all gates pass for one panel of
-// columns after the other.
+// columns after the other; of one row, for some of them together.
 template <class T, class W>
 void back_product(const BackProduct<T, W>& q) noexcept {
   const BackBlocks<T, W> blocks(q);
-  const Index gates = blocks.gate_blocks(), columns = blocks.column_blocks(), count = gates * columns;
+  const Index gates = blocks.gate_blocks(), columns = q.column_panel_end - q.column_panel_begin,
+              count = gates * columns;
+  if (q.rows == 1) {
+    const PanelMap map{.units = q.columns, .block = 4 * kLanes<T>, .slots = 1, .gate = {}};
+    return for_each_group(map, q.rows, q.column_panel_begin, q.column_panel_end, q.descending,
+                          [&](Index panel, Index panels) __attribute__((always_inline)) {
+                            for (Index gate = 0; gate < gates; ++gate) blocks.multiply(gate, panel, panels, nullptr);
+                          });
+  }
   const bool few_rows =
       q.rows * q.map.panels() * q.map.panel_size() * static_cast<Index>(sizeof(T)) <= caches.second / 4;
   const auto gate_block = [&](Index n) { return few_rows ? n % gates : n / columns; };
-  const auto column_block = [&](Index n) { return few_rows ? n / gates : n % columns; };
+  const auto column_panel = [&](Index n) {
+    const Index done = few_rows ? n / gates : n % columns;
+    return q.descending ? q.column_panel_end - 1 - done : q.column_panel_begin + done;
+  };
   const bool fetching = outgrow_cache<W>(q.map.elements(q.columns), caches);
   for (Index n = 0; n < count; ++n)
-    blocks.multiply(gate_block(n), column_block(n),
-                    fetching && n + 1 < count ? blocks.weight(gate_block(n + 1), column_block(n + 1)) : nullptr);
+    blocks.multiply(gate_block(n), column_panel(n), 1,
+                    fetching && n + 1 < count ? blocks.weight(gate_block(n + 1), column_panel(n + 1)) : nullptr);
 }
 
 }  // namespace

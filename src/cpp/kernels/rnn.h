@@ -11,7 +11,7 @@ namespace {
 template <class Activation, class T, class W>
 void rnn_forward(const StepForward<T, W>& s) noexcept {
   constexpr Index L = kLanes<T>;
-  const auto product = [&](Index panel, int count) __attribute__((always_inline)) {
+  const auto product = [&](Index panel, Index count) __attribute__((always_inline)) {
     add_recurrent(s, s.h_in, s.w_hh, panel, s.map.block, 0, s.map.width(panel, L), count);
   };
   for_each_panel(s, product, [&](Index panel) __attribute__((always_inline)) {

@@ -16,11 +16,11 @@ PYRNN_INLINE void for_each_panel(const StepForward<T, W>& s, F&& f) {
   for (Index i = s.panel_begin; i < s.panel_end; ++i) f(s.descending ? s.panel_begin + s.panel_end - 1 - i : i);
 }
 
-// gates[panel][slots from `slot` on] += h * W_hh^T for one panel of `width` vectors, or for `count` = 2 of them; with
-// layer normalisation the product goes apart, since a row's mean needs the panels of all units.
+// gates[panel][slots from `slot` on] += h * W_hh^T for a group of `count` panels of `width` vectors; with layer
+// normalisation the product goes apart, since a row's mean needs the panels of all units.
 template <class T, class W>
 PYRNN_INLINE void add_recurrent(const StepForward<T, W>& s, const T* h, const W* weight, Index panel, Index panel_size,
-                                int slot, int width, int count) {
+                                int slot, int width, Index count) {
   constexpr Index L = kLanes<T>;
   const Index size = packed_columns<W>(s.h_prev_columns) * panel_size, next = s.descending ? panel - 1 : panel + 1;
   const bool fetching = outgrow_cache<W>(s.map.panels() * size, caches) && s.panel_begin <= next && next < s.panel_end;
@@ -40,22 +40,16 @@ PYRNN_INLINE void add_recurrent(const StepForward<T, W>& s, const T* h, const W*
                          .ahead = fetching ? weight + next * size : nullptr});
 }
 
-// Calls product(panel, 1) and then gates(panel) for each panel, or product(panel, 2) and then gates for both; with
-// layer normalisation the products of all panels first.
+// Calls product(first, count) and then gates(panel) of each for groups of panels; with layer normalisation the products
+// of all panels first.
 template <class T, class W, class Product, class Gates>
 PYRNN_INLINE void for_each_panel(const StepForward<T, W>& s, Product&& product, Gates&& gates) {
-  if (!s.norm.gain) {
-    for (Index i = s.panel_begin, count; i < s.panel_end; i += count) {
-      const Index panel = s.descending ? s.panel_begin + s.panel_end - 1 - i : i;
-      const Index lower = s.descending ? panel - 1 : panel;
-      count = i + 1 < s.panel_end && side_by_side<T, W>(s.map, s.rows, lower, kLanes<T>) ? 2 : 1;
-      product(count == 2 ? lower : panel, static_cast<int>(count));
-      gates(panel);
-      if (count == 2) gates(s.descending ? panel - 1 : panel + 1);
-    }
-    return;
-  }
-  for_each_panel(s, [&](Index panel) __attribute__((always_inline)) { product(panel, 1); });
+  for_each_group(s.map, s.rows, s.panel_begin, s.panel_end, s.descending,
+                 [&](Index first, Index count) __attribute__((always_inline)) {
+                   product(first, count);
+                   for (Index panel = first; panel < first + count && !s.norm.gain; ++panel) gates(panel);
+                 });
+  if (!s.norm.gain) return;
   gate_norm(s.norm);
   for_each_panel(s, gates);
 }

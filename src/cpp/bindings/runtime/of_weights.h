@@ -5,7 +5,7 @@
 #include <memory>
 #include <variant>
 
-#include "kernels/kernels.h"
+#include "core/runtime/isa.h"
 
 namespace pyrnn::bindings {
 

@@ -28,17 +28,21 @@ int threads_for(Index rows, Index outputs, Index inputs, int threads) {
 
 // A member's part of a product: rows of its own, or where there are too few of them all rows of some panels.
 struct Part {
+  PanelMap map;
   Range rows, panels;
-  Part(Index row_count, Index panel_count, int rank, int size) : rows{0, row_count}, panels{0, panel_count} {
-    (row_count >= size * kRowsForTiles ? rows : panels) =
-        share_of(row_count >= size * kRowsForTiles ? row_count : panel_count, rank, size);
+  Part(Index row_count, const PanelMap& of, int rank, int size) : map(of), rows{0, row_count}, panels{0, of.panels()} {
+    const bool by_rows = row_count >= size * kRowsForTiles;
+    (by_rows ? rows : panels) = share_of(by_rows ? row_count : of.panels(), rank, size);
   }
-  // Calls f(rows, panel), chunk of rows by chunk of rows, until the caller asks to stop.
+  // Calls f(rows, first panel, panels), chunk of rows by chunk of rows, until the caller asks to stop.
   template <class F>
   void visit(const Interrupt& interrupt, F&& f) const {
-    for (Index first = rows.begin; first < rows.end; first += kChunkRows)
-      for (Index panel = panels.begin; panel < panels.end && !interrupt.requested(); ++panel)
-        f(Range{first, smaller(first + kChunkRows, rows.end)}, panel);
+    for (Index first = rows.begin; first < rows.end; first += kChunkRows) {
+      const Range chunk{first, smaller(first + kChunkRows, rows.end)};
+      kernels::for_each_group(map, chunk.size(), panels.begin, panels.end, false, [&](Index panel, Index count) {
+        if (!interrupt.requested()) f(chunk, panel, count);
+      });
+    }
   }
 };
 
@@ -66,21 +70,25 @@ PackedLinear<T, W>::PackedLinear(const kernels::KernelTable& table, Index output
 }
 
 template <class T, class W>
-void PackedLinear<T, W>::multiply(Index rows, Index panel, const T* x, Index x_row, T* y, Index y_row) const {
+void PackedLinear<T, W>::multiply(const Rows& rows, Index panel, Index panels) const {
   const Index columns = map_.units_in(panel), L = kernels_->lanes;
+  const Index panel_elements = kernels::packed_columns<W>(inputs_) * map_.panel_size();
   const int width = static_cast<int>(ceil_div(columns, L));
-  kernels_->product({.rows = rows,
+  kernels_->product({.rows = rows.count,
                      .width = width,
-                     .a = x,
-                     .a_row = x_row,
-                     .b = weight_ + panel * kernels::packed_columns<W>(inputs_) * map_.panel_size(),
+                     .a = rows.x,
+                     .a_row = rows.x_row,
+                     .b = weight_ + panel * panel_elements,
                      .b_step = width * L,
                      .length = inputs_,
                      .start = Start::bias,
                      .bias = bias_ + panel * map_.panel_size(),
-                     .c = y + panel * map_.panel_size(),
-                     .c_row = y_row,
-                     .last_lanes = static_cast<int>(columns % L)});
+                     .c = rows.y + panel * map_.panel_size(),
+                     .c_row = rows.y_row,
+                     .last_lanes = static_cast<int>(columns % L),
+                     .panels = panels,
+                     .b_panel = panel_elements,
+                     .c_panel = map_.panel_size()});
 }
 
 template <class T, class W>
@@ -88,9 +96,9 @@ void PackedLinear<T, W>::forward(Index rows, const T* x, T* y, int threads, Inte
   Interrupt interrupt(check);
   const Index O = outputs(), I = inputs();
   parallel(threads_for(rows, O, I, threads), &interrupt, [&](int rank, Team& team) noexcept {
-    Part(rows, map_.panels(), rank, team.size()).visit(interrupt, [&](Range r, Index panel) {
-      multiply(r.size(), panel, x + r.begin * I, I, y + r.begin * O, O);
-      interrupt.poll(rank, static_cast<double>(r.size() * I * map_.units_in(panel)));
+    Part(rows, map_, rank, team.size()).visit(interrupt, [&](Range r, Index panel, Index panels) {
+      multiply({r.size(), x + r.begin * I, I, y + r.begin * O, O}, panel, panels);
+      interrupt.poll(rank, static_cast<double>(r.size() * I * map_.units_in(panel) * panels));
     });
   });
 }
@@ -145,7 +153,7 @@ class LinearBackward {
       }
     }
     if (q_.d_x) {
-      const Range mine = share_of(column_panels(), rank, size);
+      const Range mine = share_of(columns().panels(), rank, size);
       k_.pack_backward({.map = map_,
                         .weight = q_.weight,
                         .columns = q_.inputs,
@@ -164,7 +172,7 @@ class LinearBackward {
   }
 
   void input_gradient(int rank, int size) noexcept {
-    Part(q_.rows, column_panels(), rank, size).visit(interrupt_, [&](Range r, Index panel) {
+    Part(q_.rows, columns(), rank, size).visit(interrupt_, [&](Range r, Index panel, Index panels) {
       k_.back_product({.map = map_,
                        .rows = r.size(),
                        .d_gates = panels_ + r.begin * map_.block,
@@ -172,12 +180,12 @@ class LinearBackward {
                        .weight = weight_,
                        .columns = q_.inputs,
                        .column_panel_begin = panel,
-                       .column_panel_end = panel + 1,
+                       .column_panel_end = panel + panels,
                        .start = Start::zero,
                        .c = q_.d_x + r.begin * q_.inputs,
                        .c_row = q_.inputs,
                        .c_padded = false});
-      interrupt_.poll(rank, static_cast<double>(r.size() * q_.outputs * map_.block));
+      interrupt_.poll(rank, static_cast<double>(r.size() * q_.outputs * map_.block * panels));
     });
   }
 
@@ -208,7 +216,7 @@ class LinearBackward {
     }
   }
 
-  Index column_panels() const { return ceil_div(q_.inputs, map_.block); }
+  PanelMap columns() const { return map_of(q_.inputs, k_.lanes); }
 
   const LinearGradient<T>& q_;
   const Kernels<T>& k_;

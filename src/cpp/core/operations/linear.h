@@ -18,13 +18,21 @@ class PackedLinear {
   Index inputs() const { return inputs_; }      // I
   // The rows of one member: x [count][I], y [count][O], x_row and y_row apart.
   void rows(Index count, const T* x, Index x_row, T* y, Index y_row) const {
-    for (Index panel = 0; panel < map_.panels(); ++panel) multiply(count, panel, x, x_row, y, y_row);
+    kernels::for_each_group(map_, count, 0, map_.panels(), false,
+                            [&](Index panel, Index panels) { multiply({count, x, x_row, y, y_row}, panel, panels); });
   }
   // x [rows][I] -> y [rows][O]; incomplete once `check` asked to stop
   void forward(Index rows, const T* x, T* y, int threads, Interrupt::Check check) const;
 
  private:
-  void multiply(Index rows, Index panel, const T* x, Index x_row, T* y, Index y_row) const;
+  struct Rows {
+    Index count;
+    const T* x;
+    Index x_row;
+    T* y;
+    Index y_row;
+  };
+  void multiply(const Rows& rows, Index panel, Index panels) const;
 
   const kernels::Kernels<T, W>* kernels_;
   kernels::PanelMap map_;

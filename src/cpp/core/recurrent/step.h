@@ -19,7 +19,7 @@ struct InputProduct {
   Index gates_panel;
   bool next_follows = false;  // the product after this one is that of the next panel
   bool adds = false;
-  int panels = 1;  // 2: this panel and the next, side by side
+  Index panels = 1;  // of a group (kernels::for_each_group)
   Index first = 0;  // whole groups (kernels::kTogether) of columns
   Index weight_columns = 0;  // I; 0: columns
 };

@@ -108,7 +108,7 @@ void Stream<T, W>::step_layer(const Member& me, const Place& place, Way way, con
   const StepBuffers<T>& buffers = layers_[static_cast<std::size_t>(place.layer)].place[way.to];
   const auto& weights = weights_->of(place.layer, 0);
   const BufferedStep at{place.walk.active(0), 0, (way.from - way.to) * rows(), descending_};
-  const auto add_input = [&](Index panel, int panels) {
+  const auto add_input = [&](Index panel, Index panels) {
     input_product<T>(steps_.kernels(), maps_.x, weights, panel,
                      {.rows = at.count,
                       .x = x,
@@ -118,27 +118,21 @@ void Stream<T, W>::step_layer(const Member& me, const Place& place, Way way, con
                       .gates_panel = steps_.gates_panel(),
                       .panels = panels});
   };
-  const auto add_inputs = [&](Range panels) {
-    for (Index panel = panels.begin, count; panel < panels.end; panel += count) {
-      const bool two = panel + 1 < panels.end && kernels::side_by_side<T, W>(maps_.x, at.count, panel, k_.lanes);
-      count = two ? 2 : 1;
-      add_input(panel, two ? 2 : 1);
-    }
+  const auto for_each_group = [&](auto&& f) {
+    kernels::for_each_group(maps_.x, at.count, me.panels.begin, me.panels.end, at.descending, f);
   };
   if (steps_.has_phases()) {
-    add_inputs(me.panels);
+    for_each_group(add_input);
     if (shape_.options.layer_norm) steps_.normalise_input(weights, buffers, at.row, at.count);
     steps_.run_forward(me, false, weights, buffers, at);
   } else {
     kernels::StepForward<T, W> step = steps_.forward(me, weights, buffers, at);
-    constexpr Index kPanels = sizeof(W) < sizeof(T) ? 2 : 1;  // that the kernels take together
-    for (Index i = 0; i < me.panels.size(); i += kPanels) {
-      const Index count = smaller(kPanels, me.panels.size() - i);
-      step.panel_begin = at.descending ? me.panels.end - count - i : me.panels.begin + i;
-      step.panel_end = step.panel_begin + count;
-      add_inputs({step.panel_begin, step.panel_end});
+    for_each_group([&](Index panel, Index panels) {
+      add_input(panel, panels);
+      step.panel_begin = panel;
+      step.panel_end = panel + panels;
       steps_.run_alone(step);
-    }
+    });
     me.meet();
   }
   if (state_options_.any())
