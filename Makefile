@@ -1,4 +1,4 @@
-# make demo | examples | test | test-full | test-peers | bench | bench-peers | bench-forecasters
+# make demo | examples | test | test-full | test-peers | bench | bench-threads | bench-peers | bench-forecasters
 #   | bench-check | bench-guard | lint | coverage | fuzz | test-mutations | verify | wheel | wheels | clean
 # Needs Python >= 3.11 with venv, and g++. Everything else is installed into .venv.
 
@@ -14,7 +14,7 @@ EXAMPLE_DATA := examples/data/.fetched
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: demo examples test test-full test-peers bench bench-peers bench-forecasters bench-report bench-check \
+.PHONY: demo examples test test-full test-peers bench bench-threads bench-peers bench-forecasters bench-report bench-check \
   bench-guard lint coverage fuzz test-mutations verify wheel wheels clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -47,6 +47,11 @@ bench: $(VENV)/.with-bench $(PROBE)
 	$(BIN)/python bench/layers.py --peers none --seconds 2 --json $(RESULTS)/layers.json
 	$(BIN)/python bench/scaling.py --peers none --seconds 2 --json $(RESULTS)/scaling.json
 	$(MAKE) bench-report
+
+# 1, 2, 4, ... threads, as far as the machine has CPUs.
+bench-threads: $(VENV)/.with-bench
+	mkdir -p $(RESULTS)
+	$(BIN)/python bench/scaling.py --study threads --peers none --json $(RESULTS)/scaling.json
 
 # By turns with torch, JAX, ONNX Runtime and OpenVINO: about 25 minutes, or only `FAMILY=stream`.
 bench-peers: $(VENV)/.with-peers $(PROBE)

@@ -19,6 +19,7 @@ from turns import Pool, Rounds, contest
 def threads_study(peers):
     """The five shapes with 1, 2, 4, ... threads, up to all CPUs."""
     cpus = len(os.sched_getaffinity(0))
+    print(f"This process may use {cpus} CPUs: more threads are not measured.", flush=True)
     counts = sorted({1, cpus, *(2**k for k in range(cpus.bit_length()) if 2**k < cpus)})
     for case in cases("training", CELLS, FIVE) + cases("inference", ["LSTM"], FIVE):
         yield {f"{n} thread{'s' * (n > 1)}": Entry("pyrnn", case, n) for n in counts}
