@@ -61,7 +61,8 @@ def test_listed_faults_can_be_made():
         text = (ROOT / "src" / "cpp" / source).read_text()
         assert not set(tests.split()) - KNOWN
         for name, (there, instead) in of_source.items():
-            assert there in text and there != instead, f"{source}: {name}"
+            assert there in text, f"tools/mutations_list.py: {name}: no {there!r} in {source} now"
+            assert there != instead, name
 
 
 RESULTS = """<testsuites><testsuite>

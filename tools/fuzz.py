@@ -41,10 +41,8 @@ def fit(path, resume):
 
 
 def save_estimator(path):
-    labels = np.array(["a", "b", "a", "b"])
-    pyrnn.estimators.RNNClassifier(hidden_size=2, epochs=1, random_state=0).fit(X, labels).save(
-        path
-    )
+    settings = {"hidden_size": 2, "epochs": 1, "random_state": 0, "early_stopping": False}
+    pyrnn.estimators.SequenceClassifier(**settings).fit(X, ["a", "b", "a", "b"]).save(path)
 
 
 def save_keras(path):

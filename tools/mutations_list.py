@@ -100,9 +100,9 @@ MUTATIONS = {
                 "left[r] = broadcast(a[r * a_row]);",
                 "left[r] = broadcast(a[0]);",
             ),
-            "the last k is dropped": (
-                "for (; length >= G; length -= G,",
-                "for (; length > G; length -= G,",
+            "an odd k is dropped": (
+                "if (kAtOnce == 2 && left > 0) multiply",
+                "if (kAtOnce == 2 && left > 1) multiply",
             ),
         },
     ),
