@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
-from pyrnn.estimators._forecasting.conformal import margins
+from pyrnn.estimators._forecasting.conformal import Scores
 from series import autoregression, forecaster, wave
 
 
@@ -42,12 +42,12 @@ def test_coverage_of_many_series():
 def test_margins_are_ranked_errors():
     scores = np.random.default_rng(0).permutation(99).astype(float)[:, None, None] + 1
     for level, expected in ((0.9, 90), (0.95, 95), (0.5, 50), (0.99, 99)):
-        assert margins("f", [scores], 0, level).item() == expected == math.ceil(100 * level)
-    assert margins("f", [scores[:9]], 0, 0.9).item() == scores[:9].max()
+        assert Scores([scores]).margins("f", 0, level).item() == expected == math.ceil(100 * level)
+    assert Scores([scores[:9]]).margins("f", 0, 0.9).item() == scores[:9].max()
     with pytest.raises(ValueError, match=r"f has 8 held-out windows, level 0.9 needs 9"):
-        margins("f", [scores[:8]], 0, 0.9)
+        Scores([scores[:8]]).margins("f", 0, 0.9)
     with pytest.raises(ValueError, match=r"f has 99 held-out windows, level 0.999 needs 999"):
-        margins("f", [scores], 0, 0.999)
+        Scores([scores]).margins("f", 0, 0.999)
 
 
 def test_a_series_has_the_margins_of_its_own_errors():
@@ -55,15 +55,15 @@ def test_a_series_has_the_margins_of_its_own_errors():
     rng = np.random.default_rng(0)
     calm, wild = (scale * np.abs(rng.standard_normal((99, 1, 1))) for scale in (1.0, 50.0))
     for i, own in enumerate((calm, wild)):
-        assert margins("f", [calm, wild], i, 0.9).item() == np.sort(own, axis=None)[89]
+        assert Scores([calm, wild]).margins("f", i, 0.9).item() == np.sort(own, axis=None)[89]
     few = wild[:5]
     relative = [e / np.delete(s, i).max() for s in (calm, few) for i, e in enumerate(s.flat)]
     expected = np.sort(relative)[93:95].mean() * few.max()  # of rank 105 * 0.9 = 94.5
-    assert_allclose(margins("f", [calm, few], 1, 0.9).item(), expected)
+    assert_allclose(Scores([calm, few]).margins("f", 1, 0.9).item(), expected)
     with pytest.raises(ValueError, match=r"f has 1 held-out windows, level 0.9 needs 9, or 2"):
-        margins("f", [calm, wild[:1]], 1, 0.9)
+        Scores([calm, wild[:1]]).margins("f", 1, 0.9)
     nothing = np.zeros((5, 1, 1))  # a series that was forecast without any error
-    assert margins("f", [calm, nothing], 1, 0.9).item() == 0
+    assert Scores([calm, nothing]).margins("f", 1, 0.9).item() == 0
 
 
 def test_coverage_of_unlike_series():

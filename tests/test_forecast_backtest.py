@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def by_hand(result, many, name, rows):
     ahead, came = result.forecasts[name][rows], result.actual[name][rows]
     errors, scale = came - ahead, np.abs(many[name][4:100] - many[name][:96]).mean()
     i = list(many).index(name)
-    low, high = np.moveaxis(result._judged.ends[i][rows][:, :, 0], -1, 0)
+    low, high = np.moveaxis(result._judged.ends(i)[rows][:, :, 0], -1, 0)
     losses = [np.maximum(q * e, (q - 1) * e) for q, e in ((0.1, came - low), (0.9, came - high))]
     return {
         "mae": np.abs(errors).mean(),
@@ -142,7 +143,7 @@ def test_least_squares_knows_nothing_of_what_comes():
         one, other = (model.backtest(s, **options).baselines for s in (y, poisoned))
         for name in BASELINES:
             assert_same_bits(one[name].forecasts[:3], other[name].forecasts[:3])
-            assert_same_bits(one[name]._judged.ends[0][:3], other[name]._judged.ends[0][:3])
+            assert_same_bits(one[name]._judged.ends(0)[:3], other[name]._judged.ends(0)[:3])
     frozen = model.backtest(y, **options | {"refit": False}).baselines["seasonal least squares"]
     anew = one["seasonal least squares"]
     assert_same_bits(anew.forecasts[0], frozen.forecasts[0])
@@ -188,3 +189,35 @@ def test_without_pandas(monkeypatch, result):
 def test_a_copy_is_the_same(result):
     copied = pickle.loads(pickle.dumps(result))
     assert_same_bits(copied.compare()["mase"], result.compare()["mase"])
+
+
+def test_a_backtest_holds_little_beside_its_forecasts():
+    """Neither what came, which is in the series, nor what measures are made of."""
+    many = [autoregression(150, seed) for seed in range(30)]
+    model = forecaster(horizon=14, epochs=1).fit(many)
+    tracemalloc.start()
+    result = model.backtest(many, level=0.8)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    assert len(result.by_series) == 30
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    forecasts = 30 * (150 - 12 - 14 + 1) * 14 * 8
+    assert sum(some.nbytes for some in result.forecasts) == forecasts
+    assert held < 1.6 * forecasts and peak - held < forecasts
+
+
+@pytest.mark.parametrize("strategy", ["direct", "recursive"])
+def test_forecasts_of_many_series_have_the_bits_of_each_alone(strategy):
+    """Some begin later than the lookback, and the longest has more origins than go together."""
+    many = [autoregression(steps, seed) for seed, steps in enumerate((30, 1300, 40, 25))]
+    model = forecaster(horizon=3, epochs=1, strategy=strategy).fit(many)
+    fitted = model._fitted
+    series, _ = model._read(many, None, None)
+    known = [fitted.scaled(i, one) for i, one in enumerate(series)]
+    origins = [np.arange(5, len(one) - 2) for one in known]
+    together = list(fitted.ahead_of(known, origins, 3))
+    for i, ahead in enumerate(together):
+        assert_same_bits(ahead, fitted.ahead(i, known[i], origins[i], 3))
+        few = np.array([7, 20])
+        assert_same_bits(ahead[few - 5], fitted.ahead(i, known[i], few, 3))

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
-from pyrnn.estimators._forecasting.conformal import margins, source_of
+from pyrnn.estimators._forecasting.conformal import Scores, source_of
 from series import autoregression, forecaster, wave
 
 LEVELS = [0.5, 0.8, 0.95]
@@ -114,7 +114,7 @@ def test_few_errors_cover_as_asked(N, level):
     """Not more than the level and 1 point, as the next rank would: 17 of 18 at a level of 0.9."""
     rng = np.random.default_rng(N)
     errors = np.abs(rng.standard_normal((N, 20_000, 1)))
-    inside = np.abs(rng.standard_normal((20_000, 1))) <= margins("f", [errors], 0, level)
+    inside = np.abs(rng.standard_normal((20_000, 1))) <= Scores([errors]).margins("f", 0, level)
     assert level - 0.01 < inside.mean() < level + 0.017
 
 
@@ -123,18 +123,18 @@ def test_missing_errors_count_nowhere():
     rng = np.random.default_rng(0)
     own, other = np.abs(rng.standard_normal((2, 60, 3, 2)))
     own[rng.random(own.shape) < 0.3] = np.nan
-    found = margins("f", [own, other], 0, 0.9)
+    found = Scores([own, other]).margins("f", 0, 0.9)
     for k in np.ndindex(3, 2):
         known = own[(slice(None), *k)]
         known = known[np.isfinite(known)][:, None, None]
-        assert found[k] == margins("f", [known], 0, 0.9)
+        assert found[k] == Scores([known]).margins("f", 0, 0.9)
     few = own[:12]  # so few that those of all are taken, which have no missing ones
-    pooled = margins("f", [few, other], 0, 0.9)
+    pooled = Scores([few, other]).margins("f", 0, 0.9)
     assert np.isfinite(pooled).all() and (pooled > 0).all()
     assert source_of(few, 0.9) == "pooled" and source_of(own, 0.9) == "own"
     few[:, 1, 1] = np.nan
     with pytest.raises(ValueError, match=r"f has 0 held-out windows, level 0.9 needs 9, or 2"):
-        margins("f", [few, other], 0, 0.9)
+        Scores([few, other]).margins("f", 0, 0.9)
 
 
 @pytest.mark.parametrize(

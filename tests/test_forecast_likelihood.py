@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
-from pyrnn.estimators._forecasting.paths import draw_errors, draw_levels
+from pyrnn.estimators._forecasting.paths import Draws
 from series import autoregression, forecaster, wave
 
 stats = pytest.importorskip("scipy.stats", reason="scipy is not installed")
@@ -175,14 +175,14 @@ def test_paths_are_made_of_whole_errors():
     many, few = rng.standard_normal((40, 3, 1)), 9 * rng.standard_normal((5, 3, 1))
     many[7, 2] = few[0, 1] = np.nan
     for i, (own, scale) in enumerate(((many, 1), (few, 9))):
-        errors = draw_errors("y", [many, few], i, 300, np.random.default_rng(1))
-        levels = draw_levels([many, few], i, (300, 3, 1), np.random.default_rng(1))
+        errors = Draws([many, few]).errors("y", i, 300, np.random.default_rng(1))
+        levels = Draws([many, few]).levels(i, (300, 3, 1), np.random.default_rng(1))
         assert errors.shape == levels.shape == (300, 3, 1)
         assert np.isfinite(errors).all() and ((levels > 0) & (levels < 1)).all()
         assert 0.3 * scale < errors.std() < 3 * scale
         assert (np.abs(errors).max(axis=0) <= np.fmax.reduce(np.abs(own)) + 1e-9).all()
     with pytest.raises(ValueError, match="y has 1 held-out windows, expected at least 2"):
-        draw_errors("y", [many, few[:2]], 1, 3, rng)
+        Draws([many, few[:2]]).errors("y", 1, 3, rng)
 
 
 @pytest.mark.parametrize("name", [None, "normal", "poisson"])

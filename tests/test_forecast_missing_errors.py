@@ -11,6 +11,7 @@ from pyrnn.estimators._forecasting.baselines import drift, filled, naive, season
 from pyrnn.estimators._forecasting.least_squares import learn_least_squares
 from pyrnn.estimators._forecasting.measures import Judged, naive_scale
 from pyrnn.estimators._forecasting.series import Series
+from pyrnn.estimators._forecasting.transform import Transform
 from series import autoregression
 
 NAN = np.nan
@@ -33,8 +34,9 @@ def test_the_last_value_stands_for_a_missing_one():
 def test_measures_are_of_what_came():
     came = np.array([[1.0, NAN], [3.0, 2.0]])[..., None]
     middle = np.array([[2.0, 9.0], [3.0, 5.0]])[..., None]
-    ends = np.stack([middle - 1, middle + 2], axis=-1)
-    judged = Judged([middle], [ends], [middle[..., None]], (0.5,), [came], [np.array([2.0])])
+    parts, unchanged = [middle[..., None]], Transform()
+    far, scale = np.full((1, 2, 1), 1.5), np.array([2.0])
+    judged = Judged([middle], [far], parts, (0.5,), [came], [scale], unchanged)
     found = judged.measures([np.arange(2)[:, None]], 2)
     assert_allclose(found["mae"], [0.5, 3])
     assert_allclose(found["rmse"], [np.sqrt(0.5), 3])
@@ -42,7 +44,7 @@ def test_measures_are_of_what_came():
     assert_allclose(found["pinball"], [0.25, 1.5])
     assert_allclose(found["coverage"], [1, 0])
     assert_allclose(found["width"], [3, 3])
-    nothing = Judged([middle], None, [middle[..., None]], (0.5,), [came * NAN], [np.ones(1)])
+    nothing = Judged([middle], None, None, (0.5,), [came * NAN], [np.ones(1)], unchanged)
     assert np.isnan(nothing.measures([np.zeros(1, int)], 1)["mae"]).all()
 
 

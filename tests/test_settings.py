@@ -31,7 +31,7 @@ ARGUMENTS = {  # of the constructors that need some
     **dict.fromkeys(("Add", "Concat", "Parallel", "Residual", "TimeDistributed"), (pyrnn.Tanh(),)),
     "AttentionDecoder": (2, 3, 4),
     "Attention": (3, 4),
-    **{"Backtest": (None,) * 9, "ForecasterSearch": (None,) * 5},
+    **{"Backtest": (None,) * 7, "ForecasterSearch": (None,) * 5},
     **dict.fromkeys(("CRF", "RollingOrigins"), (3,)),
     **dict.fromkeys(("CSVLogger", "ModelCheckpoint"), ("log.csv",)),
     "Chain": ([optim.Warmup(o := optim.SGD(0.1), 2), optim.Cosine(o, 5)], [2]),

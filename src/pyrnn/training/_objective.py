@@ -274,7 +274,11 @@ class Objective:
 
 def _blocks(samples: Samples, most_steps: int | None) -> Iterator[tuple[Array, int, Batch]]:
     """All samples in blocks of bounded size, or of whole sequences: rows, first step, batch."""
-    rows = max(1, CHECKED_ELEMENTS // min(CHECKED_STEPS, max(1, samples.steps())))
+    one = samples.batch(np.array([samples.example]), 0, 1)
+    target: Any = one.target
+    widths = [*(x.size for _, x in samples.inputs(one)), np.size(target)]
+    steps = min(CHECKED_STEPS, max(1, samples.steps()))
+    rows = max(1, CHECKED_ELEMENTS // (steps * max(1, *widths)))
     for block in cut(np.arange(len(samples)), rows):
         for k, batch in enumerate(samples.pieces(block, most_steps)):
             yield block, k * (most_steps or 0), batch

@@ -37,14 +37,23 @@ class Backtest:
     """
 
     origins: Any
-    forecasts: Any
-    actual: Any
     mae: Array
     rmse: Array
     mase: Array
     coverage: Array | None
     _rolling: Rolling
     _judged: Judged
+
+    @cached_property
+    def forecasts(self) -> Any:
+        """The forecasts from each origin."""
+        return self._rolling.form.pack_origins(self._judged.middle, self._rolling.origins)
+
+    @cached_property
+    def actual(self) -> Any:
+        """What came from each origin on."""
+        came = [some.copy() for some in self._judged.came]
+        return self._rolling.form.pack_origins(came, self._rolling.origins)
 
     @property
     def by_series(self) -> Any:
@@ -110,8 +119,6 @@ def make_backtest(rolling: Rolling, judged: Judged) -> Backtest:
     measures = judged.measures(steps, len(keys["step"]))
     return Backtest(
         origins=rolling.origins[0] if form.kind == "array" else rolling.origins,
-        forecasts=form.pack_origins(judged.middle, rolling.origins),
-        actual=form.pack_origins(judged.came, rolling.origins),
         **{name: measures[name] for name in ("mae", "rmse", "mase")},
         coverage=measures.get("coverage"),
         _rolling=rolling,

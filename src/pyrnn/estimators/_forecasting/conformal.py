@@ -1,6 +1,8 @@
 """Split conformal prediction: intervals from the errors on held-out windows."""
 
 import math
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,33 +29,63 @@ def check_level(owner: str, level: float, name: str = "level") -> float:
     return number
 
 
-def margins(name: str, scores: list[Array], i: int, level: float) -> Array:
-    """(horizon, D): how far from the forecast the interval of a level reaches, on both sides.
+class Scores:
+    """The sizes of held-out errors, for each series (N, horizon, D), NaN where what came is
+    missing, which counts nowhere; and from them how far intervals reach."""
 
-    `scores` has for each series the sizes (N, horizon, D) of N held-out errors, NaN where what came
-    is missing, which counts nowhere. The margin of series i is that of rank (N + 1) * level among
-    its own: if errors to come are exchangeable with them, they stay inside with that probability
-    (Vovk et al. 2005; Lei et al. 2018). Between two ranks it is interpolated, where the upper one
-    would cover up to 1 / (N + 1) more than was asked for; at least the level is still covered if
-    larger errors are rarer. If N is too small, it is the same of the errors of all series, each
-    divided by the largest of its series' other errors, times the largest of series i (a normalised
-    score, Lei et al. 2018, section 5.2; by the largest, not the mean, as smooth series, whose
-    errors are all alike, and noisy ones then differ less). ValueError, which begins with `name`, if
-    these are too few as well, or N < 2.
-    """
-    level, own = check_level(name.partition(":")[0], level), scores[i]
-    if source_of(own, level) == OWN:
-        return _ranked(own, level)
-    every = np.concatenate([_relative(some) for some in scores])
-    least = _ceil(level / (1 - level))
-    if fewest(own) < 2 or _rank(fewest(every), level) > fewest(every):
-        raise ValueError(
-            f"{name} has {fewest(own)} held-out windows, level {level} needs {least}, or 2 and "
-            f"{least} of all series, which have {fewest(every)}: more data, or a larger "
-            "calibration"
+    def __init__(self, sizes: list[Array]) -> None:
+        self.sizes = sizes
+        self._found: dict[tuple[int | None, float], Ranked] = {}
+
+    def margins(self, name: str, i: int, level: float, unit: Any = 1.0) -> Array:
+        """(horizon, D): how far from the forecast the interval of a level reaches, on both sides,
+        where scores are in a unit.
+
+        The margin of series i is that of rank (N + 1) * level among its own: if errors to come are
+        exchangeable with them, they stay inside with that probability (Vovk et al. 2005; Lei et
+        al. 2018). Between two ranks it is interpolated, where the upper one would cover up to
+        1 / (N + 1) more than was asked for; at least the level is still covered if larger errors
+        are rarer. If N is too small, it is the same of the errors of all series, each divided by
+        the largest of its series' other errors, times the largest of series i (a normalised score,
+        Lei et al. 2018, section 5.2; by the largest, not the mean, as smooth series, whose errors
+        are all alike, and noisy ones then differ less). ValueError, which begins with `name`, if
+        these are too few as well, or N < 2.
+        """
+        level, known = check_level(name.partition(":")[0], level), self.known[i]
+        if _rank(known, level) <= known:
+            return self._ranked(i, level).between(unit)
+        if known < 2 or _rank(self._known_of_all, level) > self._known_of_all:
+            least = _ceil(level / (1 - level))
+            raise ValueError(
+                f"{name} has {known} held-out windows, level {level} needs {least}, or 2 and "
+                f"{least} of all series, which have {self._known_of_all}: more data, or a larger "
+                "calibration"
+            )
+        reach: Array = self._ranked(None, level).between(1.0) * (
+            np.fmax.reduce(self.sizes[i]) * unit
         )
-    reach: Array = _ranked(every, level) * np.fmax.reduce(own)
-    return reach
+        return reach
+
+    def _ranked(self, i: int | None, level: float) -> "Ranked":
+        """Those of series i, or relative ones of all."""
+        if (i, level) not in self._found:
+            scores = self._relative if i is None else self.sizes[i]
+            self._found[i, level] = ranked(scores, level)
+        return self._found[i, level]
+
+    @cached_property
+    def known(self) -> list[int]:
+        """How many scores each series has."""
+        return [fewest(some) for some in self.sizes]
+
+    @cached_property
+    def _known_of_all(self) -> int:
+        return fewest(self._relative)
+
+    @cached_property
+    def _relative(self) -> Array:
+        """(N, horizon, D): those of all series, in units of the largest of each."""
+        return np.concatenate([_relative(some) for some in self.sizes])
 
 
 def source_of(own: Array, level: float) -> str:
@@ -72,8 +104,23 @@ def _rank(N: int, level: float) -> int:
     return _ceil((N + 1) * level)
 
 
-def _ranked(scores: Array, level: float) -> Array:
-    """The score of rank (N + 1) * level among the N known, at each step and column."""
+@dataclass(frozen=True)
+class Ranked:
+    """The scores (horizon, D) of the ranks below and above one, and its share of the way there."""
+
+    lower: Array
+    upper: Array
+    share: Array
+
+    def between(self, unit: Any) -> Array:
+        """The score of that rank, of scores in a unit."""
+        lower, upper = self.lower * unit, self.upper * unit
+        score: Array = lower + self.share * (upper - lower)
+        return score
+
+
+def ranked(scores: Array, level: float) -> Ranked:
+    """Of rank (N + 1) * level among the N known, at each step and column."""
     counts, ordered = (~np.isnan(scores)).sum(axis=0), np.sort(scores, axis=0)
     rank = np.maximum(np.round((counts + 1) * level, 9), 1.0)
     below = np.floor(rank).astype(int)
@@ -81,8 +128,7 @@ def _ranked(scores: Array, level: float) -> Array:
         np.take_along_axis(ordered, ranks[None] - 1, axis=0)[0]
         for ranks in (below, np.ceil(rank).astype(int))
     )
-    ranked: Array = lower + (rank - below) * (upper - lower)
-    return ranked
+    return Ranked(lower, upper, rank - below)
 
 
 def _relative(scores: Array) -> Array:

@@ -1,5 +1,6 @@
 """What a forecaster learns: scales, network, the sizes of its errors; and forecasts by it."""
 
+from collections.abc import Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,18 +13,15 @@ from ...layers._sequential import Sequential
 from ...training._history import History
 from .._file import learnt
 from .._network import inner_threads, make_trainer, train
-from .conformal import OWN, fewest, margins, source_of
 from .form import Form
 from .gaps import shares
-from .measures import naive_scale
+from .measures import ends_around, naive_scale
 from .outcomes import Likelihood, Outcome
-from .paths import draw_errors, draw_levels, unlikely
-from .rollout import Rollout
+from .paths import unlikely
+from .rollout import Rollout, in_chunks
 from .scales import Scales
 from .series import Series
 from .windows import Cutter, Windows
-
-FEW = 2  # errors of a series, fewer than which say nothing of their size
 
 
 @learnt
@@ -101,6 +99,29 @@ class Fitted:
             numbers = self._rollout(choose).forecast(series, origins, horizon, hold_past)
         return self._undo(i, numbers)
 
+    def ahead_of(
+        self,
+        many: Iterable[Series],
+        origins: list[Array],
+        horizon: int,
+        *,
+        hold_past: bool = True,
+    ) -> Iterator[Array]:
+        """The same for each series. Where all steps are predicted at once, the windows of many go
+        through the network together, which changes no bit."""
+        pairs = zip(many, origins, strict=True)
+        if horizon > self.cutter.steps:
+            for i, (series, some) in enumerate(pairs):
+                yield self.ahead(i, series, some, horizon, hold_past=hold_past)
+            return
+        i = 0
+        for chunk in in_chunks(pairs):
+            with inner_threads():
+                every = self._rollout(None).at_once(chunk, horizon)
+            for numbers in every:
+                yield self._undo(i, numbers)
+                i += 1
+
     def middle_of(self, ahead: Array) -> Array:
         """The forecasts (..., D) that `ahead` (..., D, K) says, in the user's units."""
         return self.outcome.results.back(self.outcome.center(ahead))
@@ -109,29 +130,15 @@ class Fitted:
         """The same of quantiles (..., D, Q)."""
         return self.outcome.results.back(self.outcome.quantiles(ahead, levels))
 
-    def reach(self, i: int, level: float, horizon: int) -> Array:
-        """(horizon, D): how far the intervals of series i reach."""
-        self._check_reach(horizon)
-        name = f"{self.owner}: {self.form.name('y', i)}"
-        errors, k = self._errors_for(i)
-        own = np.abs(errors[k])
-        if source_of(own, level) == OWN:
-            return margins(name, [own], 0, level)[:horizon]
-        return margins(name, [np.abs(some) for some in errors], k, level)[:horizon]
-
-    def _errors_for(self, i: int) -> tuple[list[Array], int]:
-        """The errors of all series, and the number of series i among them; if it has too few, those
-        of all as one series in its units."""
-        if fewest(self.residuals[i]) >= FEW:
-            return self.residuals, i
-        pool = self.pooled() if self.pool is None else self.pool
-        return [pool * self._unit(i)], 0
-
     def pooled(self) -> Array:
         """(N, horizon, D): the errors of all series, in the units of each."""
-        return np.concatenate([errors / self._unit(i) for i, errors in enumerate(self.residuals)])
+        return np.concatenate([errors / self.unit(i) for i, errors in enumerate(self.residuals)])
 
-    def _unit(self, i: int) -> Any:
+    def name(self, i: int) -> str:
+        """How messages call series i."""
+        return f"{self.owner}: {self.form.name('y', i)}"
+
+    def unit(self, i: int) -> Any:
         """The unit of the errors of series i: its scale, if they are not in units of what they were
         expected to be."""
         return 1.0 if isinstance(self.outcome, Likelihood) else self.scales.y[i].scale
@@ -168,7 +175,7 @@ class Fitted:
         ]
         return view
 
-    def _check_reach(self, horizon: int) -> None:
+    def check_reach(self, horizon: int) -> None:
         """ValueError beyond the steps whose errors are known."""
         if horizon > self.cutter.horizon:
             raise ValueError(
@@ -176,37 +183,28 @@ class Fitted:
                 "the one fitted: intervals go no further"
             )
 
-    def ends_of(self, i: int, ahead: Array, level: float) -> Array:
-        """(..., horizon, D, 2): lower and upper end of the intervals of series i around what
-        `ahead` (..., horizon, D, K) says."""
-        far = self.reach(i, level, ahead.shape[-3]) * self.outcome.spread(ahead)
-        middle = self._center(ahead)
-        return self.outcome.results.back(np.stack([middle - far, middle + far], axis=-1))
+    def ends_of(self, ahead: Array, far: Array) -> Array:
+        """(..., horizon, D, 2): lower and upper end of intervals that reach `far` (horizon, D)
+        around what `ahead` (..., horizon, D, K) says."""
+        far = far * self.outcome.spread(ahead)
+        return ends_around(self.outcome.results, self.center(ahead), far)
 
-    def paths(
+    def drawn_paths(
         self, i: int, known: Series, horizon: int, rng: np.random.Generator, n: int, hold_past: bool
     ) -> Array:
-        """(n, horizon, D): what may follow the steps of series i, which came scaled."""
-        origin, outcome = np.array([len(known)]), self.outcome
-        if isinstance(outcome, Likelihood) and horizon > self.cutter.steps:
+        """(n, horizon, D): what may follow the steps of series i, which came scaled: each step
+        drawn by a likelihood, and then read."""
+        outcome: Any = self.outcome
 
-            def choose(numbers: Array) -> Array:
-                numbers = self._undo(i, numbers)
-                return self._read_again(i, outcome.quantile(numbers, unlikely(rng, numbers)))
+        def choose(numbers: Array) -> Array:
+            numbers = self._undo(i, numbers)
+            return self._read_again(i, outcome.quantile(numbers, unlikely(rng, numbers)))
 
-            with inner_threads():
-                rollout, origins = self._rollout(choose), origin.repeat(n)
-                chosen = rollout.forecast(known, origins, horizon, hold_past)[..., -1]
-            drawn = self.scales.undo(i, chosen)
-            return np.rint(drawn) if outcome.counts else drawn
-        ahead = self.ahead(i, known, origin, horizon, hold_past=hold_past)[0]
-        if isinstance(outcome, Likelihood):
-            levels = draw_levels(*self._errors_for(i), (n, *ahead.shape[:-1]), rng)
-            return outcome.results.back(outcome.quantile(ahead, levels))
-        self._check_reach(horizon)
-        name = f"{self.owner}: {self.form.name('y', i)}"
-        errors = draw_errors(name, *self._errors_for(i), n, rng)[:, :horizon]
-        return outcome.results.back(self._center(ahead) + errors)
+        with inner_threads():
+            rollout, origins = self._rollout(choose), np.array([len(known)]).repeat(n)
+            chosen = rollout.forecast(known, origins, horizon, hold_past)[..., -1]
+        drawn = self.scales.undo(i, chosen)
+        return np.rint(drawn) if outcome.counts else drawn
 
     def scaled(self, i: int, series: Series) -> Series:
         """Series i as the network reads it."""
@@ -221,16 +219,17 @@ class Fitted:
         steps = max(map(len, known.parts()))
         return tail.followed_by(self.scaled(i, known).rows(len(tail), steps))
 
-    def errors(self, i: int, series: Series, origins: Array) -> Array:
-        """(N, horizon, D): the errors of forecasts of series i, which came scaled, in the units of
-        the outcome; NaN where what came is missing."""
-        horizon = self.cutter.horizon
-        if len(origins) == 0:
-            return np.zeros((0, horizon, self.widths[0]))
-        ahead = self.ahead(i, series, origins, horizon)
-        came = self.scales.undo(i, actual(series, origins, horizon))
-        error: Array = self.outcome.results.forth(came) - self._center(ahead)
-        return error / self.outcome.spread(ahead)
+    def errors_of(self, many: list[Series], origins: list[Array]) -> list[Array]:
+        """(N, horizon, D) for each series: the errors of forecasts from its origins, in the units
+        of the outcome; NaN where what came is missing. The series came scaled."""
+        horizon, results = self.cutter.horizon, self.outcome.results
+        pairs = zip(many, origins, self.ahead_of(many, origins, horizon), strict=True)
+        errors = []
+        for i, (series, some, ahead) in enumerate(pairs):
+            came = self.scales.undo(i, actual(series, some, horizon))
+            error = results.forth(came) - self.center(ahead)
+            errors.append(error / self.outcome.spread(ahead))
+        return errors
 
     def sizes(self, i: int, series: Series, origins: Array, horizon: int) -> Array:
         """(N, horizon, D): those of the errors of forecasts of series i, which came scaled, in the
@@ -239,7 +238,7 @@ class Fitted:
         sizes: Array = np.abs(ahead - self.scales.undo(i, actual(series, origins, horizon)))
         return sizes
 
-    def _center(self, ahead: Array) -> Array:
+    def center(self, ahead: Array) -> Array:
         """What errors are measured from: the forecast, where it may be."""
         results = self.outcome.results
         return results.forth(results.back(self.outcome.center(ahead)))

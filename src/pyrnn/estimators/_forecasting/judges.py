@@ -7,12 +7,14 @@ import numpy as np
 
 from ..._base.checks import Array
 from .baselines import BASELINES, Baseline
-from .conformal import margins
+from .conformal import Scores
+from .errors import Errors
 from .fitted import Fitted, actual
 from .least_squares import LeastSquares, learn_least_squares
 from .measures import Judged
 from .rolling import Rolling
 from .series import Series
+from .transform import Transform
 
 Learn = Callable[[list[Series]], Fitted]
 LEAST_SQUARES = "seasonal least squares"
@@ -20,7 +22,8 @@ LEAST_SQUARES = "seasonal least squares"
 
 def judge_fitted(rolling: Rolling, fitted: Fitted) -> Judged:
     """The forecasts of a fitted forecaster from all origins."""
-    return rolling.judge(*_forecasts(rolling, fitted, rolling.origins))
+    middle, far, quantiles = _forecasts(rolling, fitted, rolling.origins)
+    return rolling.judge(middle, far, quantiles, fitted.outcome.results)
 
 
 def judge_learnt(rolling: Rolling, learn: Learn) -> Judged:
@@ -30,26 +33,27 @@ def judge_learnt(rolling: Rolling, learn: Learn) -> Judged:
         fresh = learn([series.rows(0, origin) for series in rolling.many])
         one = [np.array([origin])] * len(rolling.many)
         results.append(_forecasts(rolling, fresh, one))
-    parts = [
+    middle, far, quantiles = (
         None if every[0] is None else [np.concatenate(own) for own in zip(*every, strict=True)]
         for every in zip(*results, strict=True)
-    ]
-    middle, ends, quantiles = parts
-    return rolling.judge(middle or [], ends, quantiles)
+    )
+    return rolling.judge(middle or [], far, quantiles, fresh.outcome.results)
 
 
 def _forecasts(rolling: Rolling, fitted: Fitted, origins: list[Array]) -> Any:
-    """For each series forecasts (N, horizon, D), the ends of intervals (N, horizon, D, 2) and
-    quantiles (N, horizon, D, Q); None for what is not wanted."""
-    middle, ends, quantiles = [], [], []
-    for i, (series, some) in enumerate(zip(rolling.many, origins, strict=True)):
-        ahead = fitted.ahead(i, fitted.scaled(i, series), some, rolling.horizon)
-        middle.append(fitted.middle_of(ahead))
+    """For each series forecasts (N, horizon, D), how far intervals reach, (1, horizon, D) or of
+    each origin, and quantiles (N, horizon, D, Q); None for what is not wanted."""
+    middle, far, quantiles = [], [], []
+    many = (fitted.scaled(i, series) for i, series in enumerate(rolling.many))
+    errors = Errors(fitted)
+    for i, ahead in enumerate(fitted.ahead_of(many, origins, rolling.horizon)):
+        middle.append(np.ascontiguousarray(fitted.middle_of(ahead)))
         if rolling.quantiles:
             quantiles.append(fitted.quantiles_of(ahead, rolling.quantiles))
         if rolling.level is not None:
-            ends.append(fitted.ends_of(i, ahead, rolling.level))
-    return middle, ends or None, quantiles or None
+            reach = errors.reach(i, rolling.level, rolling.horizon)
+            far.append(reach[None] * fitted.outcome.spread(ahead))
+    return middle, far or None, quantiles or None
 
 
 def judge_baselines(rolling: Rolling) -> dict[str, Judged]:
@@ -106,26 +110,26 @@ def _known_errors(
 
 def _judge(rolling: Rolling, middle: list[Array], errors: list[Array]) -> Judged:
     """Forecasts, with intervals and quantiles as far apart as the known errors reach."""
-    ends, quantiles = [], []
+    scores, far, quantiles = Scores(errors), [], []
     for i, forecasts in enumerate(middle):
         if rolling.level is not None:
-            far = _reach(errors, i, rolling.level)
-            ends.append(np.stack([forecasts - far, forecasts + far], axis=-1))
-        aside = [_aside(errors, i, level) for level in rolling.quantiles]
-        quantiles.append(np.stack([forecasts + far for far in aside] or [forecasts], axis=-1))
-    return rolling.judge(middle, ends or None, quantiles if rolling.quantiles else None)
+            far.append(_reach(scores, i, rolling.level))
+        aside = [_aside(scores, i, level) for level in rolling.quantiles]
+        if aside:
+            quantiles.append(np.stack([forecasts + far for far in aside], axis=-1))
+    return rolling.judge(middle, far or None, quantiles or None, Transform())
 
 
-def _aside(errors: list[Array], i: int, quantile: float) -> Any:
+def _aside(scores: Scores, i: int, quantile: float) -> Any:
     """(horizon, D): how far a quantile is from the forecast."""
     level = abs(2 * quantile - 1)
-    return np.sign(quantile - 0.5) * _reach(errors, i, level) if level > 0 else 0.0
+    return np.sign(quantile - 0.5) * _reach(scores, i, level) if level > 0 else 0.0
 
 
-def _reach(errors: list[Array], i: int, level: float) -> Any:
+def _reach(scores: Scores, i: int, level: float) -> Any:
     """(horizon, D): how far the intervals reach; NaN if too little is known to say."""
     try:
-        return margins("Forecaster: y", errors, i, level)
+        return scores.margins("Forecaster: y", i, level)
     except ValueError:
         return np.nan
 

@@ -53,13 +53,12 @@ def learn(spec: Any, many: list[Series], form: Form, seed: int) -> Fitted:
     ends = replace(cutter, burn=cutter.lookback - 1).training(held, once=True) if held else None
     ends = None if ends is None or len(ends[0]) == 0 else ends
     best = fitted.train(spec, data, ends, epochs_of(spec, len(data[0])), seed)
+    del data, ends  # which are large
     origins = [own.origins(series, cutter.horizon) for own, series in pairs]
     if refit and skip is not None and skip.is_least_squares:
         fitted.residuals = refitted(fitted, skip, many, origins)
         return fitted
-    fitted.residuals = [
-        fitted.errors(i, *own) for i, own in enumerate(zip(many, origins, strict=True))
-    ]
+    fitted.residuals = fitted.errors_of(many, origins)
     if refit and list(map(len, learnt)) != list(map(len, many)):
         history = fitted.history
         fitted.network, _ = _network(spec, plan, many, [], seed, skip)

@@ -66,8 +66,8 @@ class Outcome:
         return middle
 
     def spread(self, numbers: Array) -> Array:
-        """(..., D): the unit of errors there."""
-        return np.ones(numbers.shape[:-1])
+        """(..., D), or one for all: the unit of errors there."""
+        return np.ones(())
 
     def quantiles(self, numbers: Array, levels: tuple[float, ...]) -> Array:
         """(..., D, Q): the quantiles of these levels."""

@@ -9,6 +9,7 @@ from ..._base.checks import Array
 from ...training._figures import COLORS, finish_axes, new_figure, save_figure
 from .backtest import OWN, Backtest
 from .conformal import read_levels
+from .errors import Errors
 from .form import Form
 from .panels import Fan, draw_fans
 
@@ -156,10 +157,11 @@ def plot_forecast(
     if truth is not None:
         came, given = forecaster._read_alone("truth", truth)
         forecaster._check_follows(given, "truth")
-    fans = []
+    fans, errors = [], Errors(fitted)
     for i, (before, ahead, real) in enumerate(zip(known, forecasts, came, strict=True)):
         middle = fitted.middle_of(ahead)
-        bands = [(one, fitted.ends_of(i, ahead, one)) for one in _levels(forecaster, i, levels)]
+        reaches = _reaches(forecaster, errors, i, len(middle), levels)
+        bands = [(level, fitted.ends_of(ahead, far)) for level, far in reaches]
         steps = _times(form, i, np.arange(-len(before), len(middle)))
         for d, name in enumerate(_titles(form, i, before.shape[1])):
             fans.append(
@@ -197,18 +199,21 @@ def _titles(form: Form, i: int, D: int) -> list[str]:
     return [str(columns[0]) if lone else "".join(series)]
 
 
-def _levels(forecaster: "Forecaster", i: int, levels: Any) -> tuple[float, ...]:
-    """Those that were asked for, or that there are errors enough for."""
+def _reaches(
+    forecaster: "Forecaster", errors: Errors, i: int, horizon: int, levels: Any
+) -> list[tuple[float, Array]]:
+    """How far intervals reach: of the levels that were asked for, or those that there are errors
+    enough for."""
     if levels is not None:
-        return read_levels(forecaster._owner, levels)
+        asked = read_levels(forecaster._owner, levels)
+        return [(level, errors.reach(i, level, horizon)) for level in asked]
     possible = []
     for level in FAN:
         try:
-            forecaster._fitted.reach(i, level, 1)
+            possible.append((level, errors.reach(i, level, horizon)))
         except ValueError:
             continue
-        possible.append(level)
-    return tuple(possible)
+    return possible
 
 
 def _check_ends(form: Form, tails: list[Array], ys: list[Array], given: Form) -> None:

@@ -11,6 +11,7 @@ from ..._base.checks import Array, check_choice, check_size
 from .._naming import naming
 from .base import ForecasterBase
 from .conformal import check_level, read_levels, source_of
+from .errors import Errors
 from .fitted import Fitted
 from .outcomes import Likelihood
 from .series import Series
@@ -29,20 +30,21 @@ class Ahead:
 
     def numbers(self) -> list[Array]:
         """(horizon, D, K) for each series: the numbers of the outcome."""
-        return [
-            self.fitted.ahead(
-                i, known, np.array([len(known)]), self.horizon, hold_past=self.hold_past
-            )[0]
-            for i, known in enumerate(self.known)
-        ]
+        origins = [np.array([len(known)]) for known in self.known]
+        every = self.fitted.ahead_of(self.known, origins, self.horizon, hold_past=self.hold_past)
+        return [numbers[0] for numbers in every]
 
     def paths(self, n: int, seed: int) -> list[Array]:
         """(n, horizon, D) for each series."""
-        every = []
-        for i, known in enumerate(self.known):
-            rng = np.random.default_rng([seed, i])
-            every.append(self.fitted.paths(i, known, self.horizon, rng, n, self.hold_past))
-        return every
+        fitted, h = self.fitted, self.horizon
+        draws = [np.random.default_rng([seed, i]) for i in range(len(self.known))]
+        if isinstance(fitted.outcome, Likelihood) and h > fitted.cutter.steps:
+            return [
+                fitted.drawn_paths(i, known, h, rng, n, self.hold_past)
+                for i, (known, rng) in enumerate(zip(self.known, draws, strict=True))
+            ]
+        errors, pairs = Errors(fitted), zip(self.numbers(), draws, strict=True)
+        return [errors.paths(i, ahead, rng, n) for i, (ahead, rng) in enumerate(pairs)]
 
 
 class Predictions(ForecasterBase):
@@ -220,7 +222,8 @@ class Predictions(ForecasterBase):
 
 def _conformal(levels: tuple[float, ...], ahead: Ahead) -> list[Array]:
     """(horizon, D, L, 2) for each series, from errors."""
-    return [
-        np.stack([ahead.fitted.ends_of(i, numbers, one) for one in levels], axis=-2)
-        for i, numbers in enumerate(ahead.numbers())
-    ]
+    fitted, errors, every = ahead.fitted, Errors(ahead.fitted), []
+    for i, numbers in enumerate(ahead.numbers()):
+        reaches = [errors.reach(i, level, len(numbers)) for level in levels]
+        every.append(np.stack([fitted.ends_of(numbers, far) for far in reaches], axis=-2))
+    return every

@@ -29,8 +29,8 @@ def refitted(fitted: Fitted, skip: Skip, many: list[Series], origins: list[Array
         if around:
             out = skip.moments(fitted.cutter.training(around, once=True))
             skip.refit([own.without(some) for own, some in zip(sums, out, strict=True)], windows)
-        for i, pair in enumerate(pairs):
-            errors[i].append(fitted.errors(i, *pair))
+        for own, some in zip(errors, fitted.errors_of(many, list(fold)), strict=True):
+            own.append(some)
     skip.refit(sums, windows)
     return [np.concatenate(own) for own in errors]
 

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ..._base.checks import Array
-from .fitted import actual
 from .form import Form
 from .measures import Judged, naive_scale
 from .series import Series
+from .transform import Transform
 
 Groups = tuple[dict[str, Array], list[Array]]
 
@@ -56,21 +57,23 @@ class Rolling:
 
     @cached_property
     def came(self) -> list[Array]:
-        """(N, horizon, D) of each series: what came from each origin on."""
-        pairs = zip(self.many, self.origins, strict=True)
-        return [actual(series, some, self.horizon) for series, some in pairs]
+        """(N, horizon, D) of each series: what came from each origin on, views of it."""
+        views = []
+        for series, some in zip(self.many, self.origins, strict=True):
+            ahead = sliding_window_view(series.y, self.horizon, axis=0).transpose(0, 2, 1)
+            views.append(ahead[some[0] : some[-1] + 1 : self.stride])
+        return views
 
     def judge(
-        self, middle: list[Array], ends: list[Array] | None, quantiles: list[Array] | None
+        self,
+        middle: list[Array],
+        far: list[Array] | None,
+        quantiles: list[Array] | None,
+        transform: Transform,
     ) -> Judged:
-        """Forecasts beside what came. Without quantiles, those of the intervals and forecasts."""
-        if quantiles is None and ends is None:
-            quantiles = [forecasts[..., None] for forecasts in middle]
-        elif quantiles is None:
-            parts = zip(ends or [], middle, strict=True)
-            quantiles = [np.stack([e[..., 0], m, e[..., 1]], axis=-1) for e, m in parts]
+        """Forecasts beside what came, as Judged has them."""
         scales = [naive_scale(series.y[: self.start], self.season) for series in self.many]
-        return Judged(middle, ends, quantiles, self.levels, self.came, scales)
+        return Judged(middle, far, quantiles, self.levels, self.came, scales, transform)
 
     def groups(self, by: str) -> Groups:
         """The names of the rows of a table, and for each series which row its values go to."""

@@ -1,6 +1,6 @@
 """Forecasts of many windows at once, all steps together or one after the other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,10 +48,7 @@ class Rollout:
         cutter, D = self.cutter, series.y.shape[1]
         windows, present = cutter.before(series, origins), cutter.present(series, origins)
         if horizon <= cutter.steps:
-            outputs = self.network(windows)[:, -1]
-            ahead = outputs.reshape(len(origins), -1, cutter.steps, D)[:, :, :horizon]
-            ahead = ahead.transpose(0, 2, 3, 1)
-            return self._located(ahead, present[:, None] * cutter.relative)
+            return self._direct(windows, present, horizon)
         known = np.tile(origins[:, None] - 1, horizon) if hold_past else _steps(origins, horizon)
         y, past, future = cutter.read(series)
         future = np.concatenate([future, np.tile(series.static, (len(future), 1))], axis=1)
@@ -59,6 +56,35 @@ class Rollout:
         exogenous = (past[known], future[_steps(origins, horizon)], observed)
         base = cutter.base(series, origins - windows.shape[1])
         return self._step_by_step(windows, present - base, base, exogenous, horizon)
+
+    def at_once(self, pairs: list[tuple[Series, Array]], horizon: int) -> list[Array]:
+        """The forecasts of each series from its origins, all steps and all windows of one length
+        together."""
+        results = [np.zeros((len(o), horizon, s.y.shape[1], self.outputs)) for s, o in pairs]
+        pieces: dict[int, list[tuple[int, Array]]] = {}
+        for i, (_, origins) in enumerate(pairs):
+            lengths = np.minimum(origins, self.cutter.lookback)
+            for length in np.unique(lengths).tolist():
+                pieces.setdefault(length, []).append((i, np.flatnonzero(lengths == length)))
+        for own in pieces.values():
+            cut = [(pairs[i][0], pairs[i][1][rows]) for i, rows in own]
+            windows = np.concatenate([self.cutter.before(*one) for one in cut])
+            present = np.concatenate([self.cutter.present(*one) for one in cut])
+            ahead = [
+                self._direct(windows[k : k + TOGETHER], present[k : k + TOGETHER], horizon)
+                for k in range(0, len(windows), TOGETHER)
+            ]
+            ends = np.cumsum([len(rows) for _, rows in own])[:-1]
+            for (i, rows), part in zip(own, np.split(np.concatenate(ahead), ends), strict=True):
+                results[i][rows] = part
+        return results
+
+    def _direct(self, windows: Array, present: Array, horizon: int) -> Array:
+        """(N, horizon, D, outputs) of windows, where all steps are predicted at once."""
+        outputs, D = self.network(windows)[:, -1], present.shape[1]
+        ahead = outputs.reshape(len(windows), -1, self.cutter.steps, D)[:, :, :horizon]
+        ahead = ahead.transpose(0, 2, 3, 1)
+        return self._located(ahead, present[:, None] * self.cutter.relative)
 
     def _step_by_step(
         self,
@@ -95,6 +121,20 @@ class Rollout:
             return numbers + start[..., None]
         moved = numbers[..., : self.locations] + start[..., None]
         return np.concatenate([moved, numbers[..., self.locations :]], axis=-1)
+
+
+def in_chunks(pairs: Iterable[tuple[Series, Array]]) -> Iterator[list[tuple[Series, Array]]]:
+    """Series and their origins, in pieces of at least `TOGETHER` origins, as far as there are."""
+    chunk: list[tuple[Series, Array]] = []
+    count = 0
+    for pair in pairs:
+        chunk.append(pair)
+        count += len(pair[1])
+        if count >= TOGETHER:
+            yield chunk
+            chunk, count = [], 0
+    if chunk:
+        yield chunk
 
 
 def _steps(origins: Array, horizon: int) -> Array:

@@ -66,8 +66,11 @@ class Scales:
         there, expected = (len(series.static), len(series.groups)), len(self.static.center)
         if there != (expected, len(self.categories)):
             return np.zeros(0)
-        ones = [np.eye(n)[code] for n, code in zip(self.categories, series.groups, strict=True)]
-        return np.concatenate([self.static.apply(series.static), *ones])
+        width = sum(self.categories)
+        first = np.cumsum([0, *self.categories[:-1]], dtype=np.int64)[: len(self.categories)]
+        ones = np.zeros(width)
+        ones[first + series.groups] = 1.0
+        return np.concatenate([self.static.apply(series.static), ones])
 
     def _read(self, i: int, parts: Parts) -> Parts:
         """The parts of series i as the network reads them."""

@@ -7,6 +7,7 @@ shorter than a window gives one that it begins and zeros end: no step of a windo
 it, and what is predicted there has no weight.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -100,16 +101,18 @@ class Cutter:
         new = max(L - self.burn, 1)
         total = sum(max(len(series) - self.steps - L + 1, 1) for series in many)
         stride = int(np.clip(total * L // MANY, 1, new))
-        pieces = [self._cut(series, L, new if once else stride, once) for series in many]
-        x, target, counted = map(np.concatenate, zip(*pieces, strict=True))
-        missing = self._missing(target)
+        stride = new if once else stride
+        pieces = (self._cut(series, L, stride, once) for series in many)
+        room = sum(max(len(series) - L, 0) // stride + 2 for series in many)
+        x, target, counted, missing = _joined(pieces, room)
         if missing.any():
             weight = counted[..., None] & ~missing
             return x, np.nan_to_num(target, copy=False, nan=0.0), weight.astype(np.float32)
         return x, target, None if counted.all() else counted.astype(np.float32)
 
-    def _cut(self, series: Series, L: int, stride: int, once: bool) -> tuple[Array, Array, Array]:
-        """The windows x and target of a series, and (N, L) which of their steps count."""
+    def _cut(self, series: Series, L: int, stride: int, once: bool) -> tuple[Array, ...]:
+        """The windows x and target of a series, (N, L) which of their steps count, and where a part
+        of the target is missing."""
         T = len(series) - self.steps
         burn = self.burn if self.burn < T else int(self.relative)
         if T < L:  # a short one teaches also where not all steps ahead are known
@@ -122,10 +125,10 @@ class Cutter:
         if once:
             first[1:] = starts[:-1] + L - starts[1:]
         counted, cut = np.arange(L) >= first[:, None], _windows(target, L, starts)
-        known = ~self._missing(cut).all(axis=2)
-        taught = (counted & known).any(axis=1)  # by windows that have a target
+        missing = self._missing(cut)
+        taught = (counted & ~missing.all(axis=2)).any(axis=1)  # by windows that have a target
         x = self._read(series, self.inputs(series)[:T], L, starts[taught])
-        return x, cut[taught], counted[taught]
+        return x, cut[taught], counted[taught], missing[taught]
 
     def _counts(self, series: Series, T: int) -> Array:
         """(T, PARTS*steps*D): the counts that follow each step, and for each the logarithm from
@@ -168,6 +171,21 @@ class Cutter:
         if self.relative:
             x[..., :D] -= self.base(series, starts)[:, None].astype(np.float32)
         return np.nan_to_num(x, copy=False, nan=0.0)
+
+
+def _joined(pieces: Iterable[tuple[Array, ...]], most: int) -> list[Array]:
+    """One array of each part of the pieces, one after the other, with room for so many rows.
+
+    All pieces are never there beside what is made of them, and room that is not written takes no
+    memory."""
+    joined: list[Array] = []
+    count = 0
+    for parts in pieces:
+        joined = joined or [np.empty((most, *part.shape[1:]), part.dtype) for part in parts]
+        for room, part in zip(joined, parts, strict=True):
+            room[count : count + len(part)] = part
+        count += len(parts[0])
+    return [room[:count] for room in joined]
 
 
 def _held(rows: Array) -> Array:
