@@ -12,7 +12,8 @@ class OnlyArray:
         self.held = array
 
     def __array__(self, dtype=None, copy=None):
-        return np.array(self.held, dtype=dtype, copy=copy)
+        made = np.asarray(self.held, dtype=dtype)
+        return made.copy() if copy else made
 
 
 class OnlyDLPack:
