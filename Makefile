@@ -118,6 +118,7 @@ wheel: $(VENV)/.with-wheel-tools
 # One for each Python that is there, or only `PYTHONS="python3.12 /usr/bin/python3"`.
 PYTHONS ?= $(foreach minor,11 12 13 14,$(shell command -v python3.$(minor)))
 wheels:
+	@[ -n "$(PYTHONS)" ] || { echo "no python3.11 to python3.14 on PATH: PYTHONS=\"...\" names them"; exit 1; }
 	for python in $(PYTHONS); do \
 	  $(MAKE) wheel PYTHON=$$python VENV=build/wheels-$$(basename $$python) || exit 1; done
 

@@ -78,9 +78,9 @@ def test_streams(cell, batch, isa):
 
 
 @pytest.mark.parametrize("cell, options", ALONE_AND_ALL, ids=str)
-@pytest.mark.parametrize("units", [3, 33, 64, 130])
+@pytest.mark.parametrize("units", [3, 33, 44, 50, 64, 130])
 def test_one_row(cell, options, units, isa):
-    """Its panels are multiplied two at a time, in a call and in a stream: an odd one is left."""
+    """Its panels are multiplied up to four at a time, in a call and in a stream: some are left."""
     sizes = {"input_size": 7, "hidden_size": units, "num_layers": 2, "T": 8, "B": 1}
     narrow, wide = pair(Case(cell, dtype="float32", options=options, **sizes))
     assert_same_bits(narrow.inference(), wide.inference())

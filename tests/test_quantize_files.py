@@ -10,6 +10,7 @@ import pyrnn
 from cases import CELLS, Case
 from compare import assert_same_bits
 from pyrnn import _core
+from pyrnn._base.quantized import QuantizedParameter
 from quantized_models import ids, rounded, text_model
 
 
@@ -88,9 +89,28 @@ def test_states_of_dict_and_frozen(tmp_path):
     assert_same_bits(state, rounded(model).state_dict())
     model.load_state_dict(state)
     assert [p.requires_grad for p in narrow.parameters()] == [False, False, True, True]
-    narrow.freeze()
-    with pytest.raises(RuntimeError, match="in bf16, for inference alone"):
-        narrow.unfreeze()
+    mixed = pyrnn.Sequential(pyrnn.LayerNorm(4), pyrnn.quantize(pyrnn.Linear(4, 2), "bf16"))
+    mixed.freeze()
+    with pytest.raises(ValueError, match=r"Sequential\.unfreeze: weights are in bf16"):
+        mixed.unfreeze()
+    assert [p.requires_grad for p in mixed.parameters()] == [False] * 4
+    mixed.unfreeze("0.*")
+    assert [p.requires_grad for p in mixed.parameters()] == [True, True, False, False]
+
+
+def test_a_file_with_bf16_where_none_can_be(tmp_path):
+    path = tmp_path / "layer.safetensors"
+    layer = pyrnn.Linear(3, 2, seed=0)
+    vars(layer)["bias"] = QuantizedParameter.nearest(layer.bias.data)
+    layer.save(path)
+    with pytest.raises(ValueError, match=r"'bias' is stored as bfloat16 .*, its configuration"):
+        pyrnn.load(path)
+    pyrnn.quantize(pyrnn.Linear(3, 2, seed=0), "bf16").save(path)
+    content, named = path.read_bytes(), rb"\"frozen\": [\"weight\"]"
+    assert named in content
+    path.write_bytes(content.replace(named, rb"\"frozen\": [          ]"))
+    with pytest.raises(ValueError, match="frozen: weights are in bf16"):
+        pyrnn.load(path)
 
 
 def test_a_quantized_model_is_not_trained():
@@ -138,10 +158,13 @@ class Mixed(pyrnn.Module):
         self.linear, self.rnn = linear(), pyrnn.GRU(4, 4, dtype=np.float64)
 
 
-def infinite():
-    layer = linear()
-    layer.weight[1, 2] = 3.4e38
-    return layer
+def with_weight(bits):
+    def make():
+        layer = linear()
+        layer.weight[1, 2] = np.uint32(bits).view(np.float32)
+        return layer
+
+    return make
 
 
 @pytest.mark.parametrize(
@@ -155,7 +178,8 @@ def infinite():
         (lambda: pyrnn.GRU(3, 4, dtype=np.float64), "bf16", ValueError, "GRU is of float64"),
         (Mixed, "bf16", ValueError, "GRU 'rnn' is of float64, expected float32"),
         (lambda: pyrnn.Sequential(pyrnn.Tanh()), "bf16", ValueError, "Sequential has no recurrent"),
-        (infinite, "bf16", ValueError, "weight of Linear has numbers that are not finite"),
+        *((with_weight(bits), "bf16", ValueError, "weight of Linear has .* not finite")
+          for bits in (0x7F7FFFFF, 0x7F800000, 0x7FC00000, 0x7FFFFFFF, 0xFFFFFFFF)),
         (lambda: pyrnn.Sequential(pyrnn.Attention(4, 4), pyrnn.Linear(4, 4)), "bf16", ValueError,
          "model has the Attention '0', which reads"),
     ],

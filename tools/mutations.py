@@ -123,7 +123,10 @@ def faults_of_cpp(text):
         path = TREE / "src" / "cpp" / source
         for name, (there, instead) in faults.items():
             if text in source or text in name:
-                yield f"{source}: {name}", path, path.read_text().replace(there, instead, 1), tests
+                kept = path.read_text()
+                if there not in kept:
+                    sys.exit(f"{source}: {name}: {there!r} is not there")
+                yield f"{source}: {name}", path, kept.replace(there, instead, 1), tests
 
 
 SWAPPED = {
@@ -154,7 +157,7 @@ def changed(node):
 
 
 class Replace(ast.NodeTransformer):
-    """Puts the changed node where the n-th node of a walk stands."""
+    """Puts the changed node where the old one stands."""
 
     def __init__(self, old, new):
         self.old, self.new = old, new
@@ -195,8 +198,10 @@ def main():
     copy_sources()
     if failure := build():
         sys.exit(failure)
-    faults = faults_of_cpp(argument) if kind == "cpp" else faults_of_python(int(argument or 100))
-    unnoticed = try_all(list(faults))
+    made = faults_of_cpp(argument) if kind == "cpp" else faults_of_python(int(argument or 100))
+    if not (faults := list(made)):
+        sys.exit(f"no fault has {argument!r} in its name")
+    unnoticed = try_all(faults)
     print(f"{len(unnoticed)} not noticed")
     sys.exit(1 if unnoticed else 0)
 

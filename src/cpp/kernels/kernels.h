@@ -12,6 +12,8 @@
 // instructions take two adjacent terms of a sum. An even row still begins at row*4*lanes, so no stride changes.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/cell_kernels.h"
 #include "kernels/elementwise_kernels.h"
 #include "kernels/structured_kernels.h"
@@ -26,14 +28,14 @@ struct Bf16 {
   std::uint16_t bits;
 };
 
-// Packed weights have the terms of so many k of a column side by side, [k/together][column][together], where a vector
+// Packed weights have the terms of this many k of a column side by side, [k/together][column][together], where a vector
 // of them holds more elements than one of T.
 template <class W>
 constexpr int kTogether = 1;
 template <>
 constexpr int kTogether<Bf16> = 2;
 
-// The k of a panel with those that fill the last group up; they are never multiplied.
+// The number of k of a panel, rounded up to whole groups; those beyond are never multiplied.
 template <class W>
 PYRNN_ALWAYS_INLINE constexpr Index packed_columns(Index columns) {
   return round_up(columns, kTogether<W>);
@@ -243,7 +245,7 @@ struct KernelTable {
 
 template <class T, class W = T>
 const Kernels<T, W>& of_type(const KernelTable& table) {
-  if constexpr (sizeof(W) == sizeof(Bf16))
+  if constexpr (std::is_same_v<W, Bf16>)
     return table.bf16;
   else if constexpr (sizeof(T) == 4)
     return table.f32;

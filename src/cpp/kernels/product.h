@@ -13,7 +13,7 @@ namespace pyrnn::kernels {
 namespace {
 
 // Of a vector's groups of packed weights (kTogether), those of term I as the arithmetic sees them. Mask: a register is
-// left for a constant.
+// free for a constant.
 template <class T, int I, bool Mask>
 PYRNN_INLINE Vec<T> widen(const T* weights) {
   return load(weights);
@@ -89,7 +89,7 @@ struct TileShape {
   static constexpr bool UnitRow = UnitRow_;
 };
 
-// The products of one k, of a group of which the weights at b are.
+// The products of one k of the group at b.
 template <class T, class Tile, int I, class W>
 PYRNN_INLINE void multiply_add_term(const T* a, Index a_row, const W* b, Index b_panel, Vec<T>* sum) {
   constexpr int Rows = Tile::Rows, N = Tile::columns;

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from .checks import describe, describe_all
 from .parameter import Parameter
+from .quantized import check_trainable
 from .words import nearest_words
 
 
@@ -39,8 +40,11 @@ class Freezable:
         named: dict[str, Parameter] = dict(self.named_parameters())  # type: ignore[attr-defined]
         owner = f"{type(self).__name__}.{method}"
         chosen = [n for pattern in patterns for n in matching(owner, "pattern", pattern, named)]
-        for name in chosen if patterns else named:
-            named[name].requires_grad = value
+        parameters = [named[name] for name in (chosen if patterns else named)]
+        if value:
+            check_trainable(owner, parameters)
+        for parameter in parameters:
+            parameter.requires_grad = value
         return self
 
     def _refuse_flag(self, value: Any) -> None:

@@ -21,7 +21,7 @@ from .._base.freezing import freeze_only, read_frozen
 from .._base.module import STORABLE, Module
 from .._base.names import dotted
 from .._base.parameter import Parameter
-from .._base.quantized import from_file
+from .._base.quantized import check_trainable, from_file
 from .._base.tensor_file import BF16, mapping, read_tensors, with_remedy
 
 
@@ -76,7 +76,10 @@ def rebuilt(
     rebuild.check_complete()
     load_extra_states(module, mapping(description, "extra_state"))
     named = module.named_parameters()
-    freeze_only(read_frozen(description.get("frozen"), named), named)
+    frozen = read_frozen(description.get("frozen"), named)
+    if frozen is not None:
+        check_trainable("frozen", (p for name, p in named if name not in frozen))
+    freeze_only(frozen, named)
     return module
 
 
@@ -164,14 +167,15 @@ class Rebuild:
             stored = self.parameters.get(self.ties[full]) if tied else self.tensors.get(full)
             if stored is None:
                 raise ValueError(f"tensor {describe(full)} is missing")
-            if isinstance(stored, np.ndarray) and stored.dtype == BF16:
+            if isinstance(stored, np.ndarray) and stored.dtype == BF16 and own in module.matrices():
                 stored = from_file(stored)
             if stored.shape != parameter.shape or stored.dtype != parameter.dtype:
+                dtype = "bfloat16" if stored.dtype == BF16 else stored.dtype
                 raise ValueError(
-                    f"{describe(full)} is stored as {stored.dtype} of shape {stored.shape}, its "
+                    f"{describe(full)} is stored as {dtype} of shape {stored.shape}, its "
                     f"configuration says {parameter.dtype} of shape {parameter.shape}"
                 )
-            if isinstance(stored, Parameter):
+            if isinstance(stored, Parameter):  # not by the module's own check, which trains
                 *parts, last = own.split(".")
                 vars(reduce(getattr, parts, module))[last] = stored
                 self.parameters[full] = stored

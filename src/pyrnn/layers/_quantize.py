@@ -95,9 +95,10 @@ def _matrices(model: Module) -> dict[str, Any]:
 def _rounded(name: str, parameter: Any) -> QuantizedParameter:
     """The parameter in bf16."""
     rounded = QuantizedParameter.nearest(parameter.data)
-    if not np.isfinite(rounded.data).all():
+    # Both: the bits of some NaN are rounded to those of a zero.
+    if not (np.isfinite(parameter.data).all() and np.isfinite(rounded.data).all()):
         raise ValueError(
-            f"quantize: {name} has numbers that are not finite in bfloat16, expected weights of at "
-            "most 3.39e38"
+            f"quantize: {name} has numbers that are not finite in bfloat16, expected finite "
+            "weights of at most 3.39e38"
         )
     return rounded

@@ -60,7 +60,8 @@ void set_openmp_default(int threads) noexcept;
 // inside another OpenMP region, and where the system refuses to start more.
 int grant_threads(int threads) noexcept;
 
-// The longest that a member of a call's team has waited for the others, at barriers and, after one, at the end.
+// The longest that a member of a team has waited for the others at barriers; of rank 0 also at the end, where the team
+// has met before.
 class Waits {
  public:
   void note(std::chrono::nanoseconds waited) noexcept {
