@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Gives a reader of files millions of damaged ones, led by which lines of Python each one reaches.
+"""Gives a reader of files damaged ones, led by which lines of Python each one reaches.
 
 python tools/fuzz.py READER [SECONDS]     READER is one of those below; 60 seconds by default
 

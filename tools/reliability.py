@@ -21,9 +21,8 @@ TEST = re.compile(r"`(test_\w+\.py(?:::\w+)*)`")
 
 def promises(text: str) -> dict[str, list[str]]:
     """Each promise of the page's first table, and the tests that stand in its row."""
-    rows = re.findall(r"^\| \*\*(.+?)\*\* \|.*$", text, re.MULTILINE)
-    lines = re.findall(r"^\| \*\*.+?\*\* \|.*$", text, re.MULTILINE)
-    return {name: TEST.findall(line) for name, line in zip(rows, lines, strict=True)}
+    rows = re.findall(r"^\| \*\*(.+?)\*\* \|(.*)$", text, re.MULTILINE)
+    return {name: TEST.findall(line) for name, line in rows}
 
 
 def outcomes(files: list[str]) -> dict[str, Counter[str]]:
