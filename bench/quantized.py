@@ -97,7 +97,8 @@ def main():
     for cls in (pyrnn.LSTM, pyrnn.GRU, pyrnn.RNN):
         for H in given.sizes:
             layer = cls(H, H, seed=0)
-            models = {"float32": calls_of(layer), "bf16": calls_of(pyrnn.quantize(layer, "bf16"))}
+            models = {"float32": calls_of(layer)}
+            models |= {form: calls_of(pyrnn.quantize(layer, form)) for form in ("bf16", "int8")}
             with tempfile.TemporaryDirectory() as folder:
                 if given.peer and cls is pyrnn.LSTM:
                     models |= peers_of(layer, folder, given.threads)

@@ -46,5 +46,19 @@ def text_model():
     )
 
 
+def chain_model():
+    """All of it is known to the core."""
+    return pyrnn.Sequential(
+        pyrnn.Embedding(31, 12, seed=0),
+        pyrnn.LSTM(12, 40, num_layers=2, seed=1),
+        pyrnn.LayerNorm(40),
+        pyrnn.Linear(40, 9, seed=2),
+        pyrnn.Tanh(),
+        pyrnn.GRU(9, 130, seed=3),
+        pyrnn.Linear(130, 5, seed=4),
+        pyrnn.Softmax(),
+    )
+
+
 def ids(rng):
     return rng.integers(0, 31, (4, 7))

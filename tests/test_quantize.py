@@ -10,7 +10,7 @@ import pyrnn
 from cases import CELLS, Case
 from cell_options import ALONE_AND_ALL, ROWS, UNITS
 from compare import assert_same_bits, assert_same_for_threads, assert_stream_is_whole
-from quantized_models import ids, matrices, nearest, pair, rounded, text_model
+from quantized_models import chain_model, ids, matrices, nearest, pair, rounded, text_model
 
 LARGE = {"input_size": 71, "hidden_size": 97, "T": 19, "B": 35}
 SMALL = {"input_size": 5, "hidden_size": 19, "T": 9, "B": 3}
@@ -123,7 +123,7 @@ def test_the_weights_are_multiplied_as_bf16(cell, isa):
         parameter[...] = (parameter.data.view(np.uint32) & 0xFFFF0000).view(np.float32)
         assert not np.array_equal(parameter.data, dict(layer.named_parameters())[name].data)
     problem = case.any_problem()
-    packed = layer._stack.pack([p.data for p in layer.parameters()], 1, bf16=True)
+    packed = layer._stack.pack([p.data for p in layer.parameters()], 1, form="bf16")
     given = problem.x, problem.h0, problem.c0, None, False, 1
     actual = layer._stack.forward(packed, *given)
     assert_same_bits(actual, cut._stack.forward(cut._packed(), *given))
@@ -168,16 +168,7 @@ def test_models(rng, isa):
 @pytest.mark.parametrize("batch", [1, 3, 8])
 def test_a_chain_of_the_core(batch, rng, isa):
     """Table, layers and head in one call of the core per step, rows that idle or begin anew too."""
-    model = pyrnn.Sequential(
-        pyrnn.Embedding(31, 12, seed=0),
-        pyrnn.LSTM(12, 40, num_layers=2, seed=1),
-        pyrnn.LayerNorm(40),
-        pyrnn.Linear(40, 9, seed=2),
-        pyrnn.Tanh(),
-        pyrnn.GRU(9, 130, seed=3),
-        pyrnn.Linear(130, 5, seed=4),
-        pyrnn.Softmax(),
-    )
+    model = chain_model()
     narrow, wide = pyrnn.quantize(model, "bf16").stream(batch), rounded(model).stream(batch)
     assert narrow.python_parts == ()
     x = rng.integers(0, 31, (batch, 9))

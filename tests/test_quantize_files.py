@@ -1,4 +1,4 @@
-"""Promise: a model in bf16 is kept whole in files and copies, and what it cannot do is refused."""
+"""Promise: a quantized model is kept whole in files and copies; what it cannot do is refused."""
 
 import copy
 import pickle
@@ -10,17 +10,20 @@ import pyrnn
 from cases import CELLS, Case
 from compare import assert_same_bits
 from pyrnn import _core
-from pyrnn._base.quantized import QuantizedParameter
+from pyrnn._base.quantized import Bf16Parameter
 from quantized_models import ids, rounded, text_model
+
+each_form = pytest.mark.parametrize("form", ["bf16", "int8"])
 
 
 def layer_of(cell):
     return lambda: Case(cell, dtype="float32").layer()
 
 
+@each_form
 @pytest.mark.parametrize("make", [text_model, *map(layer_of, CELLS)])
-def test_files_and_copies(make, tmp_path):
-    narrow = pyrnn.quantize(make(), "bf16")
+def test_files_and_copies(make, form, tmp_path):
+    narrow = pyrnn.quantize(make(), form)
     narrow.save(tmp_path / "narrow.safetensors")
     loaded = pyrnn.load(tmp_path / "narrow.safetensors")
     assert repr(loaded) == repr(narrow) and loaded.config() == narrow.config()
@@ -29,11 +32,15 @@ def test_files_and_copies(make, tmp_path):
         assert [p.nbytes for p in again.parameters()] == [p.nbytes for p in narrow.parameters()]
         assert_same_bits(again.state_dict(), narrow.state_dict())
         assert_same_bits(again(x), narrow(x))
-        with pytest.raises(ValueError, match="bf16"):
+        with pytest.raises(ValueError, match=form):
             again.vjp(x)
     loaded.save(tmp_path / "again.safetensors")
     contents = [(tmp_path / f"{name}.safetensors").read_bytes() for name in ("narrow", "again")]
     assert contents[0] == contents[1]
+
+
+def wide_bytes(model):
+    return model.summary().total.bytes
 
 
 def test_size_of_files(tmp_path):
@@ -45,7 +52,13 @@ def test_size_of_files(tmp_path):
         sizes.append((tmp_path / f"{name}.safetensors").stat().st_size)
     assert sizes[1] < 0.52 * sizes[0]
     wide, half = model.summary(), narrow.summary()
+    quarter = pyrnn.quantize(model, "int8")
+    quarter.save(tmp_path / "quarter.safetensors")
+    assert (tmp_path / "quarter.safetensors").stat().st_size < 0.28 * sizes[0]
     biases = 4 * (2 * 4 * 256 + 9)
+    scales = 4 * (500 + 2 * 4 * 256 + 9)
+    assert quarter.summary().total.bytes - biases - scales == (wide_bytes(model) - biases) / 4
+    assert len(pickle.dumps(quarter)) < 0.28 * len(pickle.dumps(model))
     assert half.total.bytes - biases == (wide.total.bytes - biases) / 2
     assert half.total.parameters == wide.total.parameters == narrow.num_parameters()
     assert len(pickle.dumps(narrow)) < 0.52 * len(pickle.dumps(model))
@@ -53,6 +66,10 @@ def test_size_of_files(tmp_path):
 
 def test_others_read_the_file(tmp_path, rng):
     """As bfloat16: a float32 model of pyrnn, and torch."""
+    quarter, wide = pyrnn.quantize(text_model(), "int8"), text_model()
+    quarter.save(tmp_path / "quarter.safetensors")
+    wide.load_state_dict(tmp_path / "quarter.safetensors")
+    assert_same_bits(wide.state_dict(), quarter.state_dict())
     model = text_model()
     narrow, x = pyrnn.quantize(model, "bf16"), ids(rng)
     narrow.save(tmp_path / "narrow.safetensors")
@@ -101,9 +118,9 @@ def test_states_of_dict_and_frozen(tmp_path):
 def test_a_file_with_bf16_where_none_can_be(tmp_path):
     path = tmp_path / "layer.safetensors"
     layer = pyrnn.Linear(3, 2, seed=0)
-    vars(layer)["bias"] = QuantizedParameter.nearest(layer.bias.data)
+    vars(layer)["bias"] = Bf16Parameter.nearest(layer.bias.data)
     layer.save(path)
-    with pytest.raises(ValueError, match=r"'bias' is stored as bfloat16 .*, its configuration"):
+    with pytest.raises(ValueError, match="'bias' is stored in bf16, expected float32"):
         pyrnn.load(path)
     pyrnn.quantize(pyrnn.Linear(3, 2, seed=0), "bf16").save(path)
     content, named = path.read_bytes(), rb"\"frozen\": [\"weight\"]"
@@ -167,14 +184,21 @@ def with_weight(bits):
     return make
 
 
+def wide_linear():
+    return pyrnn.Linear(65537, 1)
+
+
 @pytest.mark.parametrize(
     "make, word, kind, text",
     [
         (lambda: 3, "bf16", TypeError, "model is 3, expected a Module"),
-        (linear, 8, TypeError, "weights is 8, expected 'bf16'"),
-        (linear, "bf-16", ValueError, "'bf-16', expected 'bf16'; did you mean 'bf16'"),
-        (linear, "half", ValueError, "weights is 'half', expected 'bf16'$"),
-        (lambda: pyrnn.quantize(text_model(), "bf16"), "bf16", ValueError, "in bf16 already"),
+        (linear, 8, TypeError, "weights is 8, expected 'bf16' or 'int8'"),
+        (linear, "bf-16", ValueError, "'bf-16', expected 'bf16' or 'int8'; did you mean 'bf16'"),
+        (linear, "half", ValueError, "weights is 'half', expected 'bf16' or 'int8'$"),
+        (lambda: pyrnn.quantize(text_model(), "bf16"), "int8", ValueError, "in bf16 already"),
+        (lambda: pyrnn.quantize(text_model(), "int8"), "bf16", ValueError, "in int8 already"),
+        (wide_linear, "int8", ValueError, "Linear has 65537 columns, expected at most 65536"),
+        (with_weight(0x7F800000), "int8", ValueError, "weight of Linear has .* not finite"),
         (lambda: pyrnn.GRU(3, 4, dtype=np.float64), "bf16", ValueError, "GRU is of float64"),
         (Mixed, "bf16", ValueError, "GRU 'rnn' is of float64, expected float32"),
         (lambda: pyrnn.Sequential(pyrnn.Tanh()), "bf16", ValueError, "Sequential has no recurrent"),
@@ -192,10 +216,12 @@ def test_what_is_refused(make, word, kind, text):
 
 def test_core_checks_the_word():
     stack = pyrnn.GRU(3, 4, dtype=np.float64)
-    with pytest.raises(ValueError, match="bf16: true, expected false for float64"):
-        stack._stack.pack([p.data for p in stack.parameters()], 1, bf16=True)
-    with pytest.raises(TypeError, match="weight"):
-        _core.linear_pack(np.zeros((2, 3)), None, 1, bf16=True)
+    with pytest.raises(ValueError, match="form: 'bf16', expected '' for float64"):
+        stack._stack.pack([p.data for p in stack.parameters()], 1, form="bf16")
+    with pytest.raises(ValueError, match="form: 'half', expected '', 'bf16' or 'int8'"):
+        _core.linear_pack(np.zeros((2, 3), np.float32), None, 1, form="half")
+    with pytest.raises(ValueError, match="form: 'int8', expected '' for float64"):
+        _core.linear_pack(np.zeros((2, 3)), None, 1, form="int8")
     table = np.zeros((2, 3), np.uint16)
     with pytest.raises(IndexError, match="ids: 2 at index 0, expected 0 to 1"):
         _core.embedding_forward(table, np.array([2]), 1)
@@ -203,3 +229,38 @@ def test_core_checks_the_word():
         _core.embedding_forward(table[0], np.array([0]), 1)
     with pytest.raises(TypeError, match="dtype uint16"):
         _core.ModelStream("it", [("embedding", table)], "float64", 1, 1)
+    numbers, scales = np.zeros((2, 3), np.int8), np.zeros(2, np.float32)
+    for bad in (
+        numbers,
+        (numbers,),
+        (scales, numbers),
+        (numbers, scales[:1]),
+        (numbers, scales + 0j),
+    ):
+        with pytest.raises((TypeError, ValueError), match="weight"):
+            _core.embedding_forward(bad, np.array([0]), 1)
+
+
+@pytest.mark.parametrize(
+    "change, text",
+    [
+        ({"weight": np.full((4, 3), -128, np.int8)}, "numbers of -128 or scales that are negative"),
+        ({"weight.scale": np.full(4, np.nan, np.float32)}, "or scales that are negative or not"),
+        ({"weight.scale": np.full(4, -1, np.float32)}, "or scales that are negative or not"),
+        ({"weight.scale": np.zeros(3, np.float32)}, "expected F32 'weight.scale' by row"),
+        ({"weight.scale": np.zeros(4)}, "expected F32 'weight.scale' by row"),
+        ({"weight.scale": None}, "expected F32 'weight.scale' by row"),
+    ],
+)
+def test_damaged_files(change, text, tmp_path):
+    from safetensors import safe_open
+    from safetensors.numpy import load_file, save_file
+
+    path = tmp_path / "linear.safetensors"
+    pyrnn.quantize(linear(), "int8").save(path)
+    with safe_open(path, "numpy") as file:
+        metadata = file.metadata()
+    tensors = {n: a for n, a in (load_file(path) | change).items() if a is not None}
+    save_file(tensors, path, metadata=metadata)
+    with pytest.raises(ValueError, match=text):
+        pyrnn.load(path)

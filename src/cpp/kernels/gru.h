@@ -60,12 +60,13 @@ PYRNN_INLINE GruGradient<V> gru_output_gradient(V z, V n, V h_prev, V dh) {
 template <class T, class W>
 void gru_forward(const StepForward<T, W>& s) noexcept {
   constexpr Index L = kLanes<T>;
+  const LeftRows<T, W> h = left_rows(s, s.h_in, s.h_prev_row);
   const auto product = [&](Index panel, Index count) __attribute__((always_inline)) {
     for (Index p = panel; p < panel + count; ++p) {
       const Vec<T> b_hn = load(s.b_hn + p * L);
       for (Index row = 0; row < s.rows; ++row) store(s.gates + p * s.gates_panel + row * 4 * L + GruSlot::hn * L, b_hn);
     }
-    add_recurrent(s, s.h_in, s.w_hh, panel, 3 * L, GruSlot::r, 3, count);
+    add_recurrent(s, h, s.w_hh, panel, 3 * L, GruSlot::r, 3, count);
   };
   for_each_panel(s, product, [&](Index panel) __attribute__((always_inline)) {
     T* gates = s.gates + panel * s.gates_panel;
@@ -107,8 +108,9 @@ void gru_backward(const StepBackward<T, W>& s) noexcept {
 template <class T, class W>
 void gru_before_reset(const StepForward<T, W>& s) noexcept {
   constexpr Index L = kLanes<T>;
+  const LeftRows<T, W> h = left_rows(s, s.h_in, s.h_prev_row);
   const auto product = [&](Index panel, Index count) __attribute__((always_inline)) {
-    add_recurrent(s, s.h_in, s.w_hh, panel, 2 * L, GruSlot::r, 2, count);
+    add_recurrent(s, h, s.w_hh, panel, 2 * L, GruSlot::r, 2, count);
   };
   for_each_panel(s, product, [&](Index panel) __attribute__((always_inline)) {
     for (Index row = 0; row < s.rows; ++row) {
@@ -122,10 +124,9 @@ void gru_before_reset(const StepForward<T, W>& s) noexcept {
 template <class T, class W>
 void gru_before_candidate(const StepForward<T, W>& s) noexcept {
   constexpr Index L = kLanes<T>;
-  StepForward<T, W> candidate = s;
-  candidate.h_prev_row = s.state_row;  // r*h stands where h stood
+  const LeftRows<T, W> rh = left_rows(s, s.rh, s.state_row);
   const auto product = [&](Index panel, Index count) __attribute__((always_inline)) {
-    add_recurrent(candidate, s.rh, s.w_hn, panel, L, GruSlot::n, 1, count);
+    add_recurrent(s, rh, s.w_hn, panel, L, GruSlot::n, 1, count);
   };
   for_each_panel(s, product, [&](Index panel) __attribute__((always_inline)) {
     for (Index row = 0; row < s.rows; ++row) {

@@ -16,30 +16,21 @@
 
 #include "kernels/cell_kernels.h"
 #include "kernels/elementwise_kernels.h"
+#include "kernels/packed_types.h"
 #include "kernels/structured_kernels.h"
 
 namespace pyrnn::kernels {
 
-// T is what the arithmetic is in, W what packed weights are kept as: the same, or in inference a narrower type, an
-// instance of the same product with widen() and narrow() of its own (product.h, pack.h).
-
-// bfloat16: the upper half of a float.
-struct Bf16 {
-  std::uint16_t bits;
+// Rows of T as Left (packed_types.h) has them: scale = max |x|/127, each number the nearest of x/scale, of two the even
+// one. A row with a number that is not finite has the scale NaN, one whose numbers are all below 2^-119 is zero.
+template <class T>
+struct NarrowRows {
+  Index rows, columns;
+  const T* from;  // [rows][columns], stride from_row
+  Index from_row;
+  Int8* to;  // [rows], stride to_row
+  Index to_row;
 };
-
-// Packed weights have the terms of this many k of a column side by side, [k/together][column][together], where a vector
-// of them holds more elements than one of T.
-template <class W>
-constexpr int kTogether = 1;
-template <>
-constexpr int kTogether<Bf16> = 2;
-
-// The number of k of a panel, rounded up to whole groups; those beyond are never multiplied.
-template <class W>
-PYRNN_ALWAYS_INLINE constexpr Index packed_columns(Index columns) {
-  return round_up(columns, kTogether<W>);
-}
 
 // Bytes of the caches that a core has for itself. Thresholds are formulas of them, and no bit depends on them.
 struct CacheSizes {
@@ -62,7 +53,7 @@ template <class T, class W = T>
 struct Product {
   Index rows;
   int width;  // vectors of columns j: 1..4
-  const T* a;  // A[r][k] at a + r*a_row + segment*a_segment + i, k = segment*length + i
+  const Left<T, W>* a;  // A[r][k] at a + r*a_row + segment*a_segment + i, k = segment*length + i
   Index a_row;
   const W* b;  // B[k][j] at b + segment*b_segment + i*b_step + j, in groups of kTogether k
   Index b_step;
@@ -219,6 +210,7 @@ struct Kernels {
   void (*weight_gradient)(const WeightGradient<T>&) noexcept;
   Index (*weight_gradient_columns)(Index rows) noexcept;  // taken at a time
   Index (*weight_gradient_scratch)(Index rows) noexcept;
+  void (*narrow_rows)(const NarrowRows<T>&) noexcept;
   void (*pack_forward)(const PackForward<T, W>&) noexcept;
   void (*pack_backward)(const PackBackward<T>&) noexcept;
   void (*pack_bias)(const PackBias<T>&) noexcept;
@@ -232,21 +224,36 @@ struct Kernels {
   Peak<T> peak;
 };
 
+// Rows as a product with W reads them: in place, or where that is bytes, in the room that is given.
+template <class T, class W>
+LeftRows<T, W> left_rows(const Kernels<T, W>& k, const NarrowRows<T>& of) {
+  if constexpr (kLeftIsNarrow<W>) {
+    k.narrow_rows(of);
+    return {of.to, of.to_row};
+  } else {
+    return {of.from, of.from_row};
+  }
+}
+
 struct KernelTable {
   const char* name;
-  CacheSizes* caches;  // what the table's functions go by
+  CacheSizes* caches;
+  bool* has_vnni;  // what the table's functions go by
   // Of `bytes` bytes, carried on from `seed`. Other bytes have another one but by a chance of about 2^-64; it does not
   // withstand somebody who looks for such bytes.
   std::uint64_t (*fingerprint)(const void* data, Index bytes, std::uint64_t seed) noexcept;
   Kernels<float> f32;
   Kernels<double> f64;
   Kernels<float, Bf16> bf16;
+  Kernels<float, Int8> int8;
 };
 
 template <class T, class W = T>
 const Kernels<T, W>& of_type(const KernelTable& table) {
   if constexpr (std::is_same_v<W, Bf16>)
     return table.bf16;
+  else if constexpr (std::is_same_v<W, Int8>)
+    return table.int8;
   else if constexpr (sizeof(T) == 4)
     return table.f32;
   else

@@ -143,8 +143,9 @@ void lstm_forward(const StepForward<T, W>& s) noexcept {
     using Form = typename decltype(type)::form;
     constexpr int slots = Form::coupled ? 3 : 4;
     const bool normalised = s.cell_norm.gain;
+    const LeftRows<T, W> h = left_rows(s, s.h_in, s.h_prev_row);
     const auto product = [&](Index panel, Index count) __attribute__((always_inline)) {
-      add_recurrent(s, s.h_in, s.w_hh, panel, slots * kLanes<T>, LstmSlot::i, slots, count);
+      add_recurrent(s, h, s.w_hh, panel, slots * kLanes<T>, LstmSlot::i, slots, count);
     };
     for_each_panel(s, product, [&](Index panel) __attribute__((always_inline)) {
       lstm_cell<Form>(s, panel);

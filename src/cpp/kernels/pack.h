@@ -2,6 +2,7 @@
 // Conversion of weights between torch's layout, rows gate*H + unit, and the panels that the products read.
 #pragma once
 
+#include "kernels/narrow.h"
 #include "kernels/product.h"
 
 namespace pyrnn::kernels {
@@ -41,6 +42,37 @@ PYRNN_INLINE void narrow(Vec<float> weights, Bf16* to) {
   const auto bits = (Bits<float>)weights;
   for (int i = 0; i < kLanes<float>; ++i)
     to[i * kTogether<Bf16>] = {static_cast<std::uint16_t>(static_cast<std::uint32_t>(bits[i]) >> 16)};
+}
+
+// Rows that are the scale, largest/127, times numbers of Int8.
+void pack_forward(const PackForward<float, Int8>& q) noexcept {
+  const PanelMap& map = q.map;
+  constexpr int G = kTogether<Int8>;
+  const Index whole = round_up(q.columns, G);
+  for (Index panel = q.panel_begin; panel < q.panel_end; ++panel) {
+    const Index row = panel_row<float>(map, panel);
+    Int8* out = q.out + panel * packed_columns<Int8>(q.columns) * map.panel_size();
+    __builtin_memset(out, 0, static_cast<std::size_t>(packed_columns<Int8>(q.columns) * row));
+    for (int slot = 0; slot < map.slots; ++slot)
+      for (Index u = 0; u < map.units_in(panel); ++u) {
+        const float* weight = q.weight + (map.gate[slot] * map.units + panel * map.block + u) * q.columns;
+        Int8* to = out + (slot * map.block + u) * G;
+        float largest = 0;
+        for (Index k = 0; k < q.columns; ++k) {
+          const float size = __builtin_fabsf(weight[k]);
+          largest = size > largest ? size : largest;
+        }
+        const float scale = scale_of(largest), factor = per_scale(largest);
+        std::int32_t sum = 0;
+        for (Index k = 0; k < q.columns; ++k) {
+          const auto number = static_cast<std::int8_t>(__builtin_rintf(weight[k] * factor));
+          to[(k - k % G) * row + k % G] = {number};
+          sum += number;
+        }
+        __builtin_memcpy(to + whole * row, &scale, sizeof scale);
+        __builtin_memcpy(to + (whole + G) * row, &sum, sizeof sum);
+      }
+  }
 }
 
 template <class T, class W>

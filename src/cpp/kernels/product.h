@@ -182,16 +182,23 @@ PYRNN_INLINE void run_tile(const Product<T, W>& p, const T* a, FetchAhead& ahead
   });
 }
 
+// The same of the panels from `panel` on.
+template <class T, class W>
+PYRNN_INLINE Product<T, W> from_panel(Product<T, W> p, Index panel) {
+  p.b += panel * p.b_panel;
+  p.c += panel * p.c_panel;
+  if (p.start == Start::bias) p.bias += panel * p.width * kLanes<T>;
+  return p;
+}
+
 template <class T, int Width, class W>
 PYRNN_INLINE void multiply_rows(const Product<T, W>& p) {
   constexpr int kPanels = static_cast<int>(smaller(kSideBySide, kAccumulators / Width));
   FetchAhead ahead(p, ceil_div(p.rows, max_tile_rows<W>(Width)));
   if (p.rows == 1)
     return for_each_tile<kPanels>(p.panels, [&](Index panel, auto count) __attribute__((always_inline)) {
-      Product<T, W> group = p;
-      group.b += panel * p.b_panel;
-      if (p.start == Start::bias) group.bias += panel * Width * kLanes<T>;
-      run_tile<T, TileShape<1, Width, count, false>>(group, p.a, ahead, p.c + panel * p.c_panel);
+      const Product<T, W> group = from_panel(p, panel);
+      run_tile<T, TileShape<1, Width, count, false>>(group, group.a, ahead, group.c);
     });
   for_each_tile<max_tile_rows<W>(Width)>(p.rows, [&](Index row, auto height) __attribute__((always_inline)) {
     run_tile<T, TileShape<height, Width, 1, false>>(p, p.a + row * p.a_row, ahead, p.c + row * p.c_row);

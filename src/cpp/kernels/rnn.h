@@ -11,8 +11,9 @@ namespace {
 template <class Activation, class T, class W>
 void rnn_forward(const StepForward<T, W>& s) noexcept {
   constexpr Index L = kLanes<T>;
+  const LeftRows<T, W> h = left_rows(s, s.h_in, s.h_prev_row);
   const auto product = [&](Index panel, Index count) __attribute__((always_inline)) {
-    add_recurrent(s, s.h_in, s.w_hh, panel, s.map.block, 0, s.map.width(panel, L), count);
+    add_recurrent(s, h, s.w_hh, panel, s.map.block, 0, s.map.width(panel, L), count);
   };
   for_each_panel(s, product, [&](Index panel) __attribute__((always_inline)) {
     const int width = s.map.width(panel, L);

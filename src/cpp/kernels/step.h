@@ -3,7 +3,8 @@
 #pragma once
 
 #include "kernels/gate_norm.h"
-#include "kernels/product.h"
+#include "kernels/narrow.h"
+#include "kernels/product_int8.h"
 #include "kernels/vmath.h"
 
 namespace pyrnn::kernels {
@@ -16,18 +17,30 @@ PYRNN_INLINE void for_each_panel(const StepForward<T, W>& s, F&& f) {
   for (Index i = s.panel_begin; i < s.panel_end; ++i) f(s.descending ? s.panel_begin + s.panel_end - 1 - i : i);
 }
 
+// What W_hh multiplies, as the product reads it.
+template <class T, class W>
+PYRNN_INLINE LeftRows<T, W> left_rows(const StepForward<T, W>& s, const T* h, Index h_row) {
+  if constexpr (kLeftIsNarrow<W>) {
+    const Index row = left_columns<W>(s.h_prev_columns);
+    if (!s.left_is_made) narrow_rows(NarrowRows<T>{s.rows, s.h_prev_columns, h, h_row, s.left, row});
+    return {s.left, row};
+  } else {
+    return {h, h_row};
+  }
+}
+
 // gates[panel][slots from `slot` on] += h * W_hh^T for a group of `count` panels of `width` vectors; with layer
 // normalisation the product goes apart, since a row's mean needs the panels of all units.
 template <class T, class W>
-PYRNN_INLINE void add_recurrent(const StepForward<T, W>& s, const T* h, const W* weight, Index panel, Index panel_size,
-                                int slot, int width, Index count) {
+PYRNN_INLINE void add_recurrent(const StepForward<T, W>& s, const LeftRows<T, W>& h, const W* weight, Index panel,
+                                Index panel_size, int slot, int width, Index count) {
   constexpr Index L = kLanes<T>;
   const Index size = packed_columns<W>(s.h_prev_columns) * panel_size, next = s.descending ? panel - 1 : panel + 1;
   const bool fetching = outgrow_cache<W>(s.map.panels() * size, caches) && s.panel_begin <= next && next < s.panel_end;
   multiply(Product<T, W>{.rows = s.rows,
                          .width = width,
-                         .a = h,
-                         .a_row = s.h_prev_row,
+                         .a = h.rows,
+                         .a_row = h.row,
                          .b = weight + panel * size,
                          .b_step = width * L,
                          .length = s.h_prev_columns,

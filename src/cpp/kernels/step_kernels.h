@@ -2,6 +2,7 @@
 // The kernels' arguments for one time step of a recurrent layer.
 #pragma once
 
+#include "kernels/packed_types.h"
 #include "kernels/panel_kernels.h"
 
 namespace pyrnn::kernels {
@@ -76,6 +77,8 @@ struct StepForward {
   LstmOptions<T> lstm = {};
   GateNorm<T> norm = {};  // of W_hh h: `in` is where the product goes; gain null: none
   CellNorm<T> cell_norm = {};
+  Int8* left = nullptr;  // of W = Int8: room for what a phase multiplies, [rows][left_columns(P or H)]
+  bool left_is_made = false;  // it stands there already
 };
 
 template <class T, class W = T>

@@ -19,16 +19,25 @@
 namespace pyrnn::kernels {
 namespace {
 
+template <class T, class W>
+constexpr void (*narrowing() noexcept)(const NarrowRows<T>&) noexcept {
+  if constexpr (kLeftIsNarrow<W>)
+    return narrow_rows;
+  else
+    return nullptr;
+}
+
 template <class T, class W = T>
 constexpr Kernels<T, W> kernels_of_type() {
   return {
       .lanes = kLanes<T>,
-      .product = multiply<T, W>,
+      .product = [](const Product<T, W>& p) noexcept { multiply(p); },
       .back_product = back_product<T, T>,
       .weight_gradient = weight_gradient<T>,
       .weight_gradient_columns = weight_gradient_columns<T>,
       .weight_gradient_scratch = weight_gradient_scratch<T>,
-      .pack_forward = pack_forward<T, W>,
+      .narrow_rows = narrowing<T, W>(),
+      .pack_forward = [](const PackForward<T, W>& q) noexcept { pack_forward(q); },
       .pack_backward = pack_backward<T, T>,
       .pack_bias = pack_bias<T>,
       .add_gradient = add_gradient<T>,
@@ -45,10 +54,12 @@ constexpr Kernels<T, W> kernels_of_type() {
 constexpr KernelTable kTable = {
     .name = PYRNN_TEXT(PYRNN_ISA),
     .caches = &caches,
+    .has_vnni = &has_vnni,
     .fingerprint = fingerprint,
     .f32 = kernels_of_type<float>(),
     .f64 = kernels_of_type<double>(),
     .bf16 = kernels_of_type<float, Bf16>(),
+    .int8 = kernels_of_type<float, Int8>(),
 };
 
 }  // namespace

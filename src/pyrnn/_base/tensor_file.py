@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -22,6 +22,8 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "I64": np.dtype("<i8"),
     "BF16": BF16,
 }
+INT8 = np.dtype(np.int8)  # as "I8", with a scale for each row
+SCALE = ".scale"  # after the name of a tensor of int8: that of its rows' scales
 OTHERS = {
     name: np.dtype(f"<{name[0].lower()}{int(name[1:]) // 8}")
     for name in ("F16", "I8", "I16", "I32", "U8", "U16", "U32", "U64")
@@ -85,7 +87,43 @@ def check_place(owner: str, path: str) -> None:
     check_target(path)
 
 
-def write_tensors(path: Any, tensors: Mapping[str, Array], description: Mapping[str, Any]) -> None:
+class Int8Rows(NamedTuple):
+    """Numbers of -127 to 127, of which each row has a scale: float32 of 17 bits, so that
+    number * scale is exact."""
+
+    numbers: Array
+    scales: Array
+
+    @classmethod
+    def checked(cls, name: str, numbers: Array, scales: Any) -> "Int8Rows":
+        """Those of a file; ValueError if no model in int8 has such."""
+        fit = isinstance(scales, np.ndarray) and scales.dtype == np.float32
+        if not fit or numbers.ndim != 2 or scales.shape != numbers.shape[:1]:
+            raise ValueError(f"tensor {describe(name)} is I8, expected F32 {name + SCALE!r} by row")
+        if not (np.isfinite(scales) & (scales >= 0)).all() or (numbers == -128).any():
+            raise ValueError(
+                f"tensor {describe(name)} has numbers of -128 or scales that are negative or not "
+                "finite, expected -127 to 127 times scales"
+            )
+        return cls(numbers, scales)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.numbers.shape
+
+    @property
+    def size(self) -> int:
+        return self.numbers.size
+
+    def widened(self) -> Array:
+        """The products, float32."""
+        return self.numbers * self.scales[:, None]
+
+
+Stored: TypeAlias = "Array | Int8Rows"
+
+
+def write_tensors(path: Any, tensors: Mapping[str, Stored], description: Mapping[str, Any]) -> None:
     """Writes arrays (in C order, as safetensors' writer needs them) and a description as JSON.
 
     The path holds the whole old file or the whole new one, whatever happens. OSError with the path
@@ -93,12 +131,17 @@ def write_tensors(path: Any, tensors: Mapping[str, Array], description: Mapping[
     """
     import json
 
+    arrays: dict[str, Array] = {}
     for name, array in tensors.items():
-        if array.dtype not in DTYPES.values():
+        if isinstance(array, Int8Rows):
+            arrays |= {name: array.numbers, name + SCALE: array.scales}
+        elif array.dtype not in DTYPES.values():
             raise TypeError(f"{name!r} is {array.dtype}, expected float32, float64, int64 or bf16")
+        else:
+            arrays[name] = array
     head = {"format": FORMAT, "version": _core.build_info()["version"]}
     metadata = {KEY: json.dumps({**head, **description})}
-    atomic_write(path, _to_bytes(tensors, metadata))
+    atomic_write(path, _to_bytes(arrays, metadata))
 
 
 def _to_bytes(tensors: Mapping[str, Array], metadata: dict[str, str]) -> bytes:
@@ -122,27 +165,34 @@ def _to_bytes(tensors: Mapping[str, Array], metadata: dict[str, str]) -> bytes:
     return len(text).to_bytes(8, "little") + text + data[end:]
 
 
-def read_tensors(path: str) -> tuple[dict[str, Array], dict[str, Any]]:
+def read_tensors(
+    path: str, kinds: Mapping[str, np.dtype[Any]] = DTYPES
+) -> tuple[dict[str, Array], dict[str, Any]]:
     """What write_tensors wrote. OSError if the file cannot be read; ValueError if it is no such
     file, damaged, or from a newer pyrnn; MemoryError if it is larger than the machine's memory.
     Nothing in it is executed. The header is looked at before anything else is read."""
     stored, description = _read(path, _description)
     arrays = {}
     for name, content in stored:
-        if content["dtype"] not in DTYPES:
+        if content["dtype"] not in kinds:
             raise ValueError(
-                f"tensor {describe(name)} is {content['dtype']}, "
-                f"expected one of {', '.join(DTYPES)}"
+                f"tensor {describe(name)} is {content['dtype']}, expected one of {', '.join(kinds)}"
             )
-        arrays[name] = _as_array(content, DTYPES[content["dtype"]])
+        arrays[name] = _as_array(content, kinds[content["dtype"]])
     return arrays, description
 
 
+def read_model(path: str) -> tuple[dict[str, Stored], dict[str, Any]]:
+    """The same of a model, of which some tensors may be rows of int8 with scales."""
+    arrays, description = read_tensors(path, DTYPES | {"I8": INT8})
+    return _with_scales(arrays), description
+
+
 def read_weights(path: str) -> dict[str, Array]:
-    """The arrays of any file of safetensors, whoever wrote it; bfloat16 as float32, which is exact.
-    Errors as `read_tensors`."""
+    """The arrays of any file of safetensors, whoever wrote it; bfloat16, and rows of int8 with
+    scales, as float32, which is exact. Errors as `read_tensors`."""
     stored, _ = _read(path, lambda header: None)
-    arrays = {}
+    arrays: dict[str, Array] = {}
     for name, content in stored:
         if content["dtype"] == "BF16":
             arrays[name] = widened(_as_array(content, np.dtype("<u2")))
@@ -153,7 +203,18 @@ def read_weights(path: str) -> dict[str, Array]:
                 f"tensor {describe(name)} is {content['dtype']}, expected floats of 16, 32 or 64 "
                 "bits, or integers"
             )
-    return arrays
+    joined = _with_scales(arrays, alone=True)
+    return {n: a.widened() if isinstance(a, Int8Rows) else a for n, a in joined.items()}
+
+
+def _with_scales(arrays: dict[str, Array], alone: bool = False) -> dict[str, Stored]:
+    """Numbers of int8 with the scales of their rows; `alone`: there may be some without."""
+    joined: dict[str, Stored] = {**arrays}
+    for name, array in arrays.items():
+        if array.dtype == INT8 and not (alone and name + SCALE not in arrays):
+            scales = joined.pop(name + SCALE, None)
+            joined[name] = Int8Rows.checked(name, array, scales)
+    return joined
 
 
 def _read(path: str, describes: Any) -> tuple[list[tuple[str, dict[str, Any]]], Any]:

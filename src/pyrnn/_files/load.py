@@ -7,10 +7,7 @@ from inspect import signature
 from itertools import accumulate
 from typing import Any
 
-import numpy as np
-
 from .._base.checks import (
-    Array,
     check_path,
     describe,
     describe_all,
@@ -21,8 +18,8 @@ from .._base.freezing import freeze_only, read_frozen
 from .._base.module import STORABLE, Module
 from .._base.names import dotted
 from .._base.parameter import Parameter
-from .._base.quantized import check_trainable, from_file
-from .._base.tensor_file import BF16, mapping, read_tensors, with_remedy
+from .._base.quantized import QuantizedParameter, check_trainable, from_file
+from .._base.tensor_file import Stored, mapping, read_model, with_remedy
 
 
 def load(path: Any, *, classes: Iterable[type[Module]] = ()) -> Module:
@@ -48,7 +45,7 @@ def load(path: Any, *, classes: Iterable[type[Module]] = ()) -> Module:
     """
     path, own = check_path("load", path), _by_name(classes)
     try:
-        tensors, description = read_tensors(path)
+        tensors, description = read_model(path)
         if "training" in description:
             raise ValueError(
                 "is a checkpoint of training, which Trainer.fit(..., checkpoint=path, "
@@ -65,7 +62,7 @@ def load(path: Any, *, classes: Iterable[type[Module]] = ()) -> Module:
 
 
 def rebuilt(
-    tensors: dict[str, Array],
+    tensors: dict[str, Stored],
     description: Mapping[str, Any],
     classes: Mapping[str, type[Module]] = STORABLE,
 ) -> Module:
@@ -88,7 +85,7 @@ class Rebuild:
 
     def __init__(
         self,
-        tensors: dict[str, Array],
+        tensors: dict[str, Stored],
         ties: dict[str, Any],
         classes: Mapping[str, type[Module]],
     ) -> None:
@@ -164,15 +161,17 @@ class Rebuild:
         for own, parameter in module.named_parameters():
             full = dotted(name, own)
             tied = full in self.ties
-            stored = self.parameters.get(self.ties[full]) if tied else self.tensors.get(full)
-            if stored is None:
+            found = self.parameters.get(self.ties[full]) if tied else self.tensors.get(full)
+            if found is None:
                 raise ValueError(f"tensor {describe(full)} is missing")
-            if isinstance(stored, np.ndarray) and stored.dtype == BF16 and own in module.matrices():
-                stored = from_file(stored)
-            if stored.shape != parameter.shape or stored.dtype != parameter.dtype:
-                dtype = "bfloat16" if stored.dtype == BF16 else stored.dtype
+            stored = found if isinstance(found, Parameter) else from_file(found)
+            if isinstance(stored, QuantizedParameter) and own not in module.matrices():
                 raise ValueError(
-                    f"{describe(full)} is stored as {dtype} of shape {stored.shape}, its "
+                    f"{describe(full)} is stored in {stored.form}, expected {parameter.dtype}"
+                )
+            if stored.shape != parameter.shape or stored.dtype != parameter.dtype:
+                raise ValueError(
+                    f"{describe(full)} is stored as {stored.dtype} of shape {stored.shape}, its "
                     f"configuration says {parameter.dtype} of shape {parameter.shape}"
                 )
             if isinstance(stored, Parameter):  # not by the module's own check, which trains

@@ -21,7 +21,7 @@ from .._base.module import Module, storable
 from .._base.packing import PackedWeights
 from .._base.parameter import Parameter
 from .._base.pullback import Additions, Pullback, add_arrays
-from .._base.quantized import check_trainable, is_quantized
+from .._base.quantized import check_trainable, form_of
 from .._base.runtime import num_threads
 from .._base.seeding import generator
 from .._base.steps import CoreStep
@@ -144,8 +144,8 @@ class Linear(Module):
     def _pack(self) -> _core.PackedLinear:
         """The weights in the kernels' layout."""
         bias = None if self.bias is None else self.bias.data
-        bf16 = is_quantized(self.weight)
-        return _core.linear_pack(self.weight.data, bias, num_threads(), bf16=bf16)
+        form = form_of([self.weight])
+        return _core.linear_pack(self.weight.data, bias, num_threads(), form=form)
 
     @staticmethod
     def _rows(array: Array, features: int) -> Array:

@@ -16,7 +16,7 @@ from .._base.module import STORABLE, Module
 from .._base.packing import PackedWeights
 from .._base.parameter import Parameter
 from .._base.pullback import Additions, Pullback
-from .._base.quantized import check_trainable, is_quantized
+from .._base.quantized import check_trainable, form_of
 from .._base.runtime import num_threads
 from .._base.seeding import generator
 from ._options import RecurrentOptions, check_every, steps_between
@@ -268,8 +268,8 @@ class Recurrent(RecurrentOptions, Generic[State]):
 
         def pack() -> _core.Packed:
             arrays = [parameter.data for parameter in weights]
-            bf16 = all(map(is_quantized, self.matrices().values()))
-            return self._stack.pack(arrays, num_threads(), bf16=bf16)
+            form = form_of(self.matrices().values())
+            return self._stack.pack(arrays, num_threads(), form=form)
 
         return self._packing.get(weights, pack)
 

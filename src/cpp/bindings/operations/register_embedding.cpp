@@ -6,22 +6,18 @@
 namespace pyrnn::bindings {
 namespace {
 
-template <class T>
-py::array look_up(const Pinned& weight, const Pinned& ids, int threads) {
-  const EmbeddingTable<T> table = read_table<T>(weight);
-  const auto checked = checked_indices(ids, "ids", {0, table.count});
-  NewArray<T> rows({ids.shape(0), table.columns});
-  const EmbeddingIds of{.count = ids.shape(0), .ids = checked.data()};
-  without_gil([&, to = rows.data()] { embedding_forward(table, of, to, threads, interrupted); });
-  return rows.array;
-}
-
 py::array run_embedding_forward(py::handle weight, py::handle ids_in, int threads) {
   checked_threads(threads);
-  const auto ids = [&] { return require_array<std::int64_t>(ids_in, "ids", 1); };
-  if (is_bf16(weight)) return look_up<float>(require_table<float>(weight), ids(), threads);
-  return with_type_of(weight, "weight", [&](auto type) {
-    return look_up<decltype(type)>(require_table<decltype(type)>(weight), ids(), threads);
+  return with_type_of_table(weight, [&](auto type) -> py::array {
+    using T = decltype(type);
+    const TableArrays<T> arrays(weight);
+    const EmbeddingTable<T> table = arrays.table();
+    const Pinned ids = require_array<std::int64_t>(ids_in, "ids", 1);
+    const auto checked = checked_indices(ids, "ids", {0, table.count});
+    NewArray<T> rows({ids.shape(0), table.columns});
+    const EmbeddingIds of{.count = ids.shape(0), .ids = checked.data()};
+    without_gil([&, to = rows.data()] { embedding_forward(table, of, to, threads, interrupted); });
+    return rows.array;
   });
 }
 

@@ -22,18 +22,14 @@ std::shared_ptr<PackedLinear<T, W>> packed_as(py::handle weight_in, py::handle b
   return packed;
 }
 
-// bf16: the weight, whose numbers must be some of bf16.
-py::object linear_pack(py::handle weight, py::handle bias, int threads, bool bf16) {
+py::object linear_pack(py::handle weight, py::handle bias, int threads, const std::string& form) {
   checked_threads(threads);
   py::object object = new_object<PackedLinearObject>();
   auto& linear = initialised<PackedLinearObject>(object).linear;
-  if (bf16)
-    linear = packed_as<float, kernels::Bf16>(weight, bias, threads);
-  else
-    with_type_of(weight, "weight", [&](auto type) {
-      using T = decltype(type);
-      linear = packed_as<T, T>(weight, bias, threads);
-    });
+  with_type_of(weight, "weight", [&](auto type) {
+    with_form(std::is_same_v<decltype(type), float>, form,
+              [&]<class T, class W>(T, W) { linear = packed_as<T, W>(weight, bias, threads); });
+  });
   return object;
 }
 
@@ -83,7 +79,7 @@ py::tuple linear_backward(py::handle x_in, py::handle weight_in, py::handle dy_i
 void register_linear(py::module_& m) {
   py::class_<PackedLinearObject>(m, "PackedLinear", py::is_final());
   m.def("linear_pack", &linear_pack, py::arg("weight"), py::arg("bias_or_none"), py::arg("threads"),
-        py::arg("bf16") = false);
+        py::arg("form") = "");
   m.def("linear_forward", &linear_forward, py::arg("packed"), py::arg("x"), py::arg("threads"));
   m.def("linear_backward", &linear_backward, py::arg("x"), py::arg("weight"), py::arg("dy"), py::arg("need_dx"),
         py::arg("need_db"), py::arg("threads"));

@@ -91,10 +91,13 @@ class ChainMaker {
       append(std::make_shared<LinearRows<T, W>>(linear, threads_));
     });
   }
-  // ("embedding", weight), which may be in bf16 (read_table)
+  // ("embedding", weight), which TableArrays reads
   void add_embedding(const py::tuple& part) {
     require(columns_ < 0, "parts: an embedding behind another part, expected it in front");
-    table_ = read_table<T>(*keep(require_table<T>(part[1])));
+    const TableArrays<T> arrays(part[1]);
+    table_ = arrays.table();
+    keep(arrays.numbers);
+    keep(arrays.scale);
     columns_ = table_.columns;
   }
   // ("layer_norm", features, eps, weight or None, bias or None)

@@ -113,7 +113,7 @@ void register_recurrent(py::module_& m) {
   stack.def_property_readonly("has_c", [](const Stack& of) { return of.shape.has_c(); })
       .def_property_readonly("drops", &drops)
       .def("parameters", &parameters_of)
-      .def("pack", &pack_weights, py::arg("weights"), py::arg("threads"), py::arg("bf16") = false)
+      .def("pack", &pack_weights, py::arg("weights"), py::arg("threads"), py::arg("form") = "")
       .def("forward", &run_forward, py::arg("packed"), py::arg("x"), py::arg("h0").none(true), py::arg("c0").none(true),
            py::arg("lengths").none(true), py::arg("return_cells"), py::arg("threads"), py::arg("batch_first") = false,
            py::arg("resets") = py::none(), py::arg("reset_to_given") = false, py::arg("packed_rows") = false)

@@ -158,19 +158,14 @@ SharedWeights<T, W> packed_as(const Stack& stack, const py::list& arrays, int th
 
 }  // namespace
 
-py::object pack_weights(const Stack& stack, const py::list& arrays, int threads, bool bf16) {
+py::object pack_weights(const Stack& stack, const py::list& arrays, int threads, const std::string& form) {
   checked_threads(threads);
-  require(!bf16 || (stack.single && stack.shape.context == 0),
-          "bf16: true, expected false for float64 and for a Stack that attends to a memory");
+  require(form.empty() || stack.shape.context == 0, "form: '", form, "', expected '' for a Stack with a memory");
   py::object object = new_object<Packed>();
   Packed& packed = initialised<Packed>(object);
   packed.stack = stack;
-  if (bf16)
-    packed.weights = packed_as<float, kernels::Bf16>(stack, arrays, threads);
-  else if (stack.single)
-    packed.weights = packed_as<float, float>(stack, arrays, threads);
-  else
-    packed.weights = packed_as<double, double>(stack, arrays, threads);
+  with_form(stack.single, form,
+            [&]<class T, class W>(T, W) { packed.weights = packed_as<T, W>(stack, arrays, threads); });
   return object;
 }
 

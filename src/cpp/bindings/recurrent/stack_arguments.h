@@ -133,8 +133,8 @@ struct WeightArrays {
   std::vector<Weights<T>> all;
 };
 
-// The caller's weights in the kernels' layout, a Packed. bf16: the matrices, whose numbers must be some of bf16.
-py::object pack_weights(const Stack& stack, const py::list& arrays, int threads, bool bf16 = false);
+// The caller's weights in the kernels' layout, a Packed, the matrices in a form (with_form).
+py::object pack_weights(const Stack& stack, const py::list& arrays, int threads, const std::string& form = "");
 
 Stack make_stack(const std::string& cell, const std::string& dtype, py::ssize_t input_size, py::ssize_t hidden_size,
                  py::ssize_t num_layers, bool bidirectional, bool bias, py::ssize_t proj_size, double dropout,

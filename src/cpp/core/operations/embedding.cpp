@@ -10,12 +10,16 @@ namespace pyrnn {
 
 template <class T>
 void EmbeddingTable<T>::read(Index id, T* to) const {
-  if (!bf16) {
+  const auto each = [&](const auto* from, auto&& as_number) {
+    from += id * columns;
+    for (Index e = 0; e < columns; ++e) to[e] = as_number(from[e]);
+  };
+  if (int8)
+    each(int8, [&](kernels::Int8 number) { return static_cast<T>(number.value) * scale[id]; });
+  else if (bf16)
+    each(bf16, [](kernels::Bf16 number) { return std::bit_cast<float>(std::uint32_t{number.bits} << 16); });
+  else
     std::copy_n(rows + id * columns, columns, to);
-    return;
-  }
-  const kernels::Bf16* from = bf16 + id * columns;
-  for (Index e = 0; e < columns; ++e) to[e] = std::bit_cast<float>(std::uint32_t{from[e].bits} << 16);
 }
 
 template <class T>

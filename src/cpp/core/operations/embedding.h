@@ -13,6 +13,8 @@ struct EmbeddingTable {
   Index count = 0, columns = 0;  // V, E
   const T* rows = nullptr;  // [V][E]
   const kernels::Bf16* bf16 = nullptr;  // instead
+  const kernels::Int8* int8 = nullptr;  // instead, each row times
+  const T* scale = nullptr;             // [V]
   void read(Index id, T* to) const;
 };
 

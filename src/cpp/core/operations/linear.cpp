@@ -94,10 +94,25 @@ void PackedLinear<T, W>::multiply(const Rows& rows, Index panel, Index panels) c
 template <class T, class W>
 void PackedLinear<T, W>::forward(Index rows, const T* x, T* y, int threads, Interrupt::Check check) const {
   Interrupt interrupt(check);
-  const Index O = outputs(), I = inputs();
+  const Index O = outputs(), I = inputs(), left_row = kernels::left_columns<W>(I);
+  Arena arena;
+  kernels::Int8* room = nullptr;
+  if (kernels::kLeftIsNarrow<W>) {
+    arena.want(room, rows, left_row);
+    arena.allocate();
+  }
   parallel(threads_for(rows, O, I, threads), &interrupt, [&](int rank, Team& team) noexcept {
+    kernels::LeftRows<T, W> left;
+    if constexpr (kernels::kLeftIsNarrow<W>) {
+      const Range mine = share_of(rows, rank, team.size());
+      kernels_->narrow_rows({mine.size(), I, x + mine.begin * I, I, room + mine.begin * left_row, left_row});
+      team.barrier();
+      left = {room, left_row};
+    } else {
+      left = {x, I};
+    }
     Part(rows, map_, rank, team.size()).visit(interrupt, [&](Range r, Index panel, Index panels) {
-      multiply({r.size(), x + r.begin * I, I, y + r.begin * O, O}, panel, panels);
+      multiply({r.size(), left.rows + r.begin * left.row, left.row, y + r.begin * O, O}, panel, panels);
       interrupt.poll(rank, static_cast<double>(r.size() * I * map_.units_in(panel) * panels));
     });
   });
@@ -241,6 +256,7 @@ void linear_backward(const LinearGradient<T>& q, int threads, Interrupt::Check c
 template class PackedLinear<float>;
 template class PackedLinear<double>;
 template class PackedLinear<float, kernels::Bf16>;
+template class PackedLinear<float, kernels::Int8>;
 template void linear_backward<float>(const LinearGradient<float>&, int, Interrupt::Check);
 template void linear_backward<double>(const LinearGradient<double>&, int, Interrupt::Check);
 

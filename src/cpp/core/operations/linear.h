@@ -17,7 +17,7 @@ class PackedLinear {
   Index outputs() const { return map_.units; }  // O
   Index inputs() const { return inputs_; }      // I
   // The rows of one member: x [count][I], y [count][O], x_row and y_row apart.
-  void rows(Index count, const T* x, Index x_row, T* y, Index y_row) const {
+  void rows(Index count, const kernels::Left<T, W>* x, Index x_row, T* y, Index y_row) const {
     kernels::for_each_group(map_, count, 0, map_.panels(), false,
                             [&](Index panel, Index panels) { multiply({count, x, x_row, y, y_row}, panel, panels); });
   }
@@ -27,7 +27,7 @@ class PackedLinear {
  private:
   struct Rows {
     Index count;
-    const T* x;
+    const kernels::Left<T, W>* x;
     Index x_row;
     T* y;
     Index y_row;

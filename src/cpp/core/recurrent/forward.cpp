@@ -48,9 +48,10 @@ class ForwardPass {
         outputs_(job_, k_, layers_),
         state_options_(shape_, batch_, k_, job.key) {
     // Of one width for all layers: members are not always in the same layer, and must stay in rows of their own.
-    inference_x_row_ = larger(shape_.layer_input(0), shape_.layer_input(1));
+    inference_x_row_ = kernels::left_columns<W>(larger(shape_.layer_input(0), shape_.layer_input(1)));
     if (!saved_) want_chunk_buffers();
     state_options_.want(arena_);
+    steps_.want_left(arena_, batch_.rows(), split_);
     arena_.allocate();
     if (!saved_) shift_past_initial_state<T>(inference_, shape_, k_.lanes, -batch_.rows());
     for (Index layer = 0; own_layers() && layer < shape_.layers; ++layer) layers_.input.push_back(by_turns_[layer % 2]);
@@ -86,16 +87,23 @@ class ForwardPass {
     const std::size_t index = static_cast<std::size_t>(layer * shape_.directions + direction);
     const Rows<const T> input = input_of(layer);
     const StepBuffers<T>& buffers = saved_ ? saved_->directions[index] : inference_;
-    const bool gathers = walk.own_order() || !input.regular() || (layer == 0 && shape_.context > 0);
+    const bool gathers =
+        kernels::kLeftIsNarrow<W> || walk.own_order() || !input.regular() || (layer == 0 && shape_.context > 0);
     return {.at = {layer, direction, walk},
             .buffers = buffers,
             .input = input,
             .input_columns = shape_.given_input(layer),
             .gathers = gathers,
-            .x = saved_ ? buffers.x : inference_x_,
+            .x = own_x(buffers),
             .x_row = saved_ ? shape_.layer_input(layer) : inference_x_row_,
             .weights = job_.weights.of(layer, direction),
             .chunk_step = saved_ ? 0 : batch_.rows()};
+  }
+
+  kernels::Left<T, W>* own_x(const StepBuffers<T>& buffers) const {
+    if constexpr (!kernels::kLeftIsNarrow<W>)
+      if (saved_) return buffers.x;
+    return inference_x_;
   }
 
   Rows<const T> input_of(Index layer) const {
@@ -178,7 +186,8 @@ class ForwardPass {
     const bool stopped = interrupt_.requested();
     const Range rows = me.active_rows(p.at.walk.active(step));
     const BufferedStep at = p.rows(rows, step, first);
-    if (!stopped) attend(p, step, rows, at);
+    if constexpr (std::is_same_v<T, W>)  // a decoder's weights are never narrower
+      if (!stopped) attend(p, step, rows, at);
     steps_.run_forward(me, stopped, p.weights, p.buffers, at);
     const Index row = p.row(step, first);  // of the step's first, which another member may hold
     if (state_options_.any())
@@ -204,11 +213,11 @@ class ForwardPass {
   const Index gates_panel_;
   Arena arena_;
   StepBuffers<T> inference_{};
-  T* inference_x_ = nullptr;
+  kernels::Left<T, W>* inference_x_ = nullptr;
   Index inference_x_row_ = 0;
   T* by_turns_[2] = {};  // inputs of the layers
   LayerBuffers<T> layers_;
-  const CellSteps<T, W> steps_;
+  CellSteps<T, W> steps_;
   InputProducts<T, W> inputs_;
   const AttendingForward<T, W> attending_;
   const double work_of_row_;  // and step
@@ -242,6 +251,8 @@ template bool forward(const StackShape&, const PackedWeights<float>&, const Batc
 template bool forward(const StackShape&, const PackedWeights<double>&, const Batch&, const Sequences<double>&, int,
                       Interrupt::Check);
 template bool forward(const StackShape&, const PackedWeights<float, kernels::Bf16>&, const Batch&,
+                      const Sequences<float>&, int, Interrupt::Check);
+template bool forward(const StackShape&, const PackedWeights<float, kernels::Int8>&, const Batch&,
                       const Sequences<float>&, int, Interrupt::Check);
 
 }  // namespace pyrnn

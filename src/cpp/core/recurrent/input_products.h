@@ -16,7 +16,7 @@ struct ForwardPlace {
   Rows<const T> input;
   Index input_columns;  // that are given: without the context
   bool gathers;         // the input is copied into the direction's own order first
-  T* x;                 // that copy,
+  kernels::Left<T, W>* x;  // that copy, as the product reads it,
   Index x_row;          // and the stride of its rows
   const typename PackedWeights<T, W>::Direction& weights;
   Index chunk_step;  // rows of a step in buffers that hold one chunk (nothing is saved); 0: they hold all steps
@@ -41,23 +41,30 @@ class InputProducts {
   void gather(const Member& me, const ForwardPlace<T, W>& p, Index first, Index end) const {
     for (Index step = first; step < end; ++step) {
       const Range mine = me.copied_rows(p.at.walk.active(step));
-      gather_step(p.input, {p.at.walk, step, mine}, p.input_columns, p.x + (p.row(step, first) + mine.begin) * p.x_row,
-                  p.x_row);
+      kernels::Left<T, W>* to = p.x + (p.row(step, first) + mine.begin) * p.x_row;
+      if constexpr (kernels::kLeftIsNarrow<W>)
+        for (Index j = mine.begin; j < mine.end; ++j, to += p.x_row)
+          k_.narrow_rows({1, p.input_columns, p.input.at(p.at.walk.time(step, j), j), 0, to, 0});
+      else
+        gather_step(p.input, {p.at.walk, step, mine}, p.input_columns, to, p.x_row);
     }
   }
 
   // gates = b + x*W_ih for the steps [first, end): panel by panel, so that each panel of W_ih is read once for all.
   // Where the rows of the steps lie one after the other in x and in the gates, they make one product.
   void multiply(const Member& me, const ForwardPlace<T, W>& p, Index first, Index end) {
-    const bool in_order = batch_.uniform() ? p.input.contiguous() && (!p.chunk_step || !p.at.walk.backwards())
-                                           : !p.chunk_step && (p.gathers || p.input.contiguous());
+    const bool in_order = kernels::kLeftIsNarrow<W> ? batch_.uniform() // x is a copy in this order
+                          : batch_.uniform()        ? p.input.contiguous() && (!p.chunk_step || !p.at.walk.backwards())
+                                                    : !p.chunk_step && (p.gathers || p.input.contiguous());
     const bool at_once = in_order && me.rows.size() == batch_.rows();
     for (Index panel = me.panels.begin; panel < me.panels.end; ++panel) {
       const bool next_follows = panel + 1 < me.panels.end;
       if (at_once)
-        multiply_rows(
-            me, p, panel,
-            {p.at.walk.backwards() ? end - 1 : first, first, {0, Segment{first, end}.rows(batch_)}, next_follows});
+        multiply_rows(me, p, panel,
+                      {p.at.walk.backwards() && !p.chunk_step ? end - 1 : first,
+                       first,
+                       {0, Segment{first, end}.rows(batch_)},
+                       next_follows});
       for (Index step = first; step < end && !at_once; ++step)
         multiply_rows(me, p, panel,
                       {step, first, me.active_rows(p.at.walk.active(step)), next_follows && step + 1 == end});
@@ -76,10 +83,13 @@ class InputProducts {
     const Range rows = of.rows;
     if (rows.empty() || interrupt_.requested()) return;
     const Index I = p.input_columns, row = p.row(of.step, of.first) + rows.begin;
+    kernels::LeftRows<T, W> x{p.x + row * p.x_row, p.x_row};
+    if constexpr (!kernels::kLeftIsNarrow<W>)
+      if (!p.gathers) x = {p.input.at(p.at.walk.time(of.step, 0), rows.begin), p.input.row_stride()};
     input_product<T>(k_, maps_.x, p.weights, panel,
                      {.rows = rows.size(),
-                      .x = p.gathers ? p.x + row * p.x_row : p.input.at(p.at.walk.time(of.step, 0), rows.begin),
-                      .x_row = p.gathers ? p.x_row : p.input.row_stride(),
+                      .x = x.rows,
+                      .x_row = x.row,
                       .columns = I,
                       .gates = p.buffers.gates + row * 4 * k_.lanes,
                       .gates_panel = gates_panel_,

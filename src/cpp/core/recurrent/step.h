@@ -9,10 +9,10 @@
 namespace pyrnn {
 
 // gates = b + x*W_ih for some rows and one panel (of its columns from `first` on), or added to them.
-template <class T>
+template <class T, class W = T>
 struct InputProduct {
   Index rows;
-  const T* x;  // [rows][I], stride x_row
+  const kernels::Left<T, W>* x;  // [rows][I], stride x_row
   Index x_row;
   Index columns;  // of x
   T* gates;       // panel 0, first row
@@ -25,7 +25,7 @@ struct InputProduct {
 };
 template <class T, class W>
 void input_product(const kernels::Kernels<T, W>& k, const kernels::PanelMap& map,
-                   const typename PackedWeights<T, W>::Direction& weights, Index panel, const InputProduct<T>& in) {
+                   const typename PackedWeights<T, W>::Direction& weights, Index panel, const InputProduct<T, W>& in) {
   const int width = map.width(panel, k.lanes);
   const Index panel_elements = kernels::packed_columns<W>(larger(in.weight_columns, in.columns)) * map.panel_size();
   const W* w_ih = weights.w_ih + panel * panel_elements;
@@ -80,6 +80,15 @@ class CellSteps {
         width_(shape, k_.lanes),
         gates_panel_(gates_panel_stride(buffer_rows, k_.lanes)) {}
 
+  // Room for what W_hh multiplies, if not in place: of all rows for each member that shares units, else of each row
+  // once. Before the arena allocates.
+  void want_left(Arena& arena, Index batch_rows, const Split& split) {
+    if (!kernels::kLeftIsNarrow<W>) return;
+    left_row_ = kernels::left_columns<W>(larger(shape_.output(), shape_.hidden));
+    left_member_ = split.by_units ? batch_rows * left_row_ : 0;
+    arena.want(left_, split.by_units ? split.threads * batch_rows : batch_rows, left_row_);
+  }
+
   // More than one phase, of which each needs what the one before has made of all units.
   bool has_phases() const { return cell_.forward[1] || shape_.proj > 0 || shape_.options.layer_norm; }
 
@@ -113,7 +122,8 @@ class CellSteps {
             .state_row = width_.state,
             .lstm = PackedWeights<T, W>::lstm_options(shape_, weights),
             .norm = norm.recurrent(),
-            .cell_norm = norm.cell(width_.state)};
+            .cell_norm = norm.cell(width_.state),
+            .left = left_ ? left_ + me.rank * left_member_ + me.rows.begin * left_row_ : nullptr};
   }
 
   // One phase of a step without phases, of the panels that it was told.
@@ -181,12 +191,14 @@ class CellSteps {
   // h = W_hr m for the units of P that the member holds.
   void project(const Member& me, const Weights& weights, const kernels::StepForward<T, W>& step, T* h) const {
     const Index block = maps_.proj.block;
+    const auto m = kernels::left_rows(
+        k_, {step.rows, shape_.hidden, step.h, step.state_row, step.left, kernels::left_columns<W>(shape_.hidden)});
     for (Index panel = me.projection_panels.begin; panel < me.projection_panels.end; ++panel) {
       const int width = maps_.proj.width(panel, k_.lanes);
       k_.product({.rows = step.rows,
                   .width = width,
-                  .a = step.h,
-                  .a_row = step.state_row,
+                  .a = m.rows,
+                  .a_row = m.row,
                   .b = weights.w_hr + panel * block * kernels::packed_columns<W>(shape_.hidden),
                   .b_step = width * k_.lanes,
                   .length = shape_.hidden,
@@ -202,6 +214,8 @@ class CellSteps {
   const kernels::CellKernels<T, W>& cell_;
   const RowWidths<T> width_;
   const Index gates_panel_;
+  kernels::Int8* left_ = nullptr;
+  Index left_row_ = 0, left_member_ = 0;  // from row to row, and from member to member
 };
 
 }  // namespace pyrnn

@@ -27,6 +27,9 @@ Stream<T, W>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeight
   for (Layer& layer : layers_)
     want_buffers<T>(arena_, shape_, maps_, k_.lanes, {rows, kThird * rows, state_options_.changed()}, layer.place[0]);
   state_options_.want(arena_);
+  steps_.want_left(arena_, rows, {most_threads_, most_threads_ > 1});
+  left_x_row_ = kernels::left_columns<W>(larger(shape.input, shape.output()));
+  if (kernels::kLeftIsNarrow<W>) arena_.want(left_x_, most_threads_ * rows, left_x_row_);
   arena_.allocate();
   for (Layer& layer : layers_) {
     layer.place[1] = layer.place[kThird] = layer.place[0];
@@ -108,12 +111,15 @@ void Stream<T, W>::step_layer(const Member& me, const Place& place, Way way, con
   const StepBuffers<T>& buffers = layers_[static_cast<std::size_t>(place.layer)].place[way.to];
   const auto& weights = weights_->of(place.layer, 0);
   const BufferedStep at{place.walk.active(0), 0, (way.from - way.to) * rows(), descending_};
+  const Index columns = shape_.layer_input(place.layer);
+  const auto left = kernels::left_rows(
+      steps_.kernels(), {at.count, columns, x, x_row, left_x_ + me.rank * rows() * left_x_row_, left_x_row_});
   const auto add_input = [&](Index panel, Index panels) {
     input_product<T>(steps_.kernels(), maps_.x, weights, panel,
                      {.rows = at.count,
-                      .x = x,
-                      .x_row = x_row,
-                      .columns = shape_.layer_input(place.layer),
+                      .x = left.rows,
+                      .x_row = left.row,
+                      .columns = columns,
                       .gates = buffers.gates,
                       .gates_panel = steps_.gates_panel(),
                       .panels = panels});
@@ -132,6 +138,7 @@ void Stream<T, W>::step_layer(const Member& me, const Place& place, Way way, con
       step.panel_begin = panel;
       step.panel_end = panel + panels;
       steps_.run_alone(step);
+      step.left_is_made = true;
     });
     me.meet();
   }
@@ -188,5 +195,6 @@ void Stream<T, W>::run(const ChunkSteps& chunk, const T* x, Strides x_strides, T
 template class Stream<float>;
 template class Stream<double>;
 template class Stream<float, kernels::Bf16>;
+template class Stream<float, kernels::Int8>;
 
 }  // namespace pyrnn

@@ -58,11 +58,13 @@ class Stream final : public ChainPart<T> {
   const CellMaps maps_;
   const Batch batch_;
   const RowWidths<T> width_;
-  const CellSteps<T, W> steps_;
+  CellSteps<T, W> steps_;
   const int most_threads_, threads_;
   StateOptions<T> state_options_;
   int now_ = 0;
   bool descending_ = false;
+  kernels::Int8* left_x_ = nullptr;  // of each member: x as its product reads it, if not in place
+  Index left_x_row_ = 0;
   Arena arena_;
   std::vector<Layer> layers_;
   std::vector<T> end_h_, end_c_;  // of a run: its last states

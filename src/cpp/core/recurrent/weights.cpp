@@ -104,6 +104,7 @@ void BackwardWeights<T, W>::pack(const Kernels<T, W>& k, const CellMaps& maps, c
 template class PackedWeights<float>;
 template class PackedWeights<double>;
 template class PackedWeights<float, kernels::Bf16>;
+template class PackedWeights<float, kernels::Int8>;
 template struct BackwardWeights<float>;
 template struct BackwardWeights<double>;
 

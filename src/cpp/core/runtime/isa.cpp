@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/runtime/isa.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include <algorithm>
 #include <atomic>
 #include <stdexcept>
@@ -21,6 +25,16 @@ struct BuiltIsa {
 };
 
 bool cpu_has_baseline() noexcept { return true; }
+
+// VNNI in the registers of an instruction set.
+bool cpu_has_vnni([[maybe_unused]] std::string_view isa) noexcept {
+#if defined(__x86_64__)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (isa == "avx512") return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 11 & 1);
+  if (isa == "avx2") return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
+#endif
+  return false;
+}
 
 #if defined(__x86_64__)
 bool cpu_has_avx2() noexcept { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
@@ -67,6 +81,7 @@ void set_active_isa(std::string_view name) {
   if (isa == std::end(kBuilt)) refuse(name, "is unknown to this build");
   // Asked before its getter is called: that getter is itself compiled for the instruction set.
   if (!isa->supported()) refuse(name, "is not supported by this CPU");
+  *isa->kernels()->has_vnni = cpu_has_vnni(isa->name);
   active.store(isa->kernels(), std::memory_order_release);
 }
 

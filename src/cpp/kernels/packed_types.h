@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// What packed weights are kept as, and what is multiplied with them.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+#include "core/dims.h"
+
+namespace pyrnn::kernels {
+
+// T is what the arithmetic is in, W what packed weights are kept as: the same, or in inference a narrower type, an
+// instance of the same product with widen() and narrow() of its own (product.h, pack.h).
+
+// bfloat16: the upper half of a float.
+struct Bf16 {
+  std::uint16_t bits;
+};
+
+// A number of -127 to 127 that a scale makes one of float32: of a weight that of its unit and gate, of x or h that of
+// its row.
+struct Int8 {
+  std::int8_t value;
+};
+
+// So many k that sums of their products, and those of Dots<true> (vec_int8.h), fit 32 bits.
+constexpr Index kMostOfInt8 = 65536;
+
+// Packed weights have the terms of so many k of a column side by side, [k/together][column][together], where a vector
+// of them holds more elements than one of T.
+template <class W>
+constexpr int kTogether = 1;
+template <>
+constexpr int kTogether<Bf16> = 2;
+template <>
+constexpr int kTogether<Int8> = 4;
+
+// The k of a panel with those that fill the last group up. A panel of Int8, in which these are zero, ends with the
+// columns' scales, float, and the sums of their numbers, int32.
+template <class W>
+PYRNN_ALWAYS_INLINE constexpr Index packed_columns(Index columns) {
+  return round_up(columns, kTogether<W>) + (std::is_same_v<W, Int8> ? 8 : 0);
+}
+
+// What is multiplied with packed weights: rows of T, or beside Int8 the row's numbers in whole groups and then its
+// scale, float.
+template <class W>
+constexpr bool kLeftIsNarrow = std::is_same_v<W, Int8>;
+template <class T, class W>
+using Left = std::conditional_t<kLeftIsNarrow<W>, Int8, T>;
+// Rows of it, `row` apart.
+template <class T, class W>
+struct LeftRows {
+  const Left<T, W>* rows;
+  Index row;
+};
+template <class W>
+PYRNN_ALWAYS_INLINE constexpr Index left_columns(Index columns) {
+  return kLeftIsNarrow<W> ? round_up(columns, kTogether<W>) + 4 : columns;
+}
+
+}  // namespace pyrnn::kernels
