@@ -241,8 +241,17 @@ RECURRENT = {
     "GRU": of_recurrent(pyrnn.GRU),
     "LSTM": of_recurrent(pyrnn.LSTM, states=2),
 }
+
+
+def traced(a):
+    """A sequence's states and gradients, from a state and with a loss."""
+    trace = pyrnn.trace(pyrnn.GRU(F, H, seed=0), a(X[:1]), a(H0[:, :1]), ("mse", a(DY[:1])))
+    return [trace[0]["h"], trace[0]["z"], trace[0].dh]
+
+
 CALLS = {
     **RECURRENT,
+    "trace": traced,
     "Linear": of_layer(lambda: pyrnn.Linear(F, H, seed=0)),
     "Embedding": of_layer(lambda: pyrnn.Embedding(F, H, seed=0), IDS),
     "LayerNorm": of_layer(lambda: pyrnn.LayerNorm(F)),

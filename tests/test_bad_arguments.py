@@ -66,6 +66,7 @@ REQUIRED = {  # of constructors and functions
     "broadcast_to": (X, X.shape),
     **dict.fromkeys(("exp", "log", "tanh", "sigmoid", "stop_gradient"), (X,)),
     "set_num_threads": (1,),
+    "trace": (tagger, X[:1]),
     "ModelCheckpoint": ("best",),
     "threads": (1,),
     "set_workspace_limit": (2**28,),
@@ -170,6 +171,9 @@ METHODS = [
     (trainer, "fit", (X, TAGS)),
     (trainer, "evaluate", (X, TAGS)),
     (trainer, "predict", (X,)),
+    *((lambda: pyrnn.trace(tagger(), X[:1]), name, (1,)) for name in ("explain", "back_from")),
+    (lambda: pyrnn.trace(tagger(), X[:1]), "influence", ()),
+    (lambda: pyrnn.trace(tagger(), X[:1]), "html", ("page.html",)),
     (lambda: pyrnn.Vocabulary(["a"]), "id", ("a",)),
     (lambda: pyrnn.Vocabulary(["a"]), "encode", (["a"],)),
     (lambda: pyrnn.Vocabulary(["a"]), "decode", ([1],)),
@@ -180,6 +184,7 @@ METHODS = [
 BASES = {"Module", "Pullback", "Loss", "LossPullback", "Metric", "Optimizer", "Schedule"}
 # Users make none.
 MADE_BY_OTHERS = {"Stream", "SequentialStream", "History", "Summary", "LearningRateCurve"}
+MADE_BY_OTHERS |= {"LayerTrace", "Trace", "TraceTable"}
 ALIASES = {  # what messages call an argument, or that of the part that is given it
     "state": "state|h0|c0",
     "dropout": "dropout|p",

@@ -33,6 +33,7 @@ WINGS = {
     "torch": {"_core", "_base", "layers"},
     "onnx": {"_base", "layers", "seq2seq"},
     "keras": {"_base", "layers"},
+    "_trace": {"_core", "_base", "layers", "losses", "training"},
     "bench": {"_core", "_base", "layers", "onnx", "optim"},
 }
 
@@ -286,10 +287,13 @@ def test_a_cell_is_one_class(monkeypatch, tmp_path):
 
 
 def test_an_option_of_all_cells_is_in_five_files():
-    """Its name and its check, where it acts, its users' name; its C, if inference reads it. Keras
-    has words of its own."""
+    """Its name and its check, where it acts, its users' name; its C and its equation in a trace, if
+    inference reads it. Keras has words of its own."""
     files = [*CPP_FILES, *(p for p in PYTHON_FILES if wing(module_name(p)) != "keras")]
-    for option, in_c in {"zoneout": {"pyrnn/_c/_recurrent.py"}, "recurrent_dropout": set()}.items():
+    for option, in_c in {
+        "zoneout": {"pyrnn/_c/_recurrent.py", "pyrnn/layers/_equations.py"},
+        "recurrent_dropout": set(),
+    }.items():
         found = [path for path in files if names(path, option)]
         assert {str(path.relative_to(ROOT / "src")) for path in found} == {
             "cpp/core/recurrent/shape.h",

@@ -53,6 +53,10 @@ from ._base.value import Value as Value
 from ._base.weights import LoadReport as LoadReport
 from ._c import export_c as export_c
 from ._files.load import load as load
+from ._trace import LayerTrace as LayerTrace
+from ._trace import Trace as Trace
+from ._trace import TraceTable as TraceTable
+from ._trace import trace as trace
 from .data import SequenceDataset as SequenceDataset
 from .data import Vocabulary as Vocabulary
 from .layers import GRU as GRU

@@ -24,6 +24,9 @@ class Part:
     _layout: bool | None = None  # what batch_first comes to; None: what the parts say
     _says_layout: bool = False  # whether batch_first was given: here, or to a Sequential's parts
     _keeps_layout: ClassVar[bool] = False  # whether its parts have a layout of their own
+    # Of a layer that a trace looks into: (self, x, state), its inside.
+    _inside: ClassVar[Any] = None
+    _gives_weights: ClassVar[bool] = False  # whether a call gives (y, attention's weights)
     _is_part: bool = False  # of another module, which has the word on the layout
 
     @property

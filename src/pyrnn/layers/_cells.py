@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 
 from .._base.checks import Array, check_choice, check_flag, check_number, check_probability
 from .._base.module import storable
+from ._equations import Equation, of_gru, of_lstm, of_rnn
 from ._options import ARGUMENTS, Bias
 from ._recurrent import Recurrent
 
@@ -72,6 +73,9 @@ class RNN(Recurrent[Array]):
         self.nonlinearity = check_choice(owner, "nonlinearity", nonlinearity, NONLINEARITIES)
         self.cell = f"rnn_{nonlinearity}"
         super().__init__(locals())
+
+    def _equations(self) -> list[Equation]:
+        return of_rnn(self)
 
 
 @storable
@@ -181,6 +185,9 @@ class LSTM(Recurrent[tuple[Array, Array]]):
             "zoneout_cell": self.zoneout_cell,
         }
 
+    def _equations(self) -> list[Equation]:
+        return of_lstm(self)
+
 
 @storable
 class GRU(Recurrent[Array]):
@@ -258,3 +265,6 @@ class GRU(Recurrent[Array]):
             )
         self.cell = "gru" if reset_after else "gru_reset_before"
         super().__init__(locals())
+
+    def _equations(self) -> list[Equation]:
+        return of_gru(self)

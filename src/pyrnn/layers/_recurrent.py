@@ -19,6 +19,7 @@ from .._base.pullback import Additions, Pullback
 from .._base.quantized import check_trainable, form_of
 from .._base.runtime import num_threads
 from .._base.seeding import generator
+from ._inside import Inside
 from ._options import RecurrentOptions, check_every, steps_between
 from ._stream import Stream
 
@@ -43,6 +44,7 @@ class Recurrent(RecurrentOptions, Generic[State]):
     stateful: ClassVar[bool] = True
     random: ClassVar[bool] = True
     _width = "input_size"
+    _inside: ClassVar[Any] = Inside
     _not_pickled: ClassVar[frozenset[str]] = Module._not_pickled | {"_stack"}
 
     def __init__(self, given: Mapping[str, Any]) -> None:

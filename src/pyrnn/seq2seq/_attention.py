@@ -108,6 +108,8 @@ class Attention(Module):
     dropout: float = 0.0  # these two of what was pickled before there was dropout
     _draws = Draws(0)
 
+    _gives_weights = True
+
     def __init__(
         self,
         query_size: int,
