@@ -1,4 +1,4 @@
-# make demo | examples | test | test-full | test-peers | bench | bench-threads | bench-peers | bench-forecasters
+# make demo | examples | test | test-full | test-peers | test-mpi | bench | bench-threads | bench-peers | bench-forecasters
 #   | bench-check | bench-guard | lint | coverage | fuzz | test-mutations | verify | wheel | wheels | clean
 # Needs Python >= 3.11 with venv, and g++. Everything else is installed into .venv.
 
@@ -14,7 +14,7 @@ EXAMPLE_DATA := examples/data/.fetched
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: demo examples test test-full test-peers bench bench-threads bench-peers bench-forecasters bench-report bench-check \
+.PHONY: demo examples test test-full test-peers test-mpi bench bench-threads bench-peers bench-forecasters bench-report bench-check \
   bench-guard lint coverage fuzz test-mutations verify wheel wheels clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -39,6 +39,10 @@ test-peers: $(addprefix $(VENV)/.with-,test arrays keras-tests rl search torch-t
 	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST) tests/test_torch_*.py tests/test_keras_*.py tests/test_onnx_*.py \
 	  tests/test_arrays.py tests/test_estimators_arrays.py tests/test_bench_command.py tests/test_load_weights.py tests/test_shapes.py \
 	  tests/test_forecast_search.py tests/test_published_models.py "tests/test_examples.py::test_runs[recurrent_ppo]"
+
+# Several processes that mpiexec starts.
+test-mpi: $(addprefix $(VENV)/.with-,test mpi-tests)
+	$(BIN)/python -m pytest $(PYTEST) tests/test_mpi.py tests/test_distributed.py
 
 # pyrnn alone, as shares of what the machine can do; measuring takes under ten minutes.
 bench: $(VENV)/.with-bench $(PROBE)

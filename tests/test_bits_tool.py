@@ -19,7 +19,8 @@ sys.path.insert(0, str(TOOLS))  # as for a script that is run there
 bits, bits_cases = map(importlib.import_module, ("bits", "bits_cases"))
 At = importlib.import_module("bits_cases.setting").At
 
-PLAIN = {"dtype", "seed", "batch_first", "parameters"}  # what every case has, or a class must have
+# What every case has, or a class must have; how many processes train changes no bit.
+PLAIN = {"dtype", "seed", "batch_first", "parameters", "communicator"}
 BASES = {"Module", "Loss", "Metric", "Optimizer", "Schedule"}
 FOLDERS = (pyrnn, pyrnn.losses, pyrnn.metrics, pyrnn.optim)
 KINDS = (

@@ -34,6 +34,7 @@ WINGS = {
     "onnx": {"_base", "layers", "seq2seq"},
     "keras": {"_base", "layers"},
     "_trace": {"_core", "_base", "layers", "losses", "training"},
+    "distributed": {"_base"},
     "bench": {"_core", "_base", "layers", "onnx", "optim"},
 }
 

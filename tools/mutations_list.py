@@ -239,8 +239,8 @@ MUTATIONS = {
             ),
             "inference drops": ("static_cast<T>(1 - p)", "static_cast<T>(1)"),
             "masks of the sorted rows": (
-                "call.row = static_cast<std::uint32_t>(batch_.caller_row(j));",
-                "call.row = static_cast<std::uint32_t>(j);",
+                "static_cast<std::uint32_t>(batch_.caller_row(j));",
+                "static_cast<std::uint32_t>(j);",
             ),
             "one mask for both states": ("(2 * kind + at.direction) << 32", "(at.direction) << 32"),
             "zoneout passes all the gradient": (

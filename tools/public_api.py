@@ -19,7 +19,7 @@ from typing import Any
 FOLDER = Path(__file__).parent.parent / "tests" / "data" / "public_api"
 NAMESPACES = (
     "pyrnn", "pyrnn.init", "pyrnn.losses", "pyrnn.metrics", "pyrnn.optim", "pyrnn.estimators",
-    "pyrnn.keras", "pyrnn.onnx", "pyrnn.torch",
+    "pyrnn.distributed", "pyrnn.keras", "pyrnn.onnx", "pyrnn.torch",
 )  # fmt: skip
 SPECIAL = ("__call__", "__enter__", "__exit__", "__getitem__", "__iter__", "__len__", "__setitem__")
 

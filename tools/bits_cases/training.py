@@ -62,6 +62,7 @@ TRAINERS = [  # the loss, options of the Trainer and of fit
     ("CrossEntropy", {"clip_value": 0.01, "accumulate": 3}, {}),
     ("CrossEntropy", {"clip_norm": 0.05}, {"bucket": False}),
     ("CrossEntropy", {"schedule": "Cosine", "ema": 0.9}, {"tbptt": 11}),
+    ("CrossEntropy", {"shards": 3}, {}),
     ("CTC", {}, {}),
     ("CRF", {}, {}),
 ]

@@ -1,11 +1,33 @@
 """Draws: which dropout mask comes next."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
 
 from .. import _core
 from .checks import MAX_INT64, check_size
 from .module import Module
+
+_first_row: ContextVar[int] = ContextVar("first_row", default=0)
+
+
+class MaskKey(NamedTuple):
+    """What the masks of one vjp depend on, besides the place in the batch."""
+
+    seed: int
+    draw: int
+    first_row: int  # the number of the first row, where this batch is a part of a larger one
+
+
+@contextmanager
+def rows_from(first: int) -> Iterator[None]:
+    """Within, the rows of every vjp are those of a larger batch from row `first` on."""
+    token = _first_row.set(first)
+    try:
+        yield
+    finally:
+        _first_row.reset(token)
 
 
 class Draws:
@@ -25,6 +47,14 @@ class Draws:
         if rng is not None:
             return check_size(type(module).__name__, "rng", rng, minimum=0, maximum=MAX_INT64)
         return self._counter.next()
+
+    def key(self, module: Module, rng: Any) -> MaskKey:
+        """What the masks of a vjp depend on; the counter advances as in `next`."""
+        return MaskKey(self.seed, self.next(module, rng), _first_row.get())
+
+    def go_to(self, draw: int) -> None:
+        """`draw` is the next one."""
+        self._counter = _core.Counter(draw)
 
     def state(self) -> dict[str, Any]:
         """For `Module.extra_state`."""

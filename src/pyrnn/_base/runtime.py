@@ -113,6 +113,14 @@ def set_num_threads(n: int) -> None:
     _default_threads, _told = check_size("set_num_threads", "n", n, maximum=MAX_THREADS), True
 
 
+def share_threads(processes: int) -> None:
+    """Divides the default number of threads by the processes that share the cores, unless the
+    number was told."""
+    global _default_threads
+    if not _told and not os.environ.get("OMP_NUM_THREADS", "").strip():
+        _default_threads = max(1, _core.default_num_threads() // processes)
+
+
 @contextmanager
 def threads(n: int) -> Iterator[None]:
     """`with pyrnn.threads(n):` bounds the threads of the calls inside, in this context only.

@@ -13,7 +13,7 @@ from .._base.checks import (
     check_shape,
     read_floats,
 )
-from .._base.draws import Draws
+from .._base.draws import Draws, MaskKey
 from .._base.layout import turned
 from .._base.module import Module, storable
 from .._base.pullback import Additions, Pullback
@@ -65,7 +65,7 @@ class Dropout(Module):
         need_dx = check_flag("Dropout", "need_dx", need_dx)
         x = read_floats("Dropout", "x", x, None)
         shape, dtype = x.shape, x.dtype
-        key = self._draws.seed, self._draws.next(self, rng)
+        key = self._draws.key(self, rng)
 
         def backward(dy: Any) -> tuple[Array | None, Additions]:
             dy = read_floats("Dropout", "dy", dy, dtype)
@@ -86,12 +86,14 @@ class Dropout(Module):
         super().load_extra_state(state)
         self._draws.load(self, state)
 
-    def _drop(self, values: Array, key: tuple[int, int]) -> Array:
+    def _drop(self, values: Array, key: MaskKey) -> Array:
         """values * mask / (1 - p), in their own layout."""
         by_time = as_contiguous(turned(values, self.batch_first))
         steps = by_time.reshape(_time_batch_units(by_time.shape))
-        dropped = _core.dropout(steps, self.p, *key, 0, num_threads()).reshape(by_time.shape)
-        return turned(dropped, self.batch_first)
+        dropped = _core.dropout(
+            steps, self.p, key.seed, key.draw, 0, num_threads(), first_row=key.first_row
+        )
+        return turned(dropped.reshape(by_time.shape), self.batch_first)
 
 
 def _time_batch_units(shape: tuple[int, ...]) -> tuple[int, int, int]:

@@ -174,12 +174,12 @@ class Recurrent(RecurrentOptions, Generic[State]):
         need_dx = check_flag(type(self).__name__, "need_dx", need_dx)
         return_cells = self._check_return_cells(return_cells)
         every = check_every(type(self).__name__, recompute_every) or self.recompute_every
-        draw = self._draws.next(self, rng)
+        key = self._draws.key(self, rng)
         given = (inputs.x, inputs.h0, inputs.c0, inputs.lengths, return_cells)
         steps = steps_between(every, inputs.steps)
-        training = (self._draws.seed, draw, steps, num_threads(), inputs.batch_first)
+        training = (key.seed, key.draw, steps, num_threads(), inputs.batch_first)
         y, hn, cn, cells, saved = self._stack.forward_train(
-            self._packed(), *given, *training, **inputs.resetting
+            self._packed(), *given, *training, **inputs.resetting, first_row=key.first_row
         )
         outputs: tuple[Any, ...] = inputs.from_core(y), inputs.state_from_core(hn, cn)
         if cells is not None:

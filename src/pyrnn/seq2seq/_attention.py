@@ -220,16 +220,16 @@ class Attention(Module):
         if self.dropout:
             self._draws.load(self, state)
 
-    def next_mask(self, rng: Any) -> tuple[float, int, int]:
+    def next_mask(self, rng: Any) -> tuple[float, int, int, int]:
         """What the masks of a vjp depend on: for `attend_to`."""
-        return self.dropout, self._draws.seed, self._draws.next(self, rng)
+        return self.dropout, *self._draws.key(self, rng)
 
     def attend_to(
         self,
         memory: Array,
         lengths: Any,
         mask: Any,
-        dropout: tuple[float, int, int] | None = None,
+        dropout: tuple[float, int, int, int] | None = None,
     ) -> Attended:
         """A memory, in the caller's layout, with its keys, for any number of queries.
 

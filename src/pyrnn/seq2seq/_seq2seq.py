@@ -271,7 +271,8 @@ class Seq2Seq(Module):
 
     def _mixed(self, source: Any, lengths: Any, tokens: Array, rng: int | None) -> Array:
         """The decoder's inputs under scheduled sampling, in their layout."""
-        draw = np.random.default_rng([self._draws.seed, self._draws.next(self, rng)])
+        seed, number, first_row = self._draws.key(self, rng)
+        draw = np.random.default_rng([seed, number, *([first_row] if first_row else [])])
         by_step = turned(tokens, self.batch_first, 2)
         replaced = draw.random(by_step.shape) < self.scheduled_sampling
         mixed = mixed_inputs(self._steps(self.encoder(source, lengths)), by_step, replaced)

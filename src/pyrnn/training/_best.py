@@ -8,7 +8,7 @@ from typing import Any
 from .._base.checks import check_choice, check_mapping, check_number, check_size, describe
 from ._callbacks import Callback
 
-STACK = 11  # frames from a warning to the call of `fit`
+STACK = 12  # frames from a warning to the call of `fit`
 
 
 class Best(Callback):

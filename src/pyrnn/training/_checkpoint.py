@@ -227,7 +227,7 @@ def _warn_of_origin(path: str, version: Any, isa: Any) -> None:
         warnings.warn(
             f"{path} was written by {there}, this is {here}: the training goes on, but not with "
             "the bits of one that was never interrupted",
-            stacklevel=7,
+            stacklevel=9,
         )
 
 

@@ -16,6 +16,8 @@ from ..optim._optimizer import Optimizer
 from ._epoch_order import epoch_batches
 from ._figures import COLORS, finish_axes, new_figure, save_figure
 from ._objective import ForwardPass, Mean, Objective
+from ._ranks import ALONE
+from ._shards import Shards
 from ._updates import Updates, trained_module
 
 if TYPE_CHECKING:
@@ -92,6 +94,7 @@ def find_lr(
     batches: dict[str, Any],
     tbptt: int | None,
     updating: dict[str, Any],
+    shards: int,
 ) -> LearningRateCurve:
     """The curve of a copy of model, loss and optimizer, which is trained at each rate in turn.
 
@@ -100,8 +103,10 @@ def find_lr(
     """
     model, loss, optimizer = copy.deepcopy((model, loss, optimizer))
     objective = Objective(model, loss, [])
-    passes = _passes(objective, samples, copy.deepcopy(generator), batches, tbptt)
-    updates = Updates(trained_module(model, loss), optimizer, **updating, schedules=[], ema=None)
+    module = trained_module(model, loss)
+    cut = Shards(module, shards, ALONE)
+    passes = _passes(objective, cut, samples, copy.deepcopy(generator), batches, tbptt)
+    updates = Updates(module, optimizer, **updating, schedules=[], ema=None)
     owns = optimizer.own_lrs
     shares = [lr / owns[0] if owns[0] else 1.0 for lr in owns]  # of the groups
     tried, losses, running, least = [], [], 0.0, math.inf
@@ -132,6 +137,7 @@ def find_lr(
 
 def _passes(
     objective: Objective,
+    shards: Shards,
     samples: Samples,
     generator: "np.random.Generator",
     batches: dict[str, Any],
@@ -141,11 +147,7 @@ def _passes(
     while True:
         order = epoch_batches(generator, len(samples), samples.lengths, **batches)
         for rows in order:
-            state = None
-            for batch in samples.pieces(rows, tbptt):
-                result = objective.forward(samples, batch, state)
-                state = result.state
-                yield result
+            yield from shards.passes(objective, samples, rows, tbptt)
 
 
 def _smoothed(losses: Array) -> Array:

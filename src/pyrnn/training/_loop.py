@@ -5,14 +5,16 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
+import numpy as np
+
+from .. import _core
 from .._base.checks import Array
 from .._base.freezing import frozen_names
-from .._base.samples import Samples
+from ._agreement import check_alike, digests
 from ._arguments import check_trained
-from ._callbacks import Callback, call
-from ._checkpoint import Parts, read_checkpoint, write_checkpoint
+from ._checkpoint import Parts, load_states, read_checkpoint, states_of, write_checkpoint
 from ._data import BATCHES
 from ._description import (
     Options,
@@ -27,26 +29,12 @@ from ._gradients import Gradients
 from ._history import History
 from ._measures import train_name
 from ._objective import Mean, Objective
+from ._plan import Plan
 from ._progress import Progress
+from ._rank_callbacks import call_on_first
+from ._ranks import Ranks
+from ._shards import Shards
 from ._updates import Updates
-
-
-class Plan(NamedTuple):
-    """What a fit does; all checked."""
-
-    train: Samples
-    held_out: Samples | None
-    epochs: int
-    batch_size: int
-    shuffle: bool
-    drop_last: bool
-    bucket: bool
-    train_metrics: bool
-    tbptt: int | None
-    progress: bool | str
-    callbacks: tuple[Callback, ...]
-    checkpoint: str | None
-    checkpoint_every: int | None
 
 
 @dataclass
@@ -55,6 +43,8 @@ class Loop:
 
     plan: Plan
     objective: Objective
+    shards: Shards
+    ranks: Ranks
     updates: Updates
     history: History
     progress: Progress
@@ -66,7 +56,10 @@ class Loop:
         self.progress.batches_per_epoch = batches_per_epoch(
             len(plan.train), plan.batch_size, plan.drop_last
         )
-        self.description = {} if plan.checkpoint is None else self._describe()
+        several = self.ranks.size > 1
+        self.description = self._describe() if several or plan.checkpoint is not None else {}
+        if several:
+            check_alike(self.ranks, self._all_told())
 
     @property
     def settings(self) -> Options:
@@ -79,24 +72,34 @@ class Loop:
             "bucket": plan.bucket,
             "tbptt": plan.tbptt,
             "accumulate": self.updates.accumulate,
+            "shards": self.shards.count,
             "number of samples": len(plan.train),
             "number of time steps": plan.train.total_steps,
         }
         return self._options(settings)
 
     def resume(self) -> None:
-        """Returns to the state of the checkpoint, if there is one."""
-        if self.plan.checkpoint is not None and os.path.exists(self.plan.checkpoint):
-            read_checkpoint(
-                self.plan.checkpoint, self.parts, self.settings, self.description, check_together
-            )
+        """Returns to the state of the checkpoint, if there is one: rank 0 reads it for all."""
+        states = self.ranks.from_first(self._read)
+        if states is not None and not self.ranks.is_first:
+            parts = {name: part for name, part in self.parts.items() if name in states}
+            load_states(parts, states, check_together)
+
+    def _read(self) -> dict[str, Any] | None:
+        """Reads the checkpoint; what other ranks take over of it. None if there is none."""
+        path = self.plan.checkpoint
+        if path is None or not os.path.exists(path):
+            return None
+        read_checkpoint(path, self.parts, self.settings, self.description, check_together)
+        return states_of({k: v for k, v in self.parts.items() if not k.startswith("callback")})
 
     def run(self) -> None:
         """Trains to the end of the last epoch, or of one in which the fit was stopped."""
         progress, size = self.progress, self.progress.batches_per_epoch
         last = progress.first_epoch + self.plan.epochs
         done = (len(self.history) - progress.first_epoch) * size + progress.epoch.batches
-        with display(self.plan.progress, last, done, self.plan.epochs * size) as shown:
+        shows = self.plan.progress if self.ranks.is_first else False
+        with display(shows, last, done, self.plan.epochs * size) as shown:
             # An epoch that was stopped in its middle is finished, also by the fit that resumes it.
             while len(self.history) < last and (progress.epoch.batches or not progress.stopped):
                 self._run_epoch(shown)
@@ -137,28 +140,28 @@ class Loop:
 
     def _train_batch(self, rows: Array) -> float:
         """One batch, whole or, with tbptt, piece by piece with the state carried on; its loss."""
-        epoch, mean, state = self.progress.epoch, Mean(), None
-        for piece, batch in enumerate(self.plan.train.pieces(rows, self.plan.tbptt)):
-            result = self.objective.forward(self.plan.train, batch, state)
+        epoch, mean, plan = self.progress.epoch, Mean(), self.plan
+        passes = self.shards.passes(self.objective, plan.train, rows, plan.tbptt)
+        for piece, result in enumerate(passes):
             if not math.isfinite(result.loss):
                 reached = "batch" if piece == 0 else f"piece, number {piece + 1} of its batch"
                 raise FloatingPointError(
-                    f"Trainer: the loss is {result.loss} in epoch {len(self.history) + 1}; the "
-                    f"parameters are those before this {reached} (try a smaller learning rate, or "
-                    "clip_norm)"
+                    f"Trainer: the loss is {result.loss}{result.origin} in epoch "
+                    f"{len(self.history) + 1}; the parameters are those before this {reached} "
+                    "(try a smaller learning rate, or clip_norm)"
                 )
-            self.updates.add(result, self._watch)
+            with self.ranks.naming(self.shards.origin):
+                self.updates.add(result, self._watch)
             mean.add(result.loss, result.weight)
             epoch.loss.add(result.loss, result.weight)
-            epoch.tokens += batch.steps
-            state = result.state
+            epoch.tokens += result.steps
         return mean.value
 
     def _validate(self) -> dict[str, float]:
         """The loss and the metrics on the held-out data, if there are such, and the metrics on the
         training data, if they are asked for."""
         plan, found = self.plan, dict[str, float]()
-        how = plan.batch_size, plan.tbptt
+        how = plan.batch_size, plan.tbptt, self.ranks
         with self.updates.averaged_weights():
             if plan.held_out is not None:
                 found |= self.objective.evaluate(plan.held_out, *how)
@@ -188,13 +191,16 @@ class Loop:
             self._write()
 
     def _write(self) -> None:
-        if self.plan.checkpoint is not None:
-            write_checkpoint(self.plan.checkpoint, self.parts, self.settings, self.description)
+        path = self.plan.checkpoint
+        if path is not None:
+            self.ranks.from_first(
+                lambda: write_checkpoint(path, self.parts, self.settings, self.description)
+            )
 
     def _options(self, values: dict[str, Any]) -> Options:
         """Options of this training, those of the Trainer and of its fit among them."""
         options = Options(values, type(self.trainer).__init__, type(self.trainer).fit)
-        options.defaults |= BATCHES
+        options.defaults |= BATCHES | {"shards": 1}
         return options
 
     def _describe(self) -> Options:
@@ -214,11 +220,26 @@ class Loop:
         }
         return self._options(description)
 
+    def _all_told(self) -> dict[str, Any]:
+        """What must be alike on all ranks."""
+        plan = self.plan
+        told = {
+            "pyrnn": _core.build_info()["version"],
+            "instruction set": _core.active_isa(),
+            "numpy": np.__version__,
+            **self.settings,
+            **{name: getattr(plan, name) for name in ("epochs", "train_metrics", "checkpoint")},
+            "checkpoint_every": plan.checkpoint_every,
+            "callbacks": [type(callback).__name__ for callback in plan.callbacks],
+            **self.description,
+        }
+        return told | digests(self.parts)
+
     def _watch(self, gradients: Gradients) -> None:
         self._call("on_gradients", gradients)
 
     def _call(self, name: str, *args: Any) -> None:
-        call(self.plan.callbacks, name, self.trainer, *args)
+        call_on_first(self.ranks, self.plan.callbacks, name, self.trainer, *args)
 
 
 def check_together(states: Mapping[str, Any]) -> None:

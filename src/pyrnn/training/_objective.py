@@ -26,6 +26,7 @@ from ._measures import (
     update_metrics,
     weight_by,
 )
+from ._ranks import ALONE, Ranks
 
 PROBED_STEPS = 16  # of the first sample, to see the shape of the model's output
 CHECKED_STEPS, CHECKED_ELEMENTS = 4096, 2**18  # looked at together before training
@@ -52,13 +53,16 @@ class Mean:
 class ForwardPass(NamedTuple):
     """The mean loss of one batch, its weight in a mean over batches, the state after it; `backward`
     adds `share` times the gradient of the loss into every .grad. `adds` says that this is the
-    gradient of a sum, which those of other batches are added to."""
+    gradient of a sum, which those of other batches are added to. `steps` counts real time steps;
+    `origin` says on which rank a loss is not finite."""
 
     loss: float
     weight: float
     state: Any
     backward: Callable[[float], object]
     adds: bool = False
+    steps: int = 0
+    origin: str = ""
 
 
 class Objective:
@@ -134,16 +138,18 @@ class Objective:
             return pullback(self._turned(samples, loss_pullback(share)))
 
         mean, adds = self.loss.mean_of(value, weight), self.loss.reduction == "sum"
-        return ForwardPass(mean, weight, state, backward, adds)
+        return ForwardPass(mean, weight, state, backward, adds, batch.steps)
 
     def evaluate(
-        self, samples: Samples, batch_size: int, tbptt: int | None = None
+        self, samples: Samples, batch_size: int, tbptt: int | None = None, ranks: Ranks = ALONE
     ) -> dict[str, float]:
         """{"loss": the mean over the real elements of all samples, and each metric's value}."""
         mean = Mean()
         for metric in self.metrics:
             metric.reset()
-        for rows in cut(by_length(len(samples), samples.lengths), batch_size):
+
+        def measure(rows: Array) -> Iterator[tuple[float, float, Any]]:
+            """The loss of a batch, or of its pieces, its weight, and what metrics count."""
             state = None
             for batch in samples.pieces(rows, tbptt):
                 y, state = self.infer(batch, state)
@@ -151,8 +157,17 @@ class Objective:
                 wanted = self._wanted(samples, batch)
                 value = self.loss(y, wanted.target, wanted.lengths, **wanted.options)
                 weight = weight_by(self.loss, y.shape, wanted)
-                mean.add(self.loss.mean_of(value, weight), weight)
-                update_metrics(self.metrics, self.loss, y, wanted)
+                yield (
+                    self.loss.mean_of(value, weight),
+                    weight,
+                    (y, wanted) if self.metrics else None,
+                )
+
+        batches = cut(by_length(len(samples), samples.lengths), batch_size)
+        for value, weight, seen in ranks.in_order(batches, measure):
+            mean.add(value, weight)
+            if seen is not None:
+                update_metrics(self.metrics, self.loss, *seen)
         return {"loss": mean.value} | {metric.name: metric.value for metric in self.metrics}
 
     def infer(self, batch: Batch, state: Any = None) -> tuple[Array, Any]:

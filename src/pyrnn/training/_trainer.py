@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .._base.checks import check_flag, check_mapping, check_path, check_size
+from .._base.checks import check_flag, check_mapping, check_size
 from .._base.columns import Dataset
+from .._base.communicator import Communicator
 from .._base.module import Module
 from .._base.prediction import check_logits
 from .._base.quantized import check_trainable
@@ -15,7 +16,6 @@ from .._base.samples import Samples
 from .._base.seeding import generator
 from .._base.settings import Settings
 from .._base.shown import html_table
-from .._base.tensor_file import check_place
 from .._base.torch_loaders import check_drops_none
 from ..losses import Loss
 from ..optim import Optimizer
@@ -27,21 +27,23 @@ from ._arguments import (
     check_rate_range,
     check_trained,
     checked,
-    checked_callbacks,
     checked_metrics,
     checked_parts,
 )
-from ._callbacks import Callback, call
+from ._callbacks import Callback
 from ._checkpoint import load_states, parts_of, states_of
-from ._data import checked_batches, read_data, split
-from ._display import check_progress
+from ._data import checked_batches, read_data
 from ._history import History
 from ._learning_rates import LearningRateCurve, find_lr
-from ._loop import Loop, Plan, check_together
+from ._loop import Loop, check_together
 from ._measures import recorded
 from ._objective import Objective
 from ._one_at_a_time import OneAtATime, one_at_a_time
+from ._plan import Plan, make_plan
 from ._progress import Progress
+from ._rank_callbacks import call_on_first
+from ._ranks import Ranks
+from ._shards import Shards, count_shards
 from ._updates import Updates, trained_module
 
 
@@ -78,6 +80,15 @@ class Trainer(Settings):
     - `ema`, averaged weights of `pyrnn.optim`, follow every step and are what the validation
       measures; `with ema.applied():` puts them into the model after the fit.
     - `seed` fixes the order of the batches.
+    - `shards` cuts the rows of each batch into that many runs of about as many steps. Gradients,
+      losses and weights are made in each run, with the masks of the whole batch, and added in a
+      fixed binary tree: ((0+1)+(2+3)). Checkpoints keep the number.
+    - `communicator` lets the processes of `pyrnn.distributed.MPI()` train one model, each with some
+      of the shards: any number of them gives the bits of one with as many shards (4, unless
+      `shards` is given). All call `fit` with the same arguments; rank 0 shows progress, calls the
+      callbacks, whose changes all take over, and writes checkpoints, which any number of ranks
+      resumes. An error on one rank is raised on all, with its name; so are differences of model,
+      data, settings or version, before the first step. `evaluate` and `predict` compute alone.
 
     The losses in `history` and of `evaluate` are means, also with `reduction="sum"`, which makes
     steps by the gradient of the sum over a batch.
@@ -119,6 +130,8 @@ class Trainer(Settings):
         metrics: Sequence[Any] = (),
         ema: Any = None,
         seed: int | None = None,
+        shards: int | None = None,
+        communicator: Communicator | None = None,
     ) -> None:
         model, loss, optimizer = checked_parts(model, loss, optimizer)
         check_trainable("Trainer", model.parameters())
@@ -144,6 +157,8 @@ class Trainer(Settings):
             schedules=schedules,
             ema=ema,
         )
+        self._ranks = Ranks(communicator)
+        self._shards = Shards(self.trained, count_shards(shards, self._ranks), self._ranks)
         self._progress = Progress(self._generator, 0)
         self._validates = self._measures_train = False
         self._alone = OneAtATime(
@@ -215,34 +230,8 @@ class Trainer(Settings):
         has. Nothing that is not finite is written over a checkpoint.
         After any error, and after Ctrl-C, the model is usable and `history` has the whole epochs.
         """
-        if tbptt is not None:
-            tbptt = check_size("Trainer", "tbptt", tbptt)
-        if checkpoint_every is not None:
-            check_size("Trainer", "checkpoint_every", checkpoint_every)
-        if checkpoint is not None:
-            checkpoint = check_path("Trainer", checkpoint, "checkpoint")
-            check_place("Trainer: checkpoint", checkpoint)
-        elif resume or checkpoint_every is not None:
-            raise ValueError("Trainer: checkpoint is None, expected the path of a file")
-        data, held_out = split(
-            read_data("Trainer: train", x, y, lengths, sample_weight), validation
-        )
-        asked = held_out is None if train_metrics is None else train_metrics
-        measures = check_flag("Trainer", "train_metrics", asked) and bool(self._objective.metrics)
-        plan = Plan(
-            train=self._samples("train", data, tbptt, measured=measures),
-            held_out=None if held_out is None else self._samples("validation", held_out, tbptt),
-            epochs=check_size("Trainer", "epochs", epochs, minimum=0),
-            **checked_batches(x, batch_size, shuffle),
-            bucket=check_flag("Trainer", "bucket", bucket),
-            train_metrics=measures,
-            tbptt=tbptt,
-            progress=check_progress(progress),
-            callbacks=checked_callbacks(callbacks),
-            checkpoint=checkpoint,
-            checkpoint_every=checkpoint_every,
-        )
-        self._run(plan, resume=check_flag("Trainer", "resume", resume))
+        given = dict(locals())  # the arguments
+        self._run(self._ranks.each(lambda: make_plan(self._objective, x, y, given)))
         return self.history
 
     def find_lr(
@@ -275,6 +264,7 @@ class Trainer(Settings):
         steps = check_size("Trainer", "steps", steps, minimum=2)
         tbptt = None if tbptt is None else check_size("Trainer", "tbptt", tbptt)
         batches = checked_batches(x, batch_size, shuffle)
+        self._shards.check_batch_size(batches["batch_size"])
         data = read_data("Trainer: train", x, y, lengths, sample_weight)
         updates = self._updates
         return find_lr(
@@ -291,6 +281,7 @@ class Trainer(Settings):
                 "clip_norm": updates.clip_norm,
                 "clip_value": updates.clip_value,
             },
+            shards=self._shards.count,
         )
 
     def stop(self) -> None:
@@ -358,6 +349,8 @@ class Trainer(Settings):
             "schedule": updates.schedules or None,
             "metrics": tuple(metric.name for metric in objective.metrics),
             "ema": updates.ema,
+            "shards": None if self._shards.count == 1 else self._shards.count,
+            "communicator": self._ranks.communicator,
         }
 
     def _phrases(self) -> Iterator[str]:
@@ -369,19 +362,32 @@ class Trainer(Settings):
         rows = [(name, repr(value)) for name, value in self._options().items() if value]
         return html_table(["Trainer", ""], [*rows, ("history", repr(self.history))], left=2)
 
-    def _run(self, plan: Plan, *, resume: bool) -> None:
+    def _run(self, plan: Plan) -> None:
         """Trains by a plan, from the beginning or from its checkpoint."""
-        updates = self._updates
+        updates, ranks = self._updates, self._ranks
+        self._shards.check_batch_size(plan.batch_size)
         check_belonging(self.trained, self.optimizer, updates.schedules, updates.ema)
         updates.forget()
         self._validates, self._measures_train = plan.held_out is not None, plan.train_metrics
+        ranks.share_state(self._generator)
         self._progress = Progress(self._generator, len(self.history))
-        call(plan.callbacks, "on_fit_start", self)
+        call_on_first(ranks, plan.callbacks, "on_fit_start", self)
         parts = parts_of(updates, self._progress, self.history, plan.callbacks)
-        loop = Loop(plan, self._objective, updates, self.history, self._progress, parts, self)
-        if resume:
+        loop = Loop(
+            plan,
+            self._objective,
+            self._shards,
+            ranks,
+            updates,
+            self.history,
+            self._progress,
+            parts,
+            self,
+        )
+        if plan.resume:
             loop.resume()
         loop.run()
+        ranks.wait()
 
     def _samples(
         self, role: str, data: Dataset, tbptt: int | None = None, *, measured: bool = True

@@ -77,7 +77,7 @@ py::array run_softmax_backward(py::handle y_in, py::handle dy_in, int threads) {
 }
 
 py::array run_dropout(py::handle x_in, double p, std::uint64_t seed, std::uint64_t draw, std::uint64_t layer,
-                      int threads) {
+                      int threads, std::uint32_t first_row) {
   checked_threads(threads);
   require(p >= 0 && p <= 1, "p: ", p, ", expected 0 to 1");
   return with_type_of(x_in, "x", [&](auto type) -> py::array {
@@ -86,7 +86,7 @@ py::array run_dropout(py::handle x_in, double p, std::uint64_t seed, std::uint64
     NewArray<T> y(shape_of(x));
     const DropoutArray<T> call{
         .steps = x.shape(0), .rows = x.shape(1), .units = x.shape(2), .x = data<T>(x), .y = y.data()};
-    without_gil([&] { dropout({p, seed, draw, layer}, call, threads, interrupted); });
+    without_gil([&] { dropout({p, seed, draw, layer, first_row}, call, threads, interrupted); });
     return y.array;
   });
 }
@@ -129,7 +129,7 @@ void register_activations(py::module_& m) {
   m.def("softmax_forward", &run_softmax_forward, py::arg("x"), py::arg("threads"));
   m.def("softmax_backward", &run_softmax_backward, py::arg("y"), py::arg("dy"), py::arg("threads"));
   m.def("dropout", &run_dropout, py::arg("x"), py::arg("p"), py::arg("seed"), py::arg("draw"), py::arg("layer"),
-        py::arg("threads"));
+        py::arg("threads"), py::arg("first_row") = 0);
   m.def("cross_entropy", &run_cross_entropy, py::arg("logits"), py::arg("targets"), py::arg("scale"), py::arg("spread"),
         py::arg("threads"));
 }

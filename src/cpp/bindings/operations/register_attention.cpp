@@ -9,7 +9,7 @@ namespace pyrnn::bindings {
 namespace {
 
 MemoryObject make_memory(py::handle keys_in, py::handle values_in, py::handle lengths_in, py::handle v_in, double scale,
-                         double p, std::uint64_t seed, std::uint64_t draw) {
+                         double p, std::uint64_t seed, std::uint64_t draw, std::uint32_t first_row) {
   require(p >= 0 && p <= 1, "p: ", p, ", expected 0 to 1");
   return with_type_of(keys_in, "keys", [&](auto type) {
     using T = decltype(type);
@@ -28,7 +28,7 @@ MemoryObject make_memory(py::handle keys_in, py::handle values_in, py::handle le
                               .lengths = object.lengths.data(),  // stays where it is when the vector is moved
                               .v = data<T>(v),
                               .scale = static_cast<T>(scale)};
-    if (p > 0) std::get<Memory<T>>(object.memory).dropout = dropout_row_of<T>({p, seed, draw, 0});
+    if (p > 0) std::get<Memory<T>>(object.memory).dropout = dropout_row_of<T>({p, seed, draw, 0, first_row});
     return object;
   });
 }
@@ -95,7 +95,7 @@ py::tuple run_attention_backward(const MemoryObject& object, py::handle queries_
 void register_attention(py::module_& m) {
   py::class_<MemoryObject> memory(m, "Memory", py::is_final());
   def_init(memory, &make_memory, py::arg("keys"), py::arg("values"), py::arg("lengths"), py::arg("v").none(true),
-           py::arg("scale"), py::arg("p") = 0.0, py::arg("seed") = 0, py::arg("draw") = 0);
+           py::arg("scale"), py::arg("p") = 0.0, py::arg("seed") = 0, py::arg("draw") = 0, py::arg("first_row") = 0);
   m.def("attention_forward", &run_attention_forward, py::arg("memory"), py::arg("queries"), py::arg("threads"));
   m.def("attention_backward", &run_attention_backward, py::arg("memory"), py::arg("queries"), py::arg("weights"),
         py::arg("dcontexts"), py::arg("dweights").none(true), py::arg("threads"));

@@ -32,7 +32,7 @@ py::tuple run_forward(const Stack& stack, const Packed& packed, py::handle x, py
 py::tuple run_forward_train(const Stack& stack, const Packed& packed, py::handle x, py::handle h0, py::handle c0,
                             py::handle lengths, bool return_cells, std::uint64_t seed, std::uint64_t draw,
                             py::ssize_t recompute_every, int threads, bool batch_first, py::handle resets,
-                            bool reset_to_given) {
+                            bool reset_to_given, std::uint32_t first_row) {
   checked_threads(threads);
   require_plain(stack);
   require(recompute_every >= 0, "recompute_every: ", recompute_every, ", expected at least 0");
@@ -44,7 +44,7 @@ py::tuple run_forward_train(const Stack& stack, const Packed& packed, py::handle
     without_gil([&] {
       call.clear_padding();
       tape = forward_train<T>(stack.shape, call.weights_of_type(), call.batch, call.sequences,
-                              {DropoutKey{seed, draw}, recompute_every, threads}, interrupted);
+                              {DropoutKey{seed, draw, first_row}, recompute_every, threads}, interrupted);
     });
     initialised<SavedForward>(saved) = {stack, kept_with(call.x), call.axes, std::move(tape)};
     return py::make_tuple(call.y.array, call.hn.array, call.cell_state(), call.all_cells(), saved);
@@ -120,7 +120,7 @@ void register_recurrent(py::module_& m) {
       .def("forward_train", &run_forward_train, py::arg("packed"), py::arg("x"), py::arg("h0").none(true),
            py::arg("c0").none(true), py::arg("lengths").none(true), py::arg("return_cells"), py::arg("seed"),
            py::arg("draw"), py::arg("recompute_every"), py::arg("threads"), py::arg("batch_first") = false,
-           py::arg("resets") = py::none(), py::arg("reset_to_given") = false)
+           py::arg("resets") = py::none(), py::arg("reset_to_given") = false, py::arg("first_row") = 0)
       .def("backward", &run_backward, py::arg("saved"), py::arg("weights"), py::arg("dy").none(true),
            py::arg("dhn").none(true), py::arg("dcn").none(true), py::arg("dcells").none(true), py::arg("need_dx"),
            py::arg("threads"), py::arg("batch_first") = false, py::arg("need_dw") = true);

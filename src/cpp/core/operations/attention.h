@@ -51,7 +51,7 @@ struct Memory {
                             .context = context};
     if (dropout) {
       q.dropout = *dropout;
-      q.dropout.row = static_cast<std::uint32_t>(row);
+      q.dropout.row += static_cast<std::uint32_t>(row);
       q.dropout.time = static_cast<std::uint32_t>(time);
       q.dropout.units = q.length;
       q.dropout.x = weights;

@@ -22,6 +22,7 @@ std::uint64_t mixed(std::uint64_t a, std::uint64_t b) {
 template <class T>
 kernels::DropoutRow<T> dropout_row_of(const DropoutDraw& draw) {
   kernels::DropoutRow<T> row{};
+  row.row = draw.first_row;
   row.key = mixed(mixed(draw.seed, draw.draw), draw.layer);
   row.drop_below = static_cast<std::uint32_t>(std::min(draw.p * 0x1p32, 0x1p32 - 1));
   row.scale = draw.p < 1 ? static_cast<T>(1 / (1 - draw.p)) : T(0);
@@ -36,7 +37,7 @@ void dropout(const DropoutDraw& draw, const DropoutArray<T>& whole, int threads,
     row.units = whole.units;
     for (Index i = r.begin; i < r.end; ++i) {
       row.time = static_cast<std::uint32_t>(i / whole.rows);
-      row.row = static_cast<std::uint32_t>(i % whole.rows);
+      row.row = common.row + static_cast<std::uint32_t>(i % whole.rows);
       row.x = whole.x + i * whole.units;
       row.y = whole.y + i * whole.units;
       k.dropout_row(row);

@@ -11,9 +11,11 @@ namespace pyrnn {
 struct DropoutDraw {
   double p;
   std::uint64_t seed, draw, layer;
+  std::uint32_t first_row = 0;  // of a batch that is a part of a larger one: masks count the rows of that
 };
 
-// The kernel's arguments that are the same for all rows; row, time, units, x and y are the caller's to set.
+// The kernel's arguments that are the same for all rows: time, units, x and y are the caller's to set, and its own row
+// to be added to `row`, which is the first one.
 template <class T>
 kernels::DropoutRow<T> dropout_row_of(const DropoutDraw& draw);
 

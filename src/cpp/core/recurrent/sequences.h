@@ -66,6 +66,7 @@ struct SequenceGradients {
 
 struct DropoutKey {
   std::uint64_t seed, draw;
+  std::uint32_t first_row = 0;  // of this batch within a larger one
 };
 
 }  // namespace pyrnn

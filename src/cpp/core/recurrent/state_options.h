@@ -115,13 +115,13 @@ class StateOptions {
   void draw(Range rows, const Place& at, Kind kind, double p, Index columns, const Index* step) const {
     const auto stream = static_cast<std::uint64_t>(2 * kind + at.direction) << 32;
     kernels::DropoutRow<T> call =
-        dropout_row_of<T>({p, key_->seed, key_->draw, stream + static_cast<std::uint64_t>(at.layer)});
+        dropout_row_of<T>({p, key_->seed, key_->draw, stream + static_cast<std::uint64_t>(at.layer), key_->first_row});
     if (kind != kDrop) call.scale = p < 1 ? T(1) : T(0);
     call.units = columns;
     for (Index j = rows.begin; j < rows.end; ++j) {
       T* mask = kind == kZoneC ? keep_c_ + j * width_.state : (kind == kZoneH ? keep_h_ : drop_) + j * width_.output;
       std::fill_n(mask, columns, T(1));
-      call.row = static_cast<std::uint32_t>(batch_.caller_row(j));
+      call.row = key_->first_row + static_cast<std::uint32_t>(batch_.caller_row(j));
       call.time = step ? static_cast<std::uint32_t>(batch_.start(j) + at.walk.time(*step, j)) : 0;
       call.x = call.y = mask;
       k_.elementwise.dropout_row(call);
