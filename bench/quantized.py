@@ -3,8 +3,9 @@
     python bench/quantized.py --threads 1 --rounds 15 [--sizes 256 512 1024] [--peer]
 
 `step` is a stream's step, `whole` a sequence of T = 100, `batch` one of 32 rows. Rounds interleave
-the models; a ratio is the median over the rounds. `--peer` adds ONNX Runtime's LSTM, float32 and
-quantized by its `quantize_dynamic` (int8), for a whole sequence.
+the models; a ratio is the median over the rounds. `error` is the root mean square of the difference
+to float32's outputs over that of these outputs. `--peer` adds ONNX Runtime's LSTM for a whole
+sequence: float32, and quantized by its `quantize_dynamic` to 8 bits, or 7 with `reduce_range`.
 """
 
 import argparse
@@ -28,8 +29,8 @@ def calls_of(layer):
     x_t, row = x[0, 0].copy(), x[:1].copy()
     return {
         "step": lambda: stream.step(x_t, out),
-        "whole": lambda: layer(row),
-        "batch": lambda: layer(x),
+        "whole": lambda: layer(row)[0],
+        "batch": lambda: layer(x)[0],
     }
 
 
@@ -40,17 +41,20 @@ def peers_of(layer, folder, threads):
 
     import pyrnn.onnx
 
-    paths = [str(Path(folder) / f"{name}.onnx") for name in ("wide", "int8")]
-    pyrnn.onnx.export(layer, paths[0])
-    quantize_dynamic(*paths)
+    forms = {"ort float32": None, "ort int8": {}, "ort int7": {"reduce_range": True}}
+    wide = str(Path(folder) / "wide.onnx")
+    pyrnn.onnx.export(layer, wide)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     x = np.random.default_rng(0).standard_normal((1, T, layer.input_size)).astype(np.float32)
     found = {}
-    for name, path in zip(("ort float32", "ort int8"), paths, strict=True):
+    for name, options_of_form in forms.items():
+        path = wide if options_of_form is None else str(Path(folder) / f"{name}.onnx")
+        if path != wide:
+            quantize_dynamic(wide, path, **options_of_form)
         session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
         given = {session.get_inputs()[0].name: x}
-        found[name] = {"whole": lambda session=session, given=given: session.run(None, given)}
+        found[name] = {"whole": lambda session=session, given=given: session.run(None, given)[0]}
     return found
 
 
@@ -65,11 +69,15 @@ def seconds(call):
             return passed / count
 
 
+def error(y, exact):
+    """Root mean square of the difference over that of `exact`."""
+    return np.linalg.norm(y.reshape(exact.shape) - exact) / np.linalg.norm(exact)
+
+
 def measure(models, work, rounds):
-    """{name: (median seconds, median of float32's time over its own)}."""
+    """{name: (median seconds, median of float32's time over its own, error)}."""
     calls = {name: of[work] for name, of in models.items() if work in of}
-    for call in calls.values():
-        call()
+    outputs = {name: np.array(call()) for name, call in calls.items()}
     names, times = list(calls), {name: [] for name in calls}
     for r in range(rounds):
         for name in names[r % len(names) :] + names[: r % len(names)]:
@@ -79,6 +87,7 @@ def measure(models, work, rounds):
         name: (
             statistics.median(own),
             statistics.median(a / b for a, b in zip(wide, own, strict=True)),
+            error(outputs[name], outputs["float32"]),
         )
         for name, own in times.items()
     }
@@ -93,7 +102,7 @@ def main():
     given = parser.parse_args()
     pyrnn.set_num_threads(given.threads)
     print(f"{pyrnn.active_isa()}, {given.threads} thread(s), {given.rounds} rounds\n")
-    print("| layer | work | model | us | float32 over it |\n|---|---|---|---|---|")
+    print("| layer | work | model | us | float32 over it | error |\n|---|---|---|---|---|---|")
     for cls in (pyrnn.LSTM, pyrnn.GRU, pyrnn.RNN):
         for H in given.sizes:
             layer = cls(H, H, seed=0)
@@ -103,8 +112,8 @@ def main():
                 if given.peer and cls is pyrnn.LSTM:
                     models |= peers_of(layer, folder, given.threads)
                 for work in ("step", "whole", "batch"):
-                    for name, (own, ratio) in measure(models, work, given.rounds).items():
-                        text = f"{own * 1e6:.1f} | {ratio:.2f}"
+                    for name, (own, ratio, wrong) in measure(models, work, given.rounds).items():
+                        text = f"{own * 1e6:.1f} | {ratio:.2f} | {wrong:.1g}"
                         print(f"| {cls.__name__} {H} | {work} | {name} | {text} |", flush=True)
 
 

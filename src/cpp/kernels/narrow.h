@@ -37,16 +37,23 @@ __attribute__((noinline)) void narrow_rows(const NarrowRows<float>& q) noexcept 
       nothing += invalid[i];
     }
     const V factor = broadcast(per_scale(largest));
+    Ints negative{};
     each([&](Index k, V x) __attribute__((always_inline)) {
       const Bytes bytes = __builtin_convertvector((Ints)(x * factor + kRounds), Bytes);
+      const Ints numbers = __builtin_convertvector(bytes, Ints);
+      negative += numbers & (numbers < 0);
       const Index left = q.columns - k;
       if (left >= L)
         __builtin_memcpy(to + k, &bytes, L);
       else
         for (Index i = 0; i < round_up(left, kTogether<Int8>); ++i) to[k + i] = {bytes[i]};
     });
+    std::int32_t negative_sum = 0;
+    for (Index i = 0; i < L; ++i) negative_sum += negative[i];
     const float scale = scale_of(largest) + nothing;
-    __builtin_memcpy(to + round_up(q.columns, kTogether<Int8>), &scale, sizeof scale);
+    to += round_up(q.columns, kTogether<Int8>);
+    __builtin_memcpy(to, &scale, sizeof scale);
+    __builtin_memcpy(to + sizeof scale, &negative_sum, sizeof negative_sum);
   }
 }
 

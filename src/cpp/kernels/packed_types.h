@@ -42,8 +42,8 @@ PYRNN_ALWAYS_INLINE constexpr Index packed_columns(Index columns) {
   return round_up(columns, kTogether<W>) + (std::is_same_v<W, Int8> ? 8 : 0);
 }
 
-// What is multiplied with packed weights: rows of T, or beside Int8 the row's numbers in whole groups and then its
-// scale, float.
+// What is multiplied with packed weights: rows of T, or beside Int8 the row's numbers in whole groups, then its scale,
+// float, and the sum of its negative numbers, int32.
 template <class W>
 constexpr bool kLeftIsNarrow = std::is_same_v<W, Int8>;
 template <class T, class W>
@@ -56,7 +56,7 @@ struct LeftRows {
 };
 template <class W>
 PYRNN_ALWAYS_INLINE constexpr Index left_columns(Index columns) {
-  return kLeftIsNarrow<W> ? round_up(columns, kTogether<W>) + 4 : columns;
+  return kLeftIsNarrow<W> ? round_up(columns, kTogether<W>) + 8 : columns;
 }
 
 }  // namespace pyrnn::kernels

@@ -35,7 +35,7 @@ PYRNN_INLINE void tile_of_bytes(const Product<float, Int8>& p, const Int8* a, fl
     constexpr int j = n % Width, panel = n / Width;
     const Int8* of_column = b + panel * p.b_panel + j * L * G;
     const Vec<float> scale = (Vec<float>)load(of_column);
-    const Ints excess = D::excess * load(of_column + p.b_step * G);
+    const Ints of_signs = D::column * load(of_column + p.b_step * G);
     const int last = j == Width - 1 ? p.last_lanes : 0;
     unroll<Rows>(PYRNN_UNROLLED(r) {
       float* to = c + r * p.c_row + panel * p.c_panel + j * L;
@@ -43,7 +43,8 @@ PYRNN_INLINE void tile_of_bytes(const Product<float, Int8>& p, const Int8* a, fl
       if (p.start == Start::bias) v = load(p.bias + n * L);
       if (p.start == Start::add) v = last ? load_first(to, last) : load(to);
       const Vec<float> scales = scale * broadcast(read<float>(a + r * p.a_row + whole));
-      v = fma(__builtin_convertvector(sum[r * N + n] - excess, Vec<float>), scales, v);
+      const Ints exact = sum[r * N + n] - of_signs - D::row * read<std::int32_t>(a + r * p.a_row + whole + G);
+      v = fma(__builtin_convertvector(exact, Vec<float>), scales, v);
       if (last)
         store_first(to, v, last);
       else

@@ -17,15 +17,17 @@ PYRNN_INLINE Ints load(const Int8* p) { return (Ints)load(reinterpret_cast<const
 // (core/runtime/isa.cpp).
 bool has_vnni = false;
 
-// add: sum += x0 w0 + x1 w1 + x2 w2 + x3 w3 in each lane, with the same four bytes of x in all lanes.
+// add: sum += x0 w0 + x1 w1 + x2 w2 + x3 w3 in each lane, with the same four bytes of x in all lanes. What instructions
+// without signs add to that is known, and taken off once: `column` times the sum of the column's w, and `row` times the
+// sum of the row's negative x.
 template <bool Vnni>
 struct Dots;
 
 #if defined(__AVX2__)
-// Its bytes of x have no sign: they are taken as x + 128, and the sum has `excess` times that of w too much.
+// Its bytes of x have no sign: they are taken as x + 128.
 template <>
 struct Dots<true> {
-  static constexpr int excess = 128;
+  static constexpr int column = 128, row = 0;
   Ints x;
   Dots() = default;
   explicit PYRNN_INLINE Dots(std::int32_t four) : x(Ints{} + (four ^ static_cast<std::int32_t>(0x80808080))) {}
@@ -40,29 +42,34 @@ struct Dots<true> {
 };
 #endif
 
+#if defined(__AVX2__)
+// Sums of four products of bytes, those of `size` without a sign.
+PYRNN_INLINE Ints sums_of_four(Ints size, Ints w) {
+#if defined(__AVX512F__)
+  return (Ints)_mm512_madd_epi16(_mm512_maddubs_epi16((__m512i)size, (__m512i)w), _mm512_set1_epi16(1));
+#else
+  return (Ints)_mm256_madd_epi16(_mm256_maddubs_epi16((__m256i)size, (__m256i)w), _mm256_set1_epi16(1));
+#endif
+}
+#endif
+
 template <>
 struct Dots<false> {
-  static constexpr int excess = 0;
   Dots() = default;
-#if defined(__AVX512F__)
-  // |x| times w with the sign of x: two such products, each of at most 127*127, fit 16 bits.
-  __m512i size;
-  __mmask64 negative;
-  explicit PYRNN_INLINE Dots(std::int32_t four)
-      : size(_mm512_abs_epi8(_mm512_set1_epi32(four))), negative(_mm512_movepi8_mask(_mm512_set1_epi32(four))) {}
-  PYRNN_INLINE void add(Ints& sum, Ints w) const {
-    const __m512i signed_w = _mm512_mask_sub_epi8((__m512i)w, negative, _mm512_setzero_si512(), (__m512i)w);
-    sum += (Ints)_mm512_madd_epi16(_mm512_maddubs_epi16(size, signed_w), _mm512_set1_epi16(1));
+#if defined(__AVX2__)
+  // Bytes of x have no sign here, either: |x|, and beside a negative x the complement of w, -w - 1, since every unit
+  // can make it and few can make -w. A pair of products, each of at most 127*128, fits 16 bits.
+  static constexpr int column = 0, row = 1;
+  Ints negative, size;
+  explicit PYRNN_INLINE Dots(std::int32_t four) {
+    typedef std::int8_t Bytes __attribute__((vector_size(kVectorBytes), may_alias));
+    const auto x = (Bytes)(Ints{} + four), below_zero = (Bytes)(x < 0);
+    negative = (Ints)below_zero;
+    size = (Ints)((x ^ below_zero) - below_zero);
   }
-#elif defined(__AVX2__)
-  // Likewise; the sign of 0 is 0.
-  __m256i x, size;
-  explicit PYRNN_INLINE Dots(std::int32_t four) : x(_mm256_set1_epi32(four)), size(_mm256_abs_epi8(x)) {}
-  PYRNN_INLINE void add(Ints& sum, Ints w) const {
-    const __m256i signed_w = _mm256_sign_epi8((__m256i)w, x);
-    sum += (Ints)_mm256_madd_epi16(_mm256_maddubs_epi16(size, signed_w), _mm256_set1_epi16(1));
-  }
+  PYRNN_INLINE void add(Ints& sum, Ints w) const { sum += sums_of_four(size, w ^ negative); }
 #elif defined(__x86_64__)
+  static constexpr int column = 0, row = 0;
   // As numbers of 16 bits, which are multiplied and added in pairs.
   __m128i x;
   explicit PYRNN_INLINE Dots(std::int32_t four) : x(widened(_mm_unpacklo_epi8(__m128i{}, _mm_set1_epi32(four)))) {}
@@ -73,6 +80,7 @@ struct Dots<false> {
   }
   static PYRNN_INLINE __m128i widened(__m128i upper_bytes) { return _mm_srai_epi16(upper_bytes, 8); }
 #elif defined(__aarch64__)
+  static constexpr int column = 0, row = 0;
   int8x8_t x;
   explicit PYRNN_INLINE Dots(std::int32_t four) : x(vreinterpret_s8_s32(vdup_n_s32(four))) {}
   PYRNN_INLINE void add(Ints& sum, Ints w) const {
