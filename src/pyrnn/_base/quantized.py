@@ -43,6 +43,11 @@ class QuantizedParameter(Parameter):
         return False
 
     @property
+    def numbers(self) -> Array:
+        """The integers that stand for the weights: in bf16 their bits, uint16; in int8 int8."""
+        return self._narrow
+
+    @property
     def shape(self) -> tuple[int, ...]:
         return self._narrow.shape
 
@@ -144,6 +149,11 @@ class Int8Parameter(QuantizedParameter):
 
     def _widened(self) -> Array:
         return Int8Rows(*self.kept).widened()
+
+    @property
+    def scales(self) -> Array:
+        """The rows' scales, float32."""
+        return self._scales
 
     @property
     def kept(self) -> tuple[Array, Array]:  # type: ignore[override]

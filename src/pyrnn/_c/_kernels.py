@@ -4,15 +4,18 @@ import re
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "kernels"
-PLAIN, NORMALISED = "affine", "affine_normalised"  # either may be model_affine
+AFFINE = "affine"  # the files that begin so have a model_affine each
 DEFINES = re.compile(r"^(?:static \w+ |\} )model_(\w+)", re.MULTILINE)
 USES = re.compile(r"\bmodel_(\w+)")
 
 
-def kernels(text: str, normalises: bool) -> list[str]:
-    """The definitions of all that a text uses, each after those that it uses itself."""
-    unused = PLAIN if normalises else NORMALISED
-    files = [path.read_text() for path in sorted(FOLDER.glob("*.c")) if path.stem != unused]
+def kernels(text: str, affine: str) -> list[str]:
+    """The definitions of all that a text uses, each after those that it uses itself.
+
+    `affine` names the file of model_affine.
+    """
+    paths = sorted(FOLDER.glob("*.c"))
+    files = [p.read_text() for p in paths if p.stem in (affine, p.stem.replace(AFFINE, ""))]
     home = {name: code for code in files for name in DEFINES.findall(code)}
     found: list[str] = []
 

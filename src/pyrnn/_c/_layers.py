@@ -4,6 +4,7 @@ from itertools import accumulate
 from typing import Any
 
 from .._base.names import dotted
+from .._base.quantized import form_of
 from ..layers import (
     Add,
     Concat,
@@ -63,18 +64,23 @@ def nothing(parts: Parts, module: Any, path: str, x: Value) -> Value:
 def embedding(parts: Parts, module: Any, path: str, x: Value) -> Value:
     if x.width:
         raise ValueError(f"{where(module, path)} gets {x.width} features, expected ids")
-    table, width = parts.table(dotted(path, "weight"), module.weight), module.embedding_dim
+    name, width = dotted(path, "weight"), module.embedding_dim
+    row = f"{parts.table(name, module.weight)} + {{x[0]}} * {width}"
+    form = form_of([module.weight])
     parts.program.takes_ids(module.num_embeddings)
-    text = f"model_copy({table} + {{x[0]}} * {width}, {width}, {{y}});"
+    if form == "int8":
+        row += f", {parts.tables.scales(name, module.weight)}[{{x[0]}}]"
+    text = f"model_{f'row_{form}' if form else 'copy'}({row}, {width}, {{y}});"
     return parts.call(text, path, width, x)
 
 
 @writes(Linear)
 def linear(parts: Parts, module: Any, path: str, x: Value) -> Value:
     check_takes(module, path, x, module.in_features)
-    weight = parts.table(dotted(path, "weight"), module.weight)
+    weight = dotted(path, "weight")
+    parts.table(weight, module.weight)  # before the bias
     bias = parts.table(dotted(path, "bias"), module.bias)
-    members = parts.matrix(module.weight.shape, weight, bias)
+    members = parts.matrix(weight, module.weight, bias)
     struct = parts.tables.struct("matrix", dotted(path, "matrix"), members)
     text = f"model_affine({struct}, {{x[0]}}, {{y}});"
     return parts.call(text, path, module.out_features, x)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._base.names import in_messages
+from .._base.quantized import Int8Parameter
 from ._program import Program, Value
 from ._tables import Names, Tables
 
@@ -24,11 +25,11 @@ def writes(*classes: type) -> Callable[[Writer], Writer]:
 class Parts:
     """Writes modules into a program and its tables."""
 
-    def __init__(self, program: Program, tables: Tables, names: Names, normalises: bool) -> None:
+    def __init__(self, program: Program, tables: Tables, names: Names, has_gain: bool) -> None:
         self.program = program
         self.tables = tables
         self.names = names
-        self._normalises = normalises  # whether some products are normalised
+        self._has_gain = has_gain  # whether a matrix has the gain of layer normalisation, or 0
 
     def write(self, module: Any, path: str, x: Value) -> Value:
         """What a module makes of x."""
@@ -46,9 +47,23 @@ class Parts:
         """The table of a parameter; "0" for None."""
         return "0" if parameter is None else self.tables.table(path, parameter)
 
-    def matrix(self, shape: tuple[int, ...], weight: str, bias: str, gain: str = "0") -> list[str]:
-        """The members of a matrix's struct."""
-        return [*map(str, shape), weight, bias, *([gain] if self._normalises else [])]
+    def matrix(
+        self, path: str, weight: Any, bias: str, gain: str = "0", rows: slice = slice(None)
+    ) -> list[str]:
+        """The members of the struct of some rows of a parameter; bias and gain are tables."""
+        columns = weight.shape[1]
+        begin, end, _ = rows.indices(weight.shape[0])
+
+        def at_row(table: str, offset: str) -> str:
+            return f"{table} + {offset}" if begin and table != "0" else table
+
+        members = [str(end - begin), str(columns)]
+        members += [at_row(self.tables.table(path, weight), f"{begin} * {columns}")]
+        if isinstance(weight, Int8Parameter):
+            members += [at_row(self.tables.scales(path, weight), str(begin))]
+            self.program.columns = max(self.program.columns, columns)
+        members += [at_row(bias, str(begin))]
+        return [*members, gain] if self._has_gain else members
 
 
 def where(module: Any, path: str) -> str:

@@ -47,6 +47,7 @@ class Program:
         self.calls: list[Call] = []
         self.states: list[tuple[str, int]] = []  # members and their widths
         self.units = 0  # the most of a recurrent layer
+        self.columns = 0  # the most of a matrix in int8
         self.ids: int | None = None  # how many there are, if x is one
 
     def takes_ids(self, count: int) -> None:

@@ -28,7 +28,7 @@ def gru(parts: Parts, module: Any, path: str, x: Value) -> Value:
         if module.reset_after:
             return f"model_gru({layer.cell()}"
         rows = 2 * module.hidden_size  # of r and z; the others are those of n
-        w_hn = layer.struct("matrix", "w_hn", layer.matrix("hh", rows))
+        w_hn = layer.struct("matrix", "w_hn", layer.matrix("hh", slice(rows, None)))
         return f"model_gru_reset_before({layer.cell(rows)}, {w_hn}"
 
     return stack(parts, module, path, x, cell)
@@ -116,19 +116,16 @@ class Direction:
         """The address of a constant struct of this layer."""
         return self.parts.tables.struct(type_name, self.name(word), members)
 
-    def matrix(self, part: str, begin: int = 0, end: int | None = None) -> list[str]:
+    def matrix(self, part: str, rows: slice = slice(None)) -> list[str]:
         """Some rows of W_ih or W_hh, with the bias and the gain of layer normalisation."""
-        rows, columns = self.parameter(f"weight_{part}").shape
-        weight, bias = self.table(f"weight_{part}"), self.table(f"bias_{part}")
-        if begin:
-            weight = f"{weight} + {begin} * {columns}"
-            bias = bias if bias == "0" else f"{bias} + {begin}"
-        shape = ((rows if end is None else end) - begin, columns)
-        return self.parts.matrix(shape, weight, bias, self.table(f"weight_ln_{part}"))
+        self.table(f"weight_{part}")  # before the bias
+        bias, gain = self.table(f"bias_{part}"), self.table(f"weight_ln_{part}")
+        weight = f"weight_{part}"
+        return self.parts.matrix(self.name(weight), self.parameter(weight), bias, gain, rows)
 
     def cell(self, h_rows: int | None = None) -> str:
         """The address of the cell's struct, with all rows of W_hh or the first ones."""
-        matrices = self.matrix("ih"), self.matrix("hh", 0, h_rows)
+        matrices = self.matrix("ih"), self.matrix("hh", slice(h_rows))
         inner = [f"{{{', '.join(members)}}}" for members in matrices]
         return self.struct("cell", "cell", [str(self.module.hidden_size), *inner])
 
@@ -156,7 +153,7 @@ class Direction:
             after.append(f"model_zoneout({self.number('zoneout')}, {made}, {P}, {h});")
         if module.proj_size:
             projected, made = made, self._array("m", H, before)
-            w_hr = self.parts.matrix((P, H), self.table("weight_hr"), "0")
+            w_hr = self.parts.matrix(self.name("weight_hr"), self.parameter("weight_hr"), "0")
             struct = self.struct("matrix", "w_hr", w_hr)
             after.insert(0, f"model_affine({struct}, {made}, {projected});")
         if getattr(module, "zoneout_cell", 0.0):

@@ -16,10 +16,10 @@ TITLE = """\
 USE = """\
 {use}
  *
- * Nothing is allocated, all weights are const, and math.h is all that is needed beside this file.
- * Arrays must not overlap, and an int needs 32 bits. Include the file where the model is used. Or
- * compile it by itself; where the model is used, define MODEL_HEADER before including it: that
- * keeps only the declarations. */
+ * Nothing is allocated, and all weights are const. Beside this file it needs {headers}. Arrays must
+ * not overlap, and an int needs 32 bits. Include the file where the model is used. Or compile it by
+ * itself; where the model is used, define MODEL_HEADER before including it: that keeps only the
+ * declarations. */
 """
 
 
@@ -28,14 +28,18 @@ def title(summary: str) -> str:
     return TITLE.format(version=_core.build_info()["version"], summary=comment(summary))
 
 
-def source(functions: Functions, tables: Tables, normalises: bool) -> str:
+def source(functions: Functions, tables: Tables, affine: str) -> str:
     """What follows the title, of a model that is called "model"."""
     constants, bodies = "\n".join(tables.lines), "\n\n".join(functions.bodies())
+    definitions = kernels(f"{constants}\n{bodies}", affine)
+    headers = ["math.h", *(["string.h"] if any("memcpy" in code for code in definitions) else [])]
     parts = [
-        USE.format(use=comment(use(functions))),
+        USE.format(use=comment(use(functions)), headers=" and ".join(headers)),
         declarations(functions),
-        "#ifndef MODEL_HEADER\n#include <math.h>\n",
-        *kernels(f"{constants}\n{bodies}", normalises),
+        "#ifndef MODEL_HEADER",
+        *(f"#include <{header}>" for header in headers),
+        "",
+        *definitions,
         constants,
         f"\n{bodies}\n",
         "#endif\n",
@@ -71,6 +75,7 @@ def declarations(functions: Functions) -> str:
     first = f"IDS = {program.ids}" if functions.takes_ids else f"INPUTS = {functions.x.width}"
     sizes = [first, f"OUTPUTS = {functions.y.width}"]
     sizes += [f"UNITS = {program.units}"] if program.units else []
+    sizes += [f"COLUMNS = {program.columns}"] if program.columns else []
     members = [f"float {name}[{width}];" for name, width in program.states]
     members = members or ["char unused; /* there is no state, and C has no empty struct */"]
     work = [f"#define MODEL_WORK(steps) ({functions.work} * (steps))"] if functions.work else []

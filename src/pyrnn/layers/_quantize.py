@@ -39,10 +39,11 @@ def quantize(model: M, weights: str) -> M:
 
     The copy is a module of the same classes: calls, `run`, `predict`, lengths, masks, resets and
     streams are as before, as are `save`, pickle and deepcopy. `state_dict()` gives the rounded
-    weights as float32, and so do exports, in which x and h are not rounded. `vjp` and Trainer
-    refuse it, and its matrices cannot be written: train the float32 model and quantize that again.
-    Modules of other classes, yours among them, are copied as they are with their own parameters,
-    and their parts are quantized. What is tied stays so.
+    weights as float32, and so do ONNX files, in which x and h are not rounded; `export_c` writes
+    the narrow ones, and rounds x and h. `vjp` and Trainer refuse it, and its matrices cannot be
+    written: train the float32 model and quantize that again. Modules of other classes, yours among
+    them, are copied as they are with their own parameters, and their parts are quantized. What is
+    tied stays so.
 
     TypeError if `model` is no Module or `weights` no text. ValueError for another word than "bf16"
     and "int8"; for a model that is quantized already or has none of these layers; if one is of
