@@ -111,8 +111,16 @@ BAD_FIT = [
     ({"y": Y, "past": INF}, {}, r"past is \[inf\] at step 7"),
     ({"y": Y}, {"horizon": 0}, "horizon is 0"),
     ({"y": Y}, {"lookback": 0}, "lookback is 0"),
-    ({"y": Y}, {"lookback": 1}, "lookback is 1, expected at least 2 with relative=True"),
-    ({"y": Y}, {"lookback": 1, "strategy": "recursive"}, "lookback is 1, expected at least 2"),
+    (
+        {"y": Y},
+        {"lookback": 1, "relative": True},
+        "lookback is 1, expected at least 2 with relative=True",
+    ),
+    (
+        {"y": Y},
+        {"lookback": 1, "strategy": "recursive", "relative": True},
+        "lookback is 1, expected at least 2",
+    ),
     ({"y": np.ma.masked_array(Y, Y > 1)}, {}, "y is a MaskedArray, expected a plain array"),
     ({"y": Y, "past": X * 1e300}, {}, "past holds numbers as large as 1e.300"),
     ({"y": Y}, {"strategy": "both"}, "strategy is 'both'"),

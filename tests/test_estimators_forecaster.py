@@ -203,7 +203,7 @@ def test_errors_of_a_backtest():
 
 def test_a_seed_decides_everything():
     y = autoregression(200)
-    options = {"dropout": 0.2, "num_layers": 2, "epochs": 2, "early_stopping": True}
+    options = {"dropout": 0.2, "num_layers": 2, "epochs": 2, "early_stopping": True, "skip": False}
     first, second = (forecaster(**options).fit(y).predict() for _ in range(2))
     assert_same_bits(first, second)
     assert not np.array_equal(first, forecaster(**options, random_state=1).fit(y).predict())

@@ -226,7 +226,7 @@ NUMPY_SCALARS = {
     "GRU": [{"input_size": 3, "hidden_size": 4}],
     "Linear": [{"in_features": 3, "out_features": 4}],
     "Embedding": [{"num_embeddings": 3, "embedding_dim": 4, "padding_idx": 1}],
-    "Autoregression": [  # there once the estimators are imported
+    "Autoregression": [
         {"in_features": 3, "out_features": 2, "lags": 4, "lagged": 2, "relative": 1}
     ],
     "LayerNorm": [{"normalized_shape": 3}, {"normalized_shape": (3, 2)}],

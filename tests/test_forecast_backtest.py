@@ -207,6 +207,23 @@ def test_a_backtest_holds_little_beside_its_forecasts():
     assert held < 1.6 * forecasts and peak - held < forecasts
 
 
+def test_a_comparison_holds_no_forecasts_of_baselines():
+    """These are made one after the other, and are the same if they are there already."""
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    many = [autoregression(150, seed) for seed in range(30)]
+    result = forecaster(horizon=14, epochs=1).fit(many).backtest(many, level=0.8)
+    forecasts = sum(some.nbytes for some in result.forecasts)
+    tracemalloc.start()
+    table = result.compare("series")
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 0.2 * forecasts and peak < 3.5 * forecasts
+    other = pickle.loads(pickle.dumps(result))
+    del other.__dict__["_measured"]
+    assert list(other.baselines) == BASELINES
+    assert_same_bits(other.compare("series")["mae"], table["mae"])
+
+
 @pytest.mark.parametrize("strategy", ["direct", "recursive"])
 def test_forecasts_of_many_series_have_the_bits_of_each_alone(strategy):
     """Some begin later than the lookback, and the longest has more origins than go together."""

@@ -43,7 +43,10 @@ BAD = [
     (JUMBLED.set_axis(JUMBLED.index - DAYS[0]), "y has the time"),
     (JUMBLED.set_axis(JUMBLED.index.strftime("%Y-%m-%d")), "y has the time"),
     (JUMBLED.set_axis(JUMBLED.index.date), "y has the time"),
-    (pandas.concat({"a": Y, "b": Y}), "y has rows with 2 labels each, expected one series; reset"),
+    (
+        pandas.concat({"x": pandas.concat({"a": Y})}),
+        "y has rows with 3 labels each, expected a time",
+    ),
     (Y.set_axis([*DAYS[:9], pandas.NaT, *DAYS[10:]]), "y has a row without a time"),
     (
         Y.set_axis(pandas.Index(mixed(), dtype=object)),

@@ -143,6 +143,8 @@ def test_a_target_is_no_covariate_of_itself():
 
 
 def test_errors_of_covariates():
+    with pytest.raises(ValueError, match="future is None, expected 2 covariates as in fit"):
+        quick().fit(Y, future=KNOWN[:T]).predict()
     model = quick().fit(Y, future=KNOWN)
     for table, words in (
         (
@@ -179,7 +181,6 @@ def test_errors_of_covariates():
             "future has '1' in the column 'promo' at 2024-01-0., expected",
         ),
         (KNOWN[T:].to_numpy(float)[:1], r"future has shape \(1, 2\), expected \(2, 2\)"),
-        (None, "future is None, expected 2 covariates as in fit"),
     ):
         with pytest.raises((ValueError, TypeError), match=words):
             model.predict(future=table)

@@ -85,7 +85,7 @@ def test_a_poor_trial_is_broken_off(sampler):
 def test_failed_trials_are_told(sampler):
     y = autoregression(60)
     space = {"lookback": [8, 1], "quantiles": [(0.1, 0.9), None]}
-    model = forecaster(epochs=1)
+    model = forecaster(epochs=1, relative=True)
     with pytest.warns(UserWarning, match=r"search: \d of 8 trials failed, the first with"):
         found = model.search(space, y, n_trials=8, n_splits=1)
     failed = [state == "failed" for state in states(found)]

@@ -7,12 +7,13 @@ from numpy.testing import assert_allclose
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
+from children import run
 from compare import assert_same_bits
 from pyrnn.estimators import Forecaster
-from pyrnn.estimators._forecasting.autoregression import Autoregression
 from pyrnn.estimators._forecasting.division import divided
 from pyrnn.estimators._forecasting.series import Series
 from pyrnn.estimators._forecasting.windows import Cutter
+from pyrnn.layers._autoregression import Autoregression
 from series import autoregression, forecaster, seasonal
 
 
@@ -106,3 +107,18 @@ def test_what_decides_when_to_stop():
 def test_without_skip_there_is_no_linear_part():
     model = forecaster(skip=False, epochs=1).fit(autoregression(150))
     assert model.network_[0].input_size == 1
+
+
+def test_a_network_is_read_without_the_estimators(tmp_path):
+    """So it can be used where scikit-learn is not installed."""
+    model = forecaster(epochs=1).fit(seasonal(120, 0.1))
+    path = tmp_path / "network.safetensors"
+    model.network_.save(path)
+    code = f"""
+        import sys
+        import pyrnn
+        print(float(pyrnn.load({str(path)!r})(np.ones((1, 12, 1), "f4")).sum()))
+        assert not any(name.startswith("pyrnn.estimators") for name in sys.modules)
+    """
+    (total,) = run(code)
+    assert float(total) == float(model.network_(np.ones((1, 12, 1), "f4")).sum())

@@ -72,8 +72,9 @@ def test_a_calendar_beside_covariates():
     (series, _), _ = model._read(WIDE, None, known)
     assert series.future.shape == (T, 3) and (series.future[:, 0] == known[:T]).all()
     assert model.predict(future=known).shape == (H, 2)
+    assert model.predict().equals(model.predict(future=known))
     with pytest.raises(ValueError, match="future is None, expected 1 covariates as in fit"):
-        model.predict()
+        quick(calendar=["month"]).fit(WIDE, future=known[:T]).predict()
 
 
 @pytest.mark.parametrize(
@@ -158,3 +159,73 @@ def test_a_long_table_says_the_same_of_a_series():
         ValueError, match=r"y\['south'\] has 'city', 'village' in the column 'kind'"
     ):
         quick().fit(table, static="kind", **NAMES)
+
+
+FORMS = pytest.mark.parametrize("form", [0, 3, 5])
+EAST = pandas.DataFrame(
+    {"area": [25.0], "kind": ["village"], "open": [True]}, index=pandas.Index(["east"])
+)
+
+
+def of_form(form, wide):
+    """A wide table in the form of a fit."""
+    if form == 3:
+        return {name: wide[name] for name in wide}
+    return wide if form == 0 else wide.reset_index().melt("day", None, "shop", "sales")
+
+
+@FORMS
+def test_series_that_were_not_in_the_fit_bring_their_own(form):
+    """Those of the fit need none, and may be given others to see what would be."""
+    y, static, names = list(given())[form]
+    model = quick(skip=False).fit(y, static=static, **names)
+    named = {"north": 20.0, "east": 25.0}
+    new = of_form(form, WIDE.rename(columns={"south": "east"}))
+    with pytest.raises(ValueError, match="static is None, expected 'area', 'kind', 'open' of ser"):
+        model.predict(y=new)
+    for own in (EAST, EAST.T.to_dict(), pandas.concat([EAST, ABOUT])):
+        (many, _) = model._read(new, None, None, own)
+        assert [series.static.tolist() for series in many] == [[area] for area in named.values()]
+        assert [series.groups.tolist() for series in many] == [[0, 0], [1, 0]]
+        assert np.isfinite(values(model.predict(y=new, static=own))).all()
+    assert np.isfinite(values(model.interval(0.5, y=new, static=EAST))).all()
+    village = ABOUT.assign(kind="village")
+    moved = values(model.predict(y=y, static=village))
+    assert not np.array_equal(moved, values(model.predict(y=y)))
+    assert np.array_equal(values(model.predict(y=y)), values(model.predict(y=y, static=ABOUT)))
+
+
+@FORMS
+def test_steps_that_come_with_new_series(form):
+    y, static, names = list(given())[form]
+    model = quick().fit(y, static=static, **names)
+    coming = pandas.DataFrame({"north": wave(2, T), "south": wave(2, 20 + T)}, index=DAYS[T:])
+    coming = coming.assign(east=wave(2, 7))
+    model.update(of_form(form, coming), static=EAST)
+    statics = model._fitted.form.statics
+    assert [one.tolist() for one in statics.values] == [[20.0], [30.0], [25.0]]
+    assert [tail.static.shape for tail in model._fitted.tails] == [(4,)] * 3
+    assert len({tuple(tail.static) for tail in model._fitted.tails}) == 3
+
+
+def test_what_does_not_go_on_as_in_fit():
+    model = quick().fit(WIDE, static=ABOUT)
+    coming = pandas.DataFrame({"north": [10.0], "south": [10.0]}, index=DAYS[T : T + 1])
+    with pytest.raises(
+        ValueError, match=r"static\['south'\] is .*'city'.*, expected .*'village'.* as in fit"
+    ):
+        model.update(coming, static=ABOUT.assign(kind="city"))
+    with pytest.raises(ValueError, match="static was given, expected None: series of the fit"):
+        model.predict(static=ABOUT)
+    new = WIDE.rename(columns={"south": "east"})
+    with pytest.raises(ValueError, match=r"static\['east'\] has 'sea' in the column 'kind', expec"):
+        model.predict(y=new, static=EAST.assign(kind="sea"))
+    with pytest.raises(ValueError, match="static was given, expected None as in fit"):
+        quick().fit(WIDE).predict(y=WIDE, static=ABOUT)
+
+
+def values(result):
+    """The numbers of forecasts in any form."""
+    if isinstance(result, dict):
+        return np.concatenate([one.to_numpy().ravel() for one in result.values()])
+    return result.select_dtypes(float).to_numpy().T.ravel()

@@ -58,6 +58,38 @@ def test_covariates_begin_where_y_does(strategy):
         model.predict(**y, future=future[:154])
 
 
+def test_past_covariates_may_be_thought_on():
+    """Where each step follows from the one before: else the last values are kept."""
+    rng = np.random.default_rng(0)
+    past = rng.standard_normal((156, 1))
+    model = forecaster(epochs=2, strategy="recursive", calibration=0).fit(KNOWN[0], past=past[:150])
+    for h in (4, 6):
+        given = model.predict(h, y=KNOWN[0], past=past[: 150 + h])
+        assert_allclose(given, model.predict(h, past=past[150 : 150 + h]), rtol=1e-6)
+        held = model.predict(h, y=KNOWN[0], past=past[:150])
+        assert_allclose(held, model.predict(h), rtol=1e-6)
+        assert np.abs(given - held).max() > 0
+    with pytest.raises(ValueError, match=r"past has shape \(151, 1\), expected \(150, 1\)"):
+        model.predict(y=KNOWN[0], past=past[:151])
+    many = model.predict(y=[KNOWN[0], KNOWN[1][:120]], past=[past[:154], past[:124]])
+    assert_allclose(many[0], model.predict(4, past=past[150:154]), rtol=1e-6)
+    direct = forecaster(epochs=1).fit(KNOWN[0], past=past[:150])
+    with pytest.raises(ValueError, match=r"past has shape \(154, 1\), expected \(150, 1\)"):
+        direct.predict(y=KNOWN[0], past=past[:154])
+
+
+def test_past_covariates_with_dates_may_be_thought_on():
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    days = pandas.date_range("2024-01-01", periods=156)
+    past = pandas.DataFrame({"visits": np.random.default_rng(0).standard_normal(156)}, index=days)
+    y = pandas.Series(KNOWN[0], index=days[:150])
+    model = forecaster(epochs=2, strategy="recursive", calibration=0).fit(y, past=past)
+    given = model.predict(6, y=y, past=past)
+    assert given.index.equals(days[150:])
+    assert_allclose(given, model.predict(6, past=past), rtol=1e-6)
+    assert_allclose(model.predict(6, y=y, past=past[:150]), model.predict(6), rtol=1e-6)
+
+
 def test_what_does_not_fit_is_told():
     model = forecaster(epochs=1).fit(KNOWN)
     for y, words in (
@@ -147,7 +179,7 @@ def test_series_too_short_to_train_on_are_named():
     """They are forecast all the same, and have intervals."""
     short = {"b": KNOWN[0][:2], "c": KNOWN[0][:1]}
     with pytest.warns(UserWarning, match=r"left out: y\['b'\] \(2 steps\), y\['c'\] \(1 steps\)"):
-        model = forecaster(epochs=2).fit({"a": KNOWN[1], **short})
+        model = forecaster(epochs=2, relative=True).fit({"a": KNOWN[1], **short})
     alone = forecaster(epochs=2).fit({"a": KNOWN[1]})
     assert_same_bits(model.predict()["a"], alone.predict()["a"])
     assert_allclose(model.predict()["b"], alone.predict(y=short["b"]), rtol=1e-6)

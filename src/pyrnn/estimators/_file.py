@@ -170,12 +170,15 @@ def _numbers(numbers: Array, dtype: str) -> Array:
 
 
 def _made(cls: Any, fields: dict[str, Any]) -> Any:
-    """A dataclass of its fields. ValueError unless they are all there, each of its type."""
+    """A dataclass of its fields. ValueError unless they are all there, each of its type; those that
+    have a default may lack, as in a file of a version that did not know them."""
     hints = get_type_hints(cls)
-    expected = {field.name: hints[field.name] for field in dataclasses.fields(cls)}
-    check_kinds(cls.__name__, fields, expected)
-    if len(fields) < len(expected):
-        raise ValueError(f"{cls.__name__} lacks {describe_all(set(expected) - set(fields))}")
+    known = {field.name: field for field in dataclasses.fields(cls)}
+    for name in set(known) - set(fields):
+        if known[name].default is dataclasses.MISSING:
+            raise ValueError(f"{cls.__name__} lacks {describe(name)}")
+        fields[name] = known[name].default
+    check_kinds(cls.__name__, fields, {name: hints[name] for name in known})
     made = object.__new__(cls)
     for name, value in fields.items():
         object.__setattr__(made, name, value)

@@ -1,5 +1,6 @@
 """Layers: parts of a network, from the recurrent ones to Sequential, which joins them."""
 
+from . import _autoregression as _autoregression  # a part of forecasters, which files may name
 from ._activations import Identity as Identity
 from ._activations import ReLU as ReLU
 from ._activations import Sigmoid as Sigmoid

@@ -84,20 +84,30 @@ class Backtest:
         it is too short.
         """
         judged = judge_baselines(self._rolling)
-        return {name: make_backtest(self._rolling, one) for name, one in judged.items()}
+        return {name: make_backtest(self._rolling, one) for name, one in judged}
 
     def compare(self, by: str = "all") -> Any:
         """One table of the forecaster and the baselines: a row for each, or with `by` "series",
         "step" or "origin" for each of these and each of them."""
         check_choice("Backtest.compare", "by", by, SPLITS)
-        every = {OWN: self, **self.baselines}
-        tables = [one._columns(by) for one in every.values()]
+        every = [own[by] for own in self._measured.values()]
         keys, _ = self._rolling.groups(by)
         rows = len(next(iter(keys.values()), [0]))
-        names = np.repeat(np.array(list(every), dtype=object), rows)
+        names = np.repeat(np.array(list(self._measured), dtype=object), rows)
         index = {**{k: np.tile(v, len(every)) for k, v in keys.items()}, "model": names}
-        columns = {name: np.concatenate([t[name] for t in tables]) for name in tables[0]}
+        columns = {name: np.concatenate([own[name] for own in every]) for name in every[0]}
         return as_table(index, columns)
+
+    @cached_property
+    def _measured(self) -> dict[str, dict[str, dict[str, Array]]]:
+        """For each forecaster, and by each way to split, its measures: of the baselines nothing
+        else is kept, as their forecasts are as large as these."""
+        found = {OWN: {by: self._columns(by) for by in SPLITS}}
+        known = self.__dict__.get("baselines")  # if somebody has asked for them
+        pairs = ((name, one._judged) for name, one in known.items()) if known else None
+        for name, judged in pairs or judge_baselines(self._rolling):
+            found[name] = {by: _columns(self._rolling, judged, by) for by in SPLITS}
+        return found
 
     def __repr__(self) -> str:
         means = (f"{name}={getattr(self, name).mean():.4g}" for name in ("mae", "rmse", "mase"))
@@ -109,8 +119,13 @@ class Backtest:
 
     def _columns(self, by: str) -> dict[str, Array]:
         """The measures of each series, step or origin."""
-        keys, groups = self._rolling.groups(by)
-        return self._judged.measures(groups, len(next(iter(keys.values()), [0])))
+        return _columns(self._rolling, self._judged, by)
+
+
+def _columns(rolling: Rolling, judged: Judged, by: str) -> dict[str, Array]:
+    """The measures of forecasts by series, step or origin."""
+    keys, groups = rolling.groups(by)
+    return judged.measures(groups, len(next(iter(keys.values()), [0])))
 
 
 def make_backtest(rolling: Rolling, judged: Judged) -> Backtest:

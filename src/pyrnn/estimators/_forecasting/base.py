@@ -16,6 +16,7 @@ from .outcomes import check_range
 from .reading import Reader
 from .roles import read_roles
 from .series import Series
+from .statics import check_as_in_fit
 
 
 class ForecasterBase(Estimator):
@@ -66,13 +67,13 @@ class ForecasterBase(Estimator):
         return Reader(self._owner, options).read(y, **values, roles=roles)
 
     def _read(
-        self, y: Any, past: Any, future: Any, *, static: Any = None, ahead: int = 0
+        self, y: Any, past: Any, future: Any, static: Any = None, **reach: Any
     ) -> tuple[list[Series], Form]:
-        """Series like those of the fit, or others, with covariates, of which the known future may
-        go so many steps `ahead`, and their form."""
+        """Series like those of the fit, or others, with covariates that `reach` as far as
+        Reader.read has it, and their form."""
         fitted = self._fitted.form
         reader = Reader(self._owner, fitted.options, fitted)
-        many, form = reader.read(y, past, future, static, ahead=ahead)
+        many, form = reader.read(y, past, future, static, **reach)
         self._check_axes("y", form, many[0].y.shape[1])
         check_range(self._owner, form, many, self._fitted.outcome)
         for i, k in enumerate(self._fitted.positions(form)):
@@ -81,15 +82,18 @@ class ForecasterBase(Estimator):
         tell_unflagged(self._owner, form, many, self._fitted.cutter.flagged)
         return many, form
 
-    def _continued(self, y: Any, past: Any, future: Any) -> tuple[Fitted, list[Series], Form]:
+    def _continued(
+        self, y: Any, past: Any, future: Any, static: Any = None
+    ) -> tuple[Fitted, list[Series], Form]:
         """The steps y that have come since: the fitted network for its series, which are those of
         the fit and perhaps new ones; each scaled, from its last steps on to those of y; and the
         form of y."""
-        new, form = self._read(y, past, future)
+        new, form = self._read(y, past, future, static, follows=True)
         own, count = self._fitted.positions(form), len(self._fitted.form.keys)
         if own[:count] != list(range(count)):
             self._check_same("y", form)
         self._check_follows(form)
+        check_as_in_fit(self._owner, form, self._fitted.form)
         fitted = self._fitted.on(form, new, own)
         return fitted, [fitted.continued(i, series) for i, series in enumerate(new)], form
 

@@ -25,6 +25,7 @@ class Evaluation(Predictions):
         past: Any = None,
         future: Any = None,
         *,
+        static: Any = None,
         start: int | None = None,
         stride: int = 1,
         refit: bool = False,
@@ -35,14 +36,15 @@ class Evaluation(Predictions):
         """Forecasts from every `stride`-th origin of y, and their errors per step of the horizon.
 
         y has the series of the fit, or others in the same form, which then take its scales; series
-        of other names, or in another form, have scales of their own, from the steps before `start`.
+        of other names, or in another form, have scales of their own, from the steps before `start`,
+        and if the fit had them `static` values.
         `start` is the number of steps known at the first origin, lookback if None. The network is
         the fitted one, which may have been trained on the same steps; with `refit`, a new one
         learns what is known at each origin, with the parameters of the fit. `season` is that of
         MASE; with `level`, the coverage of the intervals is counted.
         """
         check_is_fitted(self, "network_")
-        many, form = self._read(y, past, future)
+        many, form = self._read(y, past, future, static)
         lookback, check = self._fitted.cutter.lookback, check_size
         start = check(self._owner, "start", lookback if start is None else start, minimum=lookback)
         stride, season = check(self._owner, "stride", stride), check(self._owner, "season", season)

@@ -60,10 +60,12 @@ class Forecaster(Selection):
         to stop, see `early_stopping`.
     scale : "standard", "robust" or None
         Each series is scaled by mean and deviation, or median and quartiles, of what is trained on.
-    relative : bool
+    relative : bool or None
         The network reads and predicts changes, from the first value of a window and from the
         present one, which bears trends and shifts of the level; False lets it know the level, for
-        series that come back to one, and for recursion far ahead, which then drifts less.
+        series that keep to one, and for recursion far ahead, which then drifts less. None: True
+        with `skip`; without, False if the second half of the series keeps to the range of the first
+        and its mean so far is a better forecast there than the last value.
     season : int or None
         After how many steps the series repeat themselves, 1 if they do not. None: of series with
         dates, what these suggest, if most series show it: 12 months, 4 quarters, 52 weeks, 7 days
@@ -144,7 +146,7 @@ class Forecaster(Selection):
     positive: bool = False
     calibration: float = 0.2
     scale: str | None = "standard"
-    relative: bool = True
+    relative: bool | None = None
     season: int | None = None
     skip: bool = True
     refit: bool = True
@@ -186,8 +188,9 @@ class Forecaster(Selection):
         one column that is forecast, or a list of several; `past`, `future` and `static` may be
         lists of columns of it, too. By itself, `static` is a table with a row for each series,
         named by its index or the column `id`, or {series: {name: value}}, or an array (series,
-        numbers); what is no number is a group. TypeError or ValueError for what does not fit, such
-        as a series too short for a window and what is predicted from it; after any error the
+        numbers); what is no number is a group. A table `future` with dates may go on after y: what
+        it knows is kept for `predict` and `update`. TypeError or ValueError for what does not fit,
+        such as a series too short for a window and what is predicted from it; after any error the
         forecaster is as before.
         """
         fresh = self._begin(keep=False)
@@ -196,18 +199,27 @@ class Forecaster(Selection):
         fresh._learn(many, form, self._seed())
         return self._finish(fresh)
 
-    def update(self, y: Any, past: Any = None, future: Any = None, *, epochs: int = 0) -> Self:
+    def update(
+        self,
+        y: Any,
+        past: Any = None,
+        future: Any = None,
+        *,
+        static: Any = None,
+        epochs: int = 0,
+    ) -> Self:
         """Goes on to the steps y that have come since, with their covariates.
 
         Forecasts start after them. The network stays as it is, or with `epochs` is trained on
-        windows that end in them; scales and intervals stay. A dict may have new series beside those
-        of the fit: each has its own scale, and intervals as an unknown one. Errors as fit's.
+        windows that end in them; scales and intervals stay. A dict or a table may have new series
+        beside those of the fit: each has its own scale, its own `static` values where the fit had
+        such, and intervals as an unknown one. Errors as fit's.
         """
         check_is_fitted(self, "network_")
         fresh = self._begin(keep=True)
         check_size(self._owner, "epochs", epochs, minimum=0)
         known = fresh._fitted.form
-        fitted, joined, form = fresh._continued(y, past, future)
+        fitted, joined, form = fresh._continued(y, past, future, static)
         fresh._fitted = fitted
         if epochs:
             fresh._tune(joined, epochs, self._seed())

@@ -65,6 +65,7 @@ class Form:
     future: Covariates = Covariates()  # without the calendar's
     options: Options = Options()
     statics: Statics = Statics()
+    coming: tuple[Array, ...] = ()  # of each series, the known future after its last step
 
     def name(self, argument: str, i: int) -> str:
         """How messages call series i."""
@@ -129,12 +130,21 @@ class Form:
         there, behind them."""
         count = len(self.keys)
         ends = tuple(a + b for a, b in zip(self.ends, other.ends[:count], strict=True))
+        other = replace(other, coming=self._still_coming(other))
         if len(other.keys) == count:
-            return replace(self, ends=ends)
+            return replace(self, ends=ends, coming=other.coming)
         starts, layouts = self.starts + other.starts[count:], other.layouts
         if self.kind == "dict":
             layouts = self.layouts + other.layouts[count:]
         return replace(other, ends=ends + other.ends[count:], starts=starts, layouts=layouts)
+
+    def _still_coming(self, other: "Form") -> tuple[Array, ...]:
+        """The known future after the steps of another form: what came with it, and then what was
+        known before."""
+        coming = list(other.coming)
+        for i, (before, new) in enumerate(zip(self.coming, coming, strict=False)):
+            coming[i] = np.concatenate([new, before[other.ends[i] + len(new) :]])
+        return tuple(coming)
 
     def next_step(self, i: int) -> int:
         """The number of the step after the last known one of series i."""

@@ -1,6 +1,6 @@
 """Judges: the forecasts of a fitted forecaster and of its baselines, beside what came."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -56,9 +56,8 @@ def _forecasts(rolling: Rolling, fitted: Fitted, origins: list[Array]) -> Any:
     return middle, far or None, quantiles or None
 
 
-def judge_baselines(rolling: Rolling) -> dict[str, Judged]:
-    """The same of each baseline."""
-    found = {}
+def judge_baselines(rolling: Rolling) -> Iterator[tuple[str, Judged]]:
+    """The same of each baseline, one after the other."""
     for name, baseline in BASELINES.items():
 
         def ahead(i: int, origins: Array, baseline: Baseline = baseline) -> Array:
@@ -66,8 +65,8 @@ def judge_baselines(rolling: Rolling) -> dict[str, Judged]:
 
         errors = [_known_errors(rolling, i, ahead, rolling.season) for i in _range(rolling)]
         middle = [ahead(i, origins) for i, origins in enumerate(rolling.origins)]
-        found[name] = _judge(rolling, middle, errors)
-    return found | {LEAST_SQUARES: _judge_least_squares(rolling)}
+        yield name, _judge(rolling, middle, errors)
+    yield LEAST_SQUARES, _judge_least_squares(rolling)
 
 
 def _judge_least_squares(rolling: Rolling) -> Judged:

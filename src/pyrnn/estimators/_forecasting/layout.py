@@ -35,6 +35,7 @@ class Layout:
     time: Any = None  # the column of times; None: the index
     id: Any = None  # the column of series' names
     id_type: str = ""
+    id_level: int | None = None  # where the name is one of two labels of a row, its place
     index_name: Any = None
     first: int = 0  # the label of the first row where labels are whole numbers in order
 
@@ -54,17 +55,22 @@ class Layout:
         """A table of pandas with times as its index."""
         pandas: Any = sys.modules["pandas"]
         index = self._labels(rows.clock, rows.numbers, self.index_name)
+        levels = [index]
         if rows.origins is not None:
             origins = self._labels(rows.clock, rows.origins, ORIGIN)
-            times = index.rename(self.index_name or "time")
-            index = pandas.MultiIndex.from_arrays([origins, times])
+            levels = [origins, index.rename(self.index_name or "time")]
+        if self.id_level is not None:
+            ids = pandas.Index(rows.ids, dtype=self.id_type, name=self.id)
+            levels.insert(self.id_level * len(levels), ids)
+        if len(levels) > 1:
+            index = pandas.MultiIndex.from_arrays(levels)
         if self.lone and len(names[0]) == 1:
             return pandas.Series(columns[:, 0], index=index, name=names[0][0])
         labels = [name[0] for name in names]
         if len(names[0]) > 1:
             labels = pandas.MultiIndex.from_tuples(names)
         table = pandas.DataFrame(columns, index=index, columns=labels)
-        if rows.ids is not None:
+        if rows.ids is not None and self.id_level is None:
             table.insert(0, self.id, pandas.Series(rows.ids, index=index).astype(self.id_type))
         return table
 

@@ -10,6 +10,7 @@ from ...losses import Quantile
 from .._naming import naming
 from .form import Form
 from .gaps import flagged
+from .level import keep_level
 from .outcomes import Outcome, read_outcome
 from .season import season_of
 from .series import Series
@@ -47,9 +48,9 @@ def planned(spec: Any, many: list[Series], form: Form, transform: Transform) -> 
     skip = check_flag(owner, "skip", spec.skip)
     asked = _quantiles(spec)
     outcome = read_outcome(spec, transform, asked)
-    cutter = replace(
-        _cutter(spec, season, lengths, skip), counts=outcome.counts, flagged=flagged(many)
-    )
+    cutter = _cutter(spec, season, lengths, skip)
+    relative = _relative(spec, cutter, skip, many, season)
+    cutter = replace(cutter, relative=relative, counts=outcome.counts, flagged=flagged(many))
     return Plan(season, cutter, asked, outcome, check_size(owner, "hidden_size", size), skip)
 
 
@@ -72,16 +73,24 @@ def _cutter(spec: Any, season: int, lengths: list[int], skip: bool) -> Cutter:
     if lookback is None:
         lookback = _lookback(round(np.median(lengths) * (1 - spec.calibration)), season, steps)
     lookback = check_size(owner, "lookback", lookback)
-    if spec.relative and lookback == 1:
+    burn = lookback - 1 if skip else 0
+    return Cutter(lookback=lookback, horizon=horizon, direct=direct, relative=False, burn=burn)
+
+
+def _relative(spec: Any, cutter: Cutter, skip: bool, many: list[Series], season: int) -> bool:
+    """Whether changes are read and predicted. A linear part knows the level from them all the same:
+    its weights are of any season."""
+    owner = type(spec).__name__
+    if spec.relative is None:
+        return cutter.lookback > 1 and (skip or not keep_level(many, season, cutter.horizon))
+    relative = check_flag(owner, "relative", spec.relative)
+    if relative and cutter.lookback == 1:
         raise ValueError(
             f"{owner}: lookback is 1, expected at least 2 with relative=True: changes from the "
             "first value of a window are all that is read, and one step has none; "
             "relative=False reads the values themselves"
         )
-    burn = lookback - 1 if skip else 0
-    return Cutter(
-        lookback=lookback, horizon=horizon, direct=direct, relative=spec.relative, burn=burn
-    )
+    return relative
 
 
 def _lookback(learnt: int, season: int, steps: int) -> int:

@@ -51,19 +51,28 @@ class Predictions(ForecasterBase):
     """Forecasts of the steps that follow those known."""
 
     def predict(
-        self, horizon: int | None = None, *, y: Any = None, past: Any = None, future: Any = None
+        self,
+        horizon: int | None = None,
+        *,
+        y: Any = None,
+        past: Any = None,
+        future: Any = None,
+        static: Any = None,
     ) -> Any:
         """The next steps of each series: (horizon,), or (horizon, D), in the form of y.
 
         `horizon` may be less than the fitted one, or with strategy="recursive" more. `future` has
-        the known covariates of these steps, with "direct" of all fitted ones; `past`, with
-        "recursive", what the past ones are thought to become.
+        the known covariates of these steps, with "direct" of all fitted ones; None: those of a
+        table with dates that `fit` or `update` was given and that went on so far. `past`, with
+        "recursive", has what the past ones are thought to become.
 
         Given y, one series or many in any form and of any length, the steps that follow these, by
-        the fitted network, each series in its own scale; `past` then goes with y, and `future`
-        from its first step on to the last that is forecast. The forecaster is as before.
+        the fitted network, each series in its own scale; `past` then goes with y, with "recursive"
+        perhaps on to the last step that is forecast, and `future` from the first step of y to that
+        one. `static` is of these series; those named as in the fit need none. The forecaster is as
+        before.
         """
-        ahead = self._ahead(horizon, y, past, future)
+        ahead = self._ahead(horizon, y, past, future, static)
         fitted = ahead.fitted
         return fitted.form.pack([fitted.middle_of(numbers) for numbers in ahead.numbers()])
 
@@ -75,6 +84,7 @@ class Predictions(ForecasterBase):
         y: Any = None,
         past: Any = None,
         future: Any = None,
+        static: Any = None,
     ) -> Any:
         """Quantiles of the next steps, ascending: (horizon, Q) or (horizon, D, Q).
 
@@ -83,7 +93,7 @@ class Predictions(ForecasterBase):
         """
         check_is_fitted(self, "network_")
         wanted = self._wanted(levels)
-        ahead = self._ahead(horizon, y, past, future)
+        ahead = self._ahead(horizon, y, past, future, static)
         return ahead.fitted.form.pack(self._quantiles(wanted, ahead), last=wanted)
 
     def sample(
@@ -94,6 +104,7 @@ class Predictions(ForecasterBase):
         y: Any = None,
         past: Any = None,
         future: Any = None,
+        static: Any = None,
         random_state: Any = None,
     ) -> Any:
         """n paths that the next steps of each series may take: (n, horizon), or (n, horizon, D).
@@ -112,7 +123,7 @@ class Predictions(ForecasterBase):
         check_is_fitted(self, "network_")
         count = check_size(self._owner, "n", n)
         seed = self.seed_ if random_state is None else self._seed_of(random_state)
-        ahead = self._ahead(horizon, y, past, future)
+        ahead = self._ahead(horizon, y, past, future, static)
         return ahead.fitted.form.pack_paths(ahead.paths(count, seed))
 
     def interval(
@@ -124,6 +135,7 @@ class Predictions(ForecasterBase):
         y: Any = None,
         past: Any = None,
         future: Any = None,
+        static: Any = None,
     ) -> Any:
         """Lower and upper end (horizon, 2), or (horizon, D, 2), of intervals that hold what comes
         with probability `level`, for each step by itself; of L levels (horizon, L, 2), or
@@ -143,7 +155,7 @@ class Predictions(ForecasterBase):
         check_is_fitted(self, "network_")
         levels, sides = read_levels(self._owner, level), ("lower", "upper")
         check_choice(self._owner, "method", method, ("conformal", "likelihood"))
-        ahead = self._ahead(horizon, y, past, future)
+        ahead = self._ahead(horizon, y, past, future, static)
         make = _conformal if method == "conformal" else self._likely
         ends = make(levels, ahead)
         form = ahead.fitted.form
@@ -195,16 +207,24 @@ class Predictions(ForecasterBase):
             return [np.moveaxis(np.quantile(paths, levels, axis=0), 0, -1) for paths in every]
         return [fitted.quantiles_of(numbers, levels) for numbers in ahead.numbers()]
 
-    def _ahead(self, horizon: int | None, y: Any, past: Any, future: Any) -> Ahead:
+    def _ahead(
+        self, horizon: int | None, y: Any, past: Any, future: Any, static: Any = None
+    ) -> Ahead:
         """What is to be forecast."""
         check_is_fitted(self, "network_")
         h, fitted = self._horizon(horizon), self._fitted
         direct, reach = fitted.cutter.direct, max(h, fitted.cutter.steps)
         if y is not None:
-            many, form = self._read(y, past, future, ahead=reach)
+            further = 0 if direct else h
+            many, form = self._read(y, past, future, static, ahead=reach, past_ahead=further)
             fitted = fitted.on(form, many, [None] * len(many))
             known = [fitted.scaled(i, series) for i, series in enumerate(many)]
-            return Ahead(fitted, h, known, hold_past=True)
+            return Ahead(fitted, h, known, all(len(s.past) == len(s) for s in many))
+        if static is not None:
+            raise ValueError(
+                f"{self._owner}: static was given, expected None: series of the fit have that of "
+                "the fit, others come as y"
+            )
         if past is not None and direct:
             raise ValueError(
                 f"{self._owner}: past was given, expected None: only strategy='recursive' goes "

@@ -34,10 +34,14 @@ class Reader:
         future: Any = None,
         static: Any = None,
         roles: Roles | None = None,
+        *,
         ahead: int = 0,
+        past_ahead: int = 0,
+        follows: bool = False,
     ) -> tuple[list[Series], Form]:
-        """Series with their covariates, the known future of so many more steps `ahead`, and their
-        form. `roles` are None for those of the fit."""
+        """Series with their covariates, the known future of so many more steps `ahead`, those of
+        the past too if they go on for `past_ahead`, and their form. `roles` are None for those of
+        the fit; what `follows` the known steps has the future that is remembered."""
         if roles is None:
             roles = Roles() if self.known is None else self.known.roles
         form, parts, sheets = self.targets("y", y, roles)
@@ -45,10 +49,14 @@ class Reader:
         ys, spans = self._steps(parts, form.clock)
         starts, ends = zip(*spans, strict=True)
         form = replace(form, starts=starts, ends=ends)
-        pasts, past_columns = self._covariates("past", past, form, spans, sheets)
-        longer = [(first, steps + ahead) for first, steps in spans]
-        futures, future_columns = self._covariates("future", future, form, longer, sheets)
-        form = replace(form, past=past_columns, future=future_columns)
+        past_columns, parts = self._covariates("past", past, form, sheets)
+        more = past_ahead * self._go_on(parts, form.clock, spans, past_ahead)
+        pasts = self._aligned(parts, form.clock, _longer(spans, more), past_columns.count)
+        future_columns, parts = self._covariates("future", future, form, sheets, follows)
+        longer = _longer(spans, ahead)
+        futures = self._aligned(parts, form.clock, longer, future_columns.count)
+        coming = [self._after(p, form.clock, s) for p, s in zip(parts, spans, strict=False)]
+        form = replace(form, past=past_columns, future=future_columns, coming=tuple(coming))
         form = read_static(self.owner, static, form, sheets, self.known)
         statics, groups = arrays_of(form)
         futures = self._with_calendar(form, futures, longer)
@@ -75,9 +83,12 @@ class Reader:
         if past is None:
             pasts = [np.zeros((future_steps, form.past.count)) for _ in first]
         else:
-            pasts, _ = self._covariates("past", past, form, [(n, past_steps) for n in first], [])
+            columns, parts = self._covariates("past", past, form, [])
+            spans = [(n, past_steps) for n in first]
+            pasts = self._aligned(parts, form.clock, spans, columns.count)
         spans = [(n, future_steps) for n in first]
-        futures, _ = self._covariates("future", future, form, spans, [])
+        columns, parts = self._covariates("future", future, form, [], follows=True)
+        futures = self._aligned(parts, form.clock, spans, columns.count)
         return list(zip(pasts, self._with_calendar(form, futures, spans), strict=True))
 
     def _clock(self, parts: list[Part]) -> Clock | None:
@@ -143,29 +154,49 @@ class Reader:
         return values
 
     def _covariates(
-        self, argument: str, value: Any, form: Form, spans: list[Span], sheets: list[Sheet]
-    ) -> tuple[list[Array], Covariates]:
-        """One array (steps, F) for each span, and how their columns are called."""
+        self,
+        argument: str,
+        value: Any,
+        form: Form,
+        sheets: list[Sheet],
+        follows: bool = False,
+    ) -> tuple[Covariates, list[Part]]:
+        """How the covariates are called, and those of each series; [] if there are none. With
+        `follows`, those that are remembered if none came."""
         known = None if self.known is None else getattr(self.known, argument)
         named = getattr(form.roles, argument)
         if value is None and not (named and sheets):
-            if known is not None and known.count:
-                raise ValueError(
-                    f"{self.owner}: {argument} is None, expected {known.count} covariates as in fit"
-                )
-            return [np.zeros((steps, 0)) for _, steps in spans], Covariates()
+            if known is None or not known.count:
+                return Covariates(), []
+            if follows and (parts := self._remembered(form)):
+                return known, parts
+            raise ValueError(
+                f"{self.owner}: {argument} is None, expected {known.count} covariates as in fit"
+            )
         if known is not None and not known.count:
             raise ValueError(f"{self.owner}: {argument} was given, expected None as in fit")
         parts = self._own_parts(named, form, sheets) if named and sheets else []
         if value is not None:
             more = self._parts(argument, value, form, known)
             parts = [_both(*pair) for pair in zip(parts, more, strict=True)] if parts else more
-        count = parts[0].values.shape[1] if known is None else known.count
-        arrays = [
-            self._aligned(part, form.clock, span, count)
-            for part, span in zip(parts, spans, strict=True)
-        ]
-        return arrays, known or Covariates(count, parts[0].columns)
+        return known or Covariates(parts[0].values.shape[1], parts[0].columns), parts
+
+    def _remembered(self, form: Form) -> list[Part]:
+        """The known future of each series after its last known step, from a table that went on;
+        [] unless all have some."""
+        known = self.known
+        if known is None or known.clock is None or not known.coming:
+            return []
+        places = {key: i for i, key in enumerate(known.keys)}
+        parts = []
+        for i, key in enumerate(form.keys):
+            rows = known.coming[places[key]] if key in places else np.zeros((0, 0))
+            if not len(rows):
+                return []
+            stamps = known.clock.stamps(known.next_step(places[key]) + np.arange(len(rows)))
+            name = f"{self.owner}: {form.name('future', i)}, as far as it has been given,"
+            parts.append(Part(name, rows, known.future.names, stamps))
+        return parts
 
     def _own_parts(self, named: Any, form: Form, sheets: list[Sheet]) -> list[Part]:
         """The covariates of each series in the tables of y."""
@@ -182,7 +213,7 @@ class Reader:
             return [replace(sheet.part(name, (key,)), columns=None) for key in form.keys]
         if sheet is not None:
             columns = covariate_columns(argument, sheet, form, known)
-            if sheet.id is not None and form.kind == "long":
+            if sheet.is_long and form.kind == "long":
                 return split(sheet, columns, form.keys, "of y")
             return [sheet.part(name, columns)] * len(form.keys)
         values = values_of(self.owner, argument, value, form)
@@ -199,7 +230,38 @@ class Reader:
         parts = zip(names, sheets, strict=True)
         return [one.part(n, one.others() if one.table.lone else columns) for n, one in parts]
 
-    def _aligned(self, part: Part, clock: Clock | None, span: Span, count: int) -> Array:
+    def _aligned(
+        self, parts: list[Part], clock: Clock | None, spans: list[Span], count: int
+    ) -> list[Array]:
+        """The rows of each span (steps, F), without parts those of no column."""
+        if not parts:
+            return [np.zeros((steps, 0)) for _, steps in spans]
+        pairs = zip(parts, spans, strict=True)
+        return [self._rows(part, clock, span, count) for part, span in pairs]
+
+    def _go_on(self, parts: list[Part], clock: Clock | None, spans: list[Span], more: int) -> bool:
+        """Whether all parts have rows of so many steps after their span."""
+        return bool(parts) and all(
+            self._count(part, clock)[-1] >= first + steps + more - 1
+            if clock is not None and part.stamps is not None
+            else len(part.values) == steps + more
+            for part, (first, steps) in zip(parts, spans, strict=True)
+        )
+
+    def _after(self, part: Part, clock: Clock | None, span: Span) -> Array:
+        """The rows with dates that follow a span, as far as there are no gaps but those to fill."""
+        if clock is None or part.stamps is None:
+            return part.values[:0]
+        numbers, first = self._count(part, clock), sum(span)
+        start = int(np.searchsorted(numbers, first))
+        places, rows = numbers[start:] - first, part.values[start:]
+        if self.options.fill_gaps and len(places):
+            filled = np.full((int(places[-1]) + 1, rows.shape[1]), np.nan)
+            filled[places] = rows
+            return filled
+        return rows[: int((places == np.arange(len(places))).sum())]
+
+    def _rows(self, part: Part, clock: Clock | None, span: Span, count: int) -> Array:
         """The rows (steps, F) of the steps of a span: those of their dates, or where there are none
         all rows by place."""
         first, steps = span
@@ -240,6 +302,11 @@ class Reader:
         return [np.concatenate([future, found[span]], axis=1) for future, span in pairs]
 
 
+def _longer(spans: list[Span], more: int) -> list[Span]:
+    """Spans that go on for so many more steps."""
+    return [(first, steps + more) for first, steps in spans]
+
+
 def covariate_columns(
     argument: str, sheet: Sheet, form: Form, known: Covariates | None
 ) -> tuple[Any, ...]:
@@ -250,7 +317,7 @@ def covariate_columns(
     if sheet.table.lone:
         return own
     if wanted is None:
-        frame = form.roles != NO_ROLES  # columns of which are covariates
+        frame = form.roles != NO_ROLES or form.kind == "long"  # columns may be covariates
         targets = [one for one in own if frame and one in (form.columns or ())]
         if targets:
             raise ValueError(

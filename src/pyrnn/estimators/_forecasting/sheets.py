@@ -32,19 +32,38 @@ class Part:
 
 
 class Sheet:
-    """A table of one or many series; each of its columns is read once."""
+    """A table of one or many series; each of its columns is read once.
+
+    Times and the names of series are columns, or labels of the rows: of two labels, `level` is the
+    place of the name."""
 
     def __init__(self, name: str, table: Table, roles: Roles) -> None:
         self.name, self.table = name, table
         self.time = roles.time if roles.time in table.names else None
         self.id = roles.id if roles.id in table.names else None
-        labels = table.index if self.time is None else table.column(self.time)
+        self.level = _level_of_names(name, table, roles)
+        declared, labels = self.time is not None, table.index
+        if self.level is not None:
+            labels = table.index.get_level_values(1 - self.level)
+            declared = bool(({roles.id, roles.time} - {None}) & set(table.index.names))
+        elif declared:
+            labels = table.column(self.time)
         self.stamps = None
         if labels is not None and len(labels):
-            self.stamps = read_stamps(name, labels, declared=self.time is not None)
+            self.stamps = read_stamps(name, labels, declared=declared)
         if roles.time is not None and self.time is None and self.stamps is None:
             check_columns(name, table, (roles.time,), "as time")
         self._read: dict[Any, Array] = {}
+
+    @property
+    def is_long(self) -> bool:
+        """Whether each row says of which series it is."""
+        return self.id is not None or self.level is not None
+
+    @property
+    def id_name(self) -> Any:
+        """How the names of series are called."""
+        return self.id if self.level is None else self.table.index.names[self.level]
 
     def others(self) -> tuple[Any, ...]:
         """The columns that have neither times nor names of series."""
@@ -59,17 +78,21 @@ class Sheet:
 
     def where(self, row: int) -> str:
         """A row's series and time, for messages."""
-        series = "" if self.id is None else f" of {describe(self.ids[row])}"
+        series = f" of {describe(self.ids[row])}" if self.is_long else ""
         time = f"step {row}" if self.stamps is None else self.stamps.show(row)
         return f"{series} at {time}"
 
     @cached_property
     def ids(self) -> list[Any]:
         """The series' name of each row."""
-        ids = self.table.entries(self.id)
+        ids: list[Any]
+        if self.level is None:
+            ids = self.table.entries(self.id)
+        else:
+            ids = self.table.index.get_level_values(self.level).to_list()
         for row, one in enumerate(ids):
             if one is None or one != one or str(one) == "<NA>":
-                raise ValueError(f"{self.name} has no {describe(self.id)} in row {row}")
+                raise ValueError(f"{self.name} has no {describe(self.id_name)} in row {row}")
         return ids
 
     @cached_property
@@ -97,17 +120,42 @@ class Sheet:
 
     def layout(self, columns: tuple[Any, ...]) -> Layout:
         """How results are laid out, whose columns are those of the target."""
-        table = self.table
+        table, index = self.table, self.table.index
+        id_type = "" if self.id is None else table.dtype(self.id)
+        index_name = getattr(index, "name", None)
+        if self.level is not None:
+            id_type, index_name = str(index.levels[self.level].dtype), index.names[1 - self.level]
         return Layout(
             library=table.library,
             lone=table.lone,
             columns=columns,
             time=self.time,
-            id=self.id,
-            id_type="" if self.id is None else table.dtype(self.id),
-            index_name=getattr(table.index, "name", None),
-            first=_first(table.index) if self.stamps is None else 0,
+            id=self.id_name,
+            id_type=id_type,
+            id_level=self.level,
+            index_name=index_name,
+            first=_first(index) if self.stamps is None else 0,
         )
+
+
+def _level_of_names(name: str, table: Table, roles: Roles) -> int | None:
+    """Which of two labels of a row names its series: the one of that role, or beside the one of
+    times; None for rows of one label. ValueError if neither can be told from the other."""
+    if getattr(table.index, "nlevels", 1) == 1:
+        return None
+    names, asked = list(table.index.names), {roles.id, roles.time} - {None}
+    if not asked & set(table.names):
+        for role, place in ((roles.id, 0), (roles.time, 1)):
+            if role is not None and role in names:
+                return abs(names.index(role) - place)
+        levels = table.index.levels
+        dated = [read_stamps(name, level, declared=False) is not None for level in levels]
+        if sum(dated) == 1:
+            return dated.index(False)
+    raise ValueError(
+        f"{name} has rows with the labels {describe_all(names)}, expected a series and its dates, "
+        "or id= or time= that is one of these; reset_index() makes columns of them"
+    )
 
 
 def _first(index: Any) -> int:
@@ -137,8 +185,9 @@ def split(sheet: Sheet, columns: Sequence[Any], keys: Sequence[Any], whose: str)
     missing = [key for key in keys if key not in sheet.groups]
     if missing:
         raise ValueError(
-            f"{sheet.name} has no rows of {describe_all(missing)} in the column "
-            f"{describe(sheet.id)}, expected rows of each series {whose}"
+            f"{sheet.name} has no rows of {describe_all(missing)} in the "
+            f"{'column' if sheet.level is None else 'index'} {describe(sheet.id_name)}, expected "
+            f"rows of each series {whose}"
         )
     return [
         sheet.part(f"{sheet.name}[{describe(key)}]", columns, sheet.groups[key]) for key in keys

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..._base.checks import Array
+from ...layers._autoregression import Autoregression
 from ...layers._branches import Add
 from ...layers._sequential import Sequential
-from .autoregression import Autoregression
 from .outcomes import Levels, Likelihood
 from .plan import Plan
 from .ridge import Moments, best_strength

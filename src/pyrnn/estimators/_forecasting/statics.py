@@ -30,6 +30,9 @@ def read_static(
     name = f"{owner}: static"
     if known is not None and known.statics == Statics():
         raise ValueError(f"{name} was given, expected None as in fit")
+    whole = form
+    if static is not None and known is not None:
+        form = _given(owner, static, form, known)
     rows = _in_columns(sheets, named, form) if static is None else _rows(owner, static, form)
     for i, row in enumerate(rows):
         for column, value in row.items():
@@ -40,7 +43,54 @@ def read_static(
                 f"{form.name(name, i)} has {describe_all(row)}, expected {describe_all(rows[0])} "
                 "as the first series"
             )
-    return replace(form, statics=_coded(name, rows, form, known))
+    return replace(whole, statics=_merged(_coded(name, rows, form, known), form, whole, known))
+
+
+def check_as_in_fit(owner: str, form: Form, known: Form) -> None:
+    """ValueError for another value of a series that goes on from the fit."""
+    if known.statics == Statics():
+        return
+    places = {key: i for i, key in enumerate(known.keys)}
+    for i, key in enumerate(form.keys):
+        k = places.get(key)
+        if k is not None and _of_series(form.statics, i) != _of_series(known.statics, k):
+            raise ValueError(
+                f"{form.name(f'{owner}: static', i)} is {_of_series(form.statics, i)}, expected "
+                f"{_of_series(known.statics, k)} as in fit"
+            )
+
+
+def _of_series(statics: Statics, i: int) -> Values:
+    """The values of series i by name."""
+    numbers = dict(zip(statics.names, statics.values[i].tolist(), strict=True))
+    codes = statics.codes[i].tolist()
+    pairs = zip(statics.groups, codes, strict=True)
+    return numbers | {name: categories[code] for (name, categories), code in pairs}
+
+
+def _given(owner: str, static: Any, form: Form, known: Form) -> Form:
+    """The form of those series that have a row of their own, or are not in the fit."""
+    if form.kind not in ("dict", "wide", "long") or form.kind != known.kind:
+        return form
+    sheet = open_sheet(f"{owner}: static", static, replace(form.roles, time=None))
+    if sheet is not None:
+        own = set(_keys(sheet))
+    elif isinstance(static, dict):
+        own = set(static)
+    else:
+        return form
+    kept = tuple(key for key in form.keys if key in own or key not in known.keys)
+    return replace(form, keys=kept)
+
+
+def _merged(statics: Statics, form: Form, whole: Form, known: Form | None) -> Statics:
+    """Of the whole form, where series that `form` leaves out have the values of the fit."""
+    if known is None or len(form.keys) == len(whole.keys):
+        return statics
+    new, old = ({key: i for i, key in enumerate(one.keys)} for one in (form, known))
+    pairs = [(statics, new[k]) if k in new else (known.statics, old[k]) for k in whole.keys]
+    values = tuple(one.values[i] for one, i in pairs)
+    return replace(statics, values=values, codes=tuple(one.codes[i] for one, i in pairs))
 
 
 def _as_in_fit(owner: str, form: Form, known: Form | None) -> Form:
@@ -106,11 +156,18 @@ def _rows(owner: str, static: Any, form: Form) -> list[Values]:
     return [dict(enumerate(row.tolist())) for row in numbers]
 
 
+def _keys(sheet: Sheet) -> list[Any]:
+    """The series' name of each row."""
+    if sheet.is_long:
+        return sheet.ids
+    if sheet.table.index is None:
+        raise ValueError(f"{sheet.name} has no names of series, expected a column that is id=")
+    return list(sheet.table.index)
+
+
 def _of_table(sheet: Sheet, form: Form) -> list[Values]:
     """From a table with a row for each series."""
-    if sheet.id is None and sheet.table.index is None:
-        raise ValueError(f"{sheet.name} has no names of series, expected a column that is id=")
-    keys = list(sheet.table.index) if sheet.id is None else sheet.ids
+    keys = _keys(sheet)
     if form.kind == "array":
         keys = list(range(len(keys)))
     places = {key: i for i, key in enumerate(keys)}
@@ -139,7 +196,7 @@ def _coded(name: str, rows: list[Values], form: Form, known: Form | None) -> Sta
     else:
         names, groups = known.statics.names, known.statics.groups
         expected = [*names, *(column for column, _ in groups)]
-        if set(rows[0]) != set(expected):
+        if rows and set(rows[0]) != set(expected):
             raise ValueError(
                 f"{name} has {describe_all(rows[0])}, expected {describe_all(expected)} as in fit"
             )

@@ -105,14 +105,14 @@ def as_table(name: str, value: Any) -> Table | None:
 
 
 def _checked(name: str, table: Table) -> Table:
-    """The same. ValueError for columns of one name, and rows of several labels."""
+    """The same. ValueError for columns of one name, and rows of more labels than two."""
     if len(set(table.names)) < len(table.names):
         twice = next(one for one in table.names if table.names.count(one) > 1)
         raise ValueError(f"{name} has the column {describe(twice)} twice, expected each once")
-    if getattr(table.index, "nlevels", 1) > 1:
+    if getattr(table.index, "nlevels", 1) > 2:
         raise ValueError(
-            f"{name} has rows with {table.index.nlevels} labels each, expected one series; "
-            "reset_index() makes columns of them, which id= and time= name"
+            f"{name} has rows with {table.index.nlevels} labels each, expected a time, or a series "
+            "and a time; reset_index() makes columns of them, which id= and time= name"
         )
     return table
 

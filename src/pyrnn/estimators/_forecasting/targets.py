@@ -51,7 +51,7 @@ def _of_table(
     sheet: Sheet, roles: Roles, joint: bool, known: Form | None
 ) -> tuple[Form, list[Part], list[Sheet]]:
     """Of one table: of long form if a column has the names of series."""
-    if roles.id is not None:
+    if roles.id is not None and roles.id != sheet.id_name:
         check_columns(sheet.name, sheet.table, (roles.id,), "as id")
     targets = roles.target or _targets(sheet, roles)
     if known is not None and known.kind != "wide" and known.columns and not sheet.table.lone:
@@ -63,7 +63,7 @@ def _of_table(
         )
     check_columns(sheet.name, sheet.table, targets, "as target")
     layout = sheet.layout(targets)
-    if sheet.id is not None:
+    if sheet.is_long:
         return _of_long(sheet, targets, known)
     if joint or len(targets) == 1:
         part = sheet.part(sheet.name, targets)
@@ -102,7 +102,7 @@ def _targets(sheet: Sheet, roles: Roles) -> tuple[Any, ...]:
     """The columns that nothing else is said of. ValueError for several of a long table, of which
     some may be covariates."""
     others = tuple(one for one in sheet.others() if one not in roles.other())
-    if sheet.id is not None and len(others) != 1:
+    if sheet.is_long and len(others) != 1:
         raise ValueError(
             f"{sheet.name} has the columns {describe_all(sheet.table.names)}: target= names those "
             "that are forecast"

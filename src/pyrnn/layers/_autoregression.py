@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from ..._base.checks import Array, check_memory, check_size
-from ..._base.functions import broadcast_to, concat
-from ..._base.module import Module, storable
-from ..._base.parameter import Parameter
+from .._base.checks import Array, check_memory, check_size
+from .._base.functions import broadcast_to, concat
+from .._base.module import Module, storable
+from .._base.parameter import Parameter
 
 
 @storable
