@@ -1,4 +1,4 @@
-# make demo | examples | test | test-full | test-peers | test-mpi | bench | bench-threads | bench-peers | bench-forecasters
+# make demo | examples | docs | test | test-full | test-peers | test-mpi | bench | bench-threads | bench-peers | bench-forecasters
 #   | bench-check | bench-guard | lint | coverage | fuzz | test-mutations | verify | wheel | wheels | clean
 # Needs Python >= 3.11 with venv, and g++. Everything else is installed into .venv.
 
@@ -14,7 +14,7 @@ EXAMPLE_DATA := examples/data/.fetched
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: demo examples test test-full test-peers test-mpi bench bench-threads bench-peers bench-forecasters bench-report bench-check \
+.PHONY: demo examples docs test test-full test-peers test-mpi bench bench-threads bench-peers bench-forecasters bench-report bench-check \
   bench-guard lint coverage fuzz test-mutations verify wheel wheels clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -25,6 +25,11 @@ demo: $(VENV)/.with-plot
 # All of them in full, or only `EXAMPLES="spam music"`, and the table of examples/README.md.
 examples: $(addprefix $(VENV)/.with-,examples rl) $(EXAMPLE_DATA)
 	$(BIN)/python examples/table.py $(EXAMPLES)
+
+# The site, in build/site/html: the tutorials run, links are checked.
+docs: $(VENV)/.with-docs
+	$(BIN)/python tools/site_pages.py build/site/pages
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # A test process for each core: no test asks a clock, and those that count threads set their number.
 test: $(VENV)/.with-test $(EXAMPLE_DATA)

@@ -1,5 +1,6 @@
-"""Promise: the Python of README.md and docs/guide.md runs when it is pasted block after block."""
+"""Promise: the Python of README.md and docs/ runs when it is pasted block after block."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -57,6 +58,57 @@ def test_pages_run(name, count, printed, tmp_path, monkeypatch, capfd):
     out = capfd.readouterr().out
     for pattern in printed:
         assert re.search(pattern, out), out
+
+
+OWN_TESTS = {"guide.md", "torch.md", "models.md"}  # above, and in test_torch_docs, test_onnx_docs
+PAGES = [
+    page.relative_to(ROOT).as_posix()
+    for page in sorted((ROOT / "docs").rglob("*.md"))
+    if page.name not in OWN_TESTS and "```python" in page.read_text()
+]
+SLOW = {page for page in PAGES if "long-memory" in page}  # `make docs` runs them, too
+TRANSLATED = ["index", "torch", "keras", "sklearn", "serving", "notes", "tutorials/index"]
+TRANSLATED += ["tutorials/one-cell", "tutorials/shapes", "tutorials/long-memory"]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(p, marks=pytest.mark.slow) if p in SLOW else p for p in PAGES]
+)
+def test_other_pages_run(name, tmp_path, monkeypatch):
+    """Start pages, guides and tutorials in both languages; a tutorial's assertions hold."""
+    text = (ROOT / name).read_text()
+    for package in ("matplotlib", "sklearn", "torch"):
+        if re.search(rf"^(import|from) {package}", text, re.MULTILINE):
+            pytest.importorskip(package, reason=f"{package} is not installed")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    names = {"__name__": "__main__"}
+    for code in blocks(name):
+        exec(code, names)
+    pictures = set(re.findall(r"!\[[^\]]+\]\(([\w-]+\.png)\)", text))
+    pictures |= set(re.findall(r'<iframe src="([^"]+)"', text))
+    assert pictures <= {path.name for path in tmp_path.iterdir()}
+
+
+def without_words(name):
+    """The code of a page without its texts."""
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), re.DOTALL):
+        tree = ast.parse(block)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                node.value = ""
+            elif isinstance(node, ast.JoinedStr):
+                node.values = [v for v in node.values if isinstance(v, ast.FormattedValue)]
+        yield ast.dump(tree)
+
+
+@pytest.mark.parametrize("name", TRANSLATED)
+def test_both_languages_show_the_same_code(name):
+    """The Korean page has an English one beside it, and runs the same."""
+    korean = (ROOT / f"docs/{name}.ko.md").read_text()
+    assert re.search("[가-힣]", korean)
+    if name != "torch":  # whose Korean page is shorter
+        assert [*without_words(f"docs/{name}.md")] == [*without_words(f"docs/{name}.ko.md")]
 
 
 def paths(text):

@@ -1,0 +1,152 @@
+"""The pages of the site: those of docs/ and others of the repository, the tasks and the reference.
+
+    python tools/site_pages.py build/site/pages
+
+Tutorials are run: what a block prints stands below it, and the files that it writes lie beside the
+page. mkdocs.yml says how the pages are arranged.
+"""
+
+import contextlib
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ELSEWHERE = {  # pages that do not stand in docs/
+    "bench/README.md": "speed.md",
+    "ARCHITECTURE.md": "architecture.md",
+    "RELIABILITY.md": "reliability.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "examples/README.md": "tasks/index.md",
+    "README.md": "index.md",
+}
+LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
+FENCE = re.compile(r"(```.*?```)", re.DOTALL)
+BLOCK = re.compile(r"```python\n(.*?)```\n?", re.DOTALL)
+
+
+def main(folder):
+    """Writes all pages into an empty folder."""
+    pages = Path(folder).resolve()
+    shutil.rmtree(pages, ignore_errors=True)
+    pages.mkdir(parents=True)
+    shutil.copy(ROOT / "docs" / "site.css", pages)
+    sources = {p.relative_to(ROOT).as_posix(): site_path(p) for p in (ROOT / "docs").rglob("*.md")}
+    sources |= {name: path for name, path in ELSEWHERE.items() if name != "README.md"}
+    examples = [p for p in (ROOT / "examples").glob("[!_]*.py") if p.stem not in ("fetch", "table")]
+    targets = sources | {"README.md": "index.md"}
+    targets |= {f"examples/{p.name}": f"tasks/{p.stem}.md" for p in examples}
+    for name, path in sources.items():
+        write(pages / path, with_links(ROOT / name, path, targets, pages))
+    results = json.loads((ROOT / "examples" / "results.json").read_text())
+    for path in examples:
+        write(pages / "tasks" / f"{path.stem}.md", task_page(path, results, pages))
+    run(sorted((pages / "tutorials").glob("*.md")))
+    subprocess.run([sys.executable, ROOT / "tools" / "site_reference.py", pages], check=True)
+
+
+def site_path(path):
+    """Where a page of docs/ stands."""
+    return path.relative_to(ROOT / "docs").as_posix()
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+
+
+def with_links(source, path, targets, pages):
+    """A page whose links lead to pages of the site; pictures come along, other links become text."""
+
+    def moved(match):
+        picture, text, address = match.groups()
+        address, _, anchor = address.partition("#")
+        if re.match(r"[a-z]+:", address) or not address:
+            return match[0]
+        file = Path(os.path.normpath(source.parent / address))
+        if picture and file.exists():
+            copy = pages / Path(path).parent / file.name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, copy)
+            return f"![{text}]({file.name})"
+        known = (
+            targets.get(file.relative_to(ROOT).as_posix()) if file.is_relative_to(ROOT) else None
+        )
+        if known:
+            here = os.path.relpath(known, Path(path).parent)
+            return f"[{text}]({here}{'#' + anchor if anchor else ''})"
+        written = picture or not file.exists()  # by the page itself, when it runs
+        return match[0] if written else text
+
+    parts = FENCE.split(source.read_text("utf-8"))
+    return "".join(p if p.startswith("```") else LINK.sub(moved, p) for p in parts)
+
+
+def task_page(path, results, pages):
+    """An example: what it does, its results beside the baselines, its picture, its code."""
+    source = path.read_text()
+    title, _, rest = source.split('"""')[1].strip().partition("\n")
+    lines = [f"# {title.rstrip('.')}", "", rest.strip(), ""]
+    for row in results.get(path.stem, []):
+        mean = sum(row["results"]) / len(row["results"])
+        said = "beats" if row["beaten"] else "**does not beat**"
+        lines += [f"**{row['task']}**, {row['metric']} ({row['better']} is better):", ""]
+        lines += ["| | |", "|---|---|", f"| {row['model']} | **{mean:.4g}** |"]
+        lines += [f"| {name} | {value:.4g} |" for name, value in (row["baseline"], *row["others"])]
+        lines += ["", f"The network {said} the baseline, {row['baseline'][0]}.", ""]
+    picture = ROOT / "examples" / "pictures" / f"{path.stem}.png"
+    if picture.exists():
+        (pages / "tasks").mkdir(exist_ok=True)
+        shutil.copy(picture, pages / "tasks")
+        lines += [f"![What the script draws: {title}]({picture.name})", ""]
+    lines += ["[All tasks](index.md)", "", f'??? example "examples/{path.name}"', ""]
+    lines += ["    ```python", *(f"    {line}".rstrip() for line in source.splitlines()), "    ```"]
+    return "\n".join(lines) + "\n"
+
+
+def run(paths):
+    """Runs pages, two at a time, each in a process and in its own folder."""
+    command = [sys.executable, "-W", "error::FutureWarning", __file__, "--run"]
+    settings = os.environ | {"MPLBACKEND": "Agg", "PYRNN_NUM_THREADS": "1"}
+    waiting, running = list(paths), []
+    while waiting or running:
+        while waiting and len(running) < 2:
+            path = waiting.pop(0)
+            running.append(
+                (path, subprocess.Popen([*command, path], cwd=path.parent, env=settings))
+            )
+        path, process = running.pop(0)
+        if process.wait() != 0:
+            for _, other in running:
+                other.kill()
+            raise SystemExit(f"{path}: its code does not run")
+
+
+def run_page(path):
+    """Runs a page's blocks in order, in one namespace, and writes what they print below them."""
+    names = {"__name__": "__main__"}
+    text = path.read_text("utf-8")
+
+    def ran(match):
+        lines_before = text[: match.start(1)].count("\n")
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile("\n" * lines_before + match[1], str(path), "exec"), names)
+        if not printed.getvalue():
+            return match[0]
+        return f'{match[0].rstrip()}\n\n```text title="→"\n{printed.getvalue().rstrip()}\n```\n'
+
+    path.write_text(BLOCK.sub(ran, text), "utf-8")
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--run":
+        run_page(Path(sys.argv[2]))
+    else:
+        main(sys.argv[1])
