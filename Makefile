@@ -1,4 +1,4 @@
-# make demo | examples | docs | test | test-full | test-peers | test-mpi | bench | bench-threads | bench-peers | bench-forecasters
+# make help | demo | examples | docs | test | test-full | test-peers | test-mpi | bench | bench-threads | bench-peers | bench-forecasters
 #   | bench-check | bench-guard | lint | coverage | fuzz | test-mutations | verify | wheel | wheels | clean
 # Needs Python >= 3.11 with venv, and g++. Everything else is installed into .venv.
 
@@ -14,10 +14,13 @@ EXAMPLE_DATA := examples/data/.fetched
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: demo examples docs test test-full test-peers test-mpi bench bench-threads bench-peers bench-forecasters bench-report bench-check \
+.PHONY: help demo examples docs test test-full test-peers test-mpi bench bench-threads bench-peers bench-forecasters bench-report bench-check \
   bench-guard lint coverage fuzz test-mutations verify wheel wheels clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
+
+help:
+	@sed -n 's/^| `\(make[^`]*\)` | \(.*\) |$$/\1: \2/p' CONTRIBUTING.md
 
 demo: $(VENV)/.with-plot
 	$(BIN)/python examples/char_lm.py

@@ -72,31 +72,30 @@ def train(task, cell, T, batches, seed):
     return trainer.evaluate(make(1000, T, np.random.default_rng(2026)))["loss"]
 
 
-def arriving(cell, T):
-    """||dL/d state|| at every step (T,), of an L whose gradient at the last h has the norm 1."""
-    layer, state, pullbacks = make_layer(cell, 2, T, seed=0), None, []
-    for x_t in adding(1, T, np.random.default_rng(0))[0][0]:
-        (_, state), pullback = layer.vjp(x_t[None, None], state, need_dx=False)
-        pullbacks.append(pullback)
-    dh = np.full((1, 1, UNITS), UNITS**-0.5, np.float32)
-    dstate, norms = (dh, np.zeros_like(dh)) if cell == "LSTM" else dh, []
-    for pullback in reversed(pullbacks):
-        _, dstate = pullback(None, dstate)
-        norms.append(np.linalg.norm(np.concatenate([np.ravel(part) for part in dstate])))
-    return norms[::-1]
-
-
 def draw(T, path):
-    """Saves how the gradient falls from the end of a sequence to its beginning."""
+    """Saves how the gradient falls from the end of a sequence to its beginning.
+
+    Left, all weights are drawn from one distribution; right, the gates begin as in the training.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    for cell in CELLS:
-        axes.semilogy(np.maximum(arriving(cell, T), 1e-20), label=cell)
-    axes.set(xlabel="t", ylabel="norm of dL/dh (LSTM: of h and c)", title="before training")
-    axes.legend()
-    figure.savefig(path, dpi=120)
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    panels, x = figure.subplots(1, 2, sharey=True), adding(1, T, np.random.default_rng(0))[0][0]
+    for cell, make in CELLS.items():
+        for panel, layer in zip(
+            panels, (make(2, UNITS, seed=0), make_layer(cell, 2, T, seed=0)), strict=True
+        ):
+            for state, norms in pyrnn.trace(layer, x).layers[0].gradient_norms.items():
+                style, shown = "--" if state == "c" else "-", np.maximum(norms / norms[-1], 1e-20)
+                panel.semilogy(shown, style, label=f"{cell}: |dL/d{state}|")
+    panels[0].set(title="weights from one distribution", ylabel="share of the last step's")
+    panels[1].set(title="gates that begin nearly open")
+    for panel in panels:
+        panel.set(xlabel="step t; L is the sum of the last h")
+        panel.grid(alpha=0.3)
+    panels[1].legend()
+    figure.suptitle("How much of the gradient comes back to step t, before training")
+    figure.savefig(path, dpi=100)
 
 
 def main():

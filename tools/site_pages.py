@@ -62,7 +62,7 @@ def write(path, text):
 
 
 def with_links(source, path, targets, pages):
-    """A page whose links lead to pages of the site; pictures come along, other links become text."""
+    """A page whose links lead to the site's pages; pictures come along, other links become text."""
 
     def moved(match):
         picture, text, address = match.groups()
@@ -75,9 +75,8 @@ def with_links(source, path, targets, pages):
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, copy)
             return f"![{text}]({file.name})"
-        known = (
-            targets.get(file.relative_to(ROOT).as_posix()) if file.is_relative_to(ROOT) else None
-        )
+        inside = file.is_relative_to(ROOT)
+        known = targets.get(file.relative_to(ROOT).as_posix()) if inside else None
         if known:
             here = os.path.relpath(known, Path(path).parent)
             return f"[{text}]({here}{'#' + anchor if anchor else ''})"

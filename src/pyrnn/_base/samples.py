@@ -185,9 +185,10 @@ class Samples:
             return np.asarray(x[key], self._x_dtype), list(self._as_target(target[rows]))
         if target is not None:
             if self.per_step and target.shape[1:2] != x.shape[1:2]:
+                hint = "; for one of each sequence, the model needs a LastStep() or a pool"
                 raise ValueError(
                     f"{self.name} target has shape {target.shape}, expected {x.shape[:2]} and "
-                    "perhaps more axes: one for each step of x"
+                    f"perhaps more axes: one for each step of x{hint if target.ndim == 1 else ''}"
                 )
             target = self._as_target(target[key if self.per_step else (rows,)])
         return np.asarray(x[key], self._x_dtype), target

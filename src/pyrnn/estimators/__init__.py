@@ -2,7 +2,7 @@
 
 They take what users have (ragged lists, arrays, tables, tokens), build a network, train it and
 predict, and work with Pipeline, GridSearchCV, cross_val_score and joblib; Forecaster with splits by
-time, RollingOrigins. Needs scikit-learn: `pip install "pyrnn-cpu[sklearn]"`; `import pyrnn` alone
+time, RollingOrigins. Needs scikit-learn: `pip install scikit-learn`; `import pyrnn` alone
 does not load it.
 """
 
@@ -10,8 +10,7 @@ try:
     import sklearn as _sklearn  # noqa: F401
 except ImportError as error:
     raise ImportError(
-        "pyrnn.estimators needs scikit-learn, which is not installed: "
-        'pip install "pyrnn-cpu[sklearn]"'
+        "pyrnn.estimators needs scikit-learn, which is not installed: pip install scikit-learn"
     ) from error
 
 from .._base.face import present as _present

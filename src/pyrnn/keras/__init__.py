@@ -1,6 +1,6 @@
 """pyrnn.keras: models that Keras has saved, as modules of pyrnn's.
 
-`load(path)` reads .keras and .h5 files. Needs h5py, `pip install "pyrnn-cpu[keras]"`, and no Keras;
+`load(path)` reads .keras and .h5 files. Needs h5py, `pip install h5py`, and no Keras;
 `import pyrnn` alone does not load it. The classes are what such models need beside pyrnn's layers.
 """
 

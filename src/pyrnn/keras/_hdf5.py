@@ -166,6 +166,6 @@ def _import_h5py() -> Any:
         import h5py
     except ImportError as error:
         raise ImportError(
-            'pyrnn.keras.load needs h5py, which is not installed: pip install "pyrnn-cpu[keras]"'
+            "pyrnn.keras.load needs h5py, which is not installed: pip install h5py"
         ) from error
     return h5py

@@ -1,14 +1,12 @@
 """Models as files of ONNX, and the recurrent layers in such files.
 
-Needs the package onnx: `pip install "pyrnn-cpu[onnx]"`; `import pyrnn` alone does not load it.
+Needs the package onnx: `pip install onnx`; `import pyrnn` alone does not load it.
 """
 
 try:
     import onnx as _onnx  # noqa: F401
 except ImportError as error:
-    raise ImportError(
-        'pyrnn.onnx needs onnx, which is not installed: pip install "pyrnn-cpu[onnx]"'
-    ) from error
+    raise ImportError("pyrnn.onnx needs onnx, which is not installed: pip install onnx") from error
 
 from .._base.face import present as _present
 from . import _seq2seq as _seq2seq  # what export writes of it

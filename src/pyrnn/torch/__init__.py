@@ -9,7 +9,7 @@ try:
     import torch as _torch  # noqa: F401
 except ImportError as error:
     raise ImportError(
-        'pyrnn.torch needs torch, which is not installed: pip install "pyrnn-cpu[torch]"'
+        "pyrnn.torch needs torch, which is not installed: pip install torch"
     ) from error
 
 from .._base.face import present as _present

@@ -93,7 +93,7 @@ function unrolled(width) {
     p.text(x, 240, cut(token(t), 11), { class: t === chosen.t ? "" : "small" });
     p.arrow([[x, 222], [x, 166]]);
     const h = layer().values.h[t][chosen.unit];
-    p.box(x, 135, gap * 0.58, 58, "h", shown(h), fillOf("h", t), { class: t === chosen.t ? "box here" : "box" });
+    p.box(x, 135, gap * 0.58, 58, "h", short(h), fillOf("h", t), { class: t === chosen.t ? "box here" : "box" });
     p.arrow([[x, 106], [x, 60]]);
     p.text(x, 46, outputWord(t), { class: "small" });
     const near = x + gap * 0.29, far = x + gap * 0.71;

@@ -124,7 +124,7 @@ def narwhals_of(name: str) -> Any:
     except ImportError:
         raise ImportError(
             f"{name}: tables other than pandas' need narwhals, which is not installed: "
-            'pip install "pyrnn-cpu[tables]"'
+            "pip install narwhals"
         ) from None
     return narwhals
 
