@@ -60,7 +60,7 @@ def test_pages_run(name, count, printed, tmp_path, monkeypatch, capfd):
         assert re.search(pattern, out), out
 
 
-OWN_TESTS = {"guide.md", "torch.md", "models.md"}  # above, and in test_torch_docs, test_onnx_docs
+OWN_TESTS = {"guide.md", "torch.md", "models.md", "scaling.md"}  # above, test_*_docs, test_mpi
 PAGES = [
     page.relative_to(ROOT).as_posix()
     for page in sorted((ROOT / "docs").rglob("*.md"))

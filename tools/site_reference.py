@@ -21,6 +21,7 @@ TITLES = {  # of the namespaces, in order; those that need another package come 
     "pyrnn.onnx": "ONNX",
     "pyrnn.keras": "Keras",
     "pyrnn.torch": "torch",
+    "pyrnn.distributed": "Training in many processes",
 }
 
 

@@ -1,7 +1,7 @@
 """Training one model with many processes, on one machine or several.
 
 `mpiexec -n 4 python train.py` with `pyrnn.Trainer(..., communicator=pyrnn.distributed.MPI())`.
-Needs mpi4py and an MPI, the cluster's own or that of a wheel: `pip install "pyrnn-cpu[mpi]" mpich`;
+Needs mpi4py and an MPI, the cluster's own or that of a wheel: `pip install mpi4py mpich`;
 `import pyrnn` alone does not load them.
 """
 

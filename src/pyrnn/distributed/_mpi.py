@@ -149,7 +149,7 @@ def _made(deterministic: bool, compress: str | None) -> MPI:
 
 def _load() -> Any:
     """mpi4py.MPI; an ImportError or a RuntimeError with what helps."""
-    needed = 'pyrnn.distributed.MPI needs {}: pip install "pyrnn-cpu[mpi]" mpich'
+    needed = "pyrnn.distributed.MPI needs {}: pip install mpi4py mpich"
     try:
         import mpi4py
     except ImportError as error:
