@@ -190,3 +190,14 @@ def test_compare(tmp_path):
 def test_compare_refuses(new, more, words):
     done = run("compare.py", sys.executable, new, *FAMILY, *more)
     assert done.returncode != 0 and words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_memory():
+    """What a step of an RNN adds holds y, dx and the values of tanh, and no copy of each."""
+    steps, rows_and_units = (100, 300), 32 * 256 * 4
+    peaks = []
+    for T in steps:
+        done = run("memory.py", "--child", "pyrnn", "RNN", T, 1)
+        assert done.returncode == 0, done.stderr
+        peaks.append(json.loads(done.stdout))
+    assert 2.5 < (peaks[1] - peaks[0]) / (rows_and_units * (steps[1] - steps[0])) < 5
