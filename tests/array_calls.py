@@ -303,6 +303,10 @@ CALLS = {
     "Optimizer": of_optimizer,
     "EMA": of_ema,
     "generate": of_generate,
+    "StoredDataset": lambda a: [
+        [*pyrnn.StoredDataset(a(X), a(DY), lengths=a(LENGTHS), sample_weight=a(WEIGHT))[i]]
+        for i in range(N)
+    ],
     "Vocabulary": lambda a: pyrnn.Vocabulary(["a", "b"]).decode(a(np.array([1, 2]))),
     **{
         n: lambda a, n=n: getattr(pyrnn, n)(a(POSITIVE))

@@ -53,6 +53,7 @@ REQUIRED = {  # of constructors and functions
     "AttentionDecoder": (3, 4, 3),
     "Seq2Seq": (5, 5, 4, 3),
     "SequenceDataset": (X,),
+    "StoredDataset": (X,),
     "bio_constraints": (["O", "B-a"],),
     "ctc_greedy": (LOGITS,),
     "ctc_beam": (LOGITS,),

@@ -58,6 +58,7 @@ from ._trace import Trace as Trace
 from ._trace import TraceTable as TraceTable
 from ._trace import trace as trace
 from .data import SequenceDataset as SequenceDataset
+from .data import StoredDataset as StoredDataset
 from .data import Vocabulary as Vocabulary
 from .layers import GRU as GRU
 from .layers import LSTM as LSTM

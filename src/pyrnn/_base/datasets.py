@@ -7,6 +7,7 @@ import numpy as np
 
 from .checks import Array, describe, describe_all
 from .columns import Column, Columns, Dataset, read_column, read_weight
+from .reading import is_stored
 from .torch_data import read_torch
 from .torch_loaders import is_torch_data
 
@@ -124,6 +125,11 @@ class Slice:
         """The weights of these samples."""
         weight: Column | None = getattr(self._dataset, "sample_weight", None)
         return None if weight is None else weight[self._part]
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the samples are read from a store when they are needed."""
+        return is_stored(self._dataset)
 
     @property
     def padded_steps(self) -> int | None:

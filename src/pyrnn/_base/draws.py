@@ -1,14 +1,14 @@
 """Draws: which dropout mask comes next."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from .. import _core
 from .checks import MAX_INT64, check_size
 from .module import Module
 
+Result = TypeVar("Result")
 _first_row: ContextVar[int] = ContextVar("first_row", default=0)
 
 
@@ -20,12 +20,11 @@ class MaskKey(NamedTuple):
     first_row: int  # the number of the first row, where this batch is a part of a larger one
 
 
-@contextmanager
-def rows_from(first: int) -> Iterator[None]:
-    """Within, the rows of every vjp are those of a larger batch from row `first` on."""
+def with_rows_from(first: int, run: Callable[..., Result], *args: Any) -> Result:
+    """What `run` gives where the rows of every vjp are those of a larger batch from `first` on."""
     token = _first_row.set(first)
     try:
-        yield
+        return run(*args)
     finally:
         _first_row.reset(token)
 

@@ -142,6 +142,10 @@ class Parameter(Operand):
             raise ValueError(f"Parameter: grad has shape {array.shape}, expected {self.shape}")
         self._set_grad(array if array.flags.writeable else array.copy())
 
+    def take_grad(self, array: Array) -> None:
+        """`array`, of this shape and dtype, is the gradient from here on; nothing is checked."""
+        self._set_grad(array)
+
     def _no_gradient(self) -> Array:
         """Zeros, which take memory when they are first written."""
         return self._view if self.hollow else np.zeros(self.shape, self.dtype)

@@ -1,6 +1,7 @@
 """Prediction: a module's outputs for the samples of a dataset, batch by batch."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from inspect import signature
 from typing import Any
 
@@ -11,6 +12,7 @@ from .columns import Dataset, pad
 from .datasets import Named, as_dataset
 from .layout import is_ids, turned
 from .named import NamedSamples
+from .reading import read_in_order
 from .samples import Batch, Layout, Samples, by_length, cut
 from .torch_loaders import check_drops_none, is_torch_data
 
@@ -34,18 +36,19 @@ def predict(module: Any, x: Any, lengths: Any = None, batch_size: int | None = N
     samples = read_samples(name, module, dataset)
     outputs: list[Any] = [None] * len(samples)
     over: dict[str, Samples] | None = None  # the inputs whose steps the output may have
-    for rows in cut(by_length(len(samples), samples.lengths), size):
-        batch = samples.batch(rows)
-        y, _ = module.run_part(batch.x, None, batch.lengths)
-        alike = {
-            key: one
-            for key, one, x in samples.along_time(batch)
-            if module.keeps_time(y, x.shape[1 if module.batch_first else 0])
-        }
-        over = alike if over is None else {key: over[key] for key in alike if key in over}
-        y = as_contiguous(sample_first(module, samples, y))
-        for row, output in zip(rows, y, strict=True):
-            outputs[row] = output
+    batches = cut(by_length(len(samples), samples.lengths), size)
+    with closing(read_in_order(batches, samples.batch, ahead=samples.is_stored)) as read:
+        for rows, batch in zip(batches, read, strict=True):
+            y, _ = module.run_part(batch.x, None, batch.lengths)
+            alike = {
+                key: one
+                for key, one, x in samples.along_time(batch)
+                if module.keeps_time(y, x.shape[1 if module.batch_first else 0])
+            }
+            over = alike if over is None else {key: over[key] for key in alike if key in over}
+            y = as_contiguous(sample_first(module, samples, y))
+            for row, output in zip(rows, y, strict=True):
+                outputs[row] = output
     if not over:
         return np.stack(outputs) if len({output.shape for output in outputs}) == 1 else outputs
     steps = _one_of(name, over)

@@ -1,6 +1,6 @@
 """Samples of a dataset, cut into batches in the layout that a module takes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from .checks import FLOATS, Array, as_integers, check_shape
 from .columns import Columns, Dataset, check_alike, pad, read_numbers
 from .layout import is_ids, time_major, turned
+from .reading import is_stored
 
 Target = Array | list[Array]  # ragged targets, with lengths of their own, are a list
 
@@ -48,6 +49,7 @@ class Samples:
     """
 
     may_be_cut = True  # whether `pieces` can cut x along time
+    check: Callable[[Batch], object] | None = None  # of batches as they are read, from a store
     masked = False  # whether a mask among the inputs weights the targets
 
     def __init__(self, name: str, dataset: Dataset, layout: Layout) -> None:
@@ -60,6 +62,7 @@ class Samples:
         self._padded_steps: int | None = getattr(dataset, "padded_steps", None)
         if layout.own_targets and getattr(dataset, "x_array", None) is not None:
             self.arrays = columns.x_array, None, columns.given_lengths  # targets are read apart
+        self.is_stored = is_stored(dataset)  # read ahead, and checked batch by batch
         self.example, self._first = self._find_example()
         ids, self.has_time = axes_of(self._first, layout.integer_x)
         self._x_dtype = np.dtype(np.int64) if ids else self._floats()
@@ -108,6 +111,28 @@ class Samples:
         lengths = None if lengths is None or lengths.min() == width else lengths
         x = time_major(x, self.has_time, 2)
         return Batch(self.to_layout(x), target, lengths, real, target_lengths, weight)
+
+    def read(self, rows: Array, steps: int | None = None) -> Iterator[Batch]:
+        """`pieces`, checked if they come from a store; the error names the sample."""
+        for k, batch in enumerate(self.pieces(rows, steps)):
+            if self.check is not None:
+                try:
+                    self.check(batch)
+                except (TypeError, ValueError) as error:
+                    self._name_sample(rows, k * (steps or 0), steps)
+                    raise type(error)(f"{self.name}: {error}") from None
+            yield batch
+
+    def _name_sample(self, rows: Array, start: int, steps: int | None) -> None:
+        """Raises the error of the sample that fails alone, if one does."""
+        assert self.check is not None
+        for row in rows:
+            if steps is None or start < self.steps([row]):
+                batch = self.batch(np.array([row]), start, None if steps is None else start + steps)
+                try:
+                    self.check(batch)
+                except (TypeError, ValueError) as error:
+                    raise type(error)(f"{self.name} sample {row}: {error}") from None
 
     def main_input(self, batch: Batch) -> Array:
         """The input whose steps are those of the batch: x."""

@@ -18,10 +18,11 @@ class SequenceDataset(Columns):
     >= 0 for each sample, (N,), or for each step, (N, T) or a list of arrays (T_i,); see
     `Trainer.fit`.
 
-    For samples that do not fit in memory a class of your own, which may be a subclass, defines
-    `__len__`, `__getitem__` and `lengths`, the number of steps of each sample, by which batches are
-    made, and perhaps `sample_weight`; it needs nothing of this `__init__`. A sample must be the
-    same each time it is asked for, and have no padding.
+    For samples that do not fit in memory see `StoredDataset`; or a class of your own, which may be
+    a subclass, defines `__len__`, `__getitem__` and `lengths`, the number of steps of each sample,
+    by which batches are made, and perhaps `sample_weight`; it needs nothing of this `__init__`. A
+    sample must be the same each time it is asked for, and have no padding. With `is_stored = True`
+    it is read ahead by a thread, and checked batch by batch.
 
     TypeError for what is no real numbers. ValueError for no samples, for x and target that do not
     belong together, and for samples of different widths. `name` begins the messages.

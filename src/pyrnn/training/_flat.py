@@ -8,7 +8,21 @@ import numpy as np
 from .._base.checks import Array
 from .._base.parameter import Parameter
 
-Buffer = list[Array]  # a line for each dtype of the parameters
+
+class Buffer:
+    """A line of numbers for each dtype, in which every parameter has a place."""
+
+    def __init__(self, groups: Sequence[Sequence[Parameter]], sizes: Sequence[int]) -> None:
+        self.lines = [
+            np.zeros(size, group[0].dtype) for group, size in zip(groups, sizes, strict=True)
+        ]
+        self.places: list[Array] = []
+        for group, line in zip(groups, self.lines, strict=True):
+            start = 0
+            for parameter in group:
+                end = start + parameter.size
+                self.places.append(line[start:end].reshape(parameter.shape))
+                start = end
 
 
 class Flat:
@@ -18,29 +32,28 @@ class Flat:
     """
 
     def __init__(self, parameters: Sequence[Parameter], parts: int = 1) -> None:
-        self._parameters, self._parts = list(parameters), parts
-        self._groups = [
-            [p for p in self._parameters if p.dtype == dtype]
-            for dtype in sorted({p.dtype for p in self._parameters}, key=str)
-        ]
+        self._given, self._parts = list(parameters), parts
+        dtypes = sorted({p.dtype for p in self._given}, key=str)
+        self._groups = [[p for p in self._given if p.dtype == dtype] for dtype in dtypes]
+        self._parameters = [parameter for group in self._groups for parameter in group]
         self.sizes = [sum(p.size for p in group) for group in self._groups]
+        self._lengths = [-(-(size + 1) // parts) * parts for size in self.sizes]
         self._free: list[Buffer] = []
+
+    def __reduce__(self) -> tuple[type, tuple[Sequence[Parameter], int]]:
+        return Flat, ([], self._parts)
 
     def fitting(self, parameters: Sequence[Parameter]) -> "Flat":
         """This, or another one for other parameters."""
-        known = [(id(p), p.shape, p.dtype) for p in self._parameters]
-        if known == [(id(p), p.shape, p.dtype) for p in parameters]:
-            return self
-        return Flat(parameters, self._parts)
+        same = len(parameters) == len(self._given) and all(map(_is, parameters, self._given))
+        return self if same else Flat(parameters, self._parts)
 
     def zeros(self) -> Buffer:
         """A buffer of zeros."""
         if not self._free:
-            lengths = [-(-(size + 1) // self._parts) * self._parts for size in self.sizes]
-            types = [group[0].dtype for group in self._groups]
-            return [np.zeros(n, dtype) for n, dtype in zip(lengths, types, strict=True)]
+            return Buffer(self._groups, self._lengths)
         buffer = self._free.pop()
-        for line in buffer:
+        for line in buffer.lines:
             line.fill(0)
         return buffer
 
@@ -50,33 +63,32 @@ class Flat:
 
     def add(self, left: Buffer, right: Buffer) -> Buffer:
         """left + right, in left's place."""
-        for a, b in zip(left, right, strict=True):
+        for a, b in zip(left.lines, right.lines, strict=True):
             np.add(a, b, out=a)
         self.release(right)
         return left
 
     @contextmanager
-    def gathering_in(self, buffer: Buffer) -> Iterator[None]:
-        """Within, `.grad` of every parameter is its place in the buffer."""
+    def kept(self) -> Iterator[None]:
+        """After it every `.grad` is the array that it was before, whatever `gather_in` did."""
         own = [parameter.grad for parameter in self._parameters]
         try:
-            for parameter, place in self._places(buffer):
-                parameter.grad = place
             yield
         finally:
             for parameter, gradient in zip(self._parameters, own, strict=True):
-                parameter.grad = gradient
+                parameter.take_grad(gradient)
+
+    def gather_in(self, buffer: Buffer) -> None:
+        """From here on pullbacks add into the buffer."""
+        for parameter, place in zip(self._parameters, buffer.places, strict=True):
+            parameter.take_grad(place)
 
     def add_to_grads(self, buffer: Buffer) -> None:
         """Adds a buffer to every `.grad`."""
-        for parameter, place in self._places(buffer):
+        for parameter, place in zip(self._parameters, buffer.places, strict=True):
             np.add(parameter.grad, place, out=parameter.grad)
         self.release(buffer)
 
-    def _places(self, buffer: Buffer) -> Iterator[tuple[Parameter, Array]]:
-        """Each parameter with its place."""
-        for group, line in zip(self._groups, buffer, strict=True):
-            start = 0
-            for parameter in group:
-                yield parameter, line[start : start + parameter.size].reshape(parameter.shape)
-                start += parameter.size
+
+def _is(one: Parameter, other: Parameter) -> bool:
+    return one is other

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -146,8 +147,9 @@ def _passes(
     """Forward passes of training, epoch after epoch."""
     while True:
         order = epoch_batches(generator, len(samples), samples.lengths, **batches)
-        for rows in order:
-            yield from shards.passes(objective, samples, rows, tbptt)
+        with closing(shards.read(samples, order, tbptt)) as read:
+            for batch in read:
+                yield from shards.passes(objective, samples, batch)
 
 
 def _smoothed(losses: Array) -> Array:

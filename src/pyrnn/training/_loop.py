@@ -4,6 +4,7 @@ import math
 import os
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +34,7 @@ from ._plan import Plan
 from ._progress import Progress
 from ._rank_callbacks import call_on_first
 from ._ranks import Ranks
-from ._shards import Shards
+from ._shards import CutBatch, Shards
 from ._updates import Updates
 
 
@@ -111,13 +112,15 @@ class Loop:
         self._call("on_epoch_start")
         check_trained(self.updates.model)
         start = time.perf_counter() - epoch.seconds
-        for rows in batches[epoch.batches :]:
-            loss = self._train_batch(rows)
-            epoch.batches += 1
-            epoch.seconds = time.perf_counter() - start
-            shown.batch(number, epoch)
-            self._call("on_batch_end", loss)
-            self._write_within_epoch(len(batches))
+        rest = batches[epoch.batches :]
+        with closing(self.shards.read(self.plan.train, rest, self.plan.tbptt)) as read:
+            for batch in read:
+                loss = self._train_batch(batch)
+                epoch.batches += 1
+                epoch.seconds = time.perf_counter() - start
+                shown.batch(number, epoch)
+                self._call("on_batch_end", loss)
+                self._write_within_epoch(len(batches))
         self.updates.step(self._watch)
         self.updates.check_weights()
         epoch.seconds = time.perf_counter() - start
@@ -138,10 +141,10 @@ class Loop:
             plan.drop_last,
         )
 
-    def _train_batch(self, rows: Array) -> float:
+    def _train_batch(self, batch: CutBatch) -> float:
         """One batch, whole or, with tbptt, piece by piece with the state carried on; its loss."""
         epoch, mean, plan = self.progress.epoch, Mean(), self.plan
-        passes = self.shards.passes(self.objective, plan.train, rows, plan.tbptt)
+        passes = self.shards.passes(self.objective, plan.train, batch)
         for piece, result in enumerate(passes):
             if not math.isfinite(result.loss):
                 reached = "batch" if piece == 0 else f"piece, number {piece + 1} of its batch"

@@ -1,8 +1,10 @@
 """Objective: a model with its loss and metrics, on the batches of a dataset."""
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +15,7 @@ from .._base.layout import time_major, turned
 from .._base.lookups import Lookups, watch
 from .._base.module import Module
 from .._base.prediction import layout_of, per_step, read_samples, sample_first
+from .._base.reading import read_in_order
 from .._base.samples import Batch, Samples, by_length, cut
 from .._base.targets import first_wrong, real_elements
 from ..losses import Loss
@@ -106,6 +109,12 @@ class Objective:
         if tbptt is not None:
             self._check_chunks(samples)
         features = self._turned(samples, y).shape[2 if has_steps else 1 :]
+        if samples.is_stored:
+            samples.check = partial(self._check_read, samples, lookups, features, measured)
+            next(samples.read(np.array([samples.example])))
+            if self.metrics:
+                self._try_metrics(samples)
+            return samples
         whole, counts_all, weighs = self.loss.whole_sequences, True, False
         for rows, start, batch in _blocks(samples, None if whole else CHECKED_STEPS):
             try:
@@ -148,10 +157,10 @@ class Objective:
         for metric in self.metrics:
             metric.reset()
 
-        def measure(rows: Array) -> Iterator[tuple[float, float, Any]]:
+        def measure(pieces: Iterable[Batch]) -> Iterator[tuple[float, float, Any]]:
             """The loss of a batch, or of its pieces, its weight, and what metrics count."""
             state = None
-            for batch in samples.pieces(rows, tbptt):
+            for batch in pieces:
                 y, state = self.infer(batch, state)
                 y = self._turned(samples, y)
                 wanted = self._wanted(samples, batch)
@@ -164,10 +173,11 @@ class Objective:
                 )
 
         batches = cut(by_length(len(samples), samples.lengths), batch_size)
-        for value, weight, seen in ranks.in_order(batches, measure):
-            mean.add(value, weight)
-            if seen is not None:
-                update_metrics(self.metrics, self.loss, *seen)
+        with closing(read_pieces(samples, batches[ranks.rank :: ranks.size], tbptt)) as read:
+            for value, weight, seen in ranks.in_order(read, len(batches), measure):
+                mean.add(value, weight)
+                if seen is not None:
+                    update_metrics(self.metrics, self.loss, *seen)
         return {"loss": mean.value} | {metric.name: metric.value for metric in self.metrics}
 
     def infer(self, batch: Batch, state: Any = None) -> tuple[Array, Any]:
@@ -240,6 +250,13 @@ class Objective:
         real = real_elements(type(self.loss).__name__, counted.shape, wanted.lengths)
         return bool((counted == real).all())
 
+    def _check_read(
+        self, samples: Samples, lookups: Lookups, features: Any, measured: bool, batch: Batch
+    ) -> None:
+        """The checks of a batch that was read from a store."""
+        if not self._check(samples, batch, lookups, features, 0) and measured:
+            check_masks(samples.name, self.metrics, self.loss)
+
     def _weighs(self, samples: Samples, batch: Batch, features: Any) -> bool:
         """Whether the loss counts any target of a batch."""
         shape = self._shape(samples, batch, features)
@@ -285,6 +302,31 @@ class Objective:
                 "Trainer: tbptt carries the state forwards, and the model is bidirectional or has "
                 "a direction='reverse', which starts at the end"
             )
+
+
+def read_pieces(
+    samples: Samples, batches: Sequence[Array], tbptt: int | None
+) -> Generator[Iterable[Batch]]:
+    """The pieces of each batch, those of a store read ahead."""
+
+    def read(rows: Array) -> Iterator[Batch]:
+        pieces = samples.read(rows, tbptt)
+        return read_now(pieces) if samples.is_stored else pieces
+
+    return read_in_order(batches, read, ahead=samples.is_stored)
+
+
+def read_now(pieces: Iterator[Batch]) -> Iterator[Batch]:
+    """All pieces, or the error of reading them, which is raised when they are asked for."""
+    try:
+        return iter([*pieces])
+    except Exception as error:
+        return _raising(error)
+
+
+def _raising(error: Exception) -> Iterator[Batch]:
+    raise error
+    yield
 
 
 def _blocks(samples: Samples, most_steps: int | None) -> Iterator[tuple[Array, int, Batch]]:

@@ -2,8 +2,9 @@
 
 import builtins
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
@@ -81,18 +82,21 @@ class Ranks:
         return self._results(work if self.is_first else None, lambda data: [send(data)])[0]
 
     def in_order(
-        self, tasks: Sequence[Any], work: Callable[[Any], Iterable[Result]]
+        self, own: Iterator[Any], count: int, work: Callable[[Any], Iterable[Result]]
     ) -> Iterator[Result]:
-        """What `work` gives for all tasks, in their order; each rank does some of them."""
+        """What `work` gives for `count` tasks, in their order. This rank does its `own`: one in
+        `size` of them, from that of its number on."""
         if self.size == 1:
-            for task in tasks:
+            for task in own:
                 yield from work(task)
             return
-        for start in range(0, len(tasks), self.size):
-            own = tasks[start + self.rank : start + self.rank + 1]
-            for found in self.together(lambda own=own: [list(work(task)) for task in own]):  # type: ignore[misc]
-                for results in found:
-                    yield from results
+
+        def next_one() -> list[Result]:
+            return [result for task in islice(own, 1) for result in work(task)]
+
+        for _ in range(-(-count // self.size)):
+            for results in self.together(next_one):
+                yield from results
 
     def first_with(self, flags: Iterable[bool]) -> str:
         """Which rank is the first of which something holds, in words; "" for one alone."""

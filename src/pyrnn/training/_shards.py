@@ -1,17 +1,17 @@
 """Shards: a batch in parts, whose gradients are made one by one and added in a fixed order."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .._base.checks import Array, check_size
-from .._base.draws import Draws, rows_from
-from .._base.freezing import trained
+from .._base.draws import Draws, with_rows_from
 from .._base.module import Module
+from .._base.reading import read_in_order
 from .._base.samples import Batch, Samples
 from ._flat import Buffer, Flat
-from ._objective import ForwardPass, Objective
+from ._objective import ForwardPass, Objective, read_now
 from ._ranks import Ranks
 from ._tree import Node, cut_evenly, middle, nodes_within, owned, total, total_of_numbers
 
@@ -54,30 +54,47 @@ class Shards:
         self.count, self._model, self._ranks = count, model, ranks
         self._own = owned(ranks.rank, ranks.size, count)
         self._flat = Flat([], ranks.size)
-        self._sent: Buffer = []  # what this rank has added up of the last batch
+        self._sent: list[Array] = []  # what this rank has added up of the last batch
+        self.look_at_model()
+
+    def look_at_model(self) -> None:
+        """Before a fit: what the model consists of is the same in all of it."""
+        self._parameters = self._model.parameters()
+        self._counters = Counters(self._model)
+
+    def read(
+        self, samples: Samples, batches: Sequence[Array], tbptt: int | None
+    ) -> Generator["CutBatch"]:
+        """What this rank needs of each batch; that of a store is read ahead."""
+
+        def cut(rows: Array) -> CutBatch:
+            lengths = np.ones(len(rows)) if samples.lengths is None else samples.lengths[rows]
+            parts = list(enumerate(cut_evenly(lengths, self.count)))[slice(*self._own)]
+            width = max(1, samples.steps(rows))
+            own = {
+                i: Shard(part.start, self._pieces(samples, rows[part], tbptt))
+                for i, part in parts
+                if part.start < part.stop
+            }
+            return CutBatch(own, 1 if tbptt is None else -(-width // tbptt))
+
+        return read_in_order(batches, cut, ahead=samples.is_stored)
 
     def passes(
-        self, objective: Objective, samples: Samples, rows: Array, tbptt: int | None
+        self, objective: Objective, samples: Samples, batch: "CutBatch"
     ) -> Iterator[ForwardPass]:
         """The forward pass of a batch, or of its pieces one after the other, with the state carried
         on. Each is to be gone back through before the next one is asked for."""
-        if self.count == 1:
-            state = None
-            for batch in samples.pieces(rows, tbptt):
-                result = objective.forward(samples, batch, state)
-                state = result.state
-                yield result
-            return
-        lengths = np.ones(len(rows)) if samples.lengths is None else samples.lengths[rows]
-        parts = [(i, part) for i, part in enumerate(cut_evenly(lengths, self.count))]
-        own = {
-            i: Shard(part.start, samples.pieces(rows[part], tbptt))
-            for i, part in parts[slice(*self._own)]
-            if part.start < part.stop
-        }
-        width = max(1, samples.steps(rows))
-        for _ in range(1 if tbptt is None else -(-width // tbptt)):
-            yield self._pass(objective, samples, own)
+        for _ in range(batch.pieces):
+            if self.count == 1:
+                (whole,) = batch.shards.values()
+                yield whole.forward(objective, samples, next(whole.pieces))
+            else:
+                yield self._pass(objective, samples, batch.shards)
+
+    def _pieces(self, samples: Samples, rows: Array, tbptt: int | None) -> Iterator[Batch]:
+        pieces = samples.read(rows, tbptt)
+        return read_now(pieces) if samples.is_stored else pieces
 
     def check_batch_size(self, size: int) -> None:
         """ValueError for batches with fewer rows than shards."""
@@ -89,7 +106,7 @@ class Shards:
 
     def _pass(self, objective: Objective, samples: Samples, own: dict[int, "Shard"]) -> ForwardPass:
         """The next piece of all shards."""
-        counters, found = Counters(self._model), dict[int, ForwardPass]()
+        counters, found = self._counters, dict[int, ForwardPass]()
 
         def forward() -> tuple[dict[int, Loss], Any]:
             before, batches = counters.state(), {i: next(s.pieces, None) for i, s in own.items()}
@@ -135,14 +152,13 @@ class Shards:
         self, backwards: dict[int, Callable[[float], object]], shares: dict[int, float]
     ) -> None:
         """Adds to every .grad the sum over all shards of what their backward passes give."""
-        named = trained(self._model.named_parameters())
-        self._flat = flat = self._flat.fitting([parameter for _, parameter in named])
+        self._flat = flat = self._flat.fitting([p for p in self._parameters if p.requires_grad])
 
         def leaf(shard: int) -> Buffer:
             buffer = flat.zeros()
             if shard in backwards:
-                with flat.gathering_in(buffer):
-                    backwards.pop(shard)(shares[shard])
+                flat.gather_in(buffer)
+                backwards.pop(shard)(shares[shard])
             return buffer
 
         def summed(node: Node) -> Buffer:
@@ -151,10 +167,11 @@ class Shards:
             half = middle(node)
             return flat.add(summed((node[0], half)), summed((half, node[1])))
 
-        if self._ranks.size == 1:
-            flat.add_to_grads(summed((0, self.count)))
-        elif flat.sizes:
-            flat.add_to_grads(self._over_ranks(summed))
+        if flat.sizes:
+            with flat.kept():
+                alone = self._ranks.size == 1
+                whole = summed((0, self.count)) if alone else self._over_ranks(summed)
+            flat.add_to_grads(whole)
 
     def origin(self) -> str:
         """Which rank's gradients of the last batch are not finite, in words; all ranks ask."""
@@ -168,14 +185,14 @@ class Shards:
         nodes = [nodes_within(whole, own) if ranks.ordered else [own] for own in owners]
         most, like = max(map(len, nodes)), flat.zeros()
         self._sent = parts = [
-            np.zeros((ranks.size, most, len(line) // ranks.size), line.dtype) for line in like
+            np.zeros((ranks.size, most, len(line) // ranks.size), line.dtype) for line in like.lines
         ]
         flat.release(like)
         error: BaseException | None = None
         try:
             for i, node in enumerate(nodes[ranks.rank]):
                 buffer = summed(node)
-                for part, line in zip(parts, buffer, strict=True):
+                for part, line in zip(parts, buffer.lines, strict=True):
                     part[:, i] = line.reshape(ranks.size, -1)
                 flat.release(buffer)
         except BaseException as raised:  # all ranks add first, so that none waits
@@ -191,10 +208,19 @@ class Shards:
             }
             return total(whole, known, np.add)
 
-        lines = [ranks.sums(part, add).reshape(-1) for part in parts]
-        if lines[0][flat.sizes[0]]:
+        sums = flat.zeros()
+        for line, part in zip(sums.lines, parts, strict=True):
+            line[:] = ranks.sums(part, add).reshape(-1)
+        if sums.lines[0][flat.sizes[0]]:
             ranks.together(lambda: _again(error))
-        return lines
+        return sums
+
+
+class CutBatch(NamedTuple):
+    """The shards of a batch that this rank owns, by number, and how many pieces all have."""
+
+    shards: dict[int, "Shard"]
+    pieces: int
 
 
 class Shard:
@@ -205,8 +231,7 @@ class Shard:
 
     def forward(self, objective: Objective, samples: Samples, batch: Batch) -> ForwardPass:
         """The forward pass of the next piece."""
-        with rows_from(self.first_row):
-            result = objective.forward(samples, batch, self._state)
+        result = with_rows_from(self.first_row, objective.forward, samples, batch, self._state)
         self._state = result.state
         return result
 

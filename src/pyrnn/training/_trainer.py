@@ -55,8 +55,8 @@ class Trainer(Settings):
     layout: x (N, T, F) or (N, T) ids, without time (N, F) or (N,) ids; target one per sequence,
     (N,) or (N, F), when the model's output is (N, F), and one per step, (N, T) or (N, T, F), when
     it has steps too. Ragged data are lists of N arrays, x of (T_i, F) or (T_i,) ids, a target per
-    step likewise; or a `SequenceDataset`, another with its methods, or a torch Dataset or
-    DataLoader of (x, target) or (x, target, length). x is cast to the model's
+    step likewise; or a `SequenceDataset`, a `StoredDataset`, another with its methods, or a torch
+    Dataset or DataLoader of (x, target) or (x, target, length). x is cast to the model's
     dtype (integers stay ids if the model has an Embedding), so is a target that is no class number.
     The padding after `lengths` is never read; before it x must be finite.
 
@@ -221,7 +221,8 @@ class Trainer(Settings):
           are the file's, whatever those given are; `optimizer.lr = ...` in a callback sets another
           rate. `epochs` counts from the beginning of the fit that was interrupted.
 
-        All data are checked before the first step, those of `validation` too: TypeError or
+        All data are checked before the first step, those of `validation` too, but for those of a
+        `StoredDataset`, which are checked as they are read: TypeError or
         ValueError for what is empty, misshaped, not finite, or out of the range of the classes or
         of an Embedding's ids (ids that a `forward` computes are checked in their batch, which has
         then changed nothing); ValueError for a checkpoint that is damaged or of another training.
@@ -366,6 +367,7 @@ class Trainer(Settings):
         """Trains by a plan, from the beginning or from its checkpoint."""
         updates, ranks = self._updates, self._ranks
         self._shards.check_batch_size(plan.batch_size)
+        self._shards.look_at_model()
         check_belonging(self.trained, self.optimizer, updates.schedules, updates.ema)
         updates.forget()
         self._validates, self._measures_train = plan.held_out is not None, plan.train_metrics

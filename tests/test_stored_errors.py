@@ -1,0 +1,122 @@
+"""Promise: a store that fails, shrinks or gives other samples is an error that names the sample."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import pyrnn
+from ranks import run_ranks
+from stored import FLAT, LENGTHS, OFFSETS, SUMS, X, function, in_folder, memmap_with_padding
+from training import ragged_task, regressor
+
+
+def changed(i, value):
+    return lambda row: value if row == i else X[row]
+
+
+NAN = X[17].copy()
+NAN[-1, 0] = np.nan
+
+
+def fails():
+    raise OSError("the network is down")
+
+
+@pytest.mark.parametrize(
+    "read, words",
+    [
+        (changed(17, NAN), r"sample 17: .*nan"),
+        (changed(17, X[17][:, :1]), r"x\[17\] has shape"),
+        (changed(17, X[17][:-1]), r"x\[17\] has \d+ steps, expected"),
+        (changed(17, None), r"x\[17\]"),
+        (changed(17, np.array(["a"])), r"x\[17\]"),
+        (lambda i: fails() if i == 17 else X[i], r"x\[17\] cannot be read: OSError: the network"),
+    ],
+)
+def test_an_error_names_the_sample(read, words):
+    data = pyrnn.StoredDataset(read, lambda i: SUMS[i], lengths=LENGTHS)
+    trainer = pyrnn.Trainer(regressor(), "mse", "adam", seed=0)
+    with pytest.raises((TypeError, ValueError), match=words):
+        trainer.fit(data, batch_size=8, progress=False)
+    with pytest.raises((TypeError, ValueError), match=words):
+        trainer.evaluate(data)
+    assert trainer.fit(function(None), progress=False).loss[0] > 0
+    assert not [t for t in threading.enumerate() if t.name.startswith("pyrnn-reader")]
+
+
+def test_targets_that_are_not_finite_or_no_classes():
+    bad = [y.copy() for y in SUMS]
+    bad[9][0] = np.inf
+    trainer = pyrnn.Trainer(regressor(), "mse", "adam", seed=0)
+    with pytest.raises(ValueError, match="sample 9: "):
+        trainer.fit(pyrnn.StoredDataset(lambda i: X[i], lambda i: bad[i], lengths=LENGTHS))
+    ids, classes = ragged_task(N=30)
+    classes[11] = 4
+    model = pyrnn.Sequential(pyrnn.Embedding(4, 5), pyrnn.GRU(5, 4), pyrnn.LastStep())
+    data = pyrnn.StoredDataset(lambda i: ids[i], classes, lengths=[len(x) for x in ids])
+    with pytest.raises(ValueError, match="sample 11: "):
+        pyrnn.Trainer(model, "cross_entropy", "adam").fit(data, progress=False)
+
+
+def test_an_error_of_one_ranks_reader_is_everyones():
+    def work(communicator):
+        read = changed(17, NAN) if communicator.rank == 1 else changed(17, X[17])
+        data = pyrnn.StoredDataset(lambda i: X[i], lambda i: SUMS[i], lengths=LENGTHS)
+        trainer = pyrnn.Trainer(regressor(), "mse", "adam", seed=0, communicator=communicator)
+
+        data._x._take = read if communicator.rank == 1 else data._x._take
+        return trainer.fit(data, batch_size=8, progress=False)
+
+    errors = run_ranks(2, work)
+    assert len({str(error) for error in errors}) == 1
+    assert all(isinstance(error, ValueError) and "rank 1" in str(error) for error in errors)
+
+
+def test_a_file_that_shrinks(tmp_path):
+    data = memmap_with_padding(tmp_path)
+    trainer = pyrnn.Trainer(regressor(), "mse", "adam", seed=0)
+    trainer.fit(data, progress=False)
+    with open(tmp_path / "x.npy", "r+b") as file:
+        file.truncate(1000)
+    with pytest.raises(ValueError, match=r"x\[\d+\]: the file .* has shrunk to 1000 bytes"):
+        trainer.fit(data, progress=False)
+
+
+def test_a_file_that_is_gone_or_no_array(tmp_path):
+    folder = in_folder(tmp_path, "x", X)
+    data = pyrnn.StoredDataset.of_folder(folder, lambda i: SUMS[i])
+    (folder / "0009.npy").unlink()
+    with pytest.raises(ValueError, match=r"x\[9\]: .*0009.npy cannot be read"):
+        pyrnn.Trainer(regressor(), "mse", "adam").fit(data, progress=False)
+    (folder / "0009.npy").write_bytes(b"no array")
+    with pytest.raises(ValueError, match=r"x\[9\]: .*0009.npy cannot be read"):
+        pyrnn.StoredDataset.of_folder(folder, lambda i: SUMS[i])
+
+
+@pytest.mark.parametrize(
+    "given, kind, words",
+    [
+        (dict(x=3), TypeError, "x is 3, expected what has a length"),
+        (dict(x=[]), ValueError, "x has no samples"),
+        (dict(x=lambda i: X[i]), ValueError, "x is a function, expected lengths"),
+        (dict(x=FLAT, offsets=[0, 5, 3]), ValueError, "do not fall"),
+        (dict(x=FLAT, offsets=[0, 10**6]), ValueError, "at least 1000000 steps"),
+        (dict(x=FLAT, offsets=OFFSETS, lengths=LENGTHS), ValueError, "both given"),
+        (dict(x=X, lengths=LENGTHS[:-1]), ValueError, "lengths has shape"),
+        (dict(x=X, lengths=-LENGTHS), ValueError, "lengths has shape"),
+        (dict(x=X, lengths=LENGTHS * 0.5), TypeError, "lengths has dtype"),
+        (dict(x=X, target=SUMS[:-1]), ValueError, "target has 39 entries, expected 40"),
+        (dict(x=X, sample_weight=[1.0]), ValueError, "sample_weight"),
+    ],
+)
+def test_bad_stores(given, kind, words):
+    with pytest.raises(kind, match=words):
+        pyrnn.StoredDataset(**given)
+
+
+def test_folders_that_are_none(tmp_path):
+    with pytest.raises(FileNotFoundError, match="path is"):
+        pyrnn.StoredDataset.of_folder(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"has no files \.npy"):
+        pyrnn.StoredDataset.of_folder(tmp_path)
