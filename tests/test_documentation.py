@@ -68,7 +68,8 @@ PAGES = [
 ]
 SLOW = {page for page in PAGES if "long-memory" in page}  # `make docs` runs them, too
 TRANSLATED = ["index", "torch", "keras", "sklearn", "serving", "notes", "tutorials/index"]
-TRANSLATED += ["tutorials/one-cell", "tutorials/shapes", "tutorials/long-memory"]
+TRANSLATED += [f"tutorials/{n}" for n in ("one-cell", "shapes", "five-shapes", "two-directions")]
+TRANSLATED += ["tutorials/gates", "tutorials/long-memory"]
 
 
 @pytest.mark.parametrize(
