@@ -47,7 +47,9 @@ def main(folder):
     results = json.loads((ROOT / "examples" / "results.json").read_text())
     for path in examples:
         write(pages / "tasks" / f"{path.stem}.md", task_page(path, results, pages))
-    run(sorted((pages / "tutorials").glob("*.md")))
+    # A page and its translation write files of the same names: not at the same time.
+    tutorials = (pages / "tutorials").glob("*.md")
+    run(sorted(tutorials, key=lambda page: (".ko." in page.name, page.name)))
     subprocess.run([sys.executable, ROOT / "tools" / "site_reference.py", pages], check=True)
 
 
@@ -96,7 +98,7 @@ def task_page(path, results, pages):
         mean = sum(row["results"]) / len(row["results"])
         said = "beats" if row["beaten"] else "**does not beat**"
         lines += [f"**{row['task']}**, {row['metric']} ({row['better']} is better):", ""]
-        lines += ["| | |", "|---|---|", f"| {row['model']} | **{mean:.4g}** |"]
+        lines += ["| model | value |", "|---|---|", f"| {row['model']} | **{mean:.4g}** |"]
         lines += [f"| {name} | {value:.4g} |" for name, value in (row["baseline"], *row["others"])]
         lines += ["", f"The network {said} the baseline, {row['baseline'][0]}.", ""]
     picture = ROOT / "examples" / "pictures" / f"{path.stem}.png"
@@ -141,7 +143,12 @@ def run_page(path):
             return match[0]
         return f'{match[0].rstrip()}\n\n```text title="→"\n{printed.getvalue().rstrip()}\n```\n'
 
-    path.write_text(BLOCK.sub(ran, text), "utf-8")
+    text = BLOCK.sub(ran, text)
+    if ".ko." in path.name:  # mkdocs puts the page into another folder, and its pages only
+        text = re.sub(
+            r'<iframe src="([^"]+)"', r'<iframe src="../../tutorials/\1#language=ko"', text
+        )
+    path.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":
