@@ -48,9 +48,10 @@ test-peers: $(addprefix $(VENV)/.with-,test arrays keras-tests rl search torch-t
 	  tests/test_arrays.py tests/test_estimators_arrays.py tests/test_bench_command.py tests/test_load_weights.py tests/test_shapes.py \
 	  tests/test_forecast_search.py tests/test_published_models.py "tests/test_examples.py::test_runs[recurrent_ppo]"
 
-# Several processes that mpiexec starts.
-test-mpi: $(addprefix $(VENV)/.with-,test mpi-tests)
-	$(BIN)/python -m pytest $(PYTEST) tests/test_mpi.py tests/test_distributed.py
+# Several processes that mpiexec starts, clusters of Dask, and the stores of other libraries.
+test-mpi: $(addprefix $(VENV)/.with-,test scale-tests)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST) tests/test_mpi.py tests/test_distributed.py \
+	  tests/test_sweeps.py tests/test_stored_data.py
 
 # pyrnn alone, as shares of what the machine can do; measuring takes under ten minutes.
 bench: $(VENV)/.with-bench $(PROBE)
