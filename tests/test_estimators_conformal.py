@@ -110,6 +110,11 @@ BAD_FIT = [
     ({"y": {"a": Y}, "future": {"b": X}}, {}, "future is a dict of 'b', expected a dict"),
     ({"y": Y, "past": INF}, {}, r"past is \[inf\] at step 7"),
     ({"y": Y}, {"horizon": 0}, "horizon is 0"),
+    (
+        {"y": Y},
+        {"horizon": 100},
+        "horizon is 100, expected less than 100, the steps of the longest",
+    ),
     ({"y": Y}, {"lookback": 0}, "lookback is 0"),
     (
         {"y": Y},

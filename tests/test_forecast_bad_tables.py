@@ -69,7 +69,10 @@ BAD = [
         "y has 'x' in the column 'b' at 2024-01-01, expected num",
     ),
     (Y.astype(object).where(DAYS[5] != DAYS, "3"), "y has '3' in the column None at 2024-01-06"),
-    (pandas.DataFrame({"day": DAYS, "a": Y.to_numpy()}), "in the column 'day' at step 0, .* time="),
+    (
+        pandas.DataFrame({"day": DAYS, "a": Y.to_numpy()}),
+        "has a value of type .* in the column 'day' at step 0, .* time=",
+    ),
     (Y.astype(complex), "y has .* in the column None at 2024-01-01, expected numbers"),
     (
         pandas.concat([Y, Y], axis=1, keys=["a", "a"]),

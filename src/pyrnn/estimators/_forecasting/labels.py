@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..._base.checks import Array, describe
+from ..._base.checks import Array
 from .stamps import Clock, Stamps, Style, zone_name
-from .tables import narwhals_of
+from .tables import named, narwhals_of
 
 SHORTEST_TEXT = len("2024-01")  # of an index's labels that are times: "2024" may be a name
 NANOSECONDS = 1000  # in a microsecond
@@ -83,7 +83,7 @@ def _of_values(name: str, values: Array, declared: bool) -> Stamps | None:
     if stamps is None and declared:
         wrong = next((entry for entry in entries if not isinstance(entry, date)), None)
         raise TypeError(
-            f"{name} has {describe(wrong)} as a time, expected dates, texts as in ISO 8601 such as "
+            f"{name} has {named(wrong)} as a time, expected dates, texts as in ISO 8601 such as "
             "'2024-01-31', or whole numbers"
         )
     return stamps

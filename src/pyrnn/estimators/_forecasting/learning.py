@@ -27,6 +27,12 @@ def learn(spec: Any, many: list[Series], form: Form, seed: int) -> Fitted:
     plan = planned(spec, many, form, transform)
     cutter, outcome = plan.cutter, plan.outcome
     check_range(owner, form, many, outcome)
+    longest = max(map(len, many))
+    if cutter.least <= longest <= cutter.steps:
+        raise ValueError(
+            f"{owner}: horizon is {cutter.horizon}, expected less than {longest}, the steps of the "
+            "longest series: nothing teaches those beyond; strategy='recursive' goes further"
+        )
     divisions = divided(spec, cutter, many, form)
     scales = scales_of(
         owner,

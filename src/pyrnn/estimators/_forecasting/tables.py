@@ -68,7 +68,7 @@ def _of_objects(name: str, column: Any, entries: list[Any], where: Callable[[int
             numbers[row] = np.nan if missing else _number(entry)
         except (TypeError, ValueError):
             raise TypeError(
-                f"{name} has {describe(entry)} in the column {describe(column)}{where(row)}, "
+                f"{name} has {named(entry)} in the column {describe(column)}{where(row)}, "
                 f"expected numbers: {_way(entry)}"
             ) from None
     return numbers
@@ -78,6 +78,12 @@ def _number(entry: Any) -> float:
     if isinstance(entry, str | bytes | complex) or not hasattr(entry, "__float__"):
         raise TypeError
     return float(entry)
+
+
+def named(entry: Any) -> str:
+    """How a message calls an entry after "has"."""
+    shown = describe(entry)
+    return f"a value {shown}" if shown.startswith("of type") else shown
 
 
 def _way(entry: Any) -> str:
