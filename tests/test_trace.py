@@ -231,6 +231,22 @@ def test_a_model():
         trace.back_from(2)
 
 
+def test_only_what_draws_is_switched_off():
+    """A number that a part of one's own calls p is no dropout."""
+
+    class Power(pyrnn.Module):
+        def __init__(self, p):
+            self.p = p
+
+        def forward(self, x):
+            return x**self.p
+
+    rnn = pyrnn.GRU(F, H, dtype=np.float64, seed=0)
+    x = np.random.default_rng(0).standard_normal((T, F))
+    trace = pyrnn.trace(pyrnn.Sequential(rnn, pyrnn.Dropout(0.5, seed=1), Power(3.0)), x)
+    assert np.allclose(trace.layers[0].dh[-1], 3 * rnn(x[None])[0][0, -1] ** 2, rtol=1e-9)
+
+
 def test_a_forward_of_ones_own():
     class Twice(pyrnn.Module):
         def __init__(self):

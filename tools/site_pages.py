@@ -24,7 +24,6 @@ ELSEWHERE = {  # pages that do not stand in docs/
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "examples/README.md": "tasks/index.md",
-    "README.md": "index.md",
 }
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 FENCE = re.compile(r"(```.*?```)", re.DOTALL)
@@ -38,7 +37,7 @@ def main(folder):
     pages.mkdir(parents=True)
     shutil.copy(ROOT / "docs" / "site.css", pages)
     sources = {p.relative_to(ROOT).as_posix(): site_path(p) for p in (ROOT / "docs").rglob("*.md")}
-    sources |= {name: path for name, path in ELSEWHERE.items() if name != "README.md"}
+    sources |= ELSEWHERE
     examples = [p for p in (ROOT / "examples").glob("[!_]*.py") if p.stem not in ("fetch", "table")]
     targets = sources | {"README.md": "index.md"}
     targets |= {f"examples/{p.name}": f"tasks/{p.stem}.md" for p in examples}

@@ -108,6 +108,7 @@ class Module(Settings, Part, Summarised, Freezable):
     time_aware: ClassVar[bool] = False
     stepwise: bool = False
     random: ClassVar[bool] = False
+    training_options: ClassVar[frozenset[str]] = frozenset()  # numbers that inference does not read
     reads_backwards: bool = False
     takes_target: ClassVar[bool] = False
     takes_ids: ClassVar[bool] = False

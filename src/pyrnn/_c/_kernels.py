@@ -15,7 +15,7 @@ def kernels(text: str, affine: str) -> list[str]:
     `affine` names the file of model_affine.
     """
     paths = sorted(FOLDER.glob("*.c"))
-    files = [p.read_text() for p in paths if p.stem in (affine, p.stem.replace(AFFINE, ""))]
+    files = [p.read_text() for p in paths if p.stem == affine or not p.stem.startswith(AFFINE)]
     home = {name: code for code in files for name in DEFINES.findall(code)}
     found: list[str] = []
 

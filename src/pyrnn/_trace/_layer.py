@@ -8,6 +8,8 @@ import numpy as np
 from .._base.checks import Array, describe
 from .._base.settings import Settings
 
+INFLUENCE_STEPS = 200  # T up to which |dh_t/dx_s| is computed: its cost grows with T squared
+
 
 class LayerTrace(Settings):
     """What one direction of one recurrent layer computed: an element of `Trace.layers`.

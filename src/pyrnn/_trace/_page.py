@@ -9,6 +9,7 @@ import numpy as np
 
 from .._base.checks import Array
 from ..layers._equations import kept_shares
+from ._layer import INFLUENCE_STEPS
 from ._table import class_name, gates_of
 
 STEPS = 200  # that a page shows at most
@@ -66,7 +67,7 @@ def content(trace: Any) -> dict[str, Any]:
 def _is_quick(trace: Any) -> bool:
     """Whether |dh_t/dx_s| of the last layer is soon there, or at all."""
     layer = trace.calls[-1].part
-    small = trace.steps <= 200 and trace.steps * layer.hidden_size <= MATRIX
+    small = trace.steps <= INFLUENCE_STEPS and trace.steps * layer.hidden_size <= MATRIX
     return small and not any(kept_shares(layer))
 
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import losses
+from .._base.atomic_write import atomic_write
 from .._base.checks import Array, as_plain_array, check_list, check_path, describe, join_some
 from .._base.module import Module
 from .._base.settings import Settings
 from .._base.words import made_of_word
 from ..layers import Softmax
 from ..losses import Loss
-from ._layer import LayerTrace, norms_of
+from ._layer import INFLUENCE_STEPS, LayerTrace, norms_of
 from ._pictures import draw
 from ._table import TraceTable, table_of
 from ._watched import gradients, watch
@@ -21,8 +22,6 @@ from ._words import explained
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-INFLUENCE_STEPS = 200  # T up to which |dh_t/dx_s| is computed: its cost grows with T squared
 
 
 class Trace(Settings):
@@ -240,8 +239,7 @@ class Trace(Settings):
         """
         from ._page import page
 
-        with open(check_path("trace.html", path), "w", encoding="utf-8") as file:
-            file.write(page(self))
+        atomic_write(check_path("trace.html", path), page(self).encode())
 
     def _repr_html_(self) -> str:
         from ._page import in_frame, page

@@ -13,9 +13,6 @@ from .._base.pullback import Pullback
 from .._base.quantized import check_trainable
 from .._base.value import Operand, numbers, observer
 
-# Options of parts other than recurrent layers that draw in training.
-DRAWING = ("p", "dropout", "attention_dropout")
-
 
 class Call(NamedTuple):
     """A part's name, what it is, what it gave, and the inside of a recurrent layer, else None."""
@@ -115,10 +112,10 @@ def gradients(
     copied, own = copy.deepcopy(model), dict(model.named_modules())
     found: list[Any] = []
     for name, part in list(copied.named_modules()):
-        for option in DRAWING:
-            if part._inside is None and isinstance(vars(part).get(option), float):
+        if part._inside is None:
+            for option in part.training_options:
                 object.__setattr__(part, option, 0.0)
-        if part._inside is not None:
+        else:
             cls = type(part)
             watched = type(cls.__name__, (cls,), {"vjp": _watched_vjp(name, own[name], found)})
             object.__setattr__(part, "__class__", watched)

@@ -45,6 +45,7 @@ class Dropout(Module):
 
     stepwise = True
     random = True
+    training_options = frozenset({"p"})
     keeps_features = True
 
     def __init__(

@@ -103,6 +103,7 @@ class Attention(Module):
     """
 
     random = True
+    training_options = frozenset({"dropout"})
     parts_from_config = True
 
     dropout: float = 0.0  # these two of what was pickled before there was dropout

@@ -76,6 +76,7 @@ class AttentionDecoder(Module):
     """
 
     random = True
+    training_options = frozenset({"dropout", "attention_dropout"})
     proj_size = 0  # these three as a Recurrent has them
     num_directions = 1
     _not_pickled: ClassVar[frozenset[str]] = Module._not_pickled | {"_stack"}

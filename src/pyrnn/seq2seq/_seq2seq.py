@@ -74,6 +74,7 @@ class Seq2Seq(Module):
 
     time_aware: ClassVar[bool] = True
     random: ClassVar[bool] = True
+    training_options = frozenset({"dropout", "attention_dropout"})
     takes_target: ClassVar[bool] = True
 
     parts_from_config = True
