@@ -250,6 +250,8 @@ def test_core_checks_the_word():
         ({"weight.scale": np.zeros(3, np.float32)}, "expected F32 'weight.scale' by row"),
         ({"weight.scale": np.zeros(4)}, "expected F32 'weight.scale' by row"),
         ({"weight.scale": None}, "expected F32 'weight.scale' by row"),
+        ({"weight": np.full((4, 3), 100, np.int8)}, "rows without a number of -127 or 127"),
+        ({"weight.scale": np.full(4, 0.1, np.float32)}, "or scales of more than 17 bits"),
     ],
 )
 def test_damaged_files(change, text, tmp_path):

@@ -105,6 +105,13 @@ class Int8Rows(NamedTuple):
                 f"tensor {describe(name)} has numbers of -128 or scales that are negative or not "
                 "finite, expected -127 to 127 times scales"
             )
+        used = scales > 0  # the core finds a scale as the largest magnitude of its row over 127
+        full = np.abs(numbers).max(axis=1, initial=0) == 127
+        if not full[used].all() or (scales.view(np.uint32) & np.uint32(0x7F)).any():
+            raise ValueError(
+                f"tensor {describe(name)} has rows without a number of -127 or 127, or scales of "
+                "more than 17 bits, expected what quantize gives"
+            )
         return cls(numbers, scales)
 
     @property
