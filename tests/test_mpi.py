@@ -153,6 +153,16 @@ def test_a_rank_that_leaves_is_named():
     assert done.returncode != 0 and "rank 1 has left the program, and rank 0 waits" in done.stderr
 
 
+def test_a_second_communicator_learns_of_it_too():
+    code = """
+        second = pyrnn.distributed.MPI()
+        if ranks.rank == 0:
+            second.barrier()
+    """
+    done = job(2, code)
+    assert done.returncode != 0 and "rank 1 has left the program, and rank 0 waits" in done.stderr
+
+
 LONG = (
     SHOW
     + """

@@ -1,12 +1,18 @@
 """Promise: ranks that train together get the bits of one rank with as many shards, and the same
 errors, each of which names the rank."""
 
+import pickle
+import threading
+
 import numpy as np
 import pytest
 
 import pyrnn
+from pyrnn._base.agreed import is_agreed
 from pyrnn.training._loop import Loop
-from ranks import run_ranks
+from pyrnn.training._rank_callbacks import Changes
+from pyrnn.training._ranks import Ranks
+from ranks import ThreadRanks, run_ranks
 from sharded import SERIES, SUMS, TRAININGS, outcome
 from test_shards import assert_outcomes
 from training import regressor
@@ -92,6 +98,35 @@ def test_rank_0_calls_back_and_all_take_over_what_callbacks_change():
     assert calls == [1, 2]
 
 
+class Reads(pyrnn.Callback):
+    """Looks at all gradients, and writes one."""
+
+    def on_gradients(self, trainer, gradients):
+        (name, last) = gradients.named[-1]
+        assert gradients.norm > 0 and name == "1.bias"
+        last.grad = last.grad + 1
+
+
+def test_only_the_gradients_that_a_callback_changes_are_sent(monkeypatch):
+    sent, broadcast = [], ThreadRanks.broadcast
+
+    def keeps(communicator, data, root=0):
+        found = pickle.loads(broadcast(communicator, data, root))
+        sent.extend([[*found.gradients]] if isinstance(found, Changes) else [])
+        return pickle.dumps(found)
+
+    monkeypatch.setattr(ThreadRanks, "broadcast", keeps)
+
+    def run(communicator=None):
+        trainer, fit = TRAININGS["dense"](shards=4, communicator=communicator)
+        return outcome(trainer, fit(epochs=1, callbacks=[Reads()]))
+
+    alone = run()
+    for found in run_ranks(2, run):
+        assert_outcomes(alone, found)
+    assert sent and all(names == ["1.bias"] for names in sent)
+
+
 def test_early_stopping_restores_the_best_weights_everywhere(tmp_path):
     def run(communicator=None, **options):
         trainer, fit = TRAININGS["ragged ids, dropout"](shards=4, communicator=communicator)
@@ -136,6 +171,13 @@ def different(**of_rank_1):
     return work
 
 
+class Starts(pyrnn.Callback):
+    """It has something to do before the ranks are compared."""
+
+    def on_fit_start(self, trainer):
+        trainer.optimizer.lr = 0.5
+
+
 CHANGED = [SUMS[0] + 1, *SUMS[1:]]
 
 
@@ -151,6 +193,7 @@ CHANGED = [SUMS[0] + 1, *SUMS[1:]]
         (dict(data=(SERIES[:-1], SUMS[:-1])), "rank 1 has number of samples = 21, expected 22"),
         (dict(fit={"batch_size": 16}), "rank 1 has batch_size = 16, expected 32"),
         (dict(fit={"epochs": 3}), "rank 1 has epochs = 3, expected 1"),
+        (dict(fit={"callbacks": [Starts()]}), "rank 1 has callbacks = .*Starts.*, expected .. as"),
         (dict(optimizer="sgd"), "rank 1 has optimizer class = 'SGD'"),
         (
             dict(
@@ -162,6 +205,7 @@ CHANGED = [SUMS[0] + 1, *SUMS[1:]]
 )
 def test_a_rank_that_differs_is_named_before_the_first_step(other, words):
     for error in errors(3, different(**other)):
+        assert is_agreed(error)
         with pytest.raises(ValueError, match=words):
             raise error
 
@@ -184,6 +228,21 @@ def test_a_bad_argument_on_every_rank_is_the_ordinary_error():
 def test_a_bad_argument_on_one_rank_is_everyones_error():
     for error in errors(3, different(fit={"epochs": -1})):
         assert isinstance(error, ValueError) and str(error).startswith("rank 1: Trainer: epochs")
+
+
+def test_a_batch_too_small_on_one_rank_is_everyones_error():
+    for error in errors(3, different(fit={"batch_size": 3})):
+        assert str(error).startswith("rank 1: Trainer: batch_size is 3, expected at least shards")
+
+
+def test_a_result_that_cannot_be_sent_is_everyones_error():
+    def work(communicator):
+        found = threading.Lock() if communicator.rank == 1 else 0
+        return Ranks(communicator).together(lambda: found)
+
+    for error in errors(3, work):
+        assert isinstance(error, TypeError) and "rank 1: cannot pickle" in str(error)
+        assert is_agreed(error)
 
 
 class Failing(pyrnn.Linear):
@@ -262,6 +321,17 @@ def test_nan_on_one_rank_is_named_and_nothing_is_lost(where):
 
     found = errors(3, work)
     assert len({str(error) for error in found}) == 1 and "on rank 1" in str(found[0])
+    assert all(is_agreed(error) for error in found)
+
+
+def test_weights_that_are_not_finite_are_everyones_error():
+    def work(communicator):
+        optimizer = pyrnn.optim.SGD(1e38)
+        trainer = pyrnn.Trainer(regressor(), "mse", optimizer, seed=0, communicator=communicator)
+        return trainer.fit(SERIES, [100 * y for y in SUMS], progress=False)
+
+    for error in errors(2, work):
+        assert "is not finite after a step" in str(error) and is_agreed(error)
 
 
 def test_an_error_in_a_callback_of_rank_0_is_everyones():

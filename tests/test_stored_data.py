@@ -76,6 +76,36 @@ def test_options_keep_the_bits(options):
     assert_alike(trained(function(None), **options), trained((X, SUMS), **options))
 
 
+@pytest.mark.parametrize("options", [{}, {"tbptt": 2}, {"tbptt": 2, "shards": 3}])
+def test_an_epoch_reads_each_sample_once(options):
+    asked = []
+
+    def read(i):
+        if threading.current_thread().name.startswith("pyrnn-reader"):
+            asked.append(i)
+        return X[i]
+
+    data = pyrnn.StoredDataset(read, lambda i: SUMS[i], lengths=LENGTHS)
+    trained(data, epochs=1, validation=None, train_metrics=False, **options)
+    assert sorted(asked) == list(range(40))
+
+
+def test_targets_of_their_own_lengths_are_read_once():
+    rng, asked = np.random.default_rng(0), []
+    words = [rng.integers(3, 8, length) for length in rng.integers(2, 6, 12)]
+
+    def read(i):
+        if threading.current_thread().name.startswith("pyrnn-reader"):
+            asked.append(i)
+        return words[i]
+
+    model = pyrnn.Seq2Seq(8, 8, embedding_size=4, hidden_size=4, seed=0)
+    lengths = [len(word) for word in words]
+    data = pyrnn.StoredDataset(read, words, lengths=lengths)
+    pyrnn.Trainer(model, "cross_entropy", "adam", seed=0).fit(data, batch_size=4, progress=False)
+    assert sorted(asked) == list(range(12))
+
+
 def test_ranks_read_their_own_shards():
     asked = [set() for _ in range(2)]
 

@@ -7,7 +7,17 @@ import pytest
 
 import pyrnn
 from ranks import run_ranks
-from stored import FLAT, LENGTHS, OFFSETS, SUMS, X, function, in_folder, memmap_with_padding
+from stored import (
+    FLAT,
+    LENGTHS,
+    OFFSETS,
+    SUMS,
+    X,
+    function,
+    in_folder,
+    mapped,
+    memmap_with_padding,
+)
 from training import ragged_task, regressor
 
 
@@ -81,6 +91,18 @@ def test_a_file_that_shrinks(tmp_path):
         file.truncate(1000)
     with pytest.raises(ValueError, match=r"x\[\d+\]: the file .* has shrunk to 1000 bytes"):
         trainer.fit(data, progress=False)
+
+
+@pytest.mark.parametrize("cut", [slice(300, None), slice(300, 350)])
+def test_a_file_that_shrinks_below_a_slice(cut, tmp_path):
+    """A slice of a memory map has the map's offset, and fewer bytes."""
+    x = mapped(tmp_path, "x", np.ones((400, 4096), np.float32))[cut][1:]
+    data = pyrnn.StoredDataset.windows(x, 5, ahead=1)
+    assert data[0][0].all()
+    with open(tmp_path / "x.npy", "r+b") as file:
+        file.truncate(200 * 4096 * 4)
+    with pytest.raises(ValueError, match=r"x\[0\]: the file .* has shrunk"):
+        data[0]
 
 
 def test_a_file_that_is_gone_or_no_array(tmp_path):

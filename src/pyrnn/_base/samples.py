@@ -11,6 +11,7 @@ from .layout import is_ids, time_major, turned
 from .reading import is_stored
 
 Target = Array | list[Array]  # ragged targets, with lengths of their own, are a list
+Held = list[tuple[Array, Any]]  # samples that were read: x and the target as it came
 
 
 class Layout(NamedTuple):
@@ -94,16 +95,23 @@ class Samples:
 
     def batch(self, rows: Array, start: int = 0, stop: int | None = None) -> Batch:
         """The steps from `start` to `stop` of some samples, or all up to the longest one's end."""
+        return self._batch(rows, self._read(rows), start, stop)
+
+    def _batch(self, rows: Array, held: Held | None, start: int, stop: int | None) -> Batch:
+        """The same of samples that were read, unless arrays hold them."""
         width = self.steps(rows)
         steps = slice(start, width if stop is None else min(stop, width))
         width = steps.stop - steps.start
         lengths = None
         if self.lengths is not None:
             lengths = np.clip(self.lengths[rows] - start, 0, width)
-        x, target = self._take_arrays(rows, steps) if self.arrays else self._take(rows, steps)
+        if held is None:
+            x, target = self._take_arrays(rows, steps)
+        else:
+            x, target = self._take(rows, held, steps)
         target_lengths = None
         if self.layout.own_targets:
-            target, target_lengths = self._own_targets(rows)
+            target, target_lengths = self._own_targets(rows, held)
         if lengths is not None:
             x[np.arange(width) >= lengths[:, None]] = 0
         weight = self._weights(rows, steps)
@@ -150,10 +158,10 @@ class Samples:
 
     def pieces(self, rows: Array, steps: int | None = None) -> Iterator[Batch]:
         """Some samples as one batch, or in pieces of `steps` steps, one after the other."""
-        width = max(1, self.steps(rows))
+        width, held = max(1, self.steps(rows)), self._read(rows)
         size = steps or width
         for start in range(0, width, size):
-            yield self.batch(rows, start, start + size)
+            yield self._batch(rows, held, start, start + size)
 
     def to_layout(self, array: Array) -> Array:
         """(B, T, ...) as the model's layout has it, or back: a view; the same without time."""
@@ -218,10 +226,12 @@ class Samples:
             target = self._as_target(target[key if self.per_step else (rows,)])
         return np.asarray(x[key], self._x_dtype), target
 
-    def _take(self, rows: Array, steps: slice) -> tuple[Array, Target | None]:
-        """Steps of some samples, one by one, padded with zeros."""
+    def _read(self, rows: Array) -> Held | None:
+        """Some samples, each read once, with x checked; None where arrays hold all of them."""
+        if self.arrays:
+            return None
         assert self.lengths is not None
-        xs, targets = [], []
+        held = []
         for i in (int(row) for row in rows):
             x, target = self.dataset[i]
             x = read_numbers(f"{self.name} x[{i}]", x)
@@ -234,9 +244,17 @@ class Samples:
                 raise ValueError(
                     f"{self.name} x[{i}] has {len(x)} steps, expected {self.lengths[i]}, its length"
                 )
-            xs.append(x[steps])
-            if target is not None and self.per_step is not None:
-                targets.append(self._sample_target(i, target, len(x), steps))
+            held.append((x, target))
+        return held
+
+    def _take(self, rows: Array, held: Held, steps: slice) -> tuple[Array, Target | None]:
+        """Steps of some samples, one by one, padded with zeros."""
+        xs = [x[steps] for x, _ in held]
+        targets = [
+            self._sample_target(int(i), target, len(x), steps)
+            for i, (x, target) in zip(rows, held, strict=True)
+            if target is not None and self.per_step is not None
+        ]
         width = steps.stop - steps.start
         padded = pad(xs, width, self._x_dtype)
         if not targets:
@@ -276,11 +294,11 @@ class Samples:
             return np.stack(numbers)
         return pad([n[steps] for n in numbers], steps.stop - steps.start, np.float64)
 
-    def _own_targets(self, rows: Array) -> tuple[Array | None, Array | None]:
+    def _own_targets(self, rows: Array, held: Held | None) -> tuple[Array | None, Array | None]:
         """Targets (B, U) of their own lengths, and these; None if the dataset has none."""
         targets = []
-        for i in (int(row) for row in rows):
-            target = self.dataset[i][1]
+        for k, i in enumerate(int(row) for row in rows):
+            target = self.dataset[i][1] if held is None else held[k][1]
             if target is None:
                 return None, None
             array = read_numbers(f"{self.name} target[{i}]", target)

@@ -220,10 +220,11 @@ def _from_arrow(scalar: Any) -> Any:
 
 
 def _end_in_file(given: Any) -> tuple[str, int] | None:
-    """The file of a memory-mapped array, and where in it the array ends."""
-    base = getattr(given, "series", given)
-    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+    """The file of a memory-mapped array, and where in it the mapped part ends."""
+    base, mapped = getattr(given, "series", given), None
+    while isinstance(base, np.ndarray):  # to the whole: a slice has its offset, too
+        mapped = base if isinstance(base, np.memmap) else mapped
         base = base.base
-    if not isinstance(base, np.memmap) or base.filename is None:
+    if mapped is None or mapped.filename is None:
         return None
-    return os.fspath(base.filename), int(base.offset) + base.nbytes
+    return os.fspath(mapped.filename), int(mapped.offset) + mapped.nbytes

@@ -3,6 +3,7 @@
 import importlib
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ class MPI(Settings):
         world = mpi.COMM_WORLD
         _check_launched(world.Get_size(), mpi)
         self._comm = world.Dup()
-        self._waiting = Waiting(mpi, world)
+        self._waiting = _waiting()
         end_together(mpi, self._waiting)
         share_threads(_neighbours(mpi, world))
 
@@ -88,7 +89,7 @@ class MPI(Settings):
         if self.size == 1:
             return add(parts)[None]
         if not self.deterministic:
-            sums = np.ascontiguousarray(parts[:, 0])
+            sums = parts[:, 0].copy()  # the parts stay what this rank has
             self._wait(self._comm.Iallreduce(self._mpi.IN_PLACE, sums))
             return sums
         sent = np.ascontiguousarray(parts)
@@ -160,6 +161,13 @@ def _load() -> Any:
         text = f"an MPI, which mpi4py {mpi4py.__version__} does not find ({error})"
         raise ImportError(needed.format(text)) from error
     return library
+
+
+@cache
+def _waiting() -> Waiting:
+    """The one of this process: a rank that leaves says so once, to whoever waits."""
+    mpi = _load()
+    return Waiting(mpi, mpi.COMM_WORLD)
 
 
 def _check_launched(size: int, mpi: Any) -> None:

@@ -38,4 +38,5 @@ def check_alike(ranks: Ranks, own: Mapping[str, Any]) -> None:
     for rank, other in enumerate(others, 1):
         difference = first_difference(other, first)
         if difference:
-            raise ValueError(f"Trainer: rank {rank} has {difference} as on rank 0: {ADVICE}")
+            with ranks.agreed():
+                raise ValueError(f"Trainer: rank {rank} has {difference} as on rank 0: {ADVICE}")

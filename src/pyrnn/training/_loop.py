@@ -58,7 +58,9 @@ class Loop:
             len(plan.train), plan.batch_size, plan.drop_last
         )
         several = self.ranks.size > 1
-        self.description = self._describe() if several or plan.checkpoint is not None else {}
+        self.description: dict[str, Any] = {}
+        if several or plan.checkpoint is not None:
+            self.description = self.ranks.each(self._describe)
         if several:
             check_alike(self.ranks, self._all_told())
 
@@ -121,8 +123,10 @@ class Loop:
                 shown.batch(number, epoch)
                 self._call("on_batch_end", loss)
                 self._write_within_epoch(len(batches))
-        self.updates.step(self._watch)
-        self.updates.check_weights()
+        with self.ranks.naming(self.shards.origin):
+            self.updates.step(self._watch)
+        with self.ranks.agreed():
+            self.updates.check_weights()
         epoch.seconds = time.perf_counter() - start
         measured = self._validate()
         shown.epoch(number, epoch, measured)
@@ -148,11 +152,12 @@ class Loop:
         for piece, result in enumerate(passes):
             if not math.isfinite(result.loss):
                 reached = "batch" if piece == 0 else f"piece, number {piece + 1} of its batch"
-                raise FloatingPointError(
-                    f"Trainer: the loss is {result.loss}{result.origin} in epoch "
-                    f"{len(self.history) + 1}; the parameters are those before this {reached} "
-                    "(try a smaller learning rate, or clip_norm)"
-                )
+                with self.ranks.agreed():
+                    raise FloatingPointError(
+                        f"Trainer: the loss is {result.loss}{result.origin} in epoch "
+                        f"{len(self.history) + 1}; the parameters are those before this {reached} "
+                        "(try a smaller learning rate, or clip_norm)"
+                    )
             with self.ranks.naming(self.shards.origin):
                 self.updates.add(result, self._watch)
             mean.add(result.loss, result.weight)
@@ -233,7 +238,6 @@ class Loop:
             **self.settings,
             **{name: getattr(plan, name) for name in ("epochs", "train_metrics", "checkpoint")},
             "checkpoint_every": plan.checkpoint_every,
-            "callbacks": [type(callback).__name__ for callback in plan.callbacks],
             **self.description,
         }
         return told | digests(self.parts)

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from .._base.checks import Array
 from .._base.freezing import freeze_only, frozen_names
+from ._agreement import check_alike
 from ._callbacks import Callback, call
 from ._ranks import Ranks
 
@@ -16,6 +17,13 @@ class Changes(NamedTuple):
     frozen: list[str]
     weights: dict[str, Array]
     gradients: dict[str, Array]
+
+
+def check_callbacks(ranks: Ranks, callbacks: tuple[Callback, ...]) -> None:
+    """ValueError unless all ranks have callbacks of the same classes, by which each of them knows
+    when rank 0 has something to tell."""
+    if ranks.size > 1:
+        check_alike(ranks, {"callbacks": [type(callback).__name__ for callback in callbacks]})
 
 
 def call_on_first(
@@ -34,19 +42,24 @@ def _changes(callbacks: tuple[Callback, ...], name: str, trainer: Any, *args: An
     """Calls them; what is otherwise since."""
     named = trainer.trained.named_parameters()
     before = [parameter.version for _, parameter in named]
+    gradients = args[0].named if name == "on_gradients" else []
+    seen = [parameter.grad.copy() for _, parameter in gradients]
     call(callbacks, name, trainer, *args)
     written = [
         (name, parameter)
         for (name, parameter), version in zip(named, before, strict=True)
         if parameter.version != version
     ]
-    gradients = args[0].named if name == "on_gradients" else []
     return Changes(
         trainer._progress.stopped,
         trainer.optimizer.own_lrs,
         frozen_names(named),
         {name: parameter.data for name, parameter in written},
-        {name: parameter.grad for name, parameter in gradients},
+        {
+            name: parameter.grad
+            for (name, parameter), old in zip(gradients, seen, strict=True)
+            if parameter.grad.tobytes() != old.tobytes()  # -0.0 is another number than 0.0 here
+        },
     )
 
 

@@ -117,7 +117,19 @@ class Ranks:
         except FloatingPointError as error:
             if self.size == 1:
                 raise
-            raise FloatingPointError(f"{error}{origin()}") from error
+            named = FloatingPointError(f"{error}{origin()}")
+            mark_agreed(named)
+            raise named from error
+
+    @contextmanager
+    def agreed(self) -> Iterator[None]:
+        """All ranks raise an error from within alike: it goes by what all have."""
+        try:
+            yield
+        except Exception as error:
+            if self.size > 1:
+                mark_agreed(error)
+            raise
 
     def sums(self, parts: Array, add: Callable[[Array], Array]) -> Array:
         """See Communicator.reduce."""
@@ -134,12 +146,11 @@ class Ranks:
     ) -> list[Result]:
         """What `send` gives of the results of `work`, or the first error."""
         error: BaseException | None = None
-        told: Any = None
         try:
-            told = None if work is None else work()
-        except BaseException as raised:
-            error, told = raised, _failure(raised)
-        found = [pickle.loads(data) for data in send(pickle.dumps(told))]
+            told = pickle.dumps(None if work is None else work())
+        except BaseException as raised:  # what cannot be pickled is an error, too
+            error, told = raised, pickle.dumps(_failure(raised))
+        found = [pickle.loads(data) for data in send(told)]
         failures = {i: each for i, each in enumerate(found) if isinstance(each, Failure)}
         if failures:
             _raise(failures, error, self.size)

@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 
 from .._base.checks import check_flag, check_mapping, check_size
-from .._base.columns import Dataset
 from .._base.communicator import Communicator
 from .._base.module import Module
 from .._base.prediction import check_logits
 from .._base.quantized import check_trainable
-from .._base.samples import Samples
 from .._base.seeding import generator
 from .._base.settings import Settings
 from .._base.shown import html_table
@@ -41,7 +39,7 @@ from ._objective import Objective
 from ._one_at_a_time import OneAtATime, one_at_a_time
 from ._plan import Plan, make_plan
 from ._progress import Progress
-from ._rank_callbacks import call_on_first
+from ._rank_callbacks import call_on_first, check_callbacks
 from ._ranks import Ranks
 from ._shards import Shards, count_shards
 from ._updates import Updates, trained_module
@@ -272,7 +270,7 @@ class Trainer(Settings):
             self.model,
             self._objective.loss,
             self.optimizer,
-            self._samples("train", data, tbptt, measured=False),
+            self._objective.samples("Trainer: train", data, tbptt, measured=False),
             low * (high / low) ** (np.arange(steps) / (steps - 1)),
             self._generator,
             batches=batches | {"bucket": check_flag("Trainer", "bucket", bucket)},
@@ -321,7 +319,7 @@ class Trainer(Settings):
         check_drops_none("Trainer: data", x)
         size = checked_batches(x, batch_size, False)["batch_size"]
         data = read_data("Trainer: data", x, y, lengths, sample_weight)
-        return self._objective.evaluate(self._samples("data", data), size)
+        return self._objective.evaluate(self._objective.samples("Trainer: data", data), size)
 
     def predict(self, x: Any, lengths: Any = None, batch_size: int | None = None) -> Any:
         """`model.predict(x, lengths, batch_size)`: the outputs for x, sample first."""
@@ -366,9 +364,9 @@ class Trainer(Settings):
     def _run(self, plan: Plan) -> None:
         """Trains by a plan, from the beginning or from its checkpoint."""
         updates, ranks = self._updates, self._ranks
-        self._shards.check_batch_size(plan.batch_size)
+        ranks.each(lambda: self._check(plan))
+        check_callbacks(ranks, plan.callbacks)
         self._shards.look_at_model()
-        check_belonging(self.trained, self.optimizer, updates.schedules, updates.ema)
         updates.forget()
         self._validates, self._measures_train = plan.held_out is not None, plan.train_metrics
         ranks.share_state(self._generator)
@@ -391,8 +389,7 @@ class Trainer(Settings):
         loop.run()
         ranks.wait()
 
-    def _samples(
-        self, role: str, data: Dataset, tbptt: int | None = None, *, measured: bool = True
-    ) -> Samples:
-        """Data that fit model and loss."""
-        return self._objective.samples(f"Trainer: {role}", data, tbptt, measured=measured)
+    def _check(self, plan: Plan) -> None:
+        """ValueError for a plan or parts that do not fit each other."""
+        self._shards.check_batch_size(plan.batch_size)
+        check_belonging(self.trained, self.optimizer, self._updates.schedules, self._updates.ema)
