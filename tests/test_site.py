@@ -51,6 +51,19 @@ def test_links_lead_to_pages_or_become_text(tool, tmp_path):
     assert "x[0](y)" in text
 
 
+def test_korean_pages_link_to_korean_ones(tool, tmp_path):
+    """In the repository; on the site, a name without the language leads to the reader's."""
+    source = ROOT / "docs" / "tutorials" / "one-cell.ko.md"
+    assert "[모양과 개수](shapes.ko.md)" in source.read_text("utf-8")
+    targets = {f"docs/{name}.ko.md": f"{name}.ko.md" for name in ("tutorials/shapes", "notes")}
+    text = tool("site_pages").with_links(source, "tutorials/one-cell.ko.md", targets, tmp_path)
+    assert "[모양과 개수](shapes.md)" in text and "](../notes.md)" in text
+    for page in (ROOT / "docs").rglob("*.ko.md"):
+        english = re.findall(r"\]\(([\w./-]+)\.md", page.read_text("utf-8"))
+        own = page.name.removesuffix(".ko.md")  # "see the English page"
+        assert not [n for n in english if n != own and (page.parent / f"{n}.ko.md").exists()], page
+
+
 def test_output_stands_below_its_block(tool, tmp_path):
     page = tmp_path / "page.md"
     page.write_text('```python\nprint("seen")\n```\n\nThen:\n\n```python\na = 1\n```\n')

@@ -16,7 +16,14 @@ TOKENS = ["<script>", "나는", "a & b", '"', "</script>", "소년"]
 # Moves the slider as a reader does, and notes what the page then shows.
 PROBE = """
 <script>
-const seen = { errors: [], steps: [] };
+const seen = { errors: [], steps: [], spilled: [] };
+const spill = () => {
+  for (const text of document.querySelectorAll("svg .on-colour[data-value]")) {
+    let box = text.previousElementSibling;
+    while (!box.classList.contains("box")) box = box.previousElementSibling;
+    if (text.getBBox().width > box.getBBox().width) seen.spilled.push(text.textContent);
+  }
+};
 const number = (node) => Number(node.textContent.replace(/^.*=\\s*/, ""));
 const note = () => {
   const all = (name) => [...document.querySelectorAll(name)];
@@ -31,12 +38,15 @@ addEventListener("error", (event) => seen.errors.push(event.message));
 const slider = document.getElementById("step");
 try {
   note();
-  for (const view of ["folded", "units", "unrolled"])
+  for (const view of ["folded", "units", "unrolled"]) {
     document.querySelector(`[data-view=${view}]`).click();
+    spill();
+  }
   for (let t = 0; t <= Number(slider.max); t++) {
     slider.value = t;
     slider.dispatchEvent(new Event("input"));
     note();
+    spill();
   }
   const layers = document.getElementById("layer");
   for (let k = 0; k < layers.options.length; k++) {
@@ -111,6 +121,20 @@ def test_a_browser_shows_the_numbers(cell, options, tmp_path):
     assert steps[-1]["lines"]["h"] == float(f"{trace[-1]['h'][5, 1]:.4g}")
     other = "순환 신경망의 안을 들여다보기" if seen["language"] == "en" else "recurrent network"
     assert other in seen["other"]
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium is installed")
+@pytest.mark.parametrize("cell", [pyrnn.RNN, pyrnn.LSTM, pyrnn.GRU])
+@pytest.mark.parametrize("size", [1, 1e-2, 1e-6])
+def test_numbers_fit_in_their_boxes(cell, size, tmp_path):
+    """Small ones, with many zeros, too."""
+    network = pyrnn.Sequential(cell(3, 4, seed=1), pyrnn.Linear(4, 3, seed=2))
+    for parameter in network.parameters():
+        parameter[...] *= size
+    x = np.random.default_rng(0).standard_normal((6, 3)).astype(np.float32)
+    pyrnn.trace(network, x).html(tmp_path / "plain.html")
+    seen = opened((tmp_path / "plain.html").read_text("utf-8"), tmp_path)
+    assert (seen["errors"], seen["spilled"]) == ([], [])
 
 
 def data_of(page):

@@ -78,8 +78,8 @@ def with_links(source, path, targets, pages):
             return f"![{text}]({file.name})"
         inside = file.is_relative_to(ROOT)
         known = targets.get(file.relative_to(ROOT).as_posix()) if inside else None
-        if known:
-            here = os.path.relpath(known, Path(path).parent)
+        if known:  # mkdocs chooses between the languages of a page by itself
+            here = os.path.relpath(known.replace(".ko.md", ".md"), Path(path).parent)
             return f"[{text}]({here}{'#' + anchor if anchor else ''})"
         written = picture or not file.exists()  # by the page itself, when it runs
         return match[0] if written else text

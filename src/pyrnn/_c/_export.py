@@ -43,7 +43,7 @@ def export_c(model: Any, path: Any, *, name: str = "model") -> None:
     float, or double for a float64 model; they are written so that they are read exactly. Results
     differ from pyrnn's in the last digits, as sums have another order.
 
-    Of a model that `quantize` gave, the matrices are tables of 16 bits or of 8, and the code
+    For a model from `quantize`, the matrices are tables of 16-bit or 8-bit numbers. The C code
     computes with them as that model does: in int8 it rounds what is multiplied, and sums integers.
     In bf16 it needs string.h, too.
 

@@ -28,10 +28,10 @@ class Trace(Settings):
     """What `pyrnn.trace` returns: everything that a network computed for one sequence of T steps.
 
     `trace.layers` has a `LayerTrace` for each direction of each recurrent layer, in the order in
-    which they ran; `trace[0]` and `trace["rnn"]` are those of them. `trace.y` is the model's
-    output and `trace.state` its final state, `trace.probabilities` the softmax of y (y itself where
-    the model ends in one; None where y has one feature). `trace.parts` has the output of every
-    other part by its name, `trace.attention` the weights of each Attention.
+    which they ran. `trace[0]` gives one by its place, `trace["rnn"]` by its name. `trace.y` is the
+    model's output and `trace.state` its final state, `trace.probabilities` the softmax of y (y
+    itself where the model ends in one; None where y has one feature). `trace.parts` has the output
+    of every other part by its name, `trace.attention` the weights of each Attention.
 
     Gradients are of `trace.loss`, a number L: that of the loss that was given, or the sum of the
     last step's y. `trace.back_from(t)` gives |dL/dh_t| and |dL/dc_t| for L = the sum of y_t.

@@ -23,10 +23,11 @@ class StoredDataset(SequenceDataset):
     - With `offsets` (N + 1,) it is one long array instead; sample i is its steps from offsets[i]
       to before offsets[i + 1].
     - `lengths` (N,) are the numbers of steps: needed for a function, and of samples with padding;
-      else they are read once. They alone stay in memory.
+      else they are read once. Of x, only they stay in memory; `sample_weight` and a target given
+      as an array do too.
     - `target` has one entry per sample, or the steps of x: an array, or a store like x. None: for
       `predict`.
-    - `sample_weight` as in SequenceDataset, in memory.
+    - `sample_weight` as in SequenceDataset.
 
     `Trainer.fit`, `evaluate` and `predict` read it in a thread, two batches ahead. Order, buckets,
     bits and resuming are those of the same samples in memory. Batches are checked as they are read,
@@ -95,8 +96,8 @@ class StoredDataset(SequenceDataset):
 
     @classmethod
     def of_folder(cls, path: Any, target: Any = None, *, sample_weight: Any = None) -> Self:
-        """The samples are the .npy files of a folder in the order of their names; of each the head
-        alone is read before it is needed."""
+        """One sample for each .npy file of a folder, in the order of their names. At first only the
+        headers are read."""
         store = store_of_folder("StoredDataset", path)
         return cls(store, target, sample_weight=sample_weight)
 

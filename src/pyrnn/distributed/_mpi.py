@@ -29,14 +29,15 @@ class MPI(Settings):
 
     - `deterministic=False`: the MPI's own Allreduce adds them, in an order that depends on the
       number of ranks and on the MPI.
-    - `compress="bf16"`: gradients travel in bfloat16, half the bytes. What a rank has added up, and
-      then the sum, is rounded to 8 bits of mantissa: a relative error of at most 2^-8 (in total)
-      of the largest term, and other bits for another number of ranks.
+    - `compress="bf16"`: gradients travel in bfloat16, half the bytes. Each sum that a rank sends is
+      rounded to 8 bits of precision, and the total once more: the error is at most about 2^-7 times
+      the sum of the absolute values of what the ranks send. The bits then depend on the number of
+      ranks.
 
     The ranks of one machine share its cores: each takes its share of them as the most threads, if
     neither PYRNN_NUM_THREADS nor OMP_NUM_THREADS nor `set_num_threads` says otherwise. An exception
     that a rank does not catch ends all of them with its traceback and an exit status that is not
-    zero. One that leaves while others wait for it is an error there.
+    zero. If a rank leaves the program while others wait for it, they raise a RuntimeError.
 
     ImportError if mpi4py or an MPI is missing; RuntimeError if mpiexec is of another MPI than
     mpi4py's, so that every process would be rank 0. TypeError or ValueError for other arguments.

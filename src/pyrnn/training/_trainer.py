@@ -78,12 +78,12 @@ class Trainer(Settings):
     - `ema`, averaged weights of `pyrnn.optim`, follow every step and are what the validation
       measures; `with ema.applied():` puts them into the model after the fit.
     - `seed` fixes the order of the batches.
-    - `shards` cuts the rows of each batch into that many runs of about as many steps. Gradients,
-      losses and weights are made in each run, with the masks of the whole batch, and added in a
-      fixed binary tree: ((0+1)+(2+3)). Checkpoints keep the number.
-    - `communicator` lets the processes of `pyrnn.distributed.MPI()` train one model, each with some
-      of the shards: any number of them gives the bits of one with as many shards (4, unless
-      `shards` is given). All call `fit` with the same arguments; rank 0 shows progress, calls the
+    - `shards` cuts the rows of each batch into that many groups with about equally many steps. Each
+      group gives a gradient, a loss and a sum of sample weights, with the masks of the whole batch;
+      these are added in a fixed binary tree: ((0+1)+(2+3)). Checkpoints keep the number.
+    - `communicator` lets the processes of `pyrnn.distributed.MPI()` train one model, each with one
+      or more of the shards: any number of them gives the bits of one process with the same `shards`
+      (4 by default). All call `fit` with the same arguments; rank 0 shows progress, calls the
       callbacks, whose changes all take over, and writes checkpoints, which any number of ranks
       resumes. An error on one rank is raised on all, with its name; so are differences of model,
       data, settings or version, before the first step. `evaluate` and `predict` compute alone.

@@ -19,6 +19,13 @@ function html(name, attributes = {}, text = "") {
 const shown = (value) => (value === null || value === undefined ? "–" : String(Number(value.toPrecision(4))));
 const short = (value) => (value === null || value === undefined ? "–" : String(Number(value.toPrecision(2))));
 
+// For boxes: a few digits, and an exponent in the place of many zeros.
+function brief(value, digits = 3) {
+  if (value === null || value === undefined) return "–";
+  const few = Number(value.toPrecision(digits));
+  return few !== 0 && Math.abs(few) < 0.001 ? few.toExponential() : String(few);
+}
+
 const mix = (a, b, share) => a.map((c, k) => Math.round(c + (b[k] - c) * share));
 const NEAR = [247, 247, 247], ABOVE = [228, 112, 98], BELOW = [108, 162, 218], FULL = [84, 178, 146];
 

@@ -22,10 +22,9 @@ const WORDS = {
     attention: "Attention weights", finalOutput: "The model gives one output for the whole sequence.",
     eachOutput: "The output at this step.", softmaxSays: "The bars are the softmax of y.",
     ofSteps: "steps shown, of", ofUnits: "units shown, of", backwards: "reads backwards", language: "한국어",
-    vanishes: "from the last step to the first, |dL/dh| changes by a factor of", loss: "L",
   },
   ko: {
-    title: "순환 신경망의 안을 들여다보기", step: "시점", before: "한 시점 앞으로", after: "한 시점 뒤로",
+    title: "순환 신경망의 안을 들여다보기", step: "시점", before: "이전 시점", after: "다음 시점",
     play: "재생", stop: "멈춤", tokens: "시퀀스의 시점들", layer: "층", unit: "유닛",
     network: "신경망", folded: "접은 그림", unrolled: "펼친 그림", units: "유닛별 그림",
     foldedSays: "셀 하나를 시점마다 다시 씁니다. 은닉 상태 h가 다음 시점의 입력으로 되돌아갑니다.",
@@ -34,14 +33,13 @@ const WORDS = {
     cell: "셀과 그 안의 숫자", cellSays: "한 시점, 한 유닛의 계산입니다. 게이트는 0(닫힘)과 1(열림) 사이의 수입니다.",
     equations: "수식", output: "출력", overTime: "시간에 따라",
     overTimeSays: "열은 시점, 행은 유닛입니다. 마우스를 올리면 값이 보이고, 누르면 그 시점으로 갑니다.",
-    wayBack: "거슬러 가는 길: 기울기",
+    wayBack: "역전파: 거슬러 가는 기울기",
     lastStep: "L은 마지막 시점 출력의 합입니다. L이 시점 t의 상태에 얼마나 민감한지 보여 줍니다(로그 눈금).",
     ownLoss: "L은 주어진 손실입니다. L이 시점 t의 상태에 얼마나 민감한지 보여 줍니다(로그 눈금).",
     influence: "시점 s가 시점 t에 남긴 것", influenceSays: "dh_t/dx_s의 크기입니다. 열은 t, 행은 s입니다.",
     attention: "어텐션 가중치", finalOutput: "이 모델은 시퀀스 전체에 출력을 하나 냅니다.",
     eachOutput: "이 시점의 출력입니다.", softmaxSays: "막대는 y의 소프트맥스입니다.",
     ofSteps: "개 시점 표시, 전체", ofUnits: "개 유닛 표시, 전체", backwards: "거꾸로 읽음", language: "English",
-    vanishes: "마지막 시점에서 첫 시점까지 |dL/dh|는 이만큼 배가 됩니다:", loss: "L",
   },
 };
 const say = (word) => WORDS[chosen.language][word];
@@ -93,7 +91,7 @@ function unrolled(width) {
     p.text(x, 240, cut(token(t), 11), { class: t === chosen.t ? "" : "small" });
     p.arrow([[x, 222], [x, 166]]);
     const h = layer().values.h[t][chosen.unit];
-    p.box(x, 135, gap * 0.58, 58, "h", short(h), fillOf("h", t), { class: t === chosen.t ? "box here" : "box" });
+    p.box(x, 135, gap * 0.58, 58, "h", brief(h), fillOf("h", t), { class: t === chosen.t ? "box here" : "box" });
     p.arrow([[x, 106], [x, 60]]);
     p.text(x, 46, outputWord(t), { class: "small" });
     const near = x + gap * 0.29, far = x + gap * 0.71;
@@ -146,8 +144,8 @@ function units(width) {
   }
   const limit = largest([inputs]);
   const node = (x, k, count, value, fill, name, marked, pick) => {
-    const circle = p.add("circle", { cx: x, cy: y(k, count), r: 20, fill, class: marked ? "box here" : "box" });
-    p.text(x, y(k, count) + 4, name[0] === "y" && out.p ? value.toFixed(2) : short(value), { class: "on-colour", "font-size": 12, "data-value": name });
+    const circle = p.add("circle", { cx: x, cy: y(k, count), r: 21, fill, class: marked ? "box here" : "box" });
+    p.text(x, y(k, count) + 4, name[0] === "y" && out.p ? value.toFixed(2) : brief(value, 2), { class: "on-colour", "font-size": 10, "data-value": name });
     if (pick) {
       circle.classList.add("pick");
       circle.addEventListener("click", pick);
@@ -170,7 +168,7 @@ function units(width) {
 function gate(p, x, y, name, how) {
   p.add("rect", { x: x - 36, y: y - 26, width: 72, height: 52, rx: 8, fill: fillOf(name), class: "box" });
   p.text(x, y - 6, `${name} = ${how}`, { class: "on-colour", "font-size": 12 });
-  p.text(x, y + 14, shown(valueOf(name)), { class: "on-colour", "data-value": name });
+  p.text(x, y + 14, brief(valueOf(name)), { class: "on-colour", "data-value": name });
 }
 
 function lstmCell() {
@@ -202,7 +200,7 @@ function lstmCell() {
   const c = valueOf("c_seen") ?? valueOf("c_new") ?? valueOf("c");
   p.add("rect", { x: 522, y: 104, width: 76, height: 36, rx: 8, fill: "var(--paper)", class: "box" });
   p.text(560, 120, "tanh(c)", { "font-size": 12 });
-  p.text(560, 135, shown(Math.tanh(c)), { "font-size": 12 });
+  p.text(560, 135, brief(Math.tanh(c)), { "font-size": 12 });
   p.arrow([[560, 140], [560, 166]]);
   return p.svg;
 }

@@ -61,11 +61,11 @@ class Forecaster(Selection):
     scale : "standard", "robust" or None
         Each series is scaled by mean and deviation, or median and quartiles, of what is trained on.
     relative : bool or None
-        The network reads and predicts changes, from the first value of a window and from the
-        present one, which bears trends and shifts of the level; False lets it know the level, for
-        series that keep to one, and for recursion far ahead, which then drifts less. None: True
-        with `skip`; without, False if the second half of the series keeps to the range of the first
-        and its mean so far is a better forecast there than the last value.
+        True: the network reads changes from the first value of a window and predicts changes from
+        the present one, which copes with trends and shifts of the level. False: it sees the level.
+        This suits series that keep to one level, and recursion far ahead, which then drifts less.
+        None: True with `skip`; without, False if the second half of the series keeps to the range
+        of the first and its mean so far is a better forecast there than the last value.
     season : int or None
         After how many steps the series repeat themselves, 1 if they do not. None: of series with
         dates, what these suggest, if most series show it: 12 months, 4 quarters, 52 weeks, 7 days

@@ -66,11 +66,11 @@ class Predictions(ForecasterBase):
         table with dates that `fit` or `update` was given and that went on so far. `past`, with
         "recursive", has what the past ones are thought to become.
 
-        Given y, one series or many in any form and of any length, the steps that follow these, by
-        the fitted network, each series in its own scale; `past` then goes with y, with "recursive"
-        perhaps on to the last step that is forecast, and `future` from the first step of y to that
-        one. `static` is of these series; those named as in the fit need none. The forecaster is as
-        before.
+        With y, one series or many in any form and of any length, it forecasts the steps after these
+        series with the fitted network; each series has its own scale. `past` covers the steps of y,
+        and with "recursive" it may reach to the last forecast step. `future` covers y and the
+        forecast steps. `static` describes these series; those named in the fit need none. The
+        forecaster does not change.
         """
         ahead = self._ahead(horizon, y, past, future, static)
         fitted = ahead.fitted
