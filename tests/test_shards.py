@@ -21,8 +21,8 @@ def sizes(lengths, count):
 
 def test_a_batch_is_cut_into_runs_of_nearly_equal_numbers_of_steps():
     assert sizes([5] * 8, 4) == sizes([1] * 8, 4) == [2, 2, 2, 2]
-    assert sizes([5] * 10, 4) in ([3, 2, 3, 2], [2, 3, 2, 3], [2, 3, 3, 2], [3, 2, 2, 3])
-    assert sizes([12, 1, 1, 1, 3, 3, 3], 3) == [1, 4, 2] or sizes([12, 1, 1, 1, 3, 3, 3], 3)[0] == 1
+    assert sizes([5] * 10, 4) == [3, 2, 3, 2]
+    assert sizes([12, 1, 1, 1, 3, 3, 3], 3) == [1, 3, 3]
     assert sizes([9, 9], 4) == [1, 1, 0, 0] and sizes([], 2) == [0, 0]
     assert sizes([0, 0, 0, 40], 4) == [1, 1, 1, 1]
 
@@ -143,9 +143,7 @@ def test_a_checkpoint_keeps_the_number_of_shards(tmp_path):
     assert_outcomes(resumed, outcome(whole, fit()))
 
 
-def test_an_interrupted_shard_leaves_all_gradients(monkeypatch):
-    trainer = pyrnn.Trainer(regressor(), "mse", "sgd", shards=3, seed=0)
-    before = copy.deepcopy(trainer.model.state_dict())
+def test_an_interrupted_shard_leaves_all_gradients():
     calls = []
 
     class Stops(pyrnn.Linear):
@@ -163,6 +161,7 @@ def test_an_interrupted_shard_leaves_all_gradients(monkeypatch):
     trainer = pyrnn.Trainer(
         pyrnn.Sequential(pyrnn.GRU(2, 6, seed=0), Stops(6, 1, seed=1)), "mse", "sgd", shards=3
     )
+    before = copy.deepcopy(trainer.model.state_dict())
     with pytest.raises(KeyboardInterrupt):
         trainer.fit(SERIES, SUMS, batch_size=8, progress=False)
     assert len(calls) == 2

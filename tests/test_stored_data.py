@@ -111,21 +111,17 @@ def test_ranks_read_their_own_shards():
 
     def work(communicator):
         def read(i):
-            if fitting.is_set():
+            if threading.current_thread().name.startswith("pyrnn-reader"):
                 asked[communicator.rank].add(i)
             return X[i]
 
-        fitting = threading.Event()
-
-        class Begins(pyrnn.Callback):
-            def on_epoch_start(self, trainer):
-                fitting.set()
-
         data = pyrnn.StoredDataset(read, lambda i: SUMS[i], lengths=LENGTHS)
-        return trained(data, communicator=communicator, epochs=1, validation=None, shuffle=False)
+        return trained(data, communicator=communicator, **once)
 
+    once = {"epochs": 1, "validation": None, "shuffle": False, "train_metrics": False}
     for found in run_ranks(2, work):
-        assert_alike(found, trained((X, SUMS), shards=4, epochs=1, validation=None, shuffle=False))
+        assert_alike(found, trained((X, SUMS), shards=4, **once))
+    assert asked[0].isdisjoint(asked[1]) and asked[0] | asked[1] == set(range(40))
 
 
 def test_a_training_resumes(tmp_path):
@@ -176,6 +172,28 @@ def test_windows_are_views(tmp_path):
     other = np.arange(30, dtype=np.float32)
     data = pyrnn.StoredDataset.windows(series, 30, other)
     assert len(data) == 1 and np.shares_memory(data[0][1], other)
+
+
+@pytest.mark.parametrize("store", ["zarr", "h5py"])
+def test_windows_over_stores(store, tmp_path):
+    library = pytest.importorskip(store)
+    series = np.arange(60, dtype=np.float32).reshape(30, 2)
+    if store == "zarr":
+        kept = library.create_array(str(tmp_path / "x.zarr"), shape=series.shape, dtype="f4")
+        kept[:] = series
+    else:
+        kept = library.File(tmp_path / "x.h5", "w").create_dataset("x", data=series)
+    data = pyrnn.StoredDataset.windows(kept, 5, stride=3, ahead=2)
+    assert len(data) == 8
+    assert_same_bits(data[7][0], series[21:26])
+    assert_same_bits(data[7][1], series[23:28])
+
+
+@pytest.mark.parametrize("name", ["series", "target"])
+def test_windows_over_what_has_no_length(name):
+    given = {"series": np.zeros((30, 2)), "target": np.zeros(30)} | {name: lambda i: i}
+    with pytest.raises(TypeError, match=f"windows: {name} is .* expected one with a length"):
+        pyrnn.StoredDataset.windows(steps=5, **given)
 
 
 def test_windows_train_as_their_copies():

@@ -93,6 +93,35 @@ def test_a_file_that_shrinks(tmp_path):
         trainer.fit(data, progress=False)
 
 
+def test_files_that_hold_several_arrays(tmp_path):
+    np.savez(tmp_path / "x.npz", a=X[0], b=X[1])
+    paths = [str(tmp_path / "x.npz")]
+    with pytest.raises(ValueError, match=r"x\[0\]: .*x.npz cannot be read: it holds several arr"):
+        pyrnn.StoredDataset(paths)
+    data = pyrnn.StoredDataset(X[:1], paths)
+    with pytest.raises(ValueError, match=r"target\[0\]: .*x.npz cannot be read: it holds sever"):
+        data[0]
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_targets_of_which_none_counts(ranks):
+    """What is seen of data in memory before the training is seen at the end of the epoch."""
+    ids, _ = ragged_task(N=30)
+    classes = np.full(30, -100)
+
+    def call(communicator, method):
+        data = pyrnn.StoredDataset(lambda i: ids[i], classes, lengths=[len(x) for x in ids])
+        model = pyrnn.Sequential(
+            pyrnn.Embedding(4, 5, seed=0), pyrnn.GRU(5, 4, seed=1), pyrnn.LastStep()
+        )
+        trainer = pyrnn.Trainer(model, "cross_entropy", "adam", communicator=communicator)
+        return getattr(trainer, method)(data)
+
+    for method in ("fit", "evaluate"):
+        for error in run_ranks(ranks, lambda communicator: call(communicator, method)):  # noqa: B023
+            assert isinstance(error, ValueError) and "no target counts: CrossEntropy" in str(error)
+
+
 @pytest.mark.parametrize("cut", [slice(300, None), slice(300, 350)])
 def test_a_file_that_shrinks_below_a_slice(cut, tmp_path):
     """A slice of a memory map has the map's offset, and fewer bytes."""

@@ -5,9 +5,10 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
+from .bfloat16 import narrowed, widened
 from .checks import Array
 from .parameter import Parameter, _versions
-from .tensor_file import BF16, Int8Rows, Stored, widened
+from .tensor_file import BF16, Int8Rows, Stored
 
 
 class QuantizedParameter(Parameter):
@@ -110,9 +111,7 @@ class Bf16Parameter(QuantizedParameter):
 
     @classmethod
     def nearest(cls, values: Array) -> "Bf16Parameter":
-        bits = np.ascontiguousarray(values).view(np.uint32)
-        even = (bits >> 16) & 1
-        return cls(((bits + (0x7FFF + even)) >> 16).astype(np.uint16))
+        return cls(narrowed(values))
 
     def _widened(self) -> Array:
         return widened(self._narrow)

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _core
 from .atomic_write import atomic_write, check_target
+from .bfloat16 import widened
 from .checks import MESSAGE, Array, check_fits, check_path, describe, printable
 
 FORMAT = 1
@@ -281,11 +282,6 @@ def _unpack(data: bytes) -> list[tuple[str, dict[str, Any]]]:
     except SafetensorError as error:
         raise ValueError(f"no safetensors file, or a damaged one: {error}") from error
     return stored
-
-
-def widened(bits: Array) -> Array:
-    """The numbers of bfloat16 as float32, of which they are the upper halves."""
-    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
 def _as_array(content: dict[str, Any], dtype: np.dtype[Any]) -> Array:

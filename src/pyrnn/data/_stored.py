@@ -5,10 +5,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from .._base.checks import Array, as_integers, check_size
+from .._base.checks import Array, as_integers, check_size, describe
 from .._base.columns import Column, read_weight
 from ._dataset import SequenceDataset
-from ._stores import Windows, as_store, store_of_folder
+from ._stores import Windows, as_store, size_of, store_of_folder
 
 
 class StoredDataset(SequenceDataset):
@@ -32,7 +32,8 @@ class StoredDataset(SequenceDataset):
     `Trainer.fit`, `evaluate` and `predict` read it in a thread, two batches ahead. Order, buckets,
     bits and resuming are those of the same samples in memory. Batches are checked as they are read,
     not all before the first step; the error of a sample that is not finite, has another shape, or
-    cannot be read names it. A sample must be the same whenever it is asked for. In a training with
+    cannot be read names it. Targets that the loss leaves out, all of them, are an error at the end
+    of the first epoch. A sample must be the same whenever it is asked for. In a training with
     several ranks each reads its own.
 
     TypeError or ValueError for stores that do not fit each other.
@@ -124,10 +125,14 @@ class StoredDataset(SequenceDataset):
             came = "neither" if target is None else "both"
             raise ValueError(f"{owner}: {came} of target and ahead are given, expected one of them")
         other = series if target is None else target
-        length = min(len(series), len(other) - later)
+        own_size, other_size = size_of(series), size_of(other)
+        if own_size is None or other_size is None:
+            name, given = ("series", series) if own_size is None else ("target", target)
+            raise TypeError(f"{owner}: {name} is {describe(given)}, expected one with a length")
+        length = min(own_size, other_size - later)
         if length < steps:
             raise ValueError(
-                f"{owner}: series has {len(series)} steps and the target {len(other)}, expected at "
+                f"{owner}: series has {own_size} steps and the target {other_size}, expected at "
                 f"least {steps} and {steps + later}"
             )
         count = 1 + (length - steps) // stride

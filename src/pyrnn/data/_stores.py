@@ -95,7 +95,7 @@ def as_store(
     if not _is_arrow(given) and _is_in_memory(given):
         given = read_numbers(f"{owner}: {name}", given)
     if bounds is not None:
-        size = _size(given)
+        size = size_of(given)
         if not hasattr(given, "__getitem__") or size is None or size < bounds[-1]:
             came = "a function" if callable(given) else describe(given)
             raise ValueError(
@@ -114,7 +114,7 @@ def as_store(
         return Indexed(owner, name, given, take=given, count=count)
     if isinstance(given, list | tuple) and given and isinstance(given[0], str | os.PathLike):
         return Files(owner, name, [os.fspath(path) for path in given])
-    size = _size(given)
+    size = size_of(given)
     if not hasattr(given, "__getitem__") or size is None:
         raise TypeError(
             f"{owner}: {name} is {describe(given)}, expected what has a length and gives an array "
@@ -168,7 +168,10 @@ class Files:
 
     def _load(self, i: int, mode: Any) -> Array:
         try:
-            array: Array = np.load(self._paths[i], mmap_mode=mode, allow_pickle=False)
+            array = np.load(self._paths[i], mmap_mode=mode, allow_pickle=False)
+            if not isinstance(array, np.ndarray):  # the files of an .npz
+                array.close()
+                raise TypeError("it holds several arrays, expected a file .npy of one")
         except Exception as error:
             raise ValueError(
                 f"{self._owner}: {self._name}[{i}]: {self._paths[i]} cannot be read: {error}"
@@ -188,7 +191,7 @@ def store_of_folder(owner: str, path: Any) -> Files:
     return Files(owner, "x", [os.path.join(folder, name) for name in names])
 
 
-def _size(given: Any) -> int | None:
+def size_of(given: Any) -> int | None:
     """The number of entries, None of what has none; an Array of zarr has no len()."""
     shape = getattr(given, "shape", None)
     if isinstance(shape, tuple):

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from .._base.bfloat16 import narrowed, widened
 from .._base.checks import Array, check_flag, describe
 from .._base.runtime import share_threads
 from .._base.settings import Settings
-from ._bfloat16 import as_bfloat16, as_floats
 from ._end import end_together
 from ._waiting import Waiting
 
@@ -95,14 +95,14 @@ class MPI(Settings):
             return sums
         sent = np.ascontiguousarray(parts)
         if self.compress:
-            sent = as_bfloat16(sent)
+            sent = narrowed(sent)
         received = np.empty_like(sent)
         self._wait(self._comm.Ialltoall(_bytes(sent), _bytes(received)))
-        own = add(as_floats(received, parts.dtype) if self.compress else received)
-        own = as_bfloat16(own) if self.compress else np.ascontiguousarray(own)
+        own = add(widened(received).astype(parts.dtype, copy=False) if self.compress else received)
+        own = narrowed(own) if self.compress else np.ascontiguousarray(own)
         sums = np.empty((self.size, *own.shape), own.dtype)
         self._wait(self._comm.Iallgather(_bytes(own), _bytes(sums)))
-        return as_floats(sums, parts.dtype) if self.compress else sums
+        return widened(sums).astype(parts.dtype, copy=False) if self.compress else sums
 
     def broadcast(self, data: bytes, root: int = 0) -> bytes:
         """The bytes of rank `root`, on every rank."""

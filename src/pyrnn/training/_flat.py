@@ -39,6 +39,7 @@ class Flat:
         self.sizes = [sum(p.size for p in group) for group in self._groups]
         self._lengths = [-(-(size + 1) // parts) * parts for size in self.sizes]
         self._free: list[Buffer] = []
+        self.parts: list[Array] = []  # what was sent last
 
     def __reduce__(self) -> tuple[type, tuple[Sequence[Parameter], int]]:
         return Flat, ([], self._parts)
@@ -56,6 +57,17 @@ class Flat:
         for line in buffer.lines:
             line.fill(0)
         return buffer
+
+    def parts_of(self, count: int) -> list[Array]:
+        """For each line `parts` parts of `count` lines, (parts, count, length / parts): the same
+        arrays each time, with what they had."""
+        shapes = [(self._parts, count, length // self._parts) for length in self._lengths]
+        if [part.shape for part in self.parts] != shapes:
+            self.parts = [
+                np.zeros(shape, group[0].dtype)
+                for shape, group in zip(shapes, self._groups, strict=True)
+            ]
+        return self.parts
 
     def release(self, buffer: Buffer) -> None:
         """The buffer is not needed any more."""

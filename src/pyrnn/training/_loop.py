@@ -126,6 +126,8 @@ class Loop:
         with self.ranks.naming(self.shards.origin):
             self.updates.step(self._watch)
         with self.ranks.agreed():
+            if self.plan.train.is_stored and batches and not epoch.loss.weight:
+                raise self.objective.nothing_counts(self.plan.train.name)
             self.updates.check_weights()
         epoch.seconds = time.perf_counter() - start
         measured = self._validate()

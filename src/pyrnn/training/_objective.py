@@ -125,15 +125,19 @@ class Objective:
                 where = where if len(rows) < len(samples) or start else ""
                 raise type(error)(f"{name}{where}: {error}") from None
         if not weighs:
-            raise ValueError(
-                f"{name}: no target counts: {type(self.loss).__name__} leaves out all of them, "
-                "expected one at least"
-            )
+            raise self.nothing_counts(name)
         if self.metrics:
             self._try_metrics(samples)
         if measured and not counts_all:
             check_masks(name, self.metrics, self.loss)
         return samples
+
+    def nothing_counts(self, name: str) -> ValueError:
+        """The error of data of which the loss counts nothing."""
+        return ValueError(
+            f"{name}: no target counts: {type(self.loss).__name__} leaves out all of them, "
+            "expected one at least"
+        )
 
     def forward(self, samples: Samples, batch: Batch, state: Any = None) -> ForwardPass:
         """The forward pass of training on one batch."""
@@ -178,6 +182,9 @@ class Objective:
                 mean.add(value, weight)
                 if seen is not None:
                     update_metrics(self.metrics, self.loss, *seen)
+        if not mean.weight:
+            with ranks.agreed():
+                raise self.nothing_counts(samples.name)
         return {"loss": mean.value} | {metric.name: metric.value for metric in self.metrics}
 
     def infer(self, batch: Batch, state: Any = None) -> tuple[Array, Any]:
@@ -308,16 +315,17 @@ def read_pieces(
     samples: Samples, batches: Sequence[Array], tbptt: int | None
 ) -> Generator[Iterable[Batch]]:
     """The pieces of each batch, those of a store read ahead."""
-
-    def read(rows: Array) -> Iterator[Batch]:
-        pieces = samples.read(rows, tbptt)
-        return read_now(pieces) if samples.is_stored else pieces
-
-    return read_in_order(batches, read, ahead=samples.is_stored)
+    return read_in_order(
+        batches, lambda rows: pieces_of(samples, rows, tbptt), ahead=samples.is_stored
+    )
 
 
-def read_now(pieces: Iterator[Batch]) -> Iterator[Batch]:
-    """All pieces, or the error of reading them, which is raised when they are asked for."""
+def pieces_of(samples: Samples, rows: Array, tbptt: int | None) -> Iterator[Batch]:
+    """The pieces of a batch; those of a store are read now, and the error of reading them is raised
+    when they are asked for."""
+    pieces = samples.read(rows, tbptt)
+    if not samples.is_stored:
+        return pieces
     try:
         return iter([*pieces])
     except Exception as error:

@@ -11,7 +11,7 @@ from .._base.module import Module
 from .._base.reading import read_in_order
 from .._base.samples import Batch, Samples
 from ._flat import Buffer, Flat
-from ._objective import ForwardPass, Objective, read_now
+from ._objective import ForwardPass, Objective, pieces_of
 from ._ranks import Ranks
 from ._tree import Node, cut_evenly, middle, nodes_within, owned, total, total_of_numbers
 
@@ -54,7 +54,6 @@ class Shards:
         self.count, self._model, self._ranks = count, model, ranks
         self._own = owned(ranks.rank, ranks.size, count)
         self._flat = Flat([], ranks.size)
-        self._sent: list[Array] = []  # what this rank has added up of the last batch
         self.look_at_model()
 
     def look_at_model(self) -> None:
@@ -72,7 +71,7 @@ class Shards:
             parts = list(enumerate(cut_evenly(lengths, self.count)))[slice(*self._own)]
             width = max(1, samples.steps(rows))
             own = {
-                i: Shard(part.start, self._pieces(samples, rows[part], tbptt))
+                i: Shard(part.start, pieces_of(samples, rows[part], tbptt))
                 for i, part in parts
                 if part.start < part.stop
             }
@@ -91,10 +90,6 @@ class Shards:
                 yield whole.forward(objective, samples, next(whole.pieces))
             else:
                 yield self._pass(objective, samples, batch.shards)
-
-    def _pieces(self, samples: Samples, rows: Array, tbptt: int | None) -> Iterator[Batch]:
-        pieces = samples.read(rows, tbptt)
-        return read_now(pieces) if samples.is_stored else pieces
 
     def check_batch_size(self, size: int) -> None:
         """ValueError for batches with fewer rows than shards."""
@@ -175,7 +170,7 @@ class Shards:
 
     def origin(self) -> str:
         """Which rank's gradients of the last batch are not finite, in words; all ranks ask."""
-        finite = [bool(np.isfinite(line).all()) for line in self._sent]
+        finite = [bool(np.isfinite(line).all()) for line in self._flat.parts]
         return self._ranks.first_with(not all(f) for f in self._ranks.together(lambda: finite))
 
     def _over_ranks(self, summed: Callable[[Node], Buffer]) -> Buffer:
@@ -183,11 +178,7 @@ class Shards:
         ranks, flat, whole = self._ranks, self._flat, (0, self.count)
         owners = [owned(rank, ranks.size, self.count) for rank in range(ranks.size)]
         nodes = [nodes_within(whole, own) if ranks.ordered else [own] for own in owners]
-        most, like = max(map(len, nodes)), flat.zeros()
-        self._sent = parts = [
-            np.zeros((ranks.size, most, len(line) // ranks.size), line.dtype) for line in like.lines
-        ]
-        flat.release(like)
+        parts = flat.parts_of(max(map(len, nodes)))
         error: BaseException | None = None
         try:
             for i, node in enumerate(nodes[ranks.rank]):

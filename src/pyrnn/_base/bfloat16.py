@@ -1,16 +1,14 @@
-"""bfloat16 on the wire: the upper half of a float32."""
-
-from typing import Any
+"""bfloat16, of which numpy knows nothing: the upper half of a float32, as uint16."""
 
 import numpy as np
 
-from .._base.checks import Array
+from .checks import Array
 
 
-def as_bfloat16(values: Array) -> Array:
+def narrowed(values: Array) -> Array:
     """The nearest bfloat16 of each number, to even; NaN and infinities stay such."""
     bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
-    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
+    rounded = (bits + (0x7FFF + ((bits >> 16) & 1))) >> 16
     special = np.isnan(values)
     if special.any():  # rounding up could make an infinity of it
         rounded[special] = (bits[special] >> 16) | 0x40
@@ -18,6 +16,6 @@ def as_bfloat16(values: Array) -> Array:
     return narrow
 
 
-def as_floats(narrow: Array, dtype: Any) -> Array:
-    """The numbers again."""
-    return (narrow.astype(np.uint32) << 16).view(np.float32).astype(dtype, copy=False)
+def widened(bits: Array) -> Array:
+    """The numbers again, as float32."""
+    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
