@@ -1,5 +1,7 @@
 # make help | demo | examples | docs | test | test-full | test-peers | test-mpi | bench | bench-threads | bench-peers | bench-forecasters
 #   | bench-check | bench-guard | lint | coverage | fuzz | test-mutations | verify | wheel | wheels | clean
+# Other builds: make test-serial | test-musl | test-compilers | test-asan | test-tsan | test-valgrind | test-sse2
+#   | test-aarch64
 # Needs Python >= 3.11 with venv, and g++. Everything else is installed into .venv.
 
 PYTHON ?= python3
@@ -11,11 +13,12 @@ WHEEL_BYTES := 3000000
 PROBE := build/bench/pyrnn_bench
 RESULTS := bench/results
 EXAMPLE_DATA := examples/data/.fetched
+BUILDS := serial musl compilers asan tsan valgrind sse2 aarch64
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .PHONY: help demo examples docs test test-full test-peers test-mpi bench bench-threads bench-peers bench-forecasters bench-report bench-check \
-  bench-guard lint coverage fuzz test-mutations verify wheel wheels clean
+  bench-guard lint coverage fuzz test-mutations verify wheel wheels clean $(BUILDS:%=test-%)
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -107,6 +110,12 @@ READERS ?= load weights checkpoint estimator keras onnx
 fuzz: $(addprefix $(VENV)/.with-,test fuzz)
 	for reader in $(READERS); do $(BIN)/python tools/fuzz.py $$reader $(FUZZ_SECONDS) || exit 1; done
 
+# The sources built in other ways, each in build/variants, and tested: tools/builds.py says how, and names what is not
+# there (apt-get install clang libomp-dev valgrind qemu-user g++-11 clang-16 clang-19 g++-12-aarch64-linux-gnu). `QUICK=quick` takes a part of it.
+$(BUILDS:%=test-%): $(VENV)/.with-test
+	$(if $(filter test-musl,$@),$(PIP) install ziglang)
+	PYTHON=$(BIN)/python $(BIN)/python tools/builds.py $(@:test-%=%) $(QUICK)
+
 # Faults in the C++ (tools/mutations_list.py), then a hundred drawn ones in the Python: long.
 test-mutations: $(VENV)/.with-test $(EXAMPLE_DATA)
 	$(BIN)/python tools/mutations.py cpp $(FAULTS)
@@ -117,7 +126,7 @@ verify:
 	mkdir -p build/verify
 	$(MAKE) test-full PYTEST=--junitxml=build/verify/tests.xml
 	$(MAKE) test-peers PYTEST=--junitxml=build/verify/peers.xml
-	$(MAKE) bench-check bench-guard lint wheels fuzz coverage test-mutations
+	$(MAKE) bench-check bench-guard lint wheels fuzz coverage $(BUILDS:%=test-%) test-mutations
 
 # The tag is the one that the wheel's symbols really give: on an older system it comes out wider.
 wheel: $(VENV)/.with-wheel-tools

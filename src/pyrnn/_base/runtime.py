@@ -83,7 +83,8 @@ def num_threads_beside(others: int) -> int:
 def get_num_threads() -> int:
     """The most threads that a call made here and now may use; small work takes fewer.
 
-    Never more than threadpoolctl, or whatever calls OpenMP's omp_set_num_threads, leaves.
+    Never more than threadpoolctl, or whatever calls OpenMP's omp_set_num_threads, leaves; 1 where
+    pyrnn was built without OpenMP.
 
     Examples
     --------
@@ -166,11 +167,12 @@ def show_config() -> None:
     threads:...
     """
     build = _core.build_info()
+    no_openmp = "" if build["openmp"] == "yes" else ", built without OpenMP"
     lines = {
         "pyrnn": build["version"],
         "instruction set": f"{active_isa()} (this CPU can run {', '.join(available_isas())})",
         "caches": "L1d {} KiB, L2 {} KiB".format(*(n // 1024 for n in _core.cache_sizes())),
-        "threads": str(get_num_threads()),
+        "threads": f"{get_num_threads()}{no_openmp}",
         "workspace limit": f"{_core.workspace_limit() / 2**20:g} MiB per thread",
         "compiler": f"{build['compiler']}, {build['build_type']}",
         "Python": sys.version.split()[0],

@@ -21,7 +21,10 @@ namespace pyrnn::bindings {
 namespace {
 
 std::map<std::string, std::string> build_info() {
-  return {{"compiler", kCompiler}, {"version", PYRNN_VERSION}, {"build_type", PYRNN_BUILD_TYPE}};
+  return {{"compiler", kCompiler},
+          {"version", PYRNN_VERSION},
+          {"build_type", PYRNN_BUILD_TYPE},
+          {"openmp", kHasTeams ? "yes" : "no"}};
 }
 
 void set_limit(py::ssize_t bytes) {

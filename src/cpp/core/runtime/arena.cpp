@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/runtime/arena.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
 
+#if defined(PYRNN_MMAP)
+#include <sys/mman.h>
+#endif
+
 namespace pyrnn {
 namespace {
 
 constexpr std::size_t kLine = 64;
-constexpr std::size_t kHugePage = std::size_t{2} << 20;
+#if defined(PYRNN_MMAP)
+constexpr std::size_t kHugePage = std::size_t{2} << 20;  // larger blocks are not malloc's
+#endif
 
 std::atomic<std::size_t> limit{std::size_t{256} << 20};
 
@@ -24,6 +28,7 @@ struct Memory {
 
 std::size_t pad_to(std::size_t bytes, std::size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
+#if defined(PYRNN_MMAP)
 // Straight from the system, so that it goes straight back: mapped with a page to spare on either
 // side of the alignment, which is then cut off.
 Memory map_huge(std::size_t bytes) {
@@ -40,9 +45,12 @@ Memory map_huge(std::size_t bytes) {
 #endif
   return {start + before, bytes};
 }
+#endif
 
 Memory from_system(std::size_t bytes) {
+#if defined(PYRNN_MMAP)
   if (bytes >= kHugePage) return map_huge(bytes);
+#endif
   bytes = std::max(pad_to(bytes, kLine), kLine);
   void* data = std::aligned_alloc(kLine, bytes);
   if (data == nullptr) throw std::bad_alloc();
@@ -50,11 +58,13 @@ Memory from_system(std::size_t bytes) {
 }
 
 void to_system(Memory memory) noexcept {
+#if defined(PYRNN_MMAP)
   if (memory.bytes >= kHugePage) {
     munmap(memory.data, memory.bytes);
-  } else {
-    std::free(memory.data);
+    return;
   }
+#endif
+  std::free(memory.data);
 }
 
 // True when this thread's pool is gone: blocks that outlive it go back to the system.

@@ -24,7 +24,7 @@ struct BuiltIsa {
   const kernels::KernelTable* (*kernels)() noexcept;
 };
 
-bool cpu_has_baseline() noexcept { return true; }
+[[maybe_unused]] bool cpu_has_baseline() noexcept { return true; }
 
 // VNNI in the registers of an instruction set.
 bool cpu_has_vnni([[maybe_unused]] std::string_view isa) noexcept {
@@ -37,9 +37,11 @@ bool cpu_has_vnni([[maybe_unused]] std::string_view isa) noexcept {
 }
 
 #if defined(__x86_64__)
-bool cpu_has_avx2() noexcept { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+[[maybe_unused]] bool cpu_has_avx2() noexcept {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
 
-bool cpu_has_avx512() noexcept {
+[[maybe_unused]] bool cpu_has_avx512() noexcept {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
 }

@@ -107,6 +107,7 @@ bool waits_for_cores() noexcept { return last_wait > Clock::time_point{} && Cloc
 void set_openmp_default(int threads) noexcept { openmp_default.store(threads > 0 ? threads : omp_get_num_procs()); }
 
 int thread_limit() noexcept {
+  if (!kHasTeams) return 1;
   const int now = omp_get_max_threads();
   return now < openmp_default.load(std::memory_order_relaxed) ? now : std::numeric_limits<int>::max();
 }
@@ -114,7 +115,7 @@ int thread_limit() noexcept {
 int grant_threads(int threads) noexcept {
   thread_local int last_team = 1;
   // A forked child has libgomp's memory but none of its threads: entering it would hang.
-  if (threads <= 1 || fork_count() > 0 || serial.load(std::memory_order_relaxed) || omp_in_parallel() ||
+  if (!kHasTeams || threads <= 1 || fork_count() > 0 || serial.load(std::memory_order_relaxed) || omp_in_parallel() ||
       waits_for_cores()) {
     return 1;
   }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Teams of threads. Only this file and parallel.cpp use OpenMP.
+// Teams of threads. Only this file and parallel.cpp use OpenMP. Built with -DPYRNN_OPENMP=OFF, every call is serial.
 #pragma once
 
+#if defined(_OPENMP)
 #include <omp.h>
+#endif
 
 #include <atomic>
 #include <chrono>
@@ -13,6 +15,18 @@
 #include "core/runtime/fpenv.h"
 
 namespace pyrnn {
+
+#if defined(_OPENMP)
+inline constexpr bool kHasTeams = true;
+#else
+// As OpenMP answers outside a parallel region of a process that may have one thread.
+inline constexpr bool kHasTeams = false;
+inline int omp_in_parallel() noexcept { return 0; }
+inline int omp_get_max_threads() noexcept { return 1; }
+inline int omp_get_num_procs() noexcept { return 1; }
+inline int omp_get_num_threads() noexcept { return 1; }
+inline int omp_get_thread_num() noexcept { return 0; }
+#endif
 
 // One member's view of the threads that run a body together.
 class Team {
@@ -52,12 +66,12 @@ class Queue {
 };
 
 // The most threads that omp_set_num_threads leaves the calling thread, as threadpoolctl uses it; no limit where nobody
-// has called it: set_openmp_default is told OMP_NUM_THREADS, or 0 for the processors.
+// has called it: set_openmp_default is told OMP_NUM_THREADS, or 0 for the processors. 1 without OpenMP.
 int thread_limit() noexcept;
 void set_openmp_default(int threads) noexcept;
 
-// How many threads the caller may really have of the `threads` it asks for: 1 in a forked child,
-// inside another OpenMP region, and where the system refuses to start more.
+// How many threads the caller may really have of the `threads` it asks for: 1 without OpenMP, in a forked child, inside
+// another OpenMP region, and where the system refuses to start more.
 int grant_threads(int threads) noexcept;
 
 // The longest that a member of a team has waited for the others at barriers; of rank 0 also at the end, where the team
@@ -104,7 +118,9 @@ int parallel(int threads, Interrupt* interrupt, Body&& body) noexcept {
   std::chrono::nanoseconds own{};  // what rank 0 waited
   Clock::time_point finished{};  // its part, where the team has met: shares of a team that never meets may be unequal
   const auto start = Clock::now();
+#if defined(_OPENMP)
 #pragma omp parallel num_threads(granted) default(shared)
+#endif
   {
     const ScopedFloatControl flush(kFlushDenormals);
     const int rank = omp_get_thread_num();
