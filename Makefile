@@ -1,5 +1,5 @@
-# make help | demo | examples | docs | test | test-full | test-peers | test-mpi | bench | bench-threads | bench-peers | bench-forecasters
-#   | bench-check | bench-guard | lint | coverage | fuzz | test-mutations | verify | wheel | wheels | clean
+# make help | demo | examples | docs | test | test-full | test-peers | test-mpi | bench | bench-threads | bench-peers | bench-uses
+#   | bench-forecasters | bench-check | bench-guard | lint | coverage | fuzz | test-mutations | verify | wheel | wheels | clean
 # Other builds: make test-serial | test-musl | test-compilers | test-asan | test-tsan | test-valgrind | test-sse2
 #   | test-aarch64
 # Needs Python >= 3.11 with venv, and g++. Everything else is installed into .venv.
@@ -17,7 +17,7 @@ BUILDS := serial musl compilers asan tsan valgrind sse2 aarch64
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: help demo examples docs test test-full test-peers test-mpi bench bench-threads bench-peers bench-forecasters bench-report bench-check \
+.PHONY: help demo examples docs test test-full test-peers test-mpi bench bench-threads bench-peers bench-uses bench-forecasters bench-report bench-check \
   bench-guard lint coverage fuzz test-mutations verify wheel wheels clean $(BUILDS:%=test-%)
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -73,6 +73,11 @@ bench-threads: $(VENV)/.with-bench
 bench-peers: $(VENV)/.with-peers $(PROBE)
 	$(BIN)/python bench/layers.py $(if $(FAMILY),--family $(FAMILY)) --json $(RESULTS)/peers.json
 	$(if $(FAMILY),,$(BIN)/python bench/scaling.py --study ragged --json $(RESULTS)/peers.json)
+	$(MAKE) bench-report
+
+# README's table and picture of six uses, beside the peers: about three minutes.
+bench-uses: $(VENV)/.with-peers
+	$(BIN)/python bench/uses.py --json $(RESULTS)/uses.json
 	$(MAKE) bench-report
 
 # Forecaster beside neuralforecast and darts, which need versions of their own of what they share.

@@ -228,14 +228,6 @@ def deepbench_families():
 
 
 FAMILIES = families()
-SHOWN = (  # in README.md
-    "training-lstm",
-    "training-gru",
-    "training-packed-projected",
-    "inference-lstm",
-    "inference-one-row-lstm",
-    "stream",
-)
 
 
 def geometric_mean(values):

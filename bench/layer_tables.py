@@ -1,6 +1,6 @@
 """The tables of whole layers, in Markdown."""
 
-from cases import FAMILIES, PEERS, SHOWN, STREAM_OVERHEAD
+from cases import FAMILIES, PEERS, STREAM_OVERHEAD
 from results import best_peer
 from tables import machine_line, microseconds, ranged, table, verdict, versions_line
 from verdicts import (
@@ -77,7 +77,7 @@ def layers(results):
     """All families, with their pictures."""
     if not results.layers:
         return "Nothing was measured yet."
-    text = [f"Machine: {machine_line(results)}\n"]
+    text = [f"Machine: {machine_line(results.machine)}\n"]
     text += [f"![{p}](results/{p})" for p in results.pictures if p in ("share.png", "peers.png")]
     text += ["", slower_cases(results), ""]
     order = [name for name in FAMILIES if name in results.layers]
@@ -140,29 +140,6 @@ def overview_ratio(name, rows):
     return text + (f" (**mean below {wanted:g}**)" if wanted and geomean < wanted else "")
 
 
-def summary(results):
-    """The few lines of README.md: of each family that is shown, the case with the middle ratio."""
-    lines = [line for name in SHOWN if (line := middle_case(name, results.layers.get(name)))]
-    if not lines:
-        return "`make bench-peers` writes them here."
-    head = "what | case | pyrnn, µs | fastest peer | its time over pyrnn's"
-    return f"{table(head, lines)}\n\nMeasured on {machine_line(results)} {slower(results)}"
-
-
-def middle_case(name, found):
-    """The case whose ratio to its best peer is the median of its family, or None."""
-    rows = sorted(filter(best_ratio, found["rows"] if found else []), key=best_ratio)
-    if not rows:
-        return None
-    row = rows[(len(rows) - 1) // 2]
-    peer = best_peer(row)
-    time, ratio = (
-        microseconds(row["seconds"]["pyrnn"]["median"]),
-        ranged(row["ratios"][peer], ".2f"),
-    )
-    return [FAMILIES[name].title, row["name"], time, peer, ratio]
-
-
 def slower(results):
     """How many cases a peer wins, and which."""
     rows = compared(results)
@@ -172,5 +149,5 @@ def slower(results):
         for name, row in rows
         if best_ratio(row) < 1
     ]
-    found = f"Another library is faster in {len(lost) or 'none'} of {len(rows)} cases"
+    found = f"another library is faster in {len(lost) or 'none'} of {len(rows)} cases"
     return f"{found}: {'; '.join(lost)}." if lost else f"{found}."

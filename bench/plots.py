@@ -14,6 +14,8 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from cases import MANY_STEPS, PEERS, RAGGED_FRACTION, STEP_COST_RANGE
 from report import Results
+from uses import THREADS
+from uses_table import cell
 from verdicts import ratio_target, share_target
 
 COLOURS = dict(zip(PEERS, ("tab:red", "tab:blue", "tab:green", "tab:purple"), strict=True))
@@ -190,6 +192,26 @@ def plot_kernels(kernels, path, subtitle):
     save(figure, path, subtitle)
 
 
+def plot_uses(found, path):
+    """A panel for each use of README.md: milliseconds of pyrnn and its peers."""
+    names = list(found["versions"])
+    figure, panels = plt.subplots(2, 3, figsize=(10, 4.6), layout="constrained")
+    for axis, (use, row) in zip(panels.flat, found["uses"].items(), strict=True):
+        shown = [name for name in names if name in row["seconds"]]
+        times = [row["seconds"][name]["median"] * 1e3 for name in shown]
+        colours = [COLOURS.get(name, "0.25") for name in shown]
+        bars = axis.barh(shown, times, color=colours, alpha=0.8, height=0.62)
+        axis.bar_label(bars, [f" {cell(row, name)}" for name in shown], fontsize=8)
+        axis.set_xlim(0, max(times) * (2.0 if "megabytes" in row else 1.25))
+        axis.invert_yaxis()
+        axis.tick_params(labelsize=8)
+        axis.set_title(f"{use}\n{row['name']}".strip(), fontsize=9)
+        axis.spines[["top", "right"]].set_visible(False)
+    save(
+        figure, path, f"Milliseconds, less is better. {found['machine']['cpu']}, {THREADS} threads"
+    )
+
+
 def save(figure, path, title):
     """Writes the PNG."""
     figure.suptitle(title, fontsize=11)
@@ -204,6 +226,8 @@ def main():
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     folder = parser.parse_args().results
     results = Results(folder)
+    if results.uses:
+        plot_uses(results.uses, folder / "uses.png")
     if not results.machine:
         raise SystemExit(f"{folder} holds no results: make bench writes them")
     subtitle = f"{results.machine['cpu']}, {results.machine['cpus']} CPUs"

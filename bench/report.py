@@ -11,6 +11,7 @@ from pathlib import Path
 
 import layer_tables
 import scaling_tables
+import uses_table
 from cases import FAMILIES
 from results import FOLDER, load
 
@@ -31,6 +32,7 @@ class Results:
         self.layers = {name: found for name, found in measured.items() if name in FAMILIES}
         self.scaling = {name: found for name, found in measured.items() if name not in FAMILIES}
         self.kernels = same.get("kernels", {}).get("kernels", {}).get("rows", [])
+        self.uses = uses_table.load(Path(folder) / "uses.json")  # of a machine of its own
         self.pictures = sorted(p.name for p in Path(folder).glob("*.png"))
 
 
@@ -42,7 +44,7 @@ def newest(file):
 def parts(results):
     """The text of every generated part by name."""
     return {
-        "summary": lambda: layer_tables.summary(results),
+        "uses": lambda: uses_table.uses(results),
         "overview": lambda: layer_tables.overview(results),
         "layers": lambda: layer_tables.layers(results),
         "scaling": lambda: scaling_tables.scaling(results),

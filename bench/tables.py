@@ -24,9 +24,8 @@ def verdict(words):
     return "; ".join(f"**{word}**" for word in words) or "reached"
 
 
-def machine_line(results):
+def machine_line(m):
     """The machine that the figures belong to."""
-    m = results.machine
     return (
         f"{m['cpu']}, {m['cpus']} CPUs, {m['memory_gib']} GiB, caches of a core: {m['caches']}; "
         f"{m['system']}."

@@ -28,7 +28,7 @@ USES = {
     "one step of an LSTM": Case("stream", "LSTM", 1, 1, 128),
     "one long sequence": Case("inference", "LSTM", 1, 10_000, 64),
 }
-IMPORT = "import, and MB on disk"
+IMPORT = "import"
 PACKAGES = {  # what pip installs under other names, or beside it
     "pyrnn": ("pyrnn-cpu", "safetensors", "tqdm"),
     "jax": ("jax", "jaxlib", "scipy", "ml_dtypes", "opt_einsum"),

@@ -40,9 +40,10 @@ def cell(row, name):
     """Milliseconds, and megabytes where they belong to it."""
     if name not in row["seconds"]:
         return "–"
-    text = f"{row['seconds'][name]['median'] * 1e3:.3g}"
+    time = row["seconds"][name]["median"] * 1e3
+    text = f"{time:,.0f}" if time >= 100 else f"{time:.3g}"
     size = row.get("megabytes", {}).get(name)
-    return f"{text}, {size:.3g} MB" if size else text
+    return f"{text} ({size:.3g} MB on disk)" if size else text
 
 
 def load(path):

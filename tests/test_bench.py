@@ -80,7 +80,7 @@ def test_report_and_plots(results, tmp_path):
     page = tmp_path / "page.md"
     marks = "\n".join(
         f"<!-- bench: begin {name} -->\nold\n<!-- bench: end {name} -->"
-        for name in ("summary", "layers", "scaling", "kernels")
+        for name in ("uses", "layers", "scaling", "kernels")
     )
     page.write_text(f"before\n{marks}\nafter\n")
     assert run("plots.py", "--results", results).returncode == 0

@@ -118,22 +118,31 @@ def test_a_row_is_judged_by_its_own_results(found, words, tmp_path):
     assert words in report(tmp_path)
 
 
-def test_the_summary_shows_the_middle_case_of_a_family(tmp_path):
-    """Neither the best nor the worst, and what a peer wins is said whichever family it is in."""
-    rows = [
-        row(name=f"case {r}", ratios={"torch": spread(r), "jax": spread(9.9)}) for r in (3, 1.5, 2)
-    ]
+def test_the_uses_say_where_a_peer_is_faster(tmp_path):
+    """In their own rows and in the full tables, which may be of another machine."""
+    uses = {
+        use: row(ratios={"torch": spread(r), "jax": spread(9.9)}, megabytes={})
+        for use, r in (("one", 2.0), ("two", 0.5))
+    }
+    uses["two"]["megabytes"] = {"pyrnn": 3.21}
+    for found in uses.values():
+        found["seconds"] = {"pyrnn": spread(1e-3), "torch": spread(2e-3)}
+    versions = {name: {"version": "1"} for name in ("pyrnn", "torch")}
+    about = {"when": "now", "python": "3", "versions": versions}
+    written = {"machine": ELSEWHERE, **about, "uses": uses}
+    (tmp_path / "uses.json").write_text(json.dumps(written))
     lost = row(name="lost", ratios={"jax": spread(0.5)})
-    write(tmp_path / "peers.json", {"training-lstm": rows, "deepbench-training": [lost]})
-    text = report(tmp_path, "summary")
-    assert "| Training, LSTM | case 2 | 1,000 | torch | 2.00 (2.00–2.00) |" in text
-    assert "case 3" not in text and "case 1.5" not in text and "| lost |" not in text
-    assert "faster in 1 of 4 cases: lost in DeepBench, training (jax takes 0.50 times" in text
+    write(tmp_path / "peers.json", {"deepbench-training": [row(ratios={"jax": spread(2)}), lost]})
+    text = report(tmp_path, "uses")
+    assert "| one | 1 | 2 |" in text and "| two | 1 (3.21 MB on disk) | 2 |" in text
+    assert "A peer is faster in two (torch takes 0.50 times pyrnn's time). another CPU" in text
+    assert "a CPU" in text
+    assert "faster in 1 of 2 cases: lost in DeepBench, training (jax takes 0.50 times" in text
 
 
-def test_a_summary_without_peers_says_how_to_measure_them(tmp_path):
+def test_uses_that_were_not_measured_say_how(tmp_path):
     write(tmp_path / "layers.json", {"training-lstm": [row()]})
-    assert "`make bench-peers` writes them here." in report(tmp_path, "summary")
+    assert "`make bench-uses` writes them here." in report(tmp_path, "uses")
 
 
 def test_the_overview_counts_the_cases_on_target(tmp_path):
