@@ -101,7 +101,7 @@ def run_family(pool, name, given):
             result = contest(pool, entries, Rounds(given.rounds), probe=None)
             rows.append(make_row(result, entries))
             if {"old", "again"} <= set(result.seconds):
-                rows[-1]["control"] = ratios(result, "old")["again"]
+                rows[-1]["control"] = ratios(result.seconds, "old")["again"]
             about |= result.about
             print(line(rows[-1]), flush=True)
     if given.json and rows:

@@ -19,13 +19,11 @@ def spread(values):
     return {"median": float(median), "p10": float(p10), "p90": float(p90)}
 
 
-def ratios(contest, base):
-    """Every other entry's time over the base's, round by round."""
-    own = contest.seconds[base]
+def ratios(seconds, base):
+    """Every other entry's time over the base's, round by round, of {label: times}."""
+    own = seconds[base]
     return {
-        label: spread(np.divide(times, own))
-        for label, times in contest.seconds.items()
-        if label != base
+        label: spread(np.divide(times, own)) for label, times in seconds.items() if label != base
     }
 
 
@@ -53,7 +51,7 @@ def make_row(contest, entries):
     if base in contest.seconds:
         own = contest.seconds[base]
         row["gflops"] = spread(entry.case.flop() / np.array(own) / 1e9)
-        row["ratios"] = ratios(contest, base)
+        row["ratios"] = ratios(contest.seconds, base)
         if contest.limits:
             for name in ("fma_gflops", "read_gbytes"):
                 row[name] = spread([r[name] for r in contest.limits])

@@ -7,7 +7,6 @@ is a process that imports a library and ends, with the size of what pip installe
 """
 
 import argparse
-import statistics
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 from cases import PEERS, Case
 from machine import machine, run_details
 from processes import Entry
-from results import FOLDER, make_row, versions, write
+from results import FOLDER, make_row, ratios, spread, versions, write
 from turns import Pool, Rounds, by_turns, contest
 
 THREADS = 2
@@ -65,14 +64,12 @@ def imports(libraries, rounds):
         import_seconds(library)  # from the disk
     timers = {name: lambda name=name: import_seconds(name) for name in libraries}
     seconds, _ = by_turns(timers, rounds)
-    found = {name: {"median": statistics.median(times)} for name, times in seconds.items()}
-    ratios = {
-        name: {"median": spread["median"] / found["pyrnn"]["median"]}
-        for name, spread in found.items()
-        if name != "pyrnn"
+    return {
+        "name": "",
+        "seconds": {name: spread(times) for name, times in seconds.items()},
+        "ratios": ratios(seconds, "pyrnn"),
+        "megabytes": {name: megabytes(name) for name in libraries},
     }
-    sizes = {name: megabytes(name) for name in libraries}
-    return {"name": "", "seconds": found, "ratios": ratios, "megabytes": sizes}
 
 
 def measure(given):
@@ -80,8 +77,8 @@ def measure(given):
     rows, about = {}, {}
     with Pool() as pool:
         for use, case in USES.items():
-            entries = {"pyrnn": Entry("pyrnn", case, THREADS)}
-            entries |= {name: Entry(name, case, THREADS) for name in given.peers.split(",")}
+            names = ("pyrnn", *given.peers.split(","))
+            entries = {name: Entry(name, case, THREADS) for name in names}
             result = contest(pool, entries, Rounds(given.rounds), probe=None)
             rows[use] = make_row(result, entries)
             about |= result.about
