@@ -29,7 +29,8 @@ def _shop(rng, name, dates):
     """The rows of one shop."""
     kind = str(rng.choice(list(WEEK)))
     weekday, year = dates.day_of_week.to_numpy(), dates.day_of_year.to_numpy() / 365.25
-    to_christmas = 359 - dates.day_of_year.to_numpy()  # the 25th is the 359th day of most years
+    christmas = pd.to_datetime({"year": dates.year, "month": 12, "day": 25}).to_numpy()
+    to_christmas = (christmas - dates.to_numpy()) // np.timedelta64(1, "D")
     holiday = (to_christmas > 0) & (to_christmas <= 14)
     sundays = kind != "station" and rng.random() < 0.7
     closed = ((weekday == 6) & sundays) | np.isin(to_christmas, (0, -1)) | (dates.day_of_year == 1)

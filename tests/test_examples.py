@@ -64,6 +64,22 @@ def test_runs(path, tmp_path):
     assert {p.name for p in tmp_path.iterdir() if p.is_file()} == set(pictures)
 
 
+def test_shops_close_at_christmas():
+    """On the same dates in leap years, too."""
+    pytest.importorskip("pandas")
+    from _shops import shops
+
+    days = shops(3, days=3 * 365, first="2023-01-01").set_index("day")
+    weekdays = days[days.index.day_of_week < 6]
+    every = [f"12-{day}" for day in range(11, 25)]
+    for year in (2023, 2024, 2025):
+        closed, holiday = (rows.loc[str(year)] for rows in (weekdays, days))
+        closed, holiday = closed[closed["closed"] == 1], holiday[holiday["holiday"] == 1]
+        assert set(closed.index.strftime("%m-%d")) <= {"01-01", "12-25", "12-26"}, year
+        assert len(set(closed.index.strftime("%m-%d"))) >= 2, year
+        assert sorted(set(holiday.index.strftime("%m-%d"))) == every, year
+
+
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda p: p.stem)
 def test_examples_stay_short(path):
     assert len(path.read_text().splitlines()) < 120

@@ -53,14 +53,13 @@ def test_every_series_is_covered(refit):
             assert share == pytest.approx(level, abs=0.04), (name, level)
 
 
-def test_errors_after_a_refit_are_of_what_was_not_fitted():
+@pytest.mark.parametrize("quantiles", [None, (0.1, 0.9)])
+def test_errors_after_a_refit_are_of_what_was_not_fitted(quantiles):
     """The last third of the calibration's errors is of a fit that knows no step it forecasts."""
-    y = autoregression(150)
-    changed = y.copy()
-    changed[-1] += 1000
-    options = {"calibration": 0.3, "early_stopping": False, "epochs": 1}
+    options = {"calibration": 0.3, "early_stopping": False, "epochs": 1, "quantiles": quantiles}
     ahead = []
-    for series in (y, changed):
+    for last in (-1000, 1000):
+        series = np.append(autoregression(149), last)
         (errors,) = forecaster(horizon=2, **options).fit(series)._fitted.residuals
         ahead.append(sliding_window_view(series, 2)[105:] - errors[..., 0])
     assert len(ahead[0]) == 44

@@ -229,3 +229,13 @@ def values(result):
     if isinstance(result, dict):
         return np.concatenate([one.to_numpy().ravel() for one in result.values()])
     return result.select_dtypes(float).to_numpy().T.ravel()
+
+
+def test_other_series_in_a_list_are_not_those_of_the_same_place():
+    """A list of other length has none of the fit's: neither values nor the known future."""
+    y = [wave(T), wave(T, 20)]
+    model = quick().fit(y, static=[[0.0], [5.0]])
+    with pytest.raises(ValueError, match="static is None, expected 0 of series that were not in"):
+        model.predict(y=y[:1])
+    own = [model.predict(y=y[:1], static=[[area]])[0] for area in (0.0, 5.0)]
+    assert not np.array_equal(*own)

@@ -10,13 +10,35 @@ from .._base.runtime import num_threads
 from .._base.settings import missing
 from .._base.targets import Bools, check_finite
 from ._gamma import digamma_step, log_gamma_step
-from ._loss import ElementLoss
+from ._loss import ElementLoss, Loss
 from ._several import SeveralPerTarget, check_positive
 
 LEAST = 1e-200  # of what is divided by
 
 
-class GaussianNLL(SeveralPerTarget):
+class _LogLikelihood(Loss):
+    """What the constructors share: `eps`, and options that are True or False."""
+
+    eps: float
+    full: bool
+
+    def __init__(self, *, eps: float, reduction: str, **flags: bool) -> None:
+        super().__init__(reduction=reduction)
+        owner = type(self).__name__
+        for name, flag in flags.items():
+            setattr(self, name, check_flag(owner, name, flag))
+        self.eps = check_positive(owner, "eps", eps)
+
+
+class _OfCounts(_LogLikelihood):
+    """-log of a probability of counts."""
+
+    def check_values(self, y_shape: tuple[int, ...], target: Array, real: Bools) -> Bools:
+        check_finite(type(self).__name__, target, real, 0.0)
+        return real
+
+
+class GaussianNLL(_LogLikelihood, SeveralPerTarget):
     """(log v + (mean - target)^2 / v) / 2, v the variance: -log of a normal density.
 
     y holds the mean and s = log variance of each target: (..., 2) for a target (...), or
@@ -35,9 +57,7 @@ class GaussianNLL(SeveralPerTarget):
     """
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
-        super().__init__(reduction=reduction)
-        self.full = check_flag("GaussianNLL", "full", full)
-        self.eps = check_positive("GaussianNLL", "eps", eps)
+        super().__init__(full=full, eps=eps, reduction=reduction)
 
     @property
     def per_target(self) -> int:
@@ -75,7 +95,7 @@ class _DensityLoss(SeveralPerTarget):
         raise missing(self, "of_parameters")
 
 
-class StudentTNLL(_DensityLoss):
+class StudentTNLL(_LogLikelihood, _DensityLoss):
     """-log of the density of Student's t distribution, with its degrees of freedom learnt.
 
     y holds the location m, s = log of the squared scale, and d of each target: (..., 3) for a
@@ -97,8 +117,7 @@ class StudentTNLL(_DensityLoss):
     """
 
     def __init__(self, *, eps: float = 1e-6, reduction: str = "mean") -> None:
-        super().__init__(reduction=reduction)
-        self.eps = check_positive("StudentTNLL", "eps", eps)
+        super().__init__(eps=eps, reduction=reduction)
 
     @property
     def per_target(self) -> int:
@@ -121,7 +140,7 @@ class StudentTNLL(_DensityLoss):
         ]
 
 
-class PoissonNLL(ElementLoss):
+class PoissonNLL(_OfCounts, ElementLoss):
     """rate - target * log(rate): -log of a Poisson probability, as torch.nn.PoissonNLLLoss.
 
     y is log(rate), or with `log_input=False` the rate itself, >= 0, to whose logarithm's argument
@@ -138,6 +157,8 @@ class PoissonNLL(ElementLoss):
     array([ 0., -1.])
     """
 
+    log_input: bool
+
     def __init__(
         self,
         *,
@@ -146,14 +167,7 @@ class PoissonNLL(ElementLoss):
         eps: float = 1e-8,
         reduction: str = "mean",
     ) -> None:
-        super().__init__(reduction=reduction)
-        self.log_input = check_flag("PoissonNLL", "log_input", log_input)
-        self.full = check_flag("PoissonNLL", "full", full)
-        self.eps = check_positive("PoissonNLL", "eps", eps)
-
-    def check_values(self, y_shape: tuple[int, ...], target: Array, real: Bools) -> Bools:
-        check_finite("PoissonNLL", target, real, 0.0)
-        return real
+        super().__init__(log_input=log_input, full=full, eps=eps, reduction=reduction)
 
     def terms(self, y: Array, target: Array, real: Bools, scale: float) -> tuple[Array, Array]:
         dtype, start = y.dtype, 0.0 if self.log_input else 1.0
@@ -170,7 +184,7 @@ class PoissonNLL(ElementLoss):
         return losses * (real * scale), (slope * (real * scale)).astype(dtype)
 
 
-class NegativeBinomialNLL(_DensityLoss):
+class NegativeBinomialNLL(_OfCounts, _DensityLoss):
     """-log of a negative binomial probability: counts that vary more than Poisson's.
 
     y holds the logarithms of the mean m and of the dispersion a of each target: (..., 2) for a
@@ -193,17 +207,11 @@ class NegativeBinomialNLL(_DensityLoss):
     """
 
     def __init__(self, *, full: bool = False, eps: float = 1e-8, reduction: str = "mean") -> None:
-        super().__init__(reduction=reduction)
-        self.full = check_flag("NegativeBinomialNLL", "full", full)
-        self.eps = check_positive("NegativeBinomialNLL", "eps", eps)
+        super().__init__(full=full, eps=eps, reduction=reduction)
 
     @property
     def per_target(self) -> int:
         return 2
-
-    def check_values(self, y_shape: tuple[int, ...], target: Array, real: Bools) -> Bools:
-        check_finite("NegativeBinomialNLL", target, real, 0.0)
-        return real
 
     def of_parameters(self, parts: list[Array], target: Array) -> tuple[Array, list[Array]]:
         log_mean, given = parts

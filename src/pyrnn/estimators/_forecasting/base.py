@@ -76,7 +76,7 @@ class ForecasterBase(Estimator):
         many, form = reader.read(y, past, future, static, **reach)
         self._check_axes("y", form, many[0].y.shape[1])
         check_range(self._owner, form, many, self._fitted.outcome)
-        for i, k in enumerate(self._fitted.positions(form)):
+        for i, k in enumerate(form.positions_in(self._fitted.form)):
             if k is None:
                 check_observed(f"{self._owner}: {form.name('y', i)}", many[i].y)
         tell_unflagged(self._owner, form, many, self._fitted.cutter.flagged)
@@ -89,7 +89,7 @@ class ForecasterBase(Estimator):
         the fit and perhaps new ones; each scaled, from its last steps on to those of y; and the
         form of y."""
         new, form = self._read(y, past, future, static, follows=True)
-        own, count = self._fitted.positions(form), len(self._fitted.form.keys)
+        own, count = form.positions_in(self._fitted.form), len(self._fitted.form.keys)
         if own[:count] != list(range(count)):
             self._check_same("y", form)
         self._check_follows(form)

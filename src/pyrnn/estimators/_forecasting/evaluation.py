@@ -64,7 +64,7 @@ class Evaluation(Predictions):
         rolling.check(self._owner)
         if not refit:
             first = [series.rows(0, start) for series in many]
-            fitted = self._fitted.on(form, first, self._fitted.positions(form))
+            fitted = self._fitted.on(form, first, form.positions_in(self._fitted.form))
             return make_backtest(rolling, judge_fitted(rolling, fitted))
 
         def learn_anew(known: list[Series]) -> Fitted:

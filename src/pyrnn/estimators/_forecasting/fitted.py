@@ -143,16 +143,6 @@ class Fitted:
         expected to be."""
         return 1.0 if isinstance(self.outcome, Likelihood) else self.scales.y[i].scale
 
-    def positions(self, form: Form) -> list[int | None]:
-        """For each series of a form, its number in the fit; None for one that was not there. Series
-        without names are those of the fit if they come as these did."""
-        own = self.form
-        if (form.kind, form.keys) == (own.kind, own.keys):
-            return list(range(len(own.keys)))
-        named = form.kind == own.kind != "list"
-        numbers: dict[Any, int] = {key: i for i, key in enumerate(own.keys)} if named else {}
-        return [numbers.get(key) for key in form.keys]
-
     def on(self, form: Form, many: list[Series], known: list[int | None]) -> "Fitted":
         """The same network for other series, which come in the user's units. `known` has for each
         the number of the series of the fit that it is and goes on from; None: it has a scale and a

@@ -146,6 +146,15 @@ class Form:
             coming[i] = np.concatenate([new, before[other.ends[i] + len(new) :]])
         return tuple(coming)
 
+    def positions_in(self, fit: "Form") -> list[int | None]:
+        """For each series its number in the form of a fit; None for one that was not there. Series
+        without names are those of the fit if they come as these did."""
+        if (self.kind, self.keys) == (fit.kind, fit.keys):
+            return list(range(len(fit.keys)))
+        named = self.kind == fit.kind != "list"
+        numbers: dict[Any, int] = {key: i for i, key in enumerate(fit.keys)} if named else {}
+        return [numbers.get(key) for key in self.keys]
+
     def next_step(self, i: int) -> int:
         """The number of the step after the last known one of series i."""
         return self.starts[i] + self.ends[i]

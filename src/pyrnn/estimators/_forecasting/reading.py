@@ -187,13 +187,11 @@ class Reader:
         known = self.known
         if known is None or known.clock is None or not known.coming:
             return []
-        places = {key: i for i, key in enumerate(known.keys)}
         parts = []
-        for i, key in enumerate(form.keys):
-            rows = known.coming[places[key]] if key in places else np.zeros((0, 0))
-            if not len(rows):
+        for i, k in enumerate(form.positions_in(known)):
+            if k is None or not len(rows := known.coming[k]):
                 return []
-            stamps = known.clock.stamps(known.next_step(places[key]) + np.arange(len(rows)))
+            stamps = known.clock.stamps(known.next_step(k) + np.arange(len(rows)))
             name = f"{self.owner}: {form.name('future', i)}, as far as it has been given,"
             parts.append(Part(name, rows, known.future.names, stamps))
         return parts

@@ -88,6 +88,11 @@ class Skip:
         return not isinstance(self.plan.outcome, Likelihood)
 
     @property
+    def has_levels(self) -> bool:
+        """Whether its biases are quantiles, which need rows beside the `moments`."""
+        return isinstance(self.plan.outcome, Levels)
+
+    @property
     def rates(self) -> dict[str, float]:
         """The learning rates of parameters by their names, as shares of that of the others."""
         share = float(np.clip(self.residual, LEAST[not self.is_least_squares], 1.0))

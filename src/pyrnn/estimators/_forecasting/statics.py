@@ -50,9 +50,7 @@ def check_as_in_fit(owner: str, form: Form, known: Form) -> None:
     """ValueError for another value of a series that goes on from the fit."""
     if known.statics == Statics():
         return
-    places = {key: i for i, key in enumerate(known.keys)}
-    for i, key in enumerate(form.keys):
-        k = places.get(key)
+    for i, k in enumerate(form.positions_in(known)):
         if k is not None and _of_series(form.statics, i) != _of_series(known.statics, k):
             raise ValueError(
                 f"{form.name(f'{owner}: static', i)} is {_of_series(form.statics, i)}, expected "
@@ -87,8 +85,11 @@ def _merged(statics: Statics, form: Form, whole: Form, known: Form | None) -> St
     """Of the whole form, where series that `form` leaves out have the values of the fit."""
     if known is None or len(form.keys) == len(whole.keys):
         return statics
-    new, old = ({key: i for i, key in enumerate(one.keys)} for one in (form, known))
-    pairs = [(statics, new[k]) if k in new else (known.statics, old[k]) for k in whole.keys]
+    places = zip(whole.positions_in(form), whole.positions_in(known), strict=True)
+    pairs = [
+        next((one, i) for one, i in ((statics, new), (known.statics, old)) if i is not None)
+        for new, old in places
+    ]
     values = tuple(one.values[i] for one, i in pairs)
     return replace(statics, values=values, codes=tuple(one.codes[i] for one, i in pairs))
 
@@ -97,15 +98,14 @@ def _as_in_fit(owner: str, form: Form, known: Form | None) -> Form:
     """Without new values: those of the series in the fit."""
     if known is None or known.statics == Statics():
         return form
-    before, places = known.statics, {key: i for i, key in enumerate(known.keys)}
-    new = [key for key in form.keys if key not in places]
-    if new or form.kind != known.kind:
+    before = known.statics
+    rows = [k for k in form.positions_in(known) if k is not None]
+    if len(rows) < len(form.keys):
         names = [*before.names, *(name for name, _ in before.groups)]
         raise ValueError(
             f"{owner}: static is None, expected {describe_all(names)} of series that were not in "
             "fit"
         )
-    rows = [places[key] for key in form.keys]
     values, codes = (tuple(part[i] for i in rows) for part in (before.values, before.codes))
     return replace(form, statics=replace(before, values=values, codes=codes))
 

@@ -7,7 +7,7 @@ shorter than a window gives one that it begins and zeros end: no step of a windo
 it, and what is predicted there has no weight.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -89,12 +89,15 @@ class Cutter:
             ahead = ahead - np.tile(_held(series.shown()[0])[:T], self.steps)
         return as_float32("Forecaster", "y", ahead)
 
-    def training(self, many: list[Series], *, once: bool = False) -> Windows:
+    def training(
+        self, many: list[Series], *, once: bool = False, hidden: Sequence[slice] = ()
+    ) -> Windows:
         """Overlapping windows of all series: x (N, L, F), target (N, L, steps*D) and its weights,
         0 where it is missing, or None where all of it is there.
 
         L is the lookback, or with `burn` as much more as makes as many steps count, the first not;
-        with `once` those neither that the window before has."""
+        with `once` those neither that the window before has. `hidden` has for each series steps
+        that are read, but not taught: nor is what is predicted together with one of them."""
         longest = max(map(len, many))
         L = max(self.lookback, min(self.lookback + self.burn, longest - self.steps))
         L = min(L, longest)  # all shorter: nothing to read behind the longest
@@ -102,7 +105,9 @@ class Cutter:
         total = sum(max(len(series) - self.steps - L + 1, 1) for series in many)
         stride = int(np.clip(total * L // MANY, 1, new))
         stride = new if once else stride
-        pieces = (self._cut(series, L, stride, once) for series in many)
+        spans = hidden or [slice(0, 0)] * len(many)
+        pairs = zip(many, spans, strict=True)
+        pieces = (self._cut(series, L, stride, once, span) for series, span in pairs)
         room = sum(max(len(series) - L, 0) // stride + 2 for series in many)
         x, target, counted, missing = _joined(pieces, room)
         if missing.any():
@@ -110,7 +115,9 @@ class Cutter:
             return x, np.nan_to_num(target, copy=False, nan=0.0), weight.astype(np.float32)
         return x, target, None if counted.all() else counted.astype(np.float32)
 
-    def _cut(self, series: Series, L: int, stride: int, once: bool) -> tuple[Array, ...]:
+    def _cut(
+        self, series: Series, L: int, stride: int, once: bool, hidden: slice
+    ) -> tuple[Array, ...]:
         """The windows x and target of a series, (N, L) which of their steps count, and where a part
         of the target is missing."""
         T = len(series) - self.steps
@@ -118,6 +125,10 @@ class Cutter:
         if T < L:  # a short one teaches also where not all steps ahead are known
             T = min(self._readable(series), len(series) - 1)
         target = self.targets(series, T)
+        if hidden.start < hidden.stop:
+            step = np.arange(len(target))[:, None]
+            shown = (step + self.steps < hidden.start) | (step + 1 >= hidden.stop)
+            target = np.where(shown, target, np.float32(np.nan))
         starts = np.arange(max(len(target) - L, 0), -1, -stride)[::-1]
         if once and starts[0]:
             starts = np.append(0, starts)
