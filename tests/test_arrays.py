@@ -47,6 +47,7 @@ TAKE_NONE = {  # public classes and functions without an argument that is an arr
     ),
     *("Stream", "SequentialStream", "SequenceDataset"),  # called with their layers and Trainer
     *("active_isa", "available_isas", "bio_constraints", "export_c", "get_num_threads", "load"),
+    *("get_precision", "set_precision"),
     *("quantize", "LayerTrace", "Trace", "TraceTable"),
     *("entity_f1", "entity_precision", "entity_recall"),
     *("seed", "set_num_threads", "set_workspace_limit", "show_config", "threads"),

@@ -17,16 +17,17 @@ def about():
     return {"version": versions("torch")}
 
 
-def make(problem, threads):
-    """A job of any mode."""
+def make(problem, threads, dtype=None):
+    """A job of any mode, in the case's dtype or in another one."""
     torch.set_num_threads(threads)
     case = problem.case
+    dtype = dtype or getattr(torch, case.dtype)
     module = getattr(torch.nn, case.cell)(
         case.H,
         case.H,
         num_layers=case.layers,
         bidirectional=case.directions == 2,
-        dtype=getattr(torch, case.dtype),
+        dtype=dtype,
         **({"proj_size": case.proj_size} if case.proj_size else {}),
     )
     module.load_state_dict({name: torch.tensor(w) for name, w in problem.weights.items()})
@@ -34,6 +35,17 @@ def make(problem, threads):
         return stream(module, problem)
     sequence = partial(whole_sequence, module, problem.lengths)
     return {"training": training, "inference": inference}[case.mode](module, sequence, problem)
+
+
+def as_numpy(tensor):
+    """numpy has no bfloat16."""
+    tensor = tensor.detach()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+
+
+def like(module, array):
+    """The array in the module's dtype."""
+    return torch.tensor(array, dtype=next(module.parameters()).dtype)
 
 
 def whole_sequence(module, lengths, x):
@@ -46,28 +58,28 @@ def whole_sequence(module, lengths, x):
 
 def training(module, sequence, problem):
     """zero_grad, forward pass, backward with the gradient of x."""
-    x, dy = torch.tensor(problem.x, requires_grad=True), torch.tensor(problem.dy)
+    x, dy = like(module, problem.x).requires_grad_(), like(module, problem.dy)
 
     def call():
         module.zero_grad(set_to_none=True)
         x.grad = None
         y = sequence(x)
-        y.backward(dy)
+        y.backward(dy.to(y.dtype))
         return y
 
     def outputs():
-        y = call().detach().numpy()
-        gradients = {f"d_{name}": p.grad.numpy() for name, p in module.named_parameters()}
-        return {"y": y, "dx": x.grad.numpy()} | gradients
+        y = as_numpy(call())
+        gradients = {f"d_{name}": as_numpy(p.grad) for name, p in module.named_parameters()}
+        return {"y": y, "dx": as_numpy(x.grad)} | gradients
 
     return Job(call, outputs)
 
 
 def inference(module, sequence, problem):
     """The whole sequence."""
-    call = torch.inference_mode()(partial(sequence, torch.tensor(problem.x)))
+    call = torch.inference_mode()(partial(sequence, like(module, problem.x)))
     module.eval()
-    return Job(call, lambda: {"y": call().numpy()})
+    return Job(call, lambda: {"y": as_numpy(call())})
 
 
 def stream(module, problem):

@@ -43,7 +43,9 @@ from ._base.pullback import Pullback as Pullback
 from ._base.runtime import active_isa as active_isa
 from ._base.runtime import available_isas as available_isas
 from ._base.runtime import get_num_threads as get_num_threads
+from ._base.runtime import get_precision as get_precision
 from ._base.runtime import set_num_threads as set_num_threads
+from ._base.runtime import set_precision as set_precision
 from ._base.runtime import set_workspace_limit as set_workspace_limit
 from ._base.runtime import show_config as show_config
 from ._base.runtime import threads as threads

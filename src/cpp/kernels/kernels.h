@@ -8,8 +8,7 @@
 //   gates  [panel][row][4 slots x lanes]      (row = one sample at one time step)
 //
 // and holds in turn the input part x*W_ih + b, the gates, and the gradients of the gates before their activation.
-// In bf16 it would hold rows in pairs, [panel][row/2][4 slots x lanes][2]: dW sums over the rows, and bf16
-// instructions take two adjacent terms of a sum. An even row still begins at row*4*lanes, so no stride changes.
+// Numbers of bfloat16 are made of it where a product reads them (pairs.h).
 #pragma once
 
 #include <type_traits>
@@ -21,14 +20,15 @@
 
 namespace pyrnn::kernels {
 
-// Rows of T as Left (packed_types.h) has them: scale = max |x|/127, each number the nearest of x/scale, of two the even
-// one. A row with a number that is not finite has the scale NaN, one whose numbers are all below 2^-119 is zero.
+// Rows of T as products read them that do not read T. As Left (packed_types.h) has them: scale = max |x|/127, each
+// number the nearest of x/scale, of two the even one; a row with a number that is not finite has the scale NaN, one
+// whose numbers are all below 2^-119 is zero. Or as pairs (pairs.h).
 template <class T>
 struct NarrowRows {
   Index rows, columns;
   const T* from;  // [rows][columns], stride from_row
   Index from_row;
-  Int8* to;  // [rows], stride to_row
+  Int8* to;  // [rows], stride to_row, whole places of T
   Index to_row;
 };
 
@@ -55,6 +55,7 @@ struct Product {
   int width;  // vectors of columns j: 1..4
   const Left<T, W>* a;  // A[r][k] at a + r*a_row + segment*a_segment + i, k = segment*length + i
   Index a_row;
+  bool a_paired = false;  // A is made of pairs already (NarrowRows)
   const W* b;  // B[k][j] at b + segment*b_segment + i*b_step + j, in groups of kTogether k
   Index b_step;
   Index segments = 1;
@@ -210,7 +211,7 @@ struct Kernels {
   void (*weight_gradient)(const WeightGradient<T>&) noexcept;
   Index (*weight_gradient_columns)(Index rows) noexcept;  // taken at a time
   Index (*weight_gradient_scratch)(Index rows) noexcept;
-  void (*narrow_rows)(const NarrowRows<T>&) noexcept;
+  void (*narrow_rows)(const NarrowRows<T>&) noexcept;  // null: products read T
   void (*pack_forward)(const PackForward<T, W>&) noexcept;
   void (*pack_backward)(const PackBackward<T>&) noexcept;
   void (*pack_bias)(const PackBias<T>&) noexcept;
@@ -224,19 +225,39 @@ struct Kernels {
   Peak<T> peak;
 };
 
-// Rows as a product with W reads them: in place, or where that is bytes, in the room that is given.
+// Bytes of a row for products that do not read T.
+template <class T, class W>
+Index left_bytes(const Kernels<T, W>& k, Index columns) {
+  if (kLeftIsNarrow<W>) return left_columns<W>(columns);
+  return k.narrow_rows ? paired_bytes(columns, k.lanes) : 0;
+}
+
+// Rows that narrow_rows has made.
+template <class T, class W>
+LeftRows<T, W> narrow_left(const Int8* rows, Index row) {
+  if constexpr (kLeftIsNarrow<W>)
+    return {rows, row};
+  else
+    return {reinterpret_cast<const T*>(rows), row / static_cast<Index>(sizeof(T)), true};
+}
+
+// Rows as a product with W reads them: in place, or in the room that is given.
 template <class T, class W>
 LeftRows<T, W> left_rows(const Kernels<T, W>& k, const NarrowRows<T>& of) {
-  if constexpr (kLeftIsNarrow<W>) {
+  if (k.narrow_rows) {
     k.narrow_rows(of);
-    return {of.to, of.to_row};
-  } else {
-    return {of.from, of.from_row};
+    return narrow_left<T, W>(of.to, of.to_row);
   }
+  if constexpr (!kLeftIsNarrow<W>) return {of.from, of.from_row};
+  return {};
 }
+
+// What the products of float32 make of their operands. float64 and narrow weights have one kind.
+enum class Precision { float32, bf16 };
 
 struct KernelTable {
   const char* name;
+  Precision precision;
   CacheSizes* caches;
   bool* has_vnni;  // what the table's functions go by
   // Of `bytes` bytes, carried on from `seed`. Other bytes have another one but by a chance of about 2^-64; it does not

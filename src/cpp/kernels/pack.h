@@ -84,9 +84,16 @@ void pack_forward(const PackForward<T, W>& q) noexcept {
     W* out = q.out + panel * packed_columns<W>(q.columns) * map.panel_size();
     for (int slot = 0; slot < map.slots; ++slot) {
       const T* weight = q.weight + (map.gate[slot] * map.units + panel * map.block) * q.columns;
+      [[maybe_unused]] Vec<T> first{};
       for_each_transposed(weight, q.columns, map.units_in(panel), q.columns,
                           [&](Index k, Index u, Vec<T> v) __attribute__((always_inline)) {
-                            narrow(v, out + (k - k % G) * row + (slot * map.block + u) * G + k % G);
+                            const Index column = slot * map.block + u;
+                            if constexpr (!kPairs<T, W>)
+                              narrow(v, out + (k - k % G) * row + column * G + k % G);
+                            else if (k % 2)
+                              store(out + k / 2 * row + column, paired<T>(first, v));
+                            else if (first = v; k + 1 == q.columns)
+                              store(out + k / 2 * row + column, paired<T>(v, Vec<T>{}));
                           });
     }
   }
@@ -94,7 +101,7 @@ void pack_forward(const PackForward<T, W>& q) noexcept {
 
 template <class T, class W>
 void pack_backward(const PackBackward<T, W>& q) noexcept {
-  constexpr Index L = kLanes<T>;
+  constexpr Index L = kLanes<T>, kUnits = kPairs<T, W> ? 2 : 1;
   const PanelMap& map = q.map;
   const Index rows = map.panels() * map.panel_size();
   for (Index panel = q.column_panel_begin; panel < q.column_panel_end; ++panel) {
@@ -103,12 +110,14 @@ void pack_backward(const PackBackward<T, W>& q) noexcept {
     W* out = q.out + first * rows;
     for (Index p = 0; p < map.panels(); ++p)
       for (int slot = 0; slot < map.slots; ++slot)
-        for (Index u = 0; u < map.block; ++u, out += width) {
-          const Index unit = p * map.block + u;
-          const Index real = unit < map.units ? columns : 0;
-          const T* from = q.weight + (map.gate[slot] * map.units + (real ? unit : 0)) * q.columns + first;
-          for (Index j = 0; j < real; ++j) out[j] = static_cast<W>(from[j]);
-          for (Index j = real; j < width; ++j) out[j] = W(0);
+        for (Index u = 0; u < map.block; u += kUnits, out += width) {
+          const auto weights = [&](Index of, Index j) __attribute__((always_inline)) {
+            const Index unit = p * map.block + of, left = columns - j;
+            if (unit >= map.units) return Vec<T>{};
+            const T* from = q.weight + (map.gate[slot] * map.units + unit) * q.columns + first + j;
+            return left >= L ? load(from) : load_first(from, static_cast<int>(left));
+          };
+          for (Index j = 0; j < width; j += L) store(out + j, paired<T>(weights(u, j), weights(u + kUnits - 1, j)));
         }
   }
 }

@@ -48,12 +48,18 @@ template <class W>
 constexpr bool kLeftIsNarrow = std::is_same_v<W, Int8>;
 template <class T, class W>
 using Left = std::conditional_t<kLeftIsNarrow<W>, Int8, T>;
-// Rows of it, `row` apart.
+// Rows of it, `row` apart; `paired`: numbers of bfloat16, two in the place of a T (pairs.h).
 template <class T, class W>
 struct LeftRows {
   const Left<T, W>* rows;
   Index row;
+  bool paired = false;
+  LeftRows from(Index first) const { return {rows + first * row, row, paired}; }
 };
+// Bytes of such a row of pairs: whole vectors.
+PYRNN_ALWAYS_INLINE constexpr Index paired_bytes(Index columns, Index lanes) {
+  return round_up(columns, 2 * lanes) * 2;
+}
 template <class W>
 PYRNN_ALWAYS_INLINE constexpr Index left_columns(Index columns) {
   return kLeftIsNarrow<W> ? round_up(columns, kTogether<W>) + 8 : columns;

@@ -7,7 +7,7 @@
 
 #include "kernels/caches.h"
 #include "kernels/kernels.h"
-#include "kernels/vec.h"
+#include "kernels/pairs.h"
 
 namespace pyrnn::kernels {
 namespace {
@@ -105,7 +105,7 @@ PYRNN_INLINE void multiply_add_term(const T* a, Index a_row, const W* b, Index b
     });
     unroll<N>(PYRNN_UNROLLED(j) {
       const Vec<T> right = widened(j);
-      unroll<Rows>(PYRNN_UNROLLED(r) { sum[r * N + j] = fma(left[r], right, sum[r * N + j]); });
+      unroll<Rows>(PYRNN_UNROLLED(r) { sum[r * N + j] = add_product<T, W>(left[r], right, sum[r * N + j]); });
       if constexpr (kTogether<W> > 1) keep(right);
     });
   } else {
@@ -116,7 +116,7 @@ PYRNN_INLINE void multiply_add_term(const T* a, Index a_row, const W* b, Index b
     });
     unroll<Rows>(PYRNN_UNROLLED(r) {
       const Vec<T> left = broadcast(a[r * a_row]);
-      unroll<N>(PYRNN_UNROLLED(j) { sum[r * N + j] = fma(left, right[j], sum[r * N + j]); });
+      unroll<N>(PYRNN_UNROLLED(j) { sum[r * N + j] = add_product<T, W>(left, right[j], sum[r * N + j]); });
       if constexpr (kTogether<W> > 1) keep(left);
     });
   }
@@ -182,6 +182,24 @@ PYRNN_INLINE void run_tile(const Product<T, W>& p, const T* a, FetchAhead& ahead
   });
 }
 
+// The same of rows of A as they lie in memory.
+template <class T, class Tile, class W>
+PYRNN_INLINE void run_tile_of_rows(const Product<T, W>& p, const T* a, FetchAhead& ahead, T* c) {
+  if constexpr (kPairs<T, W>) {
+    alignas(kVectorBytes) T pairs[Tile::Rows * places<T, W>(kBlockLength)];
+    Product<T, W> q = p;
+    q.length = q.a_segment = places<T, W>(p.length);
+    if (p.a_paired) return run_tile<T, Tile>(q, a, ahead, c);
+    q.a_row = p.segments * q.length;
+    for (int r = 0; r < Tile::Rows; ++r)
+      for (Index s = 0; s < p.segments; ++s)
+        pair_row(a + r * p.a_row + s * p.a_segment, p.length, pairs + r * q.a_row + s * q.length);
+    run_tile<T, Tile>(q, pairs, ahead, c);
+  } else {
+    run_tile<T, Tile>(p, a, ahead, c);
+  }
+}
+
 // The same of the panels from `panel` on.
 template <class T, class W>
 PYRNN_INLINE Product<T, W> from_panel(Product<T, W> p, Index panel) {
@@ -198,10 +216,10 @@ PYRNN_INLINE void multiply_rows(const Product<T, W>& p) {
   if (p.rows == 1)
     return for_each_tile<kPanels>(p.panels, [&](Index panel, auto count) __attribute__((always_inline)) {
       const Product<T, W> group = from_panel(p, panel);
-      run_tile<T, TileShape<1, Width, count, false>>(group, group.a, ahead, group.c);
+      run_tile_of_rows<T, TileShape<1, Width, count, false>>(group, group.a, ahead, group.c);
     });
   for_each_tile<max_tile_rows<W>(Width)>(p.rows, [&](Index row, auto height) __attribute__((always_inline)) {
-    run_tile<T, TileShape<height, Width, 1, false>>(p, p.a + row * p.a_row, ahead, p.c + row * p.c_row);
+    run_tile_of_rows<T, TileShape<height, Width, 1, false>>(p, p.a + row * p.a_row, ahead, p.c + row * p.c_row);
   });
 }
 
@@ -216,20 +234,21 @@ void multiply_block(const Product<T, W>& p) noexcept {
   with_width<T>(p.width, [&](auto width) __attribute__((always_inline)) { multiply_rows<T, width>(p); });
 }
 
-// Walks a long k in blocks; one row reads B only once.
+// Walks a long k in blocks; one row reads B only once, and needs them where it is copied.
 template <class T, class W>
 void multiply(const Product<T, W>& whole) noexcept {
-  if (whole.rows == 1) return multiply_block(whole);
+  if (whole.rows == 1 && !kPairs<T, W>) return multiply_block(whole);
+  const Index block_of_b = places<T, W>(kBlockLength) * whole.b_step;
   Product<T, W> block = whole;
   for (Index k = 0; k == 0 || k < whole.length; k += kBlockLength) {
     block.length = smaller(kBlockLength, whole.length - k);
     if (whole.ahead && k + kBlockLength < whole.length)
-      block.ahead = block.b + kBlockLength * whole.b_step;
+      block.ahead = block.b + block_of_b;
     else
       block.ahead = whole.ahead;
     multiply_block(block);
-    block.a += kBlockLength;
-    block.b += kBlockLength * whole.b_step;
+    block.a += whole.a_paired ? places<T, W>(kBlockLength) : kBlockLength;
+    block.b += block_of_b;
     block.start = Start::add;
   }
 }
@@ -249,7 +268,7 @@ class BackBlocks {
 
   PYRNN_INLINE const W* weight(Index gate_block, Index panel) const {
     const Index first = smaller(gate_block * step_, full_) * q_.map.panel_size();
-    return q_.weight + panel * column_panel_size() + first * b_step(panel);
+    return q_.weight + panel * column_panel_size() + places<T, W>(first) * b_step(panel);
   }
 
   // For the columns of some panels from `panel` on: one, or of one row those of a group.
@@ -265,7 +284,7 @@ class BackBlocks {
                                  .segments = full ? smaller(step_, full_ - first) : q_.map.slots,
                                  .length = full ? q_.map.panel_size() : missing_from_,
                                  .a_segment = full ? q_.gates_panel : q_.map.block,
-                                 .b_segment = (full ? q_.map.panel_size() : q_.map.block) * row,
+                                 .b_segment = places<T, W>(full ? q_.map.panel_size() : q_.map.block) * row,
                                  .start = gate_block == 0 ? q_.start : Start::add,
                                  .c = q_.c + panel * 4 * L,
                                  .c_row = q_.c_row,

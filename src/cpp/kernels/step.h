@@ -20,10 +20,16 @@ PYRNN_INLINE void for_each_panel(const StepForward<T, W>& s, F&& f) {
 // What W_hh multiplies, as the product reads it.
 template <class T, class W>
 PYRNN_INLINE LeftRows<T, W> left_rows(const StepForward<T, W>& s, const T* h, Index h_row) {
-  if constexpr (kLeftIsNarrow<W>) {
-    const Index row = left_columns<W>(s.h_prev_columns);
-    if (!s.left_is_made) narrow_rows(NarrowRows<T>{s.rows, s.h_prev_columns, h, h_row, s.left, row});
-    return {s.left, row};
+  if constexpr (kLeftIsNarrow<W> || kPairs<T, W>) {
+    const Index columns = s.h_prev_columns,
+                row = kPairs<T, W> ? paired_bytes(columns, kLanes<T>) : left_columns<W>(columns);
+    const NarrowRows<T> rows{s.rows, columns, h, h_row, s.left, row};
+    if constexpr (kPairs<T, W>) {
+      if (!s.left_is_made) pair_rows(rows);
+    } else {
+      if (!s.left_is_made) narrow_rows(rows);
+    }
+    return narrow_left<T, W>(s.left, row);
   } else {
     return {h, h_row};
   }
@@ -41,6 +47,7 @@ PYRNN_INLINE void add_recurrent(const StepForward<T, W>& s, const LeftRows<T, W>
                          .width = width,
                          .a = h.rows,
                          .a_row = h.row,
+                         .a_paired = h.paired,
                          .b = weight + panel * size,
                          .b_step = width * L,
                          .length = s.h_prev_columns,

@@ -77,7 +77,7 @@ struct StepForward {
   LstmOptions<T> lstm = {};
   GateNorm<T> norm = {};  // of W_hh h: `in` is where the product goes; gain null: none
   CellNorm<T> cell_norm = {};
-  Int8* left = nullptr;  // of W = Int8: room for what a phase multiplies, [rows][left_columns(P or H)]
+  Int8* left = nullptr;  // room for what a phase multiplies, [rows][left_bytes(P or H)]; null: in place
   bool left_is_made = false;  // it stands there already
 };
 

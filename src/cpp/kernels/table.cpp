@@ -53,6 +53,7 @@ constexpr Kernels<T, W> kernels_of_type() {
 
 constexpr KernelTable kTable = {
     .name = PYRNN_TEXT(PYRNN_ISA),
+    .precision = Precision::float32,
     .caches = &caches,
     .has_vnni = &has_vnni,
     .fingerprint = fingerprint,

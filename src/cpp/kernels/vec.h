@@ -186,6 +186,25 @@ PYRNN_INLINE Vec<T> interleave(Vec<T> a, Vec<T> b, std::integer_sequence<int, I.
 #endif
 }
 
+#if defined(__AVX512BF16__)
+// Pairs of numbers that are rounded to bfloat16 (to the nearest, of two the even one), each pair in a lane: neighbours,
+// of the lanes of `first` and then of `second` ...
+PYRNN_INLINE Vec<float> pairs_of_neighbours(Vec<float> first, Vec<float> second) {
+  return (Vec<float>)_mm512_cvtne2ps_pbh(second, first);
+}
+// ... or the same lane of both.
+PYRNN_INLINE Vec<float> pairs_of_lanes(Vec<float> first, Vec<float> second) {
+  typedef std::int16_t Halves __attribute__((vector_size(kVectorBytes)));
+  constexpr Halves kOrder = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                             8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  return (Vec<float>)_mm512_permutexvar_epi16((__m512i)kOrder, (__m512i)pairs_of_neighbours(first, second));
+}
+// sum + the products of two pairs. Denormals are zero to it, whatever the floating-point environment says.
+PYRNN_INLINE Vec<float> dot_of_pairs(Vec<float> a, Vec<float> b, Vec<float> sum) {
+  return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
+}
+#endif
+
 // Rows become columns. Each stage interleaves the two halves of the rows, as cards are shuffled; after log2(lanes)
 // stages each element is in its place.
 template <class T>

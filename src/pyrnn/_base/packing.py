@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from .parameter import Parameter
-from .runtime import active_isa
+from .runtime import kernels_in_use
 
 P = TypeVar("P")
 
 
 class PackedWeights(Generic[P]):
-    """Weights in the kernels' layout, with the versions and the instruction set they belong to.
+    """Weights in the kernels' layout, with the versions and the kernels they belong to.
 
     A module keeps one as an attribute that pickle and deepcopy leave empty.
     """
@@ -21,7 +21,7 @@ class PackedWeights(Generic[P]):
     def get(self, parameters: Sequence[Parameter], pack: Callable[[], P]) -> P:
         """What `pack()` made of these parameters as they are now."""
         # The key is taken first: what is written while `pack` reads makes the next call pack again.
-        key = active_isa(), [parameter._version for parameter in parameters]
+        key = kernels_in_use(), [parameter._version for parameter in parameters]
         kept = self._kept  # one read, since another thread may replace it
         if kept is None or kept[0] != key:
             kept = self._kept = key, pack()

@@ -36,6 +36,50 @@ def active_isa() -> str:
     return _core.active_isa()
 
 
+def get_precision() -> str:
+    """What products of float32 round their operands to: "float32", which is nothing, or "bf16".
+
+    Examples
+    --------
+    >>> pyrnn.get_precision()
+    'float32'
+    """
+    return _core.active_precision()
+
+
+def set_precision(name: str) -> None:
+    """Sets what the matrix products of float32 models round their operands to, in all threads.
+
+    With "bf16", recurrent layers and Linear round weights, inputs, hidden states and gradients to
+    bfloat16, eight bits of precision, where they multiply them: y = bf16(x) bf16(W)^T + b,
+    dx = bf16(dy) bf16(W), dW = bf16(dy)^T bf16(x), and db is the sum of bf16(dy). Sums, gates,
+    states, parameters and files stay float32. A product takes about half the time, and each of its
+    terms is off by up to 2^-8 of itself. This holds for the calls that begin afterwards, in
+    training and inference; the pullback of a recurrent layer keeps the precision of its call.
+    Attention, the recurrent part of a decoder that attends to a memory, CRF, CTC, float64 and
+    quantized models are computed as before. Results are still the same for any number of threads,
+    chunks and rows of a batch.
+
+    ValueError for another name, and for "bf16" where the CPU, or the instruction set in use, lacks
+    AVX512_BF16: it would be no faster there.
+
+    Examples
+    --------
+    >>> pyrnn.set_precision("float32")
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"set_precision: name is {type(name).__name__}, expected a str")
+    if name not in ("float32", "bf16"):
+        raise ValueError(f"set_precision: name is {name!r}, expected 'float32' or 'bf16'")
+    _core._set_bf16(name == "bf16")
+
+
+def kernels_in_use() -> str:
+    """What results have their bits by, and packed weights their layout."""
+    precision = get_precision()
+    return active_isa() + ("" if precision == "float32" else f" with products of {precision}")
+
+
 def _set_isa_from_environment() -> None:
     """PYRNN_ISA forces an instruction set; a name that is unknown or cannot run is a ValueError."""
     name = os.environ.get("PYRNN_ISA")
@@ -156,13 +200,14 @@ def set_workspace_limit(bytes: int) -> None:
 
 
 def show_config() -> None:
-    """Prints version, instruction sets, a core's caches, threads, compiler, Python and numpy.
+    """Prints version, instruction sets, precision, caches, threads, compiler, Python and numpy.
 
     Examples
     --------
     >>> pyrnn.show_config()  # doctest: +ELLIPSIS
     pyrnn:...
     instruction set:...
+    precision:...
     caches:...
     threads:...
     """
@@ -171,6 +216,7 @@ def show_config() -> None:
     lines = {
         "pyrnn": build["version"],
         "instruction set": f"{active_isa()} (this CPU can run {', '.join(available_isas())})",
+        "precision": get_precision(),
         "caches": "L1d {} KiB, L2 {} KiB".format(*(n // 1024 for n in _core.cache_sizes())),
         "threads": f"{get_num_threads()}{no_openmp}",
         "workspace limit": f"{_core.workspace_limit() / 2**20:g} MiB per thread",

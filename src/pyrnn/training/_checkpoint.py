@@ -13,6 +13,7 @@ from .._base.description import extra_states, load_extra_states
 from .._base.freezing import freeze_only, frozen_names, read_frozen
 from .._base.module import Module
 from .._base.parameter import Parameter
+from .._base.runtime import kernels_in_use
 from .._base.tensor_file import mapping, read_tensors, write_tensors
 from .._base.tree import from_tree, to_tree
 from ..optim._optimizer import Optimizer
@@ -144,7 +145,7 @@ def write_checkpoint(
                 "smaller learning rate, or clip_norm)"
             )
     training = {"settings": dict(settings), "description": description, "parts": tree}
-    write_tensors(path, tensors, {"training": training | {"isa": _core.active_isa()}})
+    write_tensors(path, tensors, {"training": training | {"isa": kernels_in_use()}})
 
 
 def read_checkpoint(
@@ -220,7 +221,7 @@ def _load(parts: Parts, states: Mapping[str, Any], check: Check) -> None:
 
 def _warn_of_origin(path: str, version: Any, isa: Any) -> None:
     """Says that another version or instruction set computes other bits."""
-    here = f"pyrnn {_core.build_info()['version']} on the instruction set {_core.active_isa()}"
+    here = f"pyrnn {_core.build_info()['version']} on the instruction set {kernels_in_use()}"
     shown = printable(str(isa)) if isa else "(not named)"
     there = f"pyrnn {printable(str(version))} on the instruction set {shown}"
     if there != here:

@@ -13,6 +13,7 @@ import numpy as np
 from .. import _core
 from .._base.checks import Array
 from .._base.freezing import frozen_names
+from .._base.runtime import kernels_in_use
 from ._agreement import check_alike, digests
 from ._arguments import check_trained
 from ._checkpoint import Parts, load_states, read_checkpoint, states_of, write_checkpoint
@@ -235,7 +236,7 @@ class Loop:
         plan = self.plan
         told = {
             "pyrnn": _core.build_info()["version"],
-            "instruction set": _core.active_isa(),
+            "instruction set": kernels_in_use(),
             "numpy": np.__version__,
             **self.settings,
             **{name: getattr(plan, name) for name in ("epochs", "train_metrics", "checkpoint")},

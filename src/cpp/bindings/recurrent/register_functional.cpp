@@ -79,8 +79,8 @@ py::tuple run_backward_from(const Stack& stack, py::handle saved_in, const py::l
     const SequenceAxes axes = axes_of(sequences, lengths, packed_rows);
     require_shape(sequences, "x", axes.with(stack.shape.input), "the shape of the forward pass' x");
     const Batch batch = batch_of(axes, lengths, resets, reset_to_given);
-    auto packed = std::make_shared<const PackedWeights<T>>(active_kernels(), stack.shape, weights.all, threads,
-                                                           Packs::unit_by_unit);
+    auto packed = std::make_shared<const PackedWeights<T>>(active_kernels_for(stack.shape), stack.shape, weights.all,
+                                                           threads, Packs::unit_by_unit);
     auto tape = std::make_unique<Tape<T>>(stack.shape, std::move(packed), batch,
                                           Sequences<T>{.x = data<T>(sequences), .x_strides = strides_of<T>(sequences)},
                                           dropout_key(key), memory_of(memory));

@@ -151,8 +151,9 @@ template <class T, class W>
 SharedWeights<T, W> packed_as(const Stack& stack, const py::list& arrays, int threads) {
   const WeightArrays<const T> weights(stack.shape, arrays, "weights");
   SharedWeights<T, W> packed;
-  without_gil(
-      [&] { packed = std::make_shared<PackedWeights<T, W>>(active_kernels(), stack.shape, weights.all, threads); });
+  without_gil([&] {
+    packed = std::make_shared<PackedWeights<T, W>>(active_kernels_for(stack.shape), stack.shape, weights.all, threads);
+  });
   return packed;
 }
 

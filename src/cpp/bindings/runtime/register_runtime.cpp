@@ -20,6 +20,8 @@ namespace py = pybind11;
 namespace pyrnn::bindings {
 namespace {
 
+using kernels::Precision;
+
 std::map<std::string, std::string> build_info() {
   return {{"compiler", kCompiler},
           {"version", PYRNN_VERSION},
@@ -57,6 +59,8 @@ void register_runtime(py::module_& m) {
   m.def("available_isas", &available_isas);
   m.def("active_isa", [] { return active_kernels().name; });
   m.def("_set_isa", &set_active_isa, py::arg("name"));
+  m.def("active_precision", [] { return active_kernels().precision == Precision::bf16 ? "bf16" : "float32"; });
+  m.def("_set_bf16", [](bool on) { set_active_precision(on ? Precision::bf16 : Precision::float32); }, py::arg("on"));
   set_cache_sizes(cache_sizes());  // for the kernels
   m.def("cache_sizes", [] { return std::pair{cache_sizes().first, cache_sizes().second}; });
   m.def("_set_cache_sizes", &set_caches, py::arg("first"), py::arg("second"));

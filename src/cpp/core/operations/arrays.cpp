@@ -43,7 +43,7 @@ void multiply(const kernels::Kernels<T>& k, const BatchedProduct<T>& q, Index n,
 
 template <class T>
 void batched_product(const BatchedProduct<T>& q, int threads, Interrupt::Check check) {
-  const kernels::Kernels<T>& k = kernels::of_type<T>(active_kernels());
+  const kernels::Kernels<T>& k = kernels::of_type<T>(active_kernels_of_float32());
   const double each = static_cast<double>(q.inner) * static_cast<double>(q.columns) * static_cast<double>(q.rows + 1);
   const int useful = threads_worth(each * static_cast<double>(q.count), threads);
   Arena arena;

@@ -76,8 +76,9 @@ void PackedLinear<T, W>::multiply(const Rows& rows, Index panel, Index panels) c
   const int width = static_cast<int>(ceil_div(columns, L));
   kernels_->product({.rows = rows.count,
                      .width = width,
-                     .a = rows.x,
-                     .a_row = rows.x_row,
+                     .a = rows.x.rows,
+                     .a_row = rows.x.row,
+                     .a_paired = rows.x.paired,
                      .b = weight_ + panel * panel_elements,
                      .b_step = width * L,
                      .length = inputs_,
@@ -94,25 +95,25 @@ void PackedLinear<T, W>::multiply(const Rows& rows, Index panel, Index panels) c
 template <class T, class W>
 void PackedLinear<T, W>::forward(Index rows, const T* x, T* y, int threads, Interrupt::Check check) const {
   Interrupt interrupt(check);
-  const Index O = outputs(), I = inputs(), left_row = kernels::left_columns<W>(I);
+  const Index O = outputs(), I = inputs(), left_row = kernels::left_bytes(*kernels_, I);
   Arena arena;
   kernels::Int8* room = nullptr;
-  if (kernels::kLeftIsNarrow<W>) {
+  if (left_row) {
     arena.want(room, rows, left_row);
     arena.allocate();
   }
   parallel(threads_for(rows, O, I, threads), &interrupt, [&](int rank, Team& team) noexcept {
     kernels::LeftRows<T, W> left;
-    if constexpr (kernels::kLeftIsNarrow<W>) {
+    if (left_row) {
       const Range mine = share_of(rows, rank, team.size());
       kernels_->narrow_rows({mine.size(), I, x + mine.begin * I, I, room + mine.begin * left_row, left_row});
       team.barrier();
-      left = {room, left_row};
-    } else {
+      left = kernels::narrow_left<T, W>(room, left_row);
+    } else if constexpr (!kernels::kLeftIsNarrow<W>) {
       left = {x, I};
     }
     Part(rows, map_, rank, team.size()).visit(interrupt, [&](Range r, Index panel, Index panels) {
-      multiply({r.size(), left.rows + r.begin * left.row, left.row, y + r.begin * O, O}, panel, panels);
+      multiply({r.size(), left.from(r.begin), y + r.begin * O, O}, panel, panels);
       interrupt.poll(rank, static_cast<double>(r.size() * I * map_.units_in(panel) * panels));
     });
   });

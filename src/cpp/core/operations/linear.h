@@ -19,7 +19,7 @@ class PackedLinear {
   // The rows of one member: x [count][I], y [count][O], x_row and y_row apart.
   void rows(Index count, const kernels::Left<T, W>* x, Index x_row, T* y, Index y_row) const {
     kernels::for_each_group(map_, count, 0, map_.panels(), false,
-                            [&](Index panel, Index panels) { multiply({count, x, x_row, y, y_row}, panel, panels); });
+                            [&](Index panel, Index panels) { multiply({count, {x, x_row}, y, y_row}, panel, panels); });
   }
   // x [rows][I] -> y [rows][O]; incomplete once `check` asked to stop
   void forward(Index rows, const T* x, T* y, int threads, Interrupt::Check check) const;
@@ -27,8 +27,7 @@ class PackedLinear {
  private:
   struct Rows {
     Index count;
-    const kernels::Left<T, W>* x;
-    Index x_row;
+    kernels::LeftRows<T, W> x;
     T* y;
     Index y_row;
   };

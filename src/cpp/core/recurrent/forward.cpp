@@ -52,6 +52,8 @@ class ForwardPass {
     if (!saved_) want_chunk_buffers();
     state_options_.want(arena_);
     steps_.want_left(arena_, batch_.rows(), split_);
+    if (!kernels::kLeftIsNarrow<W>) pairs_row_ = kernels::left_bytes(steps_.kernels(), inference_x_row_);
+    if (pairs_row_) arena_.want(pairs_, chunk_ * batch_.rows(), pairs_row_);
     arena_.allocate();
     if (!saved_) shift_past_initial_state<T>(inference_, shape_, k_.lanes, -batch_.rows());
     for (Index layer = 0; own_layers() && layer < shape_.layers; ++layer) layers_.input.push_back(by_turns_[layer % 2]);
@@ -96,6 +98,8 @@ class ForwardPass {
             .gathers = gathers,
             .x = own_x(buffers),
             .x_row = saved_ ? shape_.layer_input(layer) : inference_x_row_,
+            .pairs = pairs_,
+            .pairs_row = pairs_row_,
             .weights = job_.weights.of(layer, direction),
             .chunk_step = saved_ ? 0 : batch_.rows()};
   }
@@ -118,6 +122,7 @@ class ForwardPass {
       const Index end = smaller(first + chunk_, scope_.steps.end);
       if (!saved_ && first > scope_.steps.begin) carry_state(me, p);
       if (p.gathers && !interrupt_.requested()) inputs_.gather(me, p, first, end);
+      if (p.pairs && !interrupt_.requested()) inputs_.pair(me, p, first, end);
       me.meet();
       inputs_.multiply(me, p, first, end);
       if (shape_.options.layer_norm) normalise_input(me, p, first, end);
@@ -162,8 +167,7 @@ class ForwardPass {
     for (Index panel = 0; panel < maps_.x.panels(); ++panel)
       input_product<T>(steps_.kernels(), maps_.x, p.weights, panel,
                        {.rows = rows.size(),
-                        .x = x,
-                        .x_row = p.x_row,
+                        .x = {x, p.x_row},
                         .columns = shape_.context,
                         .gates = p.buffers.gates + steps_.gate_row(at.row),
                         .gates_panel = gates_panel_,
@@ -215,6 +219,8 @@ class ForwardPass {
   StepBuffers<T> inference_{};
   kernels::Left<T, W>* inference_x_ = nullptr;
   Index inference_x_row_ = 0;
+  kernels::Int8* pairs_ = nullptr;
+  Index pairs_row_ = 0;
   T* by_turns_[2] = {};  // inputs of the layers
   LayerBuffers<T> layers_;
   CellSteps<T, W> steps_;

@@ -18,6 +18,8 @@ struct ForwardPlace {
   bool gathers;         // the input is copied into the direction's own order first
   kernels::Left<T, W>* x;  // that copy, as the product reads it,
   Index x_row;          // and the stride of its rows
+  kernels::Int8* pairs;  // where products take pairs: those of the chunk's x in the order of the gates; else null
+  Index pairs_row;
   const typename PackedWeights<T, W>::Direction& weights;
   Index chunk_step;  // rows of a step in buffers that hold one chunk (nothing is saved); 0: they hold all steps
 
@@ -25,6 +27,10 @@ struct ForwardPlace {
   Index row(Index step, Index first) const { return chunk_step ? (step - first) * chunk_step : at.walk.row(step); }
   Index previous_row(Index step, Index first) const {
     return chunk_step ? (step - first - 1) * chunk_step : at.walk.previous_row(step);
+  }
+  // The first row, in memory, of the steps [first, end).
+  Index lowest_row(Index first, Index end) const {
+    return row(at.walk.backwards() && !chunk_step ? end - 1 : first, first);
   }
   BufferedStep rows(Range of, Index step, Index first) const {
     return {of.size(), row(step, first) + of.begin, previous_row(step, first) + of.begin, step % 2 == 1};
@@ -50,12 +56,25 @@ class InputProducts {
     }
   }
 
+  void pair(const Member& me, const ForwardPlace<T, W>& p, Index first, Index end) const {
+    if constexpr (!kernels::kLeftIsNarrow<W>)
+      for (Index step = first; step < end; ++step) {
+        const Range mine = me.copied_rows(p.at.walk.active(step));
+        if (mine.empty()) continue;
+        const Index row = p.row(step, first) + mine.begin;
+        const T* from = p.gathers ? p.x + row * p.x_row : p.input.at(p.at.walk.time(step, 0), mine.begin);
+        k_.narrow_rows({mine.size(), p.input_columns, from, p.gathers ? p.x_row : p.input.row_stride(),
+                        p.pairs + (row - p.lowest_row(first, end)) * p.pairs_row, p.pairs_row});
+      }
+  }
+
   // gates = b + x*W_ih for the steps [first, end): panel by panel, so that each panel of W_ih is read once for all.
   // Where the rows of the steps lie one after the other in x and in the gates, they make one product.
   void multiply(const Member& me, const ForwardPlace<T, W>& p, Index first, Index end) {
-    const bool in_order = kernels::kLeftIsNarrow<W> ? batch_.uniform() // x is a copy in this order
-                          : batch_.uniform()        ? p.input.contiguous() && (!p.chunk_step || !p.at.walk.backwards())
-                                                    : !p.chunk_step && (p.gathers || p.input.contiguous());
+    const bool in_order = p.pairs                     ? batch_.uniform() || !p.chunk_step
+                          : kernels::kLeftIsNarrow<W> ? batch_.uniform() // x is a copy in this order
+                          : batch_.uniform() ? p.input.contiguous() && (!p.chunk_step || !p.at.walk.backwards())
+                                             : !p.chunk_step && (p.gathers || p.input.contiguous());
     const bool at_once = in_order && me.rows.size() == batch_.rows();
     for (Index panel = me.panels.begin; panel < me.panels.end; ++panel) {
       const bool next_follows = panel + 1 < me.panels.end;
@@ -63,11 +82,13 @@ class InputProducts {
         multiply_rows(me, p, panel,
                       {p.at.walk.backwards() && !p.chunk_step ? end - 1 : first,
                        first,
+                       p.lowest_row(first, end),
                        {0, Segment{first, end}.rows(batch_)},
                        next_follows});
       for (Index step = first; step < end && !at_once; ++step)
         multiply_rows(me, p, panel,
-                      {step, first, me.active_rows(p.at.walk.active(step)), next_follows && step + 1 == end});
+                      {step, first, p.lowest_row(first, end), me.active_rows(p.at.walk.active(step)),
+                       next_follows && step + 1 == end});
     }
   }
 
@@ -76,6 +97,7 @@ class InputProducts {
   struct ProductRows {
     Index step;
     Index first;  // step of the chunk
+    Index lowest;  // row of the chunk
     Range rows;
     bool next_follows;  // the product after this one is that of the next panel
   };
@@ -84,12 +106,15 @@ class InputProducts {
     if (rows.empty() || interrupt_.requested()) return;
     const Index I = p.input_columns, row = p.row(of.step, of.first) + rows.begin;
     kernels::LeftRows<T, W> x{p.x + row * p.x_row, p.x_row};
-    if constexpr (!kernels::kLeftIsNarrow<W>)
-      if (!p.gathers) x = {p.input.at(p.at.walk.time(of.step, 0), rows.begin), p.input.row_stride()};
+    if constexpr (!kernels::kLeftIsNarrow<W>) {
+      if (p.pairs)
+        x = kernels::narrow_left<T, W>(p.pairs, p.pairs_row).from(row - of.lowest);
+      else if (!p.gathers)
+        x = {p.input.at(p.at.walk.time(of.step, 0), rows.begin), p.input.row_stride()};
+    }
     input_product<T>(k_, maps_.x, p.weights, panel,
                      {.rows = rows.size(),
-                      .x = x.rows,
-                      .x_row = x.row,
+                      .x = x,
                       .columns = I,
                       .gates = p.buffers.gates + row * 4 * k_.lanes,
                       .gates_panel = gates_panel_,

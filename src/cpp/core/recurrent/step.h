@@ -12,8 +12,7 @@ namespace pyrnn {
 template <class T, class W = T>
 struct InputProduct {
   Index rows;
-  const kernels::Left<T, W>* x;  // [rows][I], stride x_row
-  Index x_row;
+  kernels::LeftRows<T, W> x;  // [rows][I]
   Index columns;  // of x
   T* gates;       // panel 0, first row
   Index gates_panel;
@@ -31,8 +30,9 @@ void input_product(const kernels::Kernels<T, W>& k, const kernels::PanelMap& map
   const W* w_ih = weights.w_ih + panel * panel_elements;
   k.product({.rows = in.rows,
              .width = width,
-             .a = in.x,
-             .a_row = in.x_row,
+             .a = in.x.rows,
+             .a_row = in.x.row,
+             .a_paired = in.x.paired,
              .b = w_ih + in.first * width * k.lanes,
              .b_step = width * k.lanes,
              .length = in.columns,
@@ -83,8 +83,8 @@ class CellSteps {
   // Room for what W_hh multiplies, if not in place: of all rows for each member that shares units, else of each row
   // once. Before the arena allocates.
   void want_left(Arena& arena, Index batch_rows, const Split& split) {
-    if (!kernels::kLeftIsNarrow<W>) return;
-    left_row_ = kernels::left_columns<W>(larger(shape_.output(), shape_.hidden));
+    left_row_ = kernels::left_bytes(k_, larger(shape_.output(), shape_.hidden));
+    if (!left_row_) return;
     left_member_ = split.by_units ? batch_rows * left_row_ : 0;
     arena.want(left_, split.by_units ? split.threads * batch_rows : batch_rows, left_row_);
   }
@@ -192,13 +192,14 @@ class CellSteps {
   void project(const Member& me, const Weights& weights, const kernels::StepForward<T, W>& step, T* h) const {
     const Index block = maps_.proj.block;
     const auto m = kernels::left_rows(
-        k_, {step.rows, shape_.hidden, step.h, step.state_row, step.left, kernels::left_columns<W>(shape_.hidden)});
+        k_, {step.rows, shape_.hidden, step.h, step.state_row, step.left, kernels::left_bytes(k_, shape_.hidden)});
     for (Index panel = me.projection_panels.begin; panel < me.projection_panels.end; ++panel) {
       const int width = maps_.proj.width(panel, k_.lanes);
       k_.product({.rows = step.rows,
                   .width = width,
                   .a = m.rows,
                   .a_row = m.row,
+                  .a_paired = m.paired,
                   .b = weights.w_hr + panel * block * kernels::packed_columns<W>(shape_.hidden),
                   .b_step = width * k_.lanes,
                   .length = shape_.hidden,

@@ -28,8 +28,8 @@ Stream<T, W>::Stream(const StackShape& shape, std::shared_ptr<const PackedWeight
     want_buffers<T>(arena_, shape_, maps_, k_.lanes, {rows, kThird * rows, state_options_.changed()}, layer.place[0]);
   state_options_.want(arena_);
   steps_.want_left(arena_, rows, {most_threads_, most_threads_ > 1});
-  left_x_row_ = kernels::left_columns<W>(larger(shape.input, shape.output()));
-  if (kernels::kLeftIsNarrow<W>) arena_.want(left_x_, most_threads_ * rows, left_x_row_);
+  left_x_row_ = kernels::left_bytes(steps_.kernels(), larger(shape.input, shape.output()));
+  if (left_x_row_) arena_.want(left_x_, most_threads_ * rows, left_x_row_);
   arena_.allocate();
   for (Layer& layer : layers_) {
     layer.place[1] = layer.place[kThird] = layer.place[0];
@@ -117,8 +117,7 @@ void Stream<T, W>::step_layer(const Member& me, const Place& place, Way way, con
   const auto add_input = [&](Index panel, Index panels) {
     input_product<T>(steps_.kernels(), maps_.x, weights, panel,
                      {.rows = at.count,
-                      .x = left.rows,
-                      .x_row = left.row,
+                      .x = left,
                       .columns = columns,
                       .gates = buffers.gates,
                       .gates_panel = steps_.gates_panel(),

@@ -6,12 +6,19 @@
 
 #include "core/recurrent/weight_table.h"
 #include "core/runtime/arena.h"
+#include "core/runtime/isa.h"
 #include "core/runtime/shares.h"
 
 namespace pyrnn {
 
 // What of the weights is packed: a backward pass packs the matrices itself.
 enum class Packs { all, unit_by_unit };
+
+// The kernels of a call. With a memory, contexts are multiplied with the columns of W_ih from any one on, which pairs
+// of bfloat16 do not allow.
+inline const kernels::KernelTable& active_kernels_for(const StackShape& shape) noexcept {
+  return shape.context ? active_kernels_of_float32() : active_kernels();
+}
 
 // Packed for the forward pass. A snapshot: later writes to the caller's arrays do not reach it.
 template <class T, class W = T>

@@ -14,6 +14,9 @@
 #define X(isa) extern "C" const pyrnn::kernels::KernelTable* pyrnn_kernels_##isa() noexcept;
 PYRNN_BUILT_ISAS
 #undef X
+#if defined(PYRNN_BF16)
+extern "C" void pyrnn_products_bf16_avx512(pyrnn::kernels::KernelTable& table) noexcept;  // kernels/bf16.cpp
+#endif
 
 namespace pyrnn {
 namespace {
@@ -51,7 +54,30 @@ bool cpu_has_vnni([[maybe_unused]] std::string_view isa) noexcept {
 constexpr BuiltIsa kBuilt[] = {PYRNN_BUILT_ISAS};
 #undef X
 
-std::atomic<const kernels::KernelTable*> active{nullptr};
+// AVX512_BF16, which comes with no set of ours.
+bool cpu_has_bf16() noexcept {
+#if defined(PYRNN_BF16)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return cpu_has_avx512() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 5 & 1);
+#else
+  return false;
+#endif
+}
+
+// Only where that CPU is: whoever fills it in is compiled for it.
+[[maybe_unused]] kernels::KernelTable& table_of_bf16() noexcept {
+  static kernels::KernelTable table = [] {
+    kernels::KernelTable made = *std::begin(kBuilt)->kernels();  // that of AVX-512
+    made.precision = kernels::Precision::bf16;
+#if defined(PYRNN_BF16)
+    pyrnn_products_bf16_avx512(made);
+#endif
+    return made;
+  }();
+  return table;
+}
+
+std::atomic<const kernels::KernelTable*> active{nullptr}, active_of_float32{nullptr};
 
 [[noreturn]] void refuse(std::string_view name, const char* why) {
   std::string expected;
@@ -70,9 +96,13 @@ std::vector<std::string> available_isas() {
 }
 
 const kernels::KernelTable& active_kernels() noexcept { return *active.load(std::memory_order_acquire); }
+const kernels::KernelTable& active_kernels_of_float32() noexcept {
+  return *active_of_float32.load(std::memory_order_acquire);
+}
 
 void for_each_table(void (*f)(const kernels::KernelTable&) noexcept) noexcept {
   for (const BuiltIsa& isa : kBuilt) f(*isa.kernels());
+  if (cpu_has_bf16()) f(table_of_bf16());
 }
 
 const kernels::KernelTable& baseline_kernels() noexcept { return *std::rbegin(kBuilt)->kernels(); }
@@ -84,7 +114,18 @@ void set_active_isa(std::string_view name) {
   // Asked before its getter is called: that getter is itself compiled for the instruction set.
   if (!isa->supported()) refuse(name, "is not supported by this CPU");
   *isa->kernels()->has_vnni = cpu_has_vnni(isa->name);
+  active_of_float32.store(isa->kernels(), std::memory_order_release);
   active.store(isa->kernels(), std::memory_order_release);
+}
+
+void set_active_precision(kernels::Precision precision) {
+  const kernels::KernelTable& plain = active_kernels_of_float32();
+  if (precision == kernels::Precision::bf16 && !(cpu_has_bf16() && &plain == std::begin(kBuilt)->kernels()))
+    throw std::invalid_argument(
+        "set_precision: name is 'bf16', expected 'float32': its products need the instructions AVX512_BF16, "
+        "which this CPU, or the instruction set in use, '" +
+        std::string(plain.name) + "', lacks");
+  active.store(precision == kernels::Precision::bf16 ? &table_of_bf16() : &plain, std::memory_order_release);
 }
 
 }  // namespace pyrnn

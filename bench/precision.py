@@ -1,0 +1,84 @@
+"""pyrnn.set_precision("bf16") beside float32 and torch's three ways to bfloat16, by turns.
+
+    python bench/precision.py [--threads 1 2] [--rounds 9] [--write bench/results/precision.md]
+
+Of pyrnn with bf16 the table has the time; of the others their time over it. In brackets and beside
+it: the largest error of y, dx and all gradients over the largest entry of each array, against
+float64.
+"""
+
+import argparse
+from pathlib import Path
+from statistics import median
+
+import pyrnn
+from cases import CELLS, Case
+from processes import Entry, usable
+from pyrnn.bench._machine import cpu
+from turns import Pool, Rounds, contest
+
+SHAPES = {  # (B, T, H)
+    "training": ((32, 50, 64), (32, 100, 256), (64, 25, 512), (1, 100, 64)),
+    "inference": ((32, 50, 64), (32, 100, 256), (64, 25, 512), (1, 100, 64), (1, 100, 512)),
+}
+OURS = "pyrnn_bf16"
+OTHERS = ("pyrnn", "torch_bf16", "torch_autocast", "torch_onednn_bf16")
+
+
+def row(pool, case, threads, rounds):
+    """Cells of the table: milliseconds of ours, its error, and each other's ratio (error)."""
+    result = contest(
+        pool, {name: Entry(name, case, threads) for name in (OURS, *OTHERS)}, Rounds(rounds), None
+    )
+    if OURS not in result.seconds:
+        raise SystemExit(f"{case}: {result.wrong or result.skipped}")
+    ours = result.seconds[OURS]
+    cells = [f"{median(ours) * 1e3:.2f}", f"{result.precision[OURS]:.1g}"]
+    for name in OTHERS:
+        if name in result.seconds:
+            ratio = median(a / b for a, b in zip(result.seconds[name], ours, strict=True))
+            cells.append(f"{ratio:.2f} ({result.precision[name]:.1g})")
+        else:
+            cells.append(result.wrong.get(name) or result.skipped[name])
+    return cells
+
+
+def table(pool, threads, rounds):
+    """The lines of one number of threads, printed as they come."""
+    lines = ["", f"## Threads: {threads}", ""]
+    lines += [f"| | case | pyrnn bf16, ms | error | {' | '.join(OTHERS)} |"]
+    lines += ["|---" * (4 + len(OTHERS)) + "|"]
+    print("\n".join(lines), flush=True)
+    for mode, shapes in SHAPES.items():
+        for cell in CELLS:
+            for shape in shapes:
+                case = Case(mode, cell, *shape)
+                cells = row(pool, case, threads, rounds)
+                lines.append("| " + " | ".join([mode, str(case), *cells]) + " |")
+                print(lines[-1], flush=True)
+    return lines
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--write", type=Path, help="a Markdown file for the tables")
+    given = parser.parse_args()
+    lines = [
+        "# Products of bfloat16",
+        "",
+        '`python bench/precision.py`: milliseconds of `pyrnn.set_precision("bf16")`, and the time',
+        "of the others over it: pyrnn in float32; torch with all in bfloat16, under autocast, and",
+        "with its switch for oneDNN. Beside it and in brackets: the largest error, over the",
+        f"largest entry of each array. {cpu()}, {pyrnn.active_isa()}, medians of {given.rounds} rounds.",
+    ]
+    with Pool() as pool:
+        for threads in dict.fromkeys(map(usable, given.threads)):
+            lines += table(pool, threads, given.rounds)
+    if given.write:
+        given.write.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
