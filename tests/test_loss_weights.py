@@ -1,5 +1,6 @@
 """Promise: every loss takes sample weights and three reductions, which agree with each other."""
 
+import math
 from functools import partial
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 import pyrnn
 from compare import assert_same_bits
 from pyrnn import _core, losses
+from pyrnn._base.targets import sum_in_order
+from pyrnn.training._measures import Wanted, vjp_by
 
 N, T, C = 5, 4, 3
 LENGTHS = np.array([4, 0, 2, 3, 1])
@@ -292,3 +295,32 @@ def test_a_loss_of_ones_own_has_them_too(rng):
     found = Cube()(y, target, sample_weight=weight)
     assert found == pytest.approx(np.average(each.mean(axis=(1, 2)), weights=weight))
     assert Own()(y, target) == pytest.approx(losses.MSE()(y, target))
+
+
+def test_a_sum_in_order_adds_one_after_the_other():
+    rng = np.random.default_rng(0)
+    terms = rng.standard_normal(1001) * 10.0 ** rng.integers(-20, 20, 1001)
+    total = 0.5
+    for term in terms:
+        total += term
+    assert sum_in_order(terms, 0.5) == total != math.fsum([0.5, *terms])
+    assert sum_in_order(terms[400:], sum_in_order(terms[:400], 0.5)) == total
+    assert sum_in_order(terms.reshape(7, 143).T) == np.cumsum(terms.reshape(7, 143).T.ravel())[-1]
+    assert (
+        sum_in_order(np.zeros(0), 2.0) == 2.0 and sum_in_order(np.array([1e308, 1e308])) == np.inf
+    )
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_a_pullback_knows_the_weight_of_its_batch(reduction):
+    """As long as the loss has no `batch_weight` of its own."""
+
+    class Twice(pyrnn.losses.MSE):
+        def batch_weight(self, *args, **keywords):
+            return 2 * super().batch_weight(*args, **keywords)
+
+    y, target = np.zeros((3, 4, 2), np.float32), np.ones((3, 4, 2), np.float32)
+    given = {"lengths": [4, 2, 1], "sample_weight": [0.5, 1.0, 2.0]}
+    for loss, factor in ((pyrnn.losses.MSE(reduction=reduction), 1), (Twice(), 2)):
+        _, _, weight = vjp_by(loss, y, Wanted(target, given["lengths"], given["sample_weight"]))
+        assert weight == loss.batch_weight(y.shape, target, **given) == 12 * factor

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _core
 from .checks import (
     MAX_INT64,
     Array,
@@ -115,6 +116,8 @@ def check_finite(
     owner: str, target: Array, real: Bools, low: float = -math.inf, high: float = math.inf
 ) -> None:
     """ValueError for a real target that is not finite, or not in low..high."""
+    if low == -math.inf and high == math.inf and np.isfinite(target).all():
+        return
     wrong = real & ~((target >= low) & (target <= high) & np.isfinite(target))
     if wrong.any():
         expected = "a finite number" if low == -math.inf else f"a finite number >= {low:g}"
@@ -142,7 +145,4 @@ def sum_in_order(terms: Array, start: float = 0.0) -> float:
 
     More zeros between them change no bit, and neither does a cut into several sums.
     """
-    chain = np.empty(terms.size + 1)
-    chain[0], chain[1:] = start, terms.reshape(-1)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.cumsum(chain)[-1])
+    return _core.sum_in_order(np.ascontiguousarray(terms, np.float64), start)

@@ -8,6 +8,7 @@ from .._base.front import Front
 from .._base.mask import Mask
 from .._base.module import Module, storable
 from .._base.names import in_messages
+from .._base.parameter import Parameter
 from .._base.prediction import works_along_time
 from .._base.pullback import Additions
 from ._container import (
@@ -169,7 +170,7 @@ class Sequential(InOrder):
             (x, new), pullback = part.vjp_part(x, state, lengths, need_dx=need_dx, rng=rng)
             new_states += entries_of(part, new)
             pullbacks.append((part, pullback))
-            need_dx = need_dx or bool(part.parameters())
+            need_dx = need_dx or _has_parameters(part)
             moved = self._moved_after(part, x, moved)
         y = self[-1].placed(x, moved, moved.scatter) if moved else x
         shape = hollow(y) if moved else None
@@ -187,3 +188,9 @@ class Sequential(InOrder):
         if moved is None or part.gives_several:  # the last part, whose outputs are looked at apart
             return moved
         return moved if part.keeps_time(y, moved.steps, single=moved.single) else None
+
+
+def _has_parameters(part: Module) -> bool:
+    """Whether there are any; most parts tell by their own, without a walk."""
+    own = vars(part).values()
+    return any(isinstance(value, Parameter) for value in own) or bool(part.parameters())

@@ -1,6 +1,6 @@
 """Loss, the base of all losses."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,16 @@ from .._base.targets import (
     sum_in_order,
 )
 from ._pullback import LossPullback, PerElement, over_gradients
+
+
+class Evaluated(NamedTuple):
+    """The value of a loss, or its array of losses; its gradient, time-major; what a mean is divided
+    by; where the losses of elements are in the gradient, if they are the value."""
+
+    value: Any
+    dy: Array
+    weight: float
+    elements: PerElement | None = None
 
 
 class Loss(Settings):
@@ -76,7 +86,7 @@ class Loss(Settings):
         sample_weight: Any = None,
     ) -> Any:
         """The mean over the real elements, or what `reduction` says."""
-        return self._evaluate(y, target, lengths, mask, sample_weight)[0]
+        return self._evaluate(y, target, lengths, mask, sample_weight).value
 
     def vjp(
         self,
@@ -88,8 +98,11 @@ class Loss(Settings):
         sample_weight: Any = None,
     ) -> tuple[Any, LossPullback]:
         """The value of a call, and a pullback: `dy = pullback(dloss=1.0)`."""
-        value, dy, elements = self._evaluate(y, target, lengths, mask, sample_weight)
-        return value, LossPullback(type(self).__name__, dy, True, elements)
+        value, dy, weight, elements = self._evaluate(y, target, lengths, mask, sample_weight)
+        pullback = LossPullback(type(self).__name__, dy, True, elements)
+        if mask is None and type(self).batch_weight is Loss.batch_weight:
+            pullback._weight = weight
+        return value, pullback
 
     def counted(
         self,
@@ -165,14 +178,14 @@ class Loss(Settings):
 
     def _evaluate(
         self, y: Any, target: Any, lengths: Any, mask: Any, sample_weight: Any
-    ) -> tuple[Any, Array, PerElement | None]:
+    ) -> "Evaluated":
         """The value and its gradient, time-major; of the losses of elements where they are."""
         y = read_floats(type(self).__name__, "y", y, None)
         given = target
         target, real, weight = self._check(y.shape, y.dtype, target, lengths, mask, sample_weight)
         shape, y, scale = y.shape, as_contiguous(turned(y, True)), 1.0
+        total = self._total(target, real, weight)
         if self.reduction == "mean":
-            total = self._total(target, real, weight)
             scale = 1.0 / total if total else 0.0
         with np.errstate(over="ignore", invalid="ignore"):  # infinite y: NaN is the answer
             losses, dy = self.terms(y, target, real, scale)
@@ -181,14 +194,15 @@ class Loss(Settings):
                 losses = losses * (of_losses := self.weights_of_losses(weight, losses))
                 dy = dy * over_gradients(of_losses, dy.ndim).astype(dy.dtype)
         if self.reduction != "none":
-            return sum_in_order(losses), dy.reshape(y.shape), None
+            return Evaluated(sum_in_order(losses), dy.reshape(y.shape), total)
         given = as_plain_array(type(self).__name__, "target", given, "of numbers")
         shape = self.losses_shape(shape, given.shape, losses)
         elements = PerElement(shape, losses.shape, dy.shape)
         swapped = len(y.shape) >= BATCHED
         by_time = (*shape[1::-1], *shape[2:]) if swapped else shape
         value = turned(losses.reshape(by_time), swapped, 2)
-        return np.array(value, np.float64, order="C"), dy.reshape(y.shape), elements
+        value = np.array(value, np.float64, order="C")
+        return Evaluated(value, dy.reshape(y.shape), total, elements)
 
     def losses_shape(
         self, y_shape: tuple[int, ...], target_shape: tuple[int, ...], losses: Array

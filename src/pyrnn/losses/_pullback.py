@@ -29,13 +29,14 @@ class LossPullback:
     array([2.])
     """
 
-    __slots__ = ("_dy", "_owner", "_per_element", "_swapped")
+    __slots__ = ("_dy", "_owner", "_per_element", "_swapped", "_weight")
 
     def __init__(
         self, owner: str, dy: Array, swapped: bool, per_element: PerElement | None = None
     ) -> None:
         self._owner, self._swapped, self._per_element = owner, swapped, per_element
         self._dy: Array | None = dy
+        self._weight: float | None = None  # the loss's `batch_weight`, where it has found it
 
     def __call__(self, dloss: Any = 1.0) -> Array:
         """dloss * d loss / d y; with reduction "none", dloss may have a number for each loss.

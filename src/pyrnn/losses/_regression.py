@@ -16,8 +16,11 @@ class DifferenceLoss(ElementLoss):
     """A loss of d = y - target alone."""
 
     def terms(self, y: Array, target: Array, real: Bools, scale: float) -> tuple[Array, Array]:
-        difference = np.zeros_like(y)
-        np.subtract(y, target, out=difference, where=real)
+        if real.all():
+            difference = y - target
+        else:
+            difference = np.zeros_like(y)
+            np.subtract(y, target, out=difference, where=real)
         losses, slope = self.of_difference(difference)
         return losses * scale, slope * y.dtype.type(scale)
 

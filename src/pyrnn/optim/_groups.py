@@ -11,7 +11,12 @@ from .._base.module import Module
 from .._base.parameter import Parameter
 from .._base.settings import Settings
 
-Parameters = Module | Iterable[Parameter]
+
+class NamedParameters(list[tuple[str, Parameter]]):
+    """What a Module's `named_parameters` gave, for those who ask for it many times."""
+
+
+Parameters = Module | NamedParameters | Iterable[Parameter]
 Named = Sequence[tuple[str, Parameter]]
 Groups = Sequence[Mapping[str, Any]] | Mapping[str, Mapping[str, Any]]
 Options = dict[str, Any]
@@ -75,6 +80,8 @@ def named_parameters(
     owner: str, parameters: Parameters, argument: str = "parameters"
 ) -> list[tuple[str, Parameter]]:
     """The parameters with a name each: a Module's own names, or the positions in a list."""
+    if isinstance(parameters, NamedParameters):
+        return parameters
     if isinstance(parameters, Module):
         return parameters.named_parameters()
     if not isinstance(parameters, Iterable):

@@ -24,7 +24,16 @@ from .._base.freezing import trained
 from .._base.parameter import Parameter
 from .._base.runtime import num_threads
 from .._base.shown import html_table, short
-from ._groups import Grouped, Groups, Options, Parameters, check_rates, named_parameters
+from ._groups import (
+    Grouped,
+    Groups,
+    Named,
+    NamedParameters,
+    Options,
+    Parameters,
+    check_rates,
+    named_parameters,
+)
 
 State = dict[str, Array]
 
@@ -68,6 +77,7 @@ class Optimizer(Grouped):
     """
 
     _always_shown = ("lr",)
+    _looked_at: weakref.ref[NamedParameters] | None = None  # of the last step, if they may be again
 
     def __init__(self, *, groups: Groups | None = None, **options: Any) -> None:
         if "lr" not in options:
@@ -155,8 +165,20 @@ class Optimizer(Grouped):
         runs out, nothing has changed.
         """
         named = named_parameters(type(self).__name__, parameters)
-        options = self._options_of(named)
-        updated = trained(named)
+        options, updated = self._options_of(named), trained(named)
+        same = self._looked_at is not None and self._looked_at() is named
+        if not same or any(name not in self._states for name, _ in updated):
+            self._look_at(named, updated, options)
+        for name, parameter in updated:
+            step, state = self._steps.get(name, 0) + 1, self._states[name]
+            own, grad = options[name], parameter.grad
+            with parameter.writing() as array:
+                grad = np.negative(grad) if own.get("maximize") else grad
+                self.update_one(array, grad, state, step, own)
+            self._steps[name] = step
+
+    def _look_at(self, named: Named, updated: Named, options: dict[str, Options]) -> None:
+        """States for those that have none; ValueError if one is not what is remembered."""
         new = {n: self.init_one(p, options[n]) for n, p in updated if n not in self._states}
         for name, parameter in named:
             if name in self._states:
@@ -165,13 +187,7 @@ class Optimizer(Grouped):
         self._states.update(new)
         if new or len(self._known) < len(named):
             self._known.update((name, weakref.ref(parameter)) for name, parameter in named)
-        for name, parameter in updated:
-            step, state = self._steps.get(name, 0) + 1, self._states[name]
-            own, grad = options[name], parameter.grad
-            with parameter.writing() as array:
-                grad = np.negative(grad) if own.get("maximize") else grad
-                self.update_one(array, grad, state, step, own)
-            self._steps[name] = step
+        self._looked_at = weakref.ref(named) if isinstance(named, NamedParameters) else None
 
     def state_dict(self) -> dict[str, Any]:
         """Copies: {"class": name, "options": keywords, "groups": [the options of each group after
@@ -238,7 +254,8 @@ class Optimizer(Grouped):
 
     def take_state(self, state: Mapping[str, Any]) -> None:
         """Takes over what `read_state` returned."""
-        self._groups, self._own_lrs, self._known = state["groups"], state["own_lrs"], {}
+        self._groups, self._own_lrs = state["groups"], state["own_lrs"]
+        self._known, self._looked_at = {}, None
         self._steps, self._states = state["steps"], state["state"]
 
     def check_belonging(self, named: Iterable[tuple[str, Parameter]]) -> None:
@@ -254,7 +271,7 @@ class Optimizer(Grouped):
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy belongs to the parameters of its next step, among which patterns choose anew."""
-        own = vars(self) | {"_known": {}}
+        own = vars(self) | {"_known": {}, "_looked_at": None}
         if any(patterns for _, patterns in self._patterns):
             pairs = zip(self._members, self._patterns, strict=True)
             own["_members"] = [[] if patterns else members for members, (_, patterns) in pairs]

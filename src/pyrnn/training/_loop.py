@@ -113,6 +113,7 @@ class Loop:
         """One pass over the training data, or the rest of it; then validation and records."""
         batches, epoch, number = self._batches(), self.progress.epoch, len(self.history) + 1
         self._call("on_epoch_start")
+        self.updates.look_at_model()
         check_trained(self.updates.model)
         start = time.perf_counter() - epoch.seconds
         rest = batches[epoch.batches :]

@@ -58,6 +58,22 @@ def counted_by(loss: Loss, y_shape: tuple[int, ...], wanted: Wanted) -> Any:
     return loss.counted(y_shape, wanted.target, wanted.lengths, **wanted.options)
 
 
+def vjp_by(loss: Loss, y: Any, wanted: Wanted) -> tuple[Any, Any, float]:
+    """The loss of a batch, its pullback, and its weight in a mean over batches."""
+    value, pullback = loss.vjp(y, wanted.target, wanted.lengths, **wanted.options)
+    weight = getattr(pullback, "_weight", None)
+    return value, pullback, weight_by(loss, y.shape, wanted) if weight is None else weight
+
+
+def measured_by(loss: Loss, y: Any, wanted: Wanted) -> tuple[Any, float]:
+    """The loss of a batch and its weight: a loss that has a vjp of its own is not asked for it."""
+    if type(loss).vjp is Loss.vjp and type(loss).__call__ is Loss.__call__:
+        value, _, weight = vjp_by(loss, y, wanted)
+        return value, weight
+    value = loss(y, wanted.target, wanted.lengths, **wanted.options)
+    return value, weight_by(loss, y.shape, wanted)
+
+
 def weight_by(loss: Loss, y_shape: tuple[int, ...], wanted: Wanted) -> float:
     """The weight of a batch in a mean over batches."""
     return loss.batch_weight(y_shape, wanted.target, wanted.lengths, **wanted.options)

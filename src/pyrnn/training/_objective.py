@@ -25,8 +25,10 @@ from ._measures import (
     check_logits_of,
     check_masks,
     counted_by,
+    measured_by,
     try_metrics,
     update_metrics,
+    vjp_by,
     weight_by,
 )
 from ._ranks import ALONE, Ranks
@@ -144,8 +146,7 @@ class Objective:
         (y, state), pullback = self._vjp(batch, state)
         y = self._turned(samples, y)
         wanted = self._wanted(samples, batch)
-        value, loss_pullback = self.loss.vjp(y, wanted.target, wanted.lengths, **wanted.options)
-        weight = weight_by(self.loss, y.shape, wanted)
+        value, loss_pullback, weight = vjp_by(self.loss, y, wanted)
 
         def backward(share: float) -> object:
             return pullback(self._turned(samples, loss_pullback(share)))
@@ -168,8 +169,7 @@ class Objective:
                 y, state = self.infer(batch, state)
                 y = self._turned(samples, y)
                 wanted = self._wanted(samples, batch)
-                value = self.loss(y, wanted.target, wanted.lengths, **wanted.options)
-                weight = weight_by(self.loss, y.shape, wanted)
+                value, weight = measured_by(self.loss, y, wanted)
                 yield (
                     self.loss.mean_of(value, weight),
                     weight,

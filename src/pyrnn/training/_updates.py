@@ -11,6 +11,7 @@ from .._base.module import Module
 from .._base.runtime import num_threads
 from ..losses import Loss
 from ..optim._clipping import check_gradients, clip_grad_norm, clip_grad_value
+from ..optim._groups import NamedParameters
 from ..optim._optimizer import Optimizer
 from ..optim._schedule import Schedule
 from ._checkpoint import check_finite_number, read_arrays
@@ -50,16 +51,25 @@ class Updates:
     def forget(self) -> None:
         """Drops what was gathered."""
         self._gathered, self._weight = 0, 0.0
-        self.model.zero_grad()
+        self.look_at_model()
+        self._zero_grad()
+
+    def look_at_model(self) -> None:
+        """Before each epoch: within one, the model consists of the same parameters."""
+        self._named = NamedParameters(self.model.named_parameters())
+
+    def _zero_grad(self) -> None:
+        for _, parameter in self._named:
+            parameter.zero_grad()
 
     def add(self, result: ForwardPass, watch: Watch) -> None:
         """Adds one batch's gradient, and takes a step after the last of `accumulate` batches."""
         if self._gathered == 0:
-            self.model.zero_grad()
+            self._zero_grad()
         weight = self._weight + result.weight
         share = 1.0 if result.adds or not self._weight else result.weight / weight
         if share < 1:
-            for _, parameter in trained(self.model.named_parameters()):
+            for _, parameter in trained(self._named):
                 _core.scale_in_place(parameter.grad, 1 - share, num_threads())
         result.backward(share)
         self._gathered, self._weight = self._gathered + 1, weight
@@ -73,12 +83,13 @@ class Updates:
             return
         watch(Gradients(self.model, self.optimizer))
         if self.clip_norm is not None:
-            clip_grad_norm(self.model, self.clip_norm)
+            clip_grad_norm(self._named, self.clip_norm)
         elif self.clip_value is not None:
-            clip_grad_value(self.model, self.clip_value)
+            clip_grad_value(self._named, self.clip_value)
         else:
-            check_gradients("Trainer", self.model.named_parameters())
-        self.optimizer.step(self.model)
+            check_gradients("Trainer", self._named)
+        own = type(self.optimizer).step is not Optimizer.step
+        self.optimizer.step(self.model if own else self._named)
         self._gathered, self._weight = 0, 0.0
         for schedule in self.schedules:
             if schedule.per == "step":
@@ -88,7 +99,7 @@ class Updates:
 
     def check_weights(self) -> None:
         """FloatingPointError if a weight is not finite: a step was too large."""
-        for name, parameter in self.model.named_parameters():
+        for name, parameter in self._named:
             if not _core.all_finite(parameter.data, num_threads()):
                 raise FloatingPointError(
                     f"Trainer: {name!r} is not finite after a step (try a smaller learning rate, "

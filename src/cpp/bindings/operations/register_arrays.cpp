@@ -36,6 +36,13 @@ py::array run_row_sums(py::handle x_in, int threads) {
   });
 }
 
+double run_sum_in_order(py::handle terms_in, double start) {
+  const Pinned terms = require_array<double>(terms_in, "terms");
+  double sum = 0;
+  without_gil([&] { sum = sum_in_order(data<double>(terms), terms.size(), start); });
+  return sum;
+}
+
 std::uint64_t run_fingerprint(const py::list& arrays) {
   std::vector<Pinned> pinned;
   for (const py::handle array : py::tuple(arrays)) {
@@ -68,6 +75,7 @@ void register_arrays(py::module_& m) {
                              "has_whole_rows($module, array)\n--\n\nWhether the core reads each row where it lies."};
   add_function(m, rows);
   m.def("fingerprint", &run_fingerprint, py::arg("arrays"));
+  m.def("sum_in_order", &run_sum_in_order, py::arg("terms"), py::arg("start"));
   m.def("row_sums", &run_row_sums, py::arg("x"), py::arg("threads"));
 }
 

@@ -68,6 +68,12 @@ void row_sums(const kernels::RowSums<T>& whole, int threads, Interrupt::Check ch
   });
 }
 
+double sum_in_order(const double* terms, Index count, double start) {
+  double sum = start;
+  for (Index i = 0; i < count; ++i) sum += terms[i];
+  return sum;
+}
+
 template void batched_product<float>(const BatchedProduct<float>&, int, Interrupt::Check);
 template void batched_product<double>(const BatchedProduct<double>&, int, Interrupt::Check);
 template void row_sums<float>(const kernels::RowSums<float>&, int, Interrupt::Check);

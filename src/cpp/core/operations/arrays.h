@@ -22,4 +22,7 @@ void batched_product(const BatchedProduct<T>& q, int threads, Interrupt::Check c
 template <class T>
 void row_sums(const kernels::RowSums<T>& whole, int threads, Interrupt::Check check);
 
+// start + the terms, one after the other: zeros among them and a cut into several sums change no bit.
+double sum_in_order(const double* terms, Index count, double start);
+
 }  // namespace pyrnn
