@@ -71,7 +71,8 @@ def main():
         '`python bench/precision.py`: milliseconds of `pyrnn.set_precision("bf16")`, and the time',
         "of the others over it: pyrnn in float32; torch with all in bfloat16, under autocast, and",
         "with its switch for oneDNN. Beside it and in brackets: the largest error, over the",
-        f"largest entry of each array. {cpu()}, {pyrnn.active_isa()}, medians of {given.rounds} rounds.",
+        f"largest entry of each array. {cpu()}, {pyrnn.active_isa()}, medians of {given.rounds}",
+        "rounds.",
     ]
     with Pool() as pool:
         for threads in dict.fromkeys(map(usable, given.threads)):
