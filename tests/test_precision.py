@@ -251,9 +251,7 @@ def test_other_instruction_sets_refuse_it(isa):
 
 @pytest.mark.parametrize("name", ["", "BF16", "float16", "bf16\n"])
 def test_other_names_are_refused(name):
-    with pytest.raises(
-        ValueError, match=r"name is .*, expected 'float32' or 'bf16'"
-    ):
+    with pytest.raises(ValueError, match=r"name is .*, expected 'float32' or 'bf16'"):
         pyrnn.set_precision(name)
 
 
