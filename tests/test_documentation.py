@@ -127,3 +127,32 @@ def test_paths_exist(name):
     known |= {p.name for p in ROOT.iterdir()}
     missing = [p for p in paths((ROOT / name).read_text()) if p.rstrip("/") not in known]
     assert not missing
+
+
+LINKED = [*ROOT.glob("*.md"), ROOT / "examples/README.md", ROOT / "bench/README.md"]
+LINKED += sorted((ROOT / "docs").rglob("*.md"))
+
+
+@pytest.mark.parametrize("page", LINKED, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_links_lead_to_files(page):
+    """In the repository, where no page of the site is; a tutorial draws its own pictures."""
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    dead = []
+    for picture, address in re.findall(r"(!?)\[[^\]]*\]\(([^)\s]+)\)", text):
+        path, _, anchor = address.partition("#")
+        if re.match(r"[a-z]+:", address) or (picture and page.parent.name == "tutorials"):
+            continue
+        target = page.parent / path if path else page
+        if not target.exists():
+            dead.append(address)
+        elif anchor and target.suffix == ".md" and anchor not in anchors(target):
+            dead.append(address)
+    assert not dead
+
+
+def anchors(page):
+    """The addresses of a page's headings, as GitHub and the site make them."""
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    plain = [re.sub(r"[^\w\- ]", "", title.strip().lower()) for title in titles]
+    return {title.replace(" ", "-") for title in plain}
