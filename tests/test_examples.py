@@ -12,6 +12,7 @@ import xml.etree.ElementTree as ElementTree
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 FOLDER = Path(__file__).parent.parent / "examples"
@@ -48,8 +49,12 @@ def test_runs(path, tmp_path):
     for package in needs(path):
         if fetch.cached(package) is None:
             pytest.skip(f"{package} is not there: python examples/fetch.py downloads it")
-    signs = {"sklearn": "sklearn|bag_of_words|pyrnn.estimators", "babel": "from babel"}
+    signs = {
+        "sklearn": "sklearn|bag_of_words|pyrnn.estimators",
+        "babel": "from babel|from _messages",
+    }
     signs |= {"pandas": "import pandas|from _shops", "sb3_contrib": "from sb3_contrib"}
+    signs |= {"espeakng_loader": "from _speech"}
     for package, sign in signs.items():
         if re.search(sign, path.read_text()):
             pytest.importorskip(package)
@@ -58,7 +63,7 @@ def test_runs(path, tmp_path):
     options = {"cwd": tmp_path, "env": env, "capture_output": True, "text": True, "timeout": 60}
     child = subprocess.run(command, **options)
     assert child.returncode == 0, child.stderr[-3000:]
-    result = json.loads(child.stdout.splitlines()[-1])
+    result = json.loads(child.stdout.splitlines()[-1]) | {"versions": table.versions(path.stem)}
     assert result["quick"] and result["results"] and result["task"] in table.row(path.stem, result)
     pictures = re.findall(r"\w+\.(?:png|mid)\b", path.read_text())
     assert {p.name for p in tmp_path.iterdir() if p.is_file()} == set(pictures)
@@ -97,8 +102,17 @@ def test_table_shows_the_kept_results():
 
 def test_table_says_what_is_not_beaten():
     result = {"task": "a", "model": "b", "metric": "c", "better": "lower", "results": [2.0, 4.0]}
-    result |= {"baseline": ["d", 2.5], "others": [], "remark": "", "beaten": False}
+    result |= {"baseline": ["d", 2.5], "others": [], "remark": "", "beaten": False, "versions": {}}
     assert "| **3.000** ± 1.4 (2 seeds) | d: 2.5 | **no** | – |" in table.row("spam", result)
+
+
+def test_a_row_names_the_versions_of_its_data(monkeypatch):
+    """Those of data.txt, or of what is installed; what is generated has none."""
+    monkeypatch.setitem(table.EXAMPLES, "spam", ("many-to-one", "music21, numpy, made, Bach"))
+    result = json.loads(table.RESULTS.read_text())["spam"][0]
+    result |= {"versions": table.versions("spam")}
+    assert result["versions"] == {"music21": "9.9.2", "numpy": np.__version__}
+    assert f"(music21 9.9.2, numpy {np.__version__}, made, Bach) |" in table.row("spam", result)
 
 
 def test_archives_are_read_in_memory(tmp_path, monkeypatch):

@@ -2,10 +2,14 @@
 
 import importlib.util
 import re
+import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import pyrnn
 
 ROOT = Path(__file__).parent.parent
 
@@ -81,3 +85,47 @@ def test_a_task_names_its_baseline(tool, tmp_path):
     text = tool("site_pages").task_page(ROOT / "examples" / "stocks.py", results, tmp_path)
     assert "**does not beat** the baseline, always 0" in text
     assert "| GRU, 16 units | **0.4331** |" in text
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium is installed")
+def test_pages_are_looked_at_in_a_browser(tool, tmp_path):
+    """Contrast by WCAG's formula, also over a see-through colour; keys; the width of a page."""
+    good, bad = tmp_path / "good.html", tmp_path / "bad.html"
+    head = "<!doctype html><meta charset=utf-8><body style='background: #ffffff; color: #000000'>"
+    good.write_text(
+        f"{head}<p style='color: #767676'>4.54</p><h1 style='color: #949494'>3.03</h1>"
+        "<p style='color: #949494'>→</p><button style='cursor: pointer'>key</button>"
+        "<svg width=90 height=30><rect width=90 height=30 fill='#000000'></rect>"
+        "<text x=5 y=20 fill='#ffffff'>21</text></svg>"
+    )
+    bad.write_text(
+        f"{head}<p style='color: #777777'>4.48</p><h1 style='color: #969696'>2.96</h1>"
+        "<div style='background: rgb(0 0 0 / 50%)'>5.3</div>"
+        "<div style='background: rgb(0 0 0 / 60%)'>3.66</div>"
+        "<b style='cursor: pointer'>mouse</b><div style='width: 500px'>wide</div>"
+        "<svg width=90 height=30><rect width=90 height=30 fill='#000000'></rect>"
+        "<text x=5 y=20>1</text></svg>"
+    )
+    found = tool("site_check").faults([good, bad])
+    assert set(found) == {(str(bad), 1280), (str(bad), 400)}
+    assert [line.split(":")[0].split(",")[0] for line in found[str(bad), 400]] == [
+        "contrast 4.48",
+        "contrast 2.96",
+        "contrast 3.66",
+        "contrast 1.00",
+        "no key reaches b",
+        "508 pixels wide in 400",
+    ]
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium is installed")
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_trace_can_be_read_and_reached(tool, tmp_path, dark):
+    """Its page, wide and 400 pixels narrow, light and dark: contrast AA, and a key for all."""
+    for name, cell in (("lstm", pyrnn.LSTM), ("gru", pyrnn.GRU), ("rnn", pyrnn.RNN)):
+        model = pyrnn.Sequential(
+            pyrnn.Embedding(9, 3, seed=0), cell(3, 4, seed=1), pyrnn.Linear(4, 3, seed=2)
+        )
+        trace = pyrnn.trace(model, np.array([1, 2, 3, 8, 0, 5]), tokens=list("abcdef"))
+        trace.html(tmp_path / f"{name}.html")
+    assert tool("site_check").faults(sorted(tmp_path.glob("*.html")), dark) == {}

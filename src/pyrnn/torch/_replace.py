@@ -16,6 +16,13 @@ class Replacement:
 
     `replaced` are those that changed, `left` those that stayed, with the reason; "" is the name of
     the model itself.
+
+    Examples
+    --------
+    >>> import torch, pyrnn.torch
+    >>> model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.GRU(4, 5))
+    >>> pyrnn.torch.replace_rnns(model).replaced
+    [('1', 'torch.nn.GRU -> pyrnn.torch.GRU')]
     """
 
     replaced: list[tuple[str, str]]

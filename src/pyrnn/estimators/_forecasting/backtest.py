@@ -34,6 +34,15 @@ class Backtest:
     naive, seasonal naive, drift and seasonal least squares forecasts on the same origins, and
     `compare` puts all in one table. Tables are DataFrames if pandas is installed, else dicts of
     arrays.
+
+    Examples
+    --------
+    >>> from pyrnn.estimators import Forecaster
+    >>> week = np.tile([8, 8, 9, 10, 14, 20, 5], 30) + np.random.default_rng(0).normal(size=210)
+    >>> forecaster = Forecaster(horizon=7, epochs=3, random_state=0).fit(week[:182])
+    >>> result = forecaster.backtest(week, start=182, season=7)
+    >>> len(result.origins), result.mase.shape, sorted(result.baselines)[:2]
+    (22, (7,), ['drift', 'naive'])
     """
 
     origins: Any

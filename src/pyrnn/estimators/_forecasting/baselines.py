@@ -34,6 +34,12 @@ def naive_forecast(
     (horizon,) or (horizon, D) come in the same form, after the last date. `freq` is the step
     between dates, None: what all fit. ValueError for a series of fewer than `season` steps, and for
     a table whose dates are out of order or have gaps.
+
+    Examples
+    --------
+    >>> from pyrnn.estimators import naive_forecast
+    >>> naive_forecast([3, 1, 2, 4, 2, 3], horizon=4, season=3)
+    array([4., 2., 3., 4.])
     """
     owner = "naive_forecast"
     horizon = check_size(owner, "horizon", horizon)

@@ -39,6 +39,15 @@ def plot_backtest(result: Backtest, path: Any = None) -> "Figure":
     the values of a season ago were in what was known.
 
     Returns the matplotlib Figure. Needs matplotlib: ImportError says how to install it.
+
+    Examples
+    --------
+    >>> from pyrnn.estimators import Forecaster, plot_backtest
+    >>> wave = np.sin(np.arange(120) / 3)
+    >>> forecaster = Forecaster(horizon=4, epochs=2, random_state=0).fit(wave[:100])
+    >>> figure = plot_backtest(forecaster.backtest(wave, start=100, season=19))
+    >>> figure.axes[0].get_xlabel()
+    'steps ahead'
     """
     rolling = result._rolling
     names = list(zip(*rolling.groups("series")[0].values(), strict=True))
@@ -145,6 +154,15 @@ def plot_forecast(
 
     Returns the matplotlib Figure. Needs matplotlib: ImportError says how to install it. Errors as
     `predict`'s and `interval`'s, and for a y that ends otherwise or a truth that begins otherwise.
+
+    Examples
+    --------
+    >>> from pyrnn.estimators import Forecaster, plot_forecast
+    >>> wave = np.sin(np.arange(120) / 3)
+    >>> forecaster = Forecaster(horizon=4, epochs=2, random_state=0).fit(wave[:100])
+    >>> figure = plot_forecast(forecaster, truth=wave[100:104], levels=[0.8])
+    >>> len(figure.axes)
+    1
     """
     check_is_fitted(forecaster, "network_")
     fitted, form = forecaster._fitted, forecaster._fitted.form

@@ -37,6 +37,16 @@ class ForecasterSearch:
     for each trial: its parameters; `mase`, the mean of the `origins` that were tried; `state`,
     "complete", "pruned" (broken off) or "failed", then with `message`; and `seconds`. `sampler` is
     "optuna" or "random". The table is a DataFrame if pandas is installed, else a dict of arrays.
+
+    Examples
+    --------
+    >>> from pyrnn.estimators import Forecaster
+    >>> wave = np.sin(np.arange(120) / 3)
+    >>> forecaster = Forecaster(horizon=4, epochs=2, random_state=0)
+    >>> space = {"hidden_size": [4, 8]}
+    >>> search = forecaster.search(space, wave, n_trials=2)
+    >>> search.best_params_["hidden_size"] in (4, 8), len(search.trials["mase"])
+    (True, 2)
     """
 
     best_params_: dict[str, Any]
