@@ -32,10 +32,11 @@ demo: $(VENV)/.with-plot
 examples: $(addprefix $(VENV)/.with-,examples rl) $(EXAMPLE_DATA)
 	$(BIN)/python examples/table.py $(EXAMPLES)
 
-# The site, in build/site/html: the tutorials run, links are checked.
+# The site, in build/site/html: the tutorials run, links are checked, a browser looks at pages if there is one.
 docs: $(VENV)/.with-docs
 	$(BIN)/python tools/site_pages.py build/site/pages
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python tools/site_check.py build/site/html
 
 # A test process for each core: no test asks a clock, and those that count threads set their number.
 test: $(VENV)/.with-test $(EXAMPLE_DATA)

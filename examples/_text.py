@@ -65,7 +65,7 @@ def bag_of_words(texts, labels, parts):
 
     tried = []
     for pairs in (1, 2):
-        bags = TfidfVectorizer(analyzer=lambda text, n=pairs: _with_pairs(text, n), min_df=2)
+        bags = TfidfVectorizer(analyzer=lambda text, n=pairs: with_pairs(text, n), min_df=2)
         bags.fit([texts[i] for i in parts[0]])
         x = [bags.transform([texts[i] for i in part]) for part in parts]
         y = [labels[part] for part in parts]
@@ -75,6 +75,20 @@ def bag_of_words(texts, labels, parts):
     return 100 * max(tried, key=lambda scores: scores[0])[1]
 
 
-def _with_pairs(text, n):
+def ridge(texts, ratings, parts):
+    """Predictions for the texts of the last part; the penalty is chosen on the second."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import Ridge
+
+    bags = TfidfVectorizer(analyzer=lambda text: with_pairs(text, 2), min_df=2, sublinear_tf=True)
+    known = bags.fit_transform([texts[i] for i in parts[0]])
+    near, test = (bags.transform([texts[i] for i in part]) for part in parts[1:])
+    y, right = (np.array([ratings[i] for i in part]) for part in parts[:2])
+    models = [Ridge(alpha).fit(known, y) for alpha in (0.1, 0.3, 1.0, 3.0, 10.0)]
+    best = min(models, key=lambda model: np.mean((model.predict(near) - right) ** 2))
+    return best.predict(test)
+
+
+def with_pairs(text, n):
     """The words of a list and, with n = 2, each with its right neighbour."""
     return text + [f"{a} {b}" for a, b in pairwise(text)] * (n == 2)

