@@ -259,3 +259,17 @@ def test_a_core_that_another_process_has_is_noticed():
             other.kill()
     """
     assert run(code, OMP_NUM_THREADS="2") == ["noticed"]
+
+
+@pytest.mark.parametrize("options", [{}, {"layer_norm": True}], ids=str)
+@pytest.mark.parametrize("hidden", [32, 130, 512])
+def test_more_threads_never_leave_fewer_members(hidden, options):
+    """A batch too small for all of them is shared by as many as it is enough for."""
+    stack = pyrnn.LSTM(hidden, hidden, **options)._stack
+    for rows in (1, 2, 3, 8, 32, 200):
+        shares = [stack.members(rows, 100, n) for n in (1, 2, 3, 4, 8, 16, 64)]
+        members = [count for count, _ in shares]
+        assert members == sorted(members) and members[0] == 1
+        for count, by_units in shares:
+            assert count <= max(hidden // 4, 1) if by_units else count <= max(rows // 2, 1)
+    assert stack.members(32, 100, 64)[0] >= 8

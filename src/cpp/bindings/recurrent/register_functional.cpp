@@ -5,6 +5,7 @@
 
 #include "bindings/recurrent/pass_arguments.h"
 #include "bindings/runtime/interrupt.h"
+#include "core/recurrent/split.h"
 #include "core/runtime/isa.h"
 
 namespace pyrnn::bindings {
@@ -29,6 +30,19 @@ std::size_t saved_bytes(const Stack& stack, py::ssize_t rows, py::ssize_t sequen
   require(sequences >= 0, "sequences: ", sequences, ", expected at least 0");
   return with_type(stack.single, [&](auto type) {
     return Saved<decltype(type)>::bytes(stack.shape, active_kernels(), {rows, sequences, !ragged, packed, true});
+  });
+}
+
+// How a call of so many rows and steps is shared: (members, whether they share the units of all rows).
+std::pair<int, bool> members(const Stack& stack, py::ssize_t rows, py::ssize_t steps, int threads) {
+  require(rows >= 0, "rows: ", rows, ", expected at least 0");
+  require(steps >= 0, "steps: ", steps, ", expected at least 0");
+  checked_threads(threads);
+  return with_type(stack.single, [&](auto type) {
+    using T = decltype(type);
+    const Index lanes = kernels::of_type<T>(active_kernels()).lanes;
+    const Split split = Split::plan(stack.shape, Batch(steps, rows, nullptr), lanes, sizeof(T), threads);
+    return std::pair{split.threads, split.by_units};
   });
 }
 
@@ -101,7 +115,8 @@ void register_functional(py::module_& m) {
   m.def("workspace", &workspace, py::arg("bytes"));
   auto stack = py::reinterpret_borrow<py::class_<Stack>>(m.attr("Stack"));
   const auto optional = [](const char* name) { return py::arg(name).none(true); };
-  stack.def("saved_bytes", &saved_bytes, py::arg("rows"), py::arg("sequences"), py::arg("ragged"), py::arg("packed"))
+  stack.def("members", &members, py::arg("rows"), py::arg("steps"), py::arg("threads"))
+      .def("saved_bytes", &saved_bytes, py::arg("rows"), py::arg("sequences"), py::arg("ragged"), py::arg("packed"))
       .def("forward_into", &run_forward_into, py::arg("saved"), py::arg("packed"), py::arg("x"), optional("h0"),
            optional("c0"), optional("lengths"), py::arg("packed_rows"), py::arg("key"), py::arg("threads"),
            py::arg("resets") = py::none(), py::arg("reset_to_given") = false)

@@ -16,9 +16,15 @@ constexpr double kWorkForBarrier = 1e5;  // multiply-adds in a step from which m
 // them that reading all weights in each step is worth it.
 constexpr Index kRowsForWeights = 16;
 
+// Reading them takes a member with few rows about as long as so many rows more: 1, 2, 4 rows take as long as 1.5, 2.4,
+// 4.4 of 32.
+constexpr double kRowsOfRead = 0.5;
+
 bool outgrow_core(double weights, std::size_t element_bytes) {
   return weights * static_cast<double>(element_bytes) >= static_cast<double>(cache_sizes().second);
 }
+
+int smaller_of(int threads, Index most) { return static_cast<int>(smaller(threads, most)); }
 
 }  // namespace
 
@@ -41,12 +47,16 @@ Split Split::plan(const StackShape& shape, const Batch& batch, Index lanes, std:
   const double per_layer = weights / static_cast<double>(shape.layers * shape.directions);
   const Index enough_rows = outgrow_core(per_layer, element_bytes) ? kRowsForWeights : kRowsForTiles;
   if (threads == 1 || batch.rows() >= threads * enough_rows) return {threads, false};
-  const bool steps_are_long = per_layer * static_cast<double>(batch.rows()) >= kWorkForBarrier;
-  const bool enough_panels = ceil_div(shape.hidden, 4 * lanes) >= threads;
+  const double rows = static_cast<double>(batch.rows());
+  const bool steps_are_long = per_layer * rows >= kWorkForBarrier;
   // Layer normalisation's means are over all units of a row, and so is what a memory is asked with.
   const bool rows_are_whole = shape.options.layer_norm || shape.context > 0;
-  if (steps_are_long && enough_panels && !rows_are_whole) return {threads, true};
-  return {batch.rows() < 2 * threads ? 1 : threads, false};
+  // Members hold two rows or a panel of units at least, so that many threads find fewer members.
+  const int with_units = steps_are_long && !rows_are_whole ? smaller_of(threads, ceil_div(shape.hidden, 4 * lanes)) : 1;
+  const int with_rows = static_cast<int>(larger(1, smaller_of(threads, batch.rows() / 2)));
+  const double times_faster = rows / (rows / with_rows + kRowsOfRead);
+  const bool by_units = with_units > 1 && with_units >= times_faster;
+  return {by_units ? with_units : with_rows, by_units};
 }
 
 Range Split::rows(const Batch& batch, Segment steps, int rank) const {
