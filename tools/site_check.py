@@ -43,7 +43,7 @@ def faults(pages, dark=False):
         command += ["--disable-web-security", "--allow-file-access-from-files"]
         command += [f"--user-data-dir={folder}/profile"]
         command += [f"--blink-settings=preferredColorScheme={0 if dark else 1}", frame.as_uri()]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        run = subprocess.run(command, capture_output=True, text=True, timeout=300)
     title = re.search(r"<title>(.*?)</title>", run.stdout, re.DOTALL)
     if run.returncode or title is None:
         raise RuntimeError(f"the browser told nothing: {run.stderr[-2000:]}")
