@@ -4,14 +4,15 @@
 
 `step` is a stream's step, `whole` a sequence of T = 100, `batch` one of 32 rows. Rounds interleave
 the models; a ratio is the median over the rounds. `error` is the root mean square of the difference
-to float32's outputs over that of these outputs. `--peer` adds ONNX Runtime's LSTM for a whole
-sequence: float32, and quantized by its `quantize_dynamic` to 8 bits, or 7 with `reduce_range`.
+to float32's outputs over that of these outputs. `--peer` adds ONNX Runtime's LSTM for whole
+sequences: float32, and quantized by its `quantize_dynamic` to 8 bits, or 7 with `reduce_range`.
 """
 
 import argparse
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -46,15 +47,18 @@ def peers_of(layer, folder, threads):
     pyrnn.onnx.export(layer, wide)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    x = np.random.default_rng(0).standard_normal((1, T, layer.input_size)).astype(np.float32)
+    x = np.random.default_rng(0).standard_normal((BATCH, T, layer.input_size)).astype(np.float32)
     found = {}
     for name, options_of_form in forms.items():
         path = wide if options_of_form is None else str(Path(folder) / f"{name}.onnx")
         if path != wide:
             quantize_dynamic(wide, path, **options_of_form)
         session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
-        given = {session.get_inputs()[0].name: x}
-        found[name] = {"whole": lambda session=session, given=given: session.run(None, given)[0]}
+        name_of_x = session.get_inputs()[0].name
+        found[name] = {
+            "whole": partial(session.run, ["y"], {name_of_x: x[:1]}),
+            "batch": partial(session.run, ["y"], {name_of_x: x}),
+        }
     return found
 
 
@@ -77,7 +81,7 @@ def error(y, exact):
 def measure(models, work, rounds):
     """{name: (median seconds, median of float32's time over its own, error)}."""
     calls = {name: of[work] for name, of in models.items() if work in of}
-    outputs = {name: np.array(call()) for name, call in calls.items()}
+    outputs = {name: np.asarray(call()) for name, call in calls.items()}
     names, times = list(calls), {name: [] for name in calls}
     for r in range(rounds):
         for name in names[r % len(names) :] + names[: r % len(names)]:
