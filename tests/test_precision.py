@@ -258,3 +258,17 @@ def test_other_names_are_refused(name):
 def test_only_a_name_is_a_precision():
     with pytest.raises(TypeError, match="set_precision: name is NoneType, expected a str"):
         pyrnn.set_precision(None)
+
+
+def test_a_checkpoint_says_with_which_precision_it_was_written(rng, tmp_path):
+    x, y = rng.standard_normal((8, 3), "f4"), rng.standard_normal((8, 2), "f4")
+
+    def fit(epochs):
+        trainer = pyrnn.Trainer(pyrnn.Linear(3, 2, seed=0), "mse", "sgd", seed=0)
+        path = tmp_path / "train.ckpt"
+        trainer.fit(x, y, epochs=epochs, checkpoint=path, resume=True, progress=False)
+
+    with precision("bf16"):
+        fit(1)
+    with pytest.warns(UserWarning, match=r"written by .* with products of bf16, this is"):
+        fit(2)

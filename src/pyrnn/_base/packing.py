@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from .. import _core
 from .parameter import Parameter
-from .runtime import kernels_in_use
 
 P = TypeVar("P")
 
@@ -21,7 +21,11 @@ class PackedWeights(Generic[P]):
     def get(self, parameters: Sequence[Parameter], pack: Callable[[], P]) -> P:
         """What `pack()` made of these parameters as they are now."""
         # The key is taken first: what is written while `pack` reads makes the next call pack again.
-        key = kernels_in_use(), [parameter._version for parameter in parameters]
+        key = (
+            _core.active_isa(),
+            _core.active_precision(),
+            [parameter._version for parameter in parameters],
+        )
         kept = self._kept  # one read, since another thread may replace it
         if kept is None or kept[0] != key:
             kept = self._kept = key, pack()
