@@ -47,7 +47,7 @@ BAD = [
         pandas.concat({"x": pandas.concat({"a": Y})}),
         "y has rows with 3 labels each, expected a time",
     ),
-    (Y.set_axis([*DAYS[:9], pandas.NaT, *DAYS[10:]]), "y has a row without a time"),
+    (Y.set_axis([*DAYS[:9], pandas.NaT, *DAYS[10:]]), "y has a row without a time: row 9"),
     (
         Y.set_axis(pandas.Index(mixed(), dtype=object)),
         "y has times in the zones Europe/Berlin, UTC",

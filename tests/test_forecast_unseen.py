@@ -210,3 +210,17 @@ def test_new_series_in_an_update(epochs):
     )
     with pytest.raises(ValueError, match=r"other series than in fit: dict \['c'\]"):
         model.update({"c": KNOWN[2]})
+
+
+def test_a_wide_table_of_one_series_is_one():
+    """After a fit of several columns, a frame with one is forecast as a frame of several."""
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(dict(zip("abc", KNOWN, strict=True)))
+    table.index = pandas.date_range("2024-01-01", periods=150)
+    model = forecaster(epochs=1).fit(table[["a", "b"]])
+    several, one = model.predict(y=table[["c", "b"]]), model.predict(y=table[["c"]])
+    assert one.equals(several[["c"]]) and list(one.columns) == ["c"]
+    assert model.predict(y=table[["b"]]).equals(several[["b"]])
+    lone = model.predict(y=table["c"])
+    assert_allclose(lone, one["c"])
+    assert lone.index.equals(one.index)

@@ -29,7 +29,7 @@ def read_stamps(name: str, labels: Any, *, declared: bool) -> Stamps | None:
     if stamps is None:
         stamps = _of_values(name, np.asarray(labels.to_numpy()), declared)
     if stamps is not None and stamps.wall.dtype.kind == "M" and np.isnat(stamps.wall).any():
-        raise ValueError(f"{name} has a row without a time")
+        raise ValueError(f"{name} has a row without a time: row {np.isnat(stamps.wall).argmax()}")
     return stamps
 
 

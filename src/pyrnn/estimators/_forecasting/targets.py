@@ -65,7 +65,8 @@ def _of_table(
     layout = sheet.layout(targets)
     if sheet.is_long:
         return _of_long(sheet, targets, known)
-    if joint or len(targets) == 1:
+    as_in_fit = known is not None and known.kind == "wide" and not sheet.table.lone
+    if joint or (len(targets) == 1 and not as_in_fit):
         part = sheet.part(sheet.name, targets)
         return Form((0,), "array", sheet.table.lone, targets, (layout,)), [part], [sheet]
     if known is not None and known.kind == "wide":
