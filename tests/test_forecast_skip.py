@@ -11,6 +11,7 @@ from children import run
 from compare import assert_same_bits
 from pyrnn.estimators import Forecaster
 from pyrnn.estimators._forecasting.division import divided
+from pyrnn.estimators._forecasting.rollout import last_of
 from pyrnn.estimators._forecasting.series import Series
 from pyrnn.estimators._forecasting.windows import Cutter
 from pyrnn.layers._autoregression import Autoregression
@@ -102,6 +103,14 @@ def test_what_decides_when_to_stop():
     assert division(calibration=0) == (180, 20, 0)
     assert division(calibration=0, early_stopping=False) == (200, 0, 0)
     assert division(validation_fraction=0.25) == (110, 50, 40)
+
+
+@pytest.mark.parametrize("options", [{}, {"skip": False}, {"dropout": 0.5}, {"quantiles": (0.1,)}])
+@pytest.mark.parametrize("steps", [1, 5, 12, 20])
+def test_the_last_step_alone_has_the_bits_of_all(steps, options):
+    model = forecaster(epochs=1, **options).fit(autoregression(150))
+    x = np.random.default_rng(0).standard_normal((40, steps, 1)).astype(np.float32)
+    assert_same_bits(last_of(model.network_, x), model.network_(x)[:, -1])
 
 
 def test_without_skip_there_is_no_linear_part():

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+from functools import cache
 from typing import Any, ClassVar, Self
 
 from sklearn.base import BaseEstimator, clone
@@ -17,6 +18,12 @@ from ._naming import naming
 SCIKIT_LEARNS = ("_metadata_request", "_sklearn_")  # its notes of set_fit_request, set_output
 
 
+@cache
+def _parameters(kind: Any) -> frozenset[str]:
+    """The names of an estimator's parameters, for which scikit-learn reads the signature anew."""
+    return frozenset(kind._get_param_names())
+
+
 class Estimator(Settings, BaseEstimator):
     """What is learnt is learnt by a copy, and taken over when all has gone well."""
 
@@ -29,7 +36,8 @@ class Estimator(Settings, BaseEstimator):
 
     def _takes(self, name: str, value: Any) -> bool:
         """Parameters act at the next fit; scikit-learn and `fit` write what ends in "_"."""
-        return name.endswith("_") or name in self._get_param_names() or super()._takes(name, value)
+        kind: Any = type(self)
+        return name.endswith("_") or name in _parameters(kind) or super()._takes(name, value)
 
     def save(self, path: Any) -> None:
         """Writes parameters and all that was learnt to one safetensors file, for

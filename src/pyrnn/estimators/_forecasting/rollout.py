@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -81,7 +82,7 @@ class Rollout:
 
     def _direct(self, windows: Array, present: Array, horizon: int) -> Array:
         """(N, horizon, D, outputs) of windows, where all steps are predicted at once."""
-        outputs, D = self.network(windows)[:, -1], present.shape[1]
+        outputs, D = last_of(self.network, windows), present.shape[1]
         ahead = outputs.reshape(len(windows), -1, self.cutter.steps, D)[:, :, :horizon]
         ahead = ahead.transpose(0, 2, 3, 1)
         return self._located(ahead, present[:, None] * self.cutter.relative)
@@ -121,6 +122,27 @@ class Rollout:
             return numbers + start[..., None]
         moved = numbers[..., : self.locations] + start[..., None]
         return np.concatenate([moved, numbers[..., self.locations :]], axis=-1)
+
+
+def last_of(network: Sequential, x: Array) -> Array:
+    """(N, outputs): `network(x)[:, -1]`, without what the linear layers say at the steps before."""
+    first: Any = network[0]
+    if not hasattr(first, "rnn"):
+        return _last_of_layers(network, x)
+    skip: Any = first.skip
+    if x.shape[1] < skip.lags:
+        linear, _ = skip(x)
+    else:
+        state = x[:, x.shape[1] - skip.lags : -1, : skip.lagged]
+        linear, _ = skip(x[:, -1:], state=state)
+    last: Array = _last_of_layers(first.rnn, x) + linear[:, -1]
+    return last
+
+
+def _last_of_layers(layers: Sequential, x: Array) -> Array:
+    """The same of recurrent layers and a linear one."""
+    last: Array = layers[-1](layers[:-1](x)[:, -1:])[:, -1]
+    return last
 
 
 def in_chunks(pairs: Iterable[tuple[Series, Array]]) -> Iterator[list[tuple[Series, Array]]]:
