@@ -157,3 +157,13 @@ def anchors(page):
     titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     plain = [re.sub(r"[^\w\- ]", "", title.strip().lower()) for title in titles]
     return {title.replace(" ", "-") for title in plain}
+
+
+def test_pictures_of_the_front_pages_are_small():
+    """Those of both READMEs, and those that scripts of examples have drawn: below 60 kB."""
+    found = {ROOT / p for p in (ROOT / "examples" / "pictures").iterdir()}
+    for page in ("README.md", "README.ko.md"):
+        addresses = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (ROOT / page).read_text("utf-8"))
+        assert len(addresses) >= 3, page
+        found |= {ROOT / address for address in addresses}
+    assert {str(p) for p in found if p.stat().st_size >= 60_000} == set()
