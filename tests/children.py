@@ -1,12 +1,15 @@
 """Runs code in a child process; `run_stopped` counts its looks at the signals, as Ctrl-C needs."""
 
 import os
+import shlex
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
 TESTS = Path(__file__).parent
+# An emulated Python cannot start itself again: whoever emulates it says how children are started.
+PYTHON = shlex.split(os.environ.get("PYRNN_TEST_PYTHON", "")) or [sys.executable]
 
 
 def ran(code, timeout=60, before=(), **environment):
@@ -14,7 +17,7 @@ def ran(code, timeout=60, before=(), **environment):
     limit only ends one that hangs. `before` is a command that runs the child."""
     path = os.pathsep.join(p for p in (str(TESTS), os.environ.get("PYTHONPATH")) if p)
     env = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": path} | environment
-    command = [*before, sys.executable, "-c", "import numpy as np\n" + textwrap.dedent(code)]
+    command = [*before, *PYTHON, "-c", "import numpy as np\n" + textwrap.dedent(code)]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout)
 
 

@@ -4,8 +4,9 @@ The child prints a row per call, `what|error|message`; a crash is its exit statu
 """
 
 import subprocess
-import sys
 import textwrap
+
+from children import PYTHON
 
 PRELUDE = """
 import faulthandler, sys
@@ -64,7 +65,7 @@ def wrong_flags(*shape):
 
 def run(code):
     """Runs the code in a child, and returns what it printed as rows (what, error, message)."""
-    command = [sys.executable, "-c", PRELUDE + textwrap.dedent(code)]
+    command = [*PYTHON, "-c", PRELUDE + textwrap.dedent(code)]
     child = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert child.returncode == 0, f"exit status {child.returncode}\n{child.stderr[-3000:]}"
     return [line.split("|", 2) for line in child.stdout.splitlines()]
