@@ -32,6 +32,7 @@ void expect(const Bytes& got, const Bytes& expected, const std::string& name, co
 }
 
 // FNV-1a.
+constexpr std::uint64_t kNoBytes = 0xcbf29ce484222325;
 std::uint64_t digest(std::uint64_t of, const Bytes& bytes) {
   for (const unsigned char byte : bytes) of = (of ^ byte) * 0x100000001b3;
   return of;
@@ -51,7 +52,7 @@ void on_new_thread(F&& f) {
 
 std::uint64_t check(const std::vector<Call>& calls, const Settings& settings) {
   std::map<std::string, Bytes> alone;
-  std::uint64_t all = 0xcbf29ce484222325;
+  std::uint64_t all = kNoBytes;
   for (const Call& call : calls) {
     const Bytes& bytes = alone[call.name] = call.run(1);
     all = digest(all, bytes);
@@ -110,7 +111,15 @@ int main(int count, char** words) {
   for (const std::string& isa : available_isas()) {
     if (!settings.isas.empty() && ("," + settings.isas + ",").find("," + isa + ",") == std::string::npos) continue;
     set_active_isa(isa);
-    std::printf("%s %016" PRIx64 "\n", isa.c_str(), check(calls, settings));
+    const std::uint64_t bytes = check(calls, settings);
+    std::printf("%s %016" PRIx64 "\n", isa.c_str(), bytes);
+    if (bool& vnni = *active_kernels().has_vnni; vnni) {  // as on a CPU of this set that has none
+      vnni = false;
+      std::uint64_t without = kNoBytes;
+      for (const Call& call : calls) without = digest(without, call.run(1));
+      comparisons.fetch_add(1);
+      if (without != bytes) differences.fetch_add(1), std::printf("%s: other bytes without VNNI\n", isa.c_str());
+    }
     ++sets;
   }
   std::printf("%zu calls, %d instruction sets, %ld comparisons, %ld differences\n", calls.size(), sets,

@@ -40,8 +40,8 @@ class Operations {
         x_(numbers<T>(rows_ * F)),
         other_(numbers<T>(rows_ * F)),
         square_(numbers<T>(F * F, 0.3)),
-        scale_(B, T(0.5)),
-        of_rows_(rows_, T(0.5)),
+        scale_(static_cast<std::size_t>(B), T(0.5)),
+        of_rows_(static_cast<std::size_t>(rows_), T(0.5)),
         classes_(whole_numbers(rows_, F)) {}
 
   Bytes linear_gradient(int threads) const {

@@ -172,7 +172,7 @@ class BackwardPass {
                           .descending = step % 2 == 1};
     kernels::StepBackward<T> s = steps_.backward(me, p.buffers, at);
     s.d_c = states_.d_c(rows.begin);
-    s.d_rh = d_rh_ + rows.begin * width_.state;
+    s.d_rh = row_of(d_rh_, rows.begin, width_.state);
     if (states_.changed())
       run_changed_step(me, p, step, {stopped, rows, next, d_y}, s);
     else

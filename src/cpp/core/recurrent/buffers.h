@@ -18,6 +18,12 @@ struct RowWidths {
       : state(padded_row<T>(shape.hidden, lanes)), output(shape.proj ? padded_row<T>(shape.proj, lanes) : state) {}
 };
 
+// A row of a buffer; null where there is none, since the language has no sum of null and a number.
+template <class T>
+PYRNN_ALWAYS_INLINE T* row_of(T* buffer, Index row, Index width) {
+  return buffer ? buffer + row * width : nullptr;
+}
+
 // What the steps of one layer and direction read and write; R: the rows of all their steps.
 template <class T>
 struct StepBuffers {

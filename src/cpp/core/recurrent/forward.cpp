@@ -138,7 +138,7 @@ class ForwardPass {
     for (Index j = mine.begin; j < mine.end; ++j) {
       const Index from = state * batch_.rows() + batch_.state_row(j);
       T* h = p.buffers.h + (initial + j) * width_.output;
-      T* c = p.buffers.c + (initial + j) * width_.state;
+      T* c = row_of(p.buffers.c, initial + j, width_.state);
       copy_padded(seq_.h0 ? seq_.h0 + from * P : nullptr, P, h, width_.output);
       if (shape_.has_c()) copy_padded(seq_.c0 ? seq_.c0 + from * H : nullptr, H, c, width_.state);
       if (batch_.length(j) <= first) outputs_.store_state(p.at, j, h, c);
@@ -199,7 +199,7 @@ class ForwardPass {
                [&] { state_options_.finish_step(me, p.at, step, p.buffers, row, p.previous_row(step, first)); });
     if (stopped) return;
     interrupt_.poll(me.rank, static_cast<double>(rows.size()) * work_of_row_);
-    outputs_.emit(me, p.at, step, p.buffers.h + row * width_.output, p.buffers.c + row * width_.state);
+    outputs_.emit(me, p.at, step, p.buffers.h + row * width_.output, row_of(p.buffers.c, row, width_.state));
   }
 
   const ForwardJob<T, W>& job_;

@@ -43,7 +43,8 @@ class Outputs {
     scatter(h, h_row, P, kept_h(at));
     if (at.layer + 1 == shape_.layers) scatter(c, c_row, H, cells().columns_from(at.direction * H));
     const Index going_on = step + 1 < job_.scope.steps.end ? at.walk.active(step + 1) : 0;
-    for (Index j = larger(rows.begin, going_on); j < rows.end; ++j) store_state(at, j, h + j * h_row, c + j * c_row);
+    for (Index j = larger(rows.begin, going_on); j < rows.end; ++j)
+      store_state(at, j, h + j * h_row, row_of(c, j, c_row));
   }
 
   // Dropout on what the layer gave, once all its directions have.

@@ -115,10 +115,10 @@ class CellSteps {
             .b_hn = weights.b_hn,
             .gates = buffers.gates + gate_row(at.row),
             .gates_panel = gates_panel_,
-            .c_prev = buffers.c + at.previous * width_.state,
-            .c = buffers.c_new + at.row * width_.state,
+            .c_prev = row_of(buffers.c, at.previous, width_.state),
+            .c = row_of(buffers.c_new, at.row, width_.state),
             .h = shape_.proj ? buffers.m + at.row * width_.state : buffers.h_new + at.row * width_.output,
-            .rh = buffers.rh + at.row * width_.state,
+            .rh = row_of(buffers.rh, at.row, width_.state),
             .state_row = width_.state,
             .lstm = PackedWeights<T, W>::lstm_options(shape_, weights),
             .norm = norm.recurrent(),
@@ -158,8 +158,8 @@ class CellSteps {
             .h_prev = saved.h + at.previous * width_.output,
             .h_in = saved.h_in + at.previous * width_.output,
             .h = saved.h_new + at.row * width_.output,
-            .c_prev = saved.c + at.previous * width_.state,
-            .c = saved.c_new + at.row * width_.state,
+            .c_prev = row_of(saved.c, at.previous, width_.state),
+            .c = row_of(saved.c_new, at.row, width_.state),
             .d_c = nullptr,
             .d_rh = nullptr,
             .state_row = width_.state,
@@ -167,7 +167,7 @@ class CellSteps {
             .x_norm = norm.gradient(norm.input(), of.d_gates.input),
             .h_norm = norm.gradient(norm.recurrent(), of.d_gates.recurrent),
             .cell_norm = norm.cell(width_.state),
-            .d_seen = saved.norm.d_seen + at.row * width_.state};
+            .d_seen = row_of(saved.norm.d_seen, at.row, width_.state)};
   }
 
   // The gates become their gradients.
