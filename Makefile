@@ -153,10 +153,14 @@ wheels:
 clean:
 	rm -rf $(VENV) build dist examples/data .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-# The package with one of its extras. Built without isolation, in a folder that stays, so that only
-# what changed is compiled again.
-$(VENV)/.with-%: $(SOURCES) $(VENV)/.build-tools
-	$(PIP) install --no-build-isolation --config-settings build-dir=build/{wheel_tag} ".[$*]"
+# Built without isolation, in a folder that stays, so that only what changed is compiled again.
+$(VENV)/.installed: $(SOURCES) $(VENV)/.build-tools
+	$(PIP) install --no-build-isolation --config-settings build-dir=build/{wheel_tag} .
+	touch $@
+
+# What one of its extras needs: the package is there, and pip looks at its requirements alone.
+$(VENV)/.with-%: $(VENV)/.installed
+	$(PIP) install "pyrnn-cpu[$*]"
 	touch $@
 
 $(EXAMPLE_DATA): examples/data.txt | $(VENV)/.build-tools

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import pyrnn
 from mutations_list import MUTATIONS
+from pyrnn import _core
 
 ROOT = Path(__file__).parent.parent
 WORK = ROOT / "build" / "mutations"
@@ -205,7 +206,9 @@ def main():
         sys.exit(__doc__)
     argument = sys.argv[2] if len(sys.argv) > 2 else ""
     copy_sources()
-    if failure := build():
+    if kind == "python":
+        shutil.copy2(_core.__file__, TREE / "src" / "pyrnn")
+    elif failure := build():
         sys.exit(failure)
     number = int(argument) if argument.isdigit() else 0
     if kind == "python":

@@ -90,7 +90,7 @@ MUTATIONS = {
         },
     ),
     "kernels/product.h": (
-        BITS + " test_sizes.py test_guard_pages.py",
+        BITS + " test_sizes.py test_guard_pages.py test_quantize.py",
         {
             "a row is skipped between tall tiles": (
                 "row += height;",
@@ -100,9 +100,73 @@ MUTATIONS = {
                 "left[r] = broadcast(a[r * a_row]);",
                 "left[r] = broadcast(a[0]);",
             ),
+            "the terms of a pair of bf16 are one": (
+                "if constexpr (Mask) return (Vec<T>)(pairs & ~0xffff);",
+                "if constexpr (Mask) return (Vec<T>)(pairs << 16);",
+            ),
             "an odd k is dropped": (
                 "if (kAtOnce == 2 && left > 0) multiply",
                 "if (kAtOnce == 2 && left > 1) multiply",
+            ),
+        },
+    ),
+    "kernels/product_int8.h": (
+        "test_quantize_int8.py",
+        {
+            "the last four k are dropped": ("k < whole; k += G", "k + G < whole; k += G"),
+            "the scale of the first row for all": (
+                "broadcast(read<float>(a + r * p.a_row + whole))",
+                "broadcast(read<float>(a + whole))",
+            ),
+            "what is there is not added": ("if (p.start == Start::add) v =", "if (false) v ="),
+            "the scale of the first column": (
+                "b + panel * p.b_panel + j * L * G;",
+                "b + panel * p.b_panel;",
+            ),
+        },
+    ),
+    "kernels/narrow.h": (
+        "test_quantize_int8.py",
+        {
+            "rounded towards zero": (
+                "(Ints)(x * factor + kRounds)",
+                "__builtin_convertvector(x * factor, Ints)",
+            ),
+            "a NaN is a number": ("scale_of(largest) + nothing;", "scale_of(largest);"),
+            "tiny rows have an infinite factor": (
+                "largest < 0x1p-119f ? 0 : 127 / largest",
+                "127 / largest",
+            ),
+            "128 steps": ("return largest / 127;", "return largest / 128;"),
+        },
+    ),
+    "kernels/pack.h": (
+        "test_quantize.py test_quantize_int8.py",
+        {
+            "bf16 takes the lower half": (
+                "static_cast<std::uint32_t>(bits[i]) >> 16)",
+                "static_cast<std::uint32_t>(bits[i]))",
+            ),
+            "groups of four backwards": (
+                "to[(k - k % G) * row + k % G] = {number};",
+                "to[(k - k % G) * row + G - 1 - k % G] = {number};",
+            ),
+            "the last weight is the largest": (
+                "largest = size > largest ? size : largest;\n        }\n        const float scale",
+                "largest = size;\n        }\n        const float scale",
+            ),
+        },
+    ),
+    "kernels/vec_int8.h": (
+        "test_quantize_int8.py",
+        {
+            "x without a sign": (
+                "sums_of_four(size, w ^ negative)",
+                "sums_of_four(size, w)",
+            ),
+            "sums of two that saturate": (
+                "size = (Ints)((x ^ below_zero) - below_zero);",
+                "size = (Ints)x;",
             ),
         },
     ),
@@ -248,6 +312,13 @@ MUTATIONS = {
                 "d_fresh[i] = whole;",
             ),
             "no gradient of h_in's mask": ("scale ? scale[i] * d_h_in[i] : d_h_in[i]", "d_h_in[i]"),
+        },
+    ),
+    "core/operations/embedding.cpp": (
+        "test_quantize.py test_quantize_int8.py test_quantize_files.py",
+        {
+            "the scale of the first word": ("* scale[id]; });", "* scale[0]; });"),
+            "bf16 in the lower half": ("{number.bits} << 16", "{number.bits}"),
         },
     ),
     "core/operations/dropout.cpp": (
