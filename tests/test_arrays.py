@@ -35,6 +35,7 @@ def test_a_call_with_other_arrays(name, kind, numpys):
 
 TAKE_NONE = {  # public classes and functions without an argument that is an array
     *("Callback", "CSVLogger", "EarlyStopping", "ModelCheckpoint", "History", "Summary"),
+    "PruningCallback",
     *(
         "LearningRateCurve",
         "LoadReport",

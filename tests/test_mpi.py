@@ -87,6 +87,25 @@ def test_messages_of_any_length():
     assert lines(2, code) == ["done"] * 2
 
 
+def test_any_number_of_communicators_may_be_made():
+    """An MPI has room for few thousand: one that is not used any more is lent again, and those that
+    are in use keep their messages apart."""
+    code = """
+        used = {pyrnn.distributed.MPI()._comm.handle for _ in range(20)}
+        assert len(used) == 1, len(used)
+        kept = [pyrnn.distributed.MPI() for _ in range(4)]
+        if ranks.rank:
+            del kept[1]  # rank 0 has it still
+        more = [pyrnn.distributed.MPI() for _ in range(3)]
+        handles = {each._comm.handle for each in [ranks, *kept, *more]}
+        assert len(handles) == 8 - bool(ranks.rank), len(handles)
+        order = [more[0], kept[0], more[2]]
+        assert all(each.gather(bytes([ranks.rank])) == [b"\\0", b"\\1"] for each in order)
+        show("done")
+    """
+    assert lines(2, code) == ["done"] * 2
+
+
 def test_ranks_share_the_cores():
     alone = ran("import pyrnn; print(pyrnn.get_num_threads())", PYRNN_NUM_THREADS="")
     each = max(1, int(alone.stdout) // 2)

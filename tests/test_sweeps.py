@@ -57,7 +57,7 @@ for _ in range(2):
     if not children[-1]:
         break
 """
-        + block("should_prune")
+        + block("PruningCallback")
         + """
 if not children[-1]:
     os._exit(0)

@@ -102,6 +102,7 @@ from .training import EarlyStopping as EarlyStopping
 from .training import History as History
 from .training import LearningRateCurve as LearningRateCurve
 from .training import ModelCheckpoint as ModelCheckpoint
+from .training import PruningCallback as PruningCallback
 from .training import Trainer as Trainer
 
 __version__ = _core.build_info()["version"]

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import weakref
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
@@ -39,6 +40,9 @@ class MPI(Settings):
     that a rank does not catch ends all of them with its traceback and an exit status that is not
     zero. If a rank leaves the program while others wait for it, they raise a RuntimeError.
 
+    It has messages of its own: every rank makes the same ones in the same order, and one that is
+    not used any more anywhere leaves its place to the next.
+
     ImportError if mpi4py or an MPI is missing; RuntimeError if mpiexec is of another MPI than
     mpi4py's, so that every process would be rank 0. TypeError or ValueError for other arguments.
 
@@ -68,7 +72,7 @@ class MPI(Settings):
         self._mpi = mpi = _load()
         world = mpi.COMM_WORLD
         _check_launched(world.Get_size(), mpi)
-        self._comm = world.Dup()
+        self._comm = _lent(self, world)
         self._waiting = _waiting()
         end_together(mpi, self._waiting)
         share_threads(_neighbours(mpi, world))
@@ -169,6 +173,28 @@ def _waiting() -> Waiting:
     """The one of this process: a rank that leaves says so once, to whoever waits."""
     mpi = _load()
     return Waiting(mpi, mpi.COMM_WORLD)
+
+
+class _Lent:
+    """The communicators of this process, each for one MPI object at a time. An MPI has room for few
+    thousand, and to free one is a call of all ranks together, which collect garbage when they
+    like: so they are lent again instead."""
+
+    def __init__(self) -> None:
+        self._all, self._free = list[Any](), set[int]()
+
+    def __call__(self, owner: MPI, world: Any) -> Any:
+        """One that is free on every rank, or a new one; all ranks ask together."""
+        free = set.intersection(*world.allgather(set(self._free)))
+        number = min(free, default=len(self._all))
+        if number == len(self._all):
+            self._all.append(world.Dup())
+        self._free.discard(number)
+        weakref.finalize(owner, self._free.add, number).atexit = False
+        return self._all[number]
+
+
+_lent = _Lent()
 
 
 def _check_launched(size: int, mpi: Any) -> None:

@@ -6,4 +6,5 @@ from ._early_stopping import EarlyStopping as EarlyStopping
 from ._history import History as History
 from ._learning_rates import LearningRateCurve as LearningRateCurve
 from ._model_checkpoint import ModelCheckpoint as ModelCheckpoint
+from ._pruning import PruningCallback as PruningCallback
 from ._trainer import Trainer as Trainer

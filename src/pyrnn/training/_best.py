@@ -5,8 +5,9 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from .._base.checks import check_choice, check_mapping, check_number, check_size, describe
+from .._base.checks import check_choice, check_mapping, check_number, check_size
 from ._callbacks import Callback
+from ._measures import check_monitor, check_monitor_name
 
 STACK = 12  # frames from a warning to the call of `fit`
 
@@ -20,11 +21,7 @@ class Best(Callback):
 
     def __init__(self, monitor: str, *, min_delta: float, mode: str | None) -> None:
         owner = type(self).__name__
-        if not isinstance(monitor, str):
-            raise TypeError(
-                f"{owner}: monitor is {describe(monitor)}, expected the name of a measure"
-            )
-        self.monitor = monitor
+        self.monitor = check_monitor_name(owner, monitor)
         self.min_delta = check_number(owner, "min_delta", min_delta)
         if not self.min_delta >= 0:
             raise ValueError(f"{owner}: min_delta is {min_delta}, expected a number >= 0")
@@ -43,11 +40,7 @@ class Best(Callback):
     def on_fit_start(self, trainer: Any) -> None:
         self._forget()
         self._warned = False
-        if self.monitor not in trainer.measures:
-            raise ValueError(
-                f"{type(self).__name__}: monitor is {describe(self.monitor)}, this fit measures "
-                f"{', '.join(trainer.measures)}"
-            )
+        check_monitor(type(self).__name__, self.monitor, trainer)
         self._higher = self.mode == "max" if self.mode else self._direction(trainer)
 
     def _direction(self, trainer: Any) -> bool:

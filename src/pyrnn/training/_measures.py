@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._base.checks import describe
 from .._base.module import Module
 from .._base.prediction import end_in_probabilities
 from ..losses import Loss
@@ -128,3 +129,19 @@ def check_masks(name: str, metrics: Sequence[Any], loss: Loss) -> None:
                 f"{name}: {type(loss).__name__} leaves out some of the targets, and {kind} would "
                 f"count them: expected {kind}.update(y, target, lengths=None, mask=None)"
             )
+
+
+def check_monitor_name(owner: str, monitor: Any) -> str:
+    """The name of what a callback follows; TypeError for anything else."""
+    if not isinstance(monitor, str):
+        raise TypeError(f"{owner}: monitor is {describe(monitor)}, expected the name of a measure")
+    return monitor
+
+
+def check_monitor(owner: str, monitor: str, trainer: Any) -> None:
+    """ValueError for a monitor that a fit does not measure."""
+    if monitor not in trainer.measures:
+        raise ValueError(
+            f"{owner}: monitor is {describe(monitor)}, this fit measures "
+            f"{', '.join(trainer.measures)}"
+        )
