@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one matrix product: C = start + A*B, one panel of B at a time (struct Product in kernels.h).
 //
-// Each element of C is one chain of fused multiply-adds over k ascending. The tile only chooses the elements that run
-// together, and the k blocks only store and reload the chain, so every tile height and block size gives the same bits.
+// Each element of C is one chain of fused multiply-adds over k ascending, or of what adds the products of a pair
+// (pairs.h). The tile only chooses the elements that run together, and the k blocks only store and reload the chain, so
+// every tile height and block size gives the same bits.
 #pragma once
 
 #include "kernels/caches.h"

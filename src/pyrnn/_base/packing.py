@@ -21,14 +21,13 @@ class PackedWeights(Generic[P]):
     def get(self, parameters: Sequence[Parameter], pack: Callable[[], P]) -> P:
         """What `pack()` made of these parameters as they are now."""
         # The key is taken first: what is written while `pack` reads makes the next call pack again.
-        key = (
-            _core.active_isa(),
-            _core.active_precision(),
-            [parameter._version for parameter in parameters],
-        )
+        changes = _core.kernel_changes()
+        key = changes, [parameter._version for parameter in parameters]
         kept = self._kept  # one read, since another thread may replace it
         if kept is None or kept[0] != key:
-            kept = self._kept = key, pack()
+            kept = key, pack()
+            if changes == _core.kernel_changes():  # else it may be of either kernels
+                self._kept = kept
         return kept[1]
 
     def __getstate__(self) -> dict[str, None]:

@@ -55,7 +55,8 @@ def set_precision(name: str) -> None:
     dx = bf16(dy) bf16(W), dW = bf16(dy)^T bf16(x), and db is the sum of bf16(dy). Sums, gates,
     states, parameters and files stay float32. A product takes about half the time, and each of its
     terms is off by up to 2^-8 of itself. This holds for the calls that begin afterwards, in
-    training and inference; the pullback of a recurrent layer keeps the precision of its call.
+    training and inference: set it before a training, not between a vjp and its pullback, whose
+    recurrent layers keep the precision of the vjp and whose others do not.
     Attention, the recurrent part of a decoder that attends to a memory, CRF, CTC, float64 and
     quantized models are computed as before. Results are still the same for any number of threads,
     chunks and rows of a batch.

@@ -148,12 +148,11 @@ WeightArrays<T>::WeightArrays(const StackShape& shape, const py::list& arrays, c
 namespace {
 
 template <class T, class W>
-SharedWeights<T, W> packed_as(const Stack& stack, const py::list& arrays, int threads) {
+SharedWeights<T, W> packed_as(const Stack& stack, const kernels::KernelTable& table, const py::list& arrays,
+                              int threads) {
   const WeightArrays<const T> weights(stack.shape, arrays, "weights");
   SharedWeights<T, W> packed;
-  without_gil([&] {
-    packed = std::make_shared<PackedWeights<T, W>>(active_kernels_for(stack.shape), stack.shape, weights.all, threads);
-  });
+  without_gil([&] { packed = std::make_shared<PackedWeights<T, W>>(table, stack.shape, weights.all, threads); });
   return packed;
 }
 
@@ -165,8 +164,9 @@ py::object pack_weights(const Stack& stack, const py::list& arrays, int threads,
   py::object object = new_object<Packed>();
   Packed& packed = initialised<Packed>(object);
   packed.stack = stack;
+  packed.table = &active_kernels_for(stack.shape);
   with_form(stack.single, form,
-            [&]<class T, class W>(T, W) { packed.weights = packed_as<T, W>(stack, arrays, threads); });
+            [&]<class T, class W>(T, W) { packed.weights = packed_as<T, W>(stack, *packed.table, arrays, threads); });
   return object;
 }
 

@@ -90,6 +90,7 @@ using SharedWeights = std::shared_ptr<PackedWeights<T, W>>;
 struct Packed {
   Stack stack;
   OfWeights<PackedWeights> weights;
+  const kernels::KernelTable* table;  // whose layout they have
 };
 
 struct SavedForward {

@@ -35,8 +35,8 @@ std::int64_t version_of(py::handle tensor) {
 WeightCache::Found WeightCache::find(const Stack& stack, const std::vector<SeenWeight>& seen, bool repeated) const {
   const auto place = kept_.find(address_of(seen));
   const std::shared_ptr<const Kept> kept = place == kept_.end() ? nullptr : place->second;
-  const bool same = kept && kept->table == &active_kernels_for(stack.shape) && kept->seen == seen &&
-                    stack.single == initialised<Packed>(kept->packed).stack.single &&
+  const bool same = kept && initialised<Packed>(kept->packed).table == &active_kernels_for(stack.shape) &&
+                    kept->seen == seen && stack.single == initialised<Packed>(kept->packed).stack.single &&
                     stack.shape == initialised<Packed>(kept->packed).stack.shape;
   if (!same && !repeated) return {};
   const std::uint64_t contents = fingerprint_of(seen);
@@ -46,8 +46,7 @@ WeightCache::Found WeightCache::find(const Stack& stack, const std::vector<SeenW
 void WeightCache::keep(py::handle first, const std::vector<SeenWeight>& seen, std::optional<std::uint64_t> contents,
                        const py::object& packed) {
   const std::uintptr_t address = address_of(seen);
-  auto kept = std::make_shared<const Kept>(Kept{
-      watch_(first, address), &active_kernels_for(initialised<Packed>(packed).stack.shape), seen, contents, packed});
+  auto kept = std::make_shared<const Kept>(Kept{watch_(first, address), seen, contents, packed});
   kept_[address].swap(kept);  // what was there goes last: its destructor may run Python code
 }
 

@@ -43,7 +43,6 @@ class WeightCache {
  private:
   struct Kept {
     py::object memory;  // the weak reference. Not of a tensor: torch.utils.swap_tensors refuses those that have some
-    const kernels::KernelTable* table;
     std::vector<SeenWeight> seen;
     std::optional<std::uint64_t> contents;  // their fingerprint, once it was taken
     py::object packed;

@@ -59,6 +59,7 @@ void register_runtime(py::module_& m) {
   m.def("available_isas", &available_isas);
   m.def("active_isa", [] { return active_kernels().name; });
   m.def("_set_isa", &set_active_isa, py::arg("name"));
+  m.def("kernel_changes", &kernel_changes);
   m.def("active_precision", [] { return active_kernels().precision == Precision::bf16 ? "bf16" : "float32"; });
   m.def("_set_bf16", [](bool on) { set_active_precision(on ? Precision::bf16 : Precision::float32); }, py::arg("on"));
   set_cache_sizes(cache_sizes());  // for the kernels

@@ -18,7 +18,7 @@ struct ForwardPlace {
   bool gathers;         // the input is copied into the direction's own order first
   kernels::Left<T, W>* x;  // that copy, as the product reads it,
   Index x_row;          // and the stride of its rows
-  kernels::Int8* pairs;  // where products take pairs: those of the chunk's x in the order of the gates; else null
+  kernels::Int8* pairs;  // where products take pairs: those of the chunk's x (pairs_at); else null
   Index pairs_row;
   const typename PackedWeights<T, W>::Direction& weights;
   Index chunk_step;  // rows of a step in buffers that hold one chunk (nothing is saved); 0: they hold all steps
@@ -61,10 +61,10 @@ class InputProducts {
       for (Index step = first; step < end; ++step) {
         const Range mine = me.copied_rows(p.at.walk.active(step));
         if (mine.empty()) continue;
-        const Index row = p.row(step, first) + mine.begin;
-        const T* from = p.gathers ? p.x + row * p.x_row : p.input.at(p.at.walk.time(step, 0), mine.begin);
+        const T* from = p.gathers ? p.x + (p.row(step, first) + mine.begin) * p.x_row
+                                  : p.input.at(p.at.walk.time(step, 0), mine.begin);
         k_.narrow_rows({mine.size(), p.input_columns, from, p.gathers ? p.x_row : p.input.row_stride(),
-                        p.pairs + (row - p.lowest_row(first, end)) * p.pairs_row, p.pairs_row});
+                        p.pairs + (pairs_at(me, p, step, first, end) + mine.begin) * p.pairs_row, p.pairs_row});
       }
   }
 
@@ -82,22 +82,30 @@ class InputProducts {
         multiply_rows(me, p, panel,
                       {p.at.walk.backwards() && !p.chunk_step ? end - 1 : first,
                        first,
-                       p.lowest_row(first, end),
+                       0,
                        {0, Segment{first, end}.rows(batch_)},
                        next_follows});
       for (Index step = first; step < end && !at_once; ++step)
         multiply_rows(me, p, panel,
-                      {step, first, p.lowest_row(first, end), me.active_rows(p.at.walk.active(step)),
+                      {step, first, pairs_at(me, p, step, first, end), me.active_rows(p.at.walk.active(step)),
                        next_follows && step + 1 == end});
     }
   }
 
  private:
+  // Where the pairs of a step's first row are. A member that sees all rows has them as the gates have theirs, so that
+  // several steps make one product. Others do not wait for each other, and may be in chunks of other lengths: each row
+  // has a place of its own in the step's whole batch.
+  Index pairs_at(const Member& me, const ForwardPlace<T, W>& p, Index step, Index first, Index end) const {
+    if (me.rows.size() == batch_.rows()) return p.row(step, first) - p.lowest_row(first, end);
+    return (p.at.walk.backwards() && !p.chunk_step ? end - 1 - step : step - first) * batch_.rows();
+  }
+
   // Rows from the first of `step` on, in the order of time.
   struct ProductRows {
     Index step;
     Index first;  // step of the chunk
-    Index lowest;  // row of the chunk
+    Index pairs;  // where those of that row are
     Range rows;
     bool next_follows;  // the product after this one is that of the next panel
   };
@@ -108,7 +116,7 @@ class InputProducts {
     kernels::LeftRows<T, W> x{p.x + row * p.x_row, p.x_row};
     if constexpr (!kernels::kLeftIsNarrow<W>) {
       if (p.pairs)
-        x = kernels::narrow_left<T, W>(p.pairs, p.pairs_row).from(row - of.lowest);
+        x = kernels::narrow_left<T, W>(p.pairs, p.pairs_row).from(of.pairs + rows.begin);
       else if (!p.gathers)
         x = {p.input.at(p.at.walk.time(of.step, 0), rows.begin), p.input.row_stride()};
     }

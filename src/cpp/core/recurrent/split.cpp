@@ -51,11 +51,14 @@ Split Split::plan(const StackShape& shape, const Batch& batch, Index lanes, std:
   const bool steps_are_long = per_layer * rows >= kWorkForBarrier;
   // Layer normalisation's means are over all units of a row, and so is what a memory is asked with.
   const bool rows_are_whole = shape.options.layer_norm || shape.context > 0;
+  const Index panels = ceil_div(shape.hidden, 4 * lanes);
   // Members hold two rows or a panel of units at least, so that many threads find fewer members.
-  const int with_units = steps_are_long && !rows_are_whole ? smaller_of(threads, ceil_div(shape.hidden, 4 * lanes)) : 1;
+  const int with_units = steps_are_long && !rows_are_whole ? smaller_of(threads, panels) : 1;
   const int with_rows = static_cast<int>(larger(1, smaller_of(threads, batch.rows() / 2)));
-  const double times_faster = rows / (rows / with_rows + kRowsOfRead);
-  const bool by_units = with_units > 1 && with_units >= times_faster;
+  const Index most_rows = ceil_div(batch.rows(), with_rows), most_panels = ceil_div(panels, with_units);
+  const double by_rows_faster = rows / (static_cast<double>(most_rows) + kRowsOfRead);
+  const double by_units_faster = static_cast<double>(panels) / static_cast<double>(most_panels);
+  const bool by_units = with_units > 1 && by_units_faster >= by_rows_faster;
   return {by_units ? with_units : with_rows, by_units};
 }
 

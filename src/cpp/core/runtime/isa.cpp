@@ -78,6 +78,11 @@ bool cpu_has_bf16() noexcept {
 }
 
 std::atomic<const kernels::KernelTable*> active{nullptr}, active_of_float32{nullptr};
+std::atomic<std::uint64_t> changes{0};
+
+void use(const kernels::KernelTable& table) noexcept {
+  if (active.exchange(&table, std::memory_order_acq_rel) != &table) changes.fetch_add(1);
+}
 
 [[noreturn]] void refuse(std::string_view name, const char* why) {
   std::string expected;
@@ -86,6 +91,8 @@ std::atomic<const kernels::KernelTable*> active{nullptr}, active_of_float32{null
 }
 
 }  // namespace
+
+std::uint64_t kernel_changes() noexcept { return changes.load(); }
 
 std::vector<std::string> available_isas() {
   std::vector<std::string> names;
@@ -115,7 +122,7 @@ void set_active_isa(std::string_view name) {
   if (!isa->supported()) refuse(name, "is not supported by this CPU");
   *isa->kernels()->has_vnni = cpu_has_vnni(isa->name);
   active_of_float32.store(isa->kernels(), std::memory_order_release);
-  active.store(isa->kernels(), std::memory_order_release);
+  use(*isa->kernels());
 }
 
 void set_active_precision(kernels::Precision precision) {
@@ -125,7 +132,7 @@ void set_active_precision(kernels::Precision precision) {
         "set_precision: name is 'bf16', expected 'float32': its products need the instructions AVX512_BF16, "
         "which this CPU, or the instruction set in use, '" +
         std::string(plain.name) + "', lacks");
-  active.store(precision == kernels::Precision::bf16 ? &table_of_bf16() : &plain, std::memory_order_release);
+  use(precision == kernels::Precision::bf16 ? table_of_bf16() : plain);
 }
 
 }  // namespace pyrnn

@@ -2,6 +2,7 @@
 // The instruction sets of this build and this CPU, and the kernel table in use.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,9 @@ const kernels::KernelTable& active_kernels_of_float32() noexcept;
 
 // That of the instruction set which every build has and every CPU runs.
 const kernels::KernelTable& baseline_kernels() noexcept;
+
+// How often the table in use has changed: what was packed before and after are of one table if this stayed the same.
+std::uint64_t kernel_changes() noexcept;
 
 // Calls f with every table of this build.
 void for_each_table(void (*f)(const kernels::KernelTable&) noexcept) noexcept;
