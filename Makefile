@@ -1,7 +1,7 @@
 # make help | demo | examples | docs | test | test-full | test-peers | test-mpi | bench | bench-threads | bench-peers | bench-uses
 #   | bench-forecasters | bench-check | bench-guard | lint | coverage | fuzz | test-mutations | verify | wheel | wheels | clean
 # Other builds: make test-serial | test-musl | test-compilers | test-asan | test-tsan | test-valgrind | test-sse2
-#   | test-aarch64
+#   | test-aarch64 | test-portable
 # Needs Python >= 3.11 with venv, and g++. Everything else is installed into .venv.
 
 PYTHON ?= python3
@@ -13,7 +13,7 @@ WHEEL_BYTES := 3000000
 PROBE := build/bench/pyrnn_bench
 RESULTS := bench/results
 EXAMPLE_DATA := examples/data/.fetched
-BUILDS := serial musl compilers asan tsan valgrind sse2 aarch64
+BUILDS := serial musl compilers asan tsan valgrind sse2 aarch64 portable
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
@@ -119,7 +119,7 @@ fuzz: $(addprefix $(VENV)/.with-,test fuzz)
 # The sources built in other ways, each in build/variants, and tested: tools/builds.py says how, and names what is not
 # there (apt-get install clang libomp-dev valgrind qemu-user g++-11 clang-16 clang-19 g++-12-aarch64-linux-gnu). `QUICK=quick` takes a part of it.
 $(BUILDS:%=test-%): $(VENV)/.with-test
-	$(if $(filter test-musl,$@),$(PIP) install ziglang)
+	$(if $(filter test-musl test-portable,$@),$(PIP) install ziglang)
 	PYTHON=$(BIN)/python $(BIN)/python tools/builds.py $(@:test-%=%) $(QUICK)
 
 # Faults in the C++ (tools/mutations_list.py), then a hundred drawn ones in the Python: long.

@@ -12,6 +12,8 @@ tsan       with the one of threads: clang with its own OpenMP and archer, since 
 valgrind   under valgrind's memcheck
 sse2       on a processor that has nothing else, which qemu-x86_64 plays
 aarch64    for 64-bit ARM, under qemu-aarch64 in a small Debian (tools/arm64_root.sh)
+portable   for 64-bit RISC-V, by ziglang and under qemu-riscv64: what stands for a processor that
+           the sources do not know by name
 
 quick: without Python's tests, and where it says so with fewer instruction sets. All is put under
 build/variants. What is missing is named; it is an error, but for `compilers` and with `quick`.
@@ -170,6 +172,14 @@ def musl(quick: bool) -> None:
     same(ours, drive(build("plain", ["pyrnn_driver"]), "small"), "musl and glibc")
 
 
+def portable(quick: bool) -> None:
+    need("qemu-riscv64")
+    system = {"CMAKE_SYSTEM_NAME": "Linux", "CMAKE_SYSTEM_PROCESSOR": "riscv64"}
+    folder = zig("riscv64-linux-musl", **system)
+    ours = drive(folder, "small", under=["qemu-riscv64"])
+    same(ours, drive(build("plain", ["pyrnn_driver"]), "small"), "RISC-V and x86-64's baseline")
+
+
 def compilers(quick: bool) -> None:
     there = [compiler for compiler in COMPILERS if shutil.which(compiler)]
     missing = [compiler for compiler in COMPILERS if compiler not in there]
@@ -298,7 +308,7 @@ def aarch64(quick: bool) -> None:
         tests(folder, KERNELS, ARM_PYTHON, [ARM / "packages"], PYRNN_TEST_PYTHON=again)
 
 
-BUILDS = (plain, serial, musl, compilers, asan, tsan, valgrind, sse2, aarch64)
+BUILDS = (plain, serial, musl, compilers, asan, tsan, valgrind, sse2, aarch64, portable)
 
 
 def main() -> None:

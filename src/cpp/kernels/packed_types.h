@@ -31,9 +31,9 @@ constexpr Index kMostOfInt8 = 65536;
 template <class W>
 constexpr int kTogether = 1;
 template <>
-constexpr int kTogether<Bf16> = 2;
+inline constexpr int kTogether<Bf16> = 2;
 template <>
-constexpr int kTogether<Int8> = 4;
+inline constexpr int kTogether<Int8> = 4;
 
 // The k of a panel with those that fill the last group up. A panel of Int8, in which these are zero, ends with the
 // columns' scales, float, and the sums of their numbers, int32.

@@ -174,6 +174,15 @@ PYRNN_INLINE Vec<float> at_most(Vec<float> bound, Vec<float> x) { return vminq_f
 PYRNN_INLINE Vec<double> at_most(Vec<double> bound, Vec<double> x) { return vminq_f64(bound, x); }
 PYRNN_INLINE Vec<float> at_least(Vec<float> bound, Vec<float> x) { return vmaxq_f32(bound, x); }
 PYRNN_INLINE Vec<double> at_least(Vec<double> bound, Vec<double> x) { return vmaxq_f64(bound, x); }
+#else
+template <class V>
+PYRNN_INLINE V at_most(V bound, V x) {
+  return bound < x ? bound : x;
+}
+template <class V>
+PYRNN_INLINE V at_least(V bound, V x) {
+  return bound > x ? bound : x;
+}
 #endif
 
 // Lanes of a and b interleaved: the first halves of both, or the second ones.
@@ -229,7 +238,7 @@ PYRNN_INLINE void prefetch(const T* p) {
 
 // The compiler would fold a load into every fma that uses it; held in a register it is read once (77 -> 96 % of peak).
 template <class V>
-PYRNN_INLINE void hold(V& v) {
+PYRNN_INLINE void hold([[maybe_unused]] V& v) {
 #if defined(__AVX512F__)
   asm("" : "+v"(v));
 #elif defined(__x86_64__)
@@ -242,7 +251,7 @@ PYRNN_INLINE void hold(V& v) {
 // What v is used for ends here, and v is still what it was: sums then stay in the registers where they are, instead of
 // going on in that of a factor, which costs moves and, where registers are short, memory.
 template <class V>
-PYRNN_INLINE void keep(const V& v) {
+PYRNN_INLINE void keep([[maybe_unused]] const V& v) {
 #if defined(__AVX512F__)
   asm volatile("" : : "v"(v));
 #elif defined(__x86_64__)

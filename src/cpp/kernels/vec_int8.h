@@ -89,6 +89,19 @@ struct Dots<false> {
     const int32x4_t high = vpaddlq_s16(vmull_s8(x, vget_high_s8(bytes)));
     sum += (Ints)vpaddq_s32(low, high);
   }
+#else
+  static constexpr int column = 0, row = 0;
+  Ints x[4];
+  explicit PYRNN_INLINE Dots(std::int32_t four) {
+    unroll<4>(PYRNN_UNROLLED(k) { x[k] = byte<k>(Ints{} + four); });
+  }
+  PYRNN_INLINE void add(Ints& sum, Ints w) const {
+    unroll<4>(PYRNN_UNROLLED(k) { sum += x[k] * byte<k>(w); });
+  }
+  template <int k>
+  static PYRNN_INLINE Ints byte(Ints bytes) {
+    return bytes << (24 - 8 * k) >> 24;
+  }
 #endif
 };
 

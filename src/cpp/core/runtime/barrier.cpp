@@ -9,7 +9,7 @@ namespace {
 void pause_cpu() noexcept {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
-#else
+#elif defined(__aarch64__)
   asm volatile("yield");
 #endif
 }

@@ -2,7 +2,11 @@
 // The floating-point environment of the calling thread, set for a scope and restored at its end.
 #pragma once
 
+#if defined(__aarch64__)
 #include <cstdint>
+#elif !defined(__x86_64__)
+#include <cfenv>
+#endif
 
 namespace pyrnn {
 
@@ -25,7 +29,12 @@ inline FloatControl float_control() noexcept {
 }
 inline void set_float_control(FloatControl value) noexcept { asm volatile("msr fpcr, %0" : : "r"(value) : "memory"); }
 #else
-#error "pyrnn: no floating-point control for this processor"
+// Of any other processor the language knows how it rounds, and not whether it flushes denormals.
+using FloatControl = int;
+inline constexpr FloatControl kDefaultControl = FE_TONEAREST;
+inline constexpr FloatControl kFlushDenormals = 0;
+inline FloatControl float_control() noexcept { return std::fegetround(); }
+inline void set_float_control(FloatControl value) noexcept { std::fesetround(value); }
 #endif
 
 // Rounding to nearest, exceptions masked; `extra` adds kFlushDenormals for kernels, because a
