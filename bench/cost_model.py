@@ -24,8 +24,8 @@ CASES = [
     for shape in ((32, 100, 256), (64, 25, 512), (256, 25, 256), (8, 100, 512))
 ]
 THREADS = (2, 4, 16, 64)
-BARRIER = 0.3e-6  # seconds, of two members (HISTORY.md); of P: log2(P) of it
-MEETINGS = {"training": 3, "inference": 1}  # of a step: its gates, in training dh and dG, too
+BARRIER = 0.3e-6  # seconds, with two members (HISTORY.md); log2(P) times that with P
+MEETINGS = {"training": 3, "inference": 1}  # of a step: gates, and in training dh and dG
 
 
 def shared(case, threads):
@@ -78,9 +78,10 @@ def main():
         "# More threads, predicted from one",
         "",
         "`python bench/cost_model.py`: how many times as fast as one thread, by the model of",
-        "[docs/threads.md](../../docs/threads.md); what members share; where there are cores, what",
-        f"was measured and how far the predicted time is from it. {cpu()}, {pyrnn.active_isa()},",
-        f"medians of {given.rounds} rounds.",
+        "[docs/threads.md](../../docs/threads.md); in brackets how many members share the call,",
+        "and what they share; where there are cores, what was measured, and by how much the",
+        f"predicted time differs from the measured one. {cpu()}, {pyrnn.active_isa()}, medians",
+        f"of {given.rounds} rounds.",
         "",
         f"| case | 1 thread, ms | {' | '.join(f'{n} threads' for n in THREADS)} |",
         "|---" * (2 + len(THREADS)) + "|",

@@ -1,10 +1,10 @@
-"""pyrnn.set_precision("bf16") beside float32 and torch's three ways to bfloat16, by turns.
+"""pyrnn.set_precision("bf16") beside float32 and torch's three bfloat16 modes, by turns.
 
     python bench/precision.py [--threads 1 2] [--rounds 9] [--write bench/results/precision.md]
 
-Of pyrnn with bf16 the table has the time; of the others their time over it. In brackets and beside
-it: the largest error of y, dx and all gradients over the largest entry of each array, against
-float64.
+The table has pyrnn's time with bf16, and the times of the others over it. The error, in its column
+and in brackets, is the largest one of y, dx and all gradients over the largest entry of each array,
+against float64.
 """
 
 import argparse
@@ -66,13 +66,13 @@ def main():
     parser.add_argument("--write", type=Path, help="a Markdown file for the tables")
     given = parser.parse_args()
     lines = [
-        "# Products of bfloat16",
+        "# Matrix products in bfloat16",
         "",
-        '`python bench/precision.py`: milliseconds of `pyrnn.set_precision("bf16")`, and the time',
-        "of the others over it: pyrnn in float32; torch with all in bfloat16, under autocast, and",
-        "with its switch for oneDNN. Beside it and in brackets: the largest error, over the",
-        f"largest entry of each array. {cpu()}, {pyrnn.active_isa()}, medians of {given.rounds}",
-        "rounds.",
+        '`python bench/precision.py`: milliseconds with `pyrnn.set_precision("bf16")`, and the',
+        "time of the others over it: pyrnn in float32; torch with everything in bfloat16, under",
+        "autocast, and with its switch for oneDNN. The error, in its column and in brackets, is",
+        f"the largest one over the largest entry of each array. {cpu()}, {pyrnn.active_isa()},",
+        f"medians of {given.rounds} rounds.",
     ]
     with Pool() as pool:
         for threads in dict.fromkeys(map(usable, given.threads)):

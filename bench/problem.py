@@ -8,7 +8,7 @@ from cases import GATES
 
 # Largest error relative to the largest entry of each array, against float64: what rounding and the
 # activations' stated errors explain over 100 steps. Reduced precision (bfloat16: 4e-3) is refused,
-# but of jobs that are named after it.
+# except in jobs that are named after it.
 TOLERANCE = {"float32": 3e-5, "float64": 1e-10}
 TOLERANCE_OF_BF16 = 0.1
 

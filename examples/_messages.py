@@ -9,11 +9,11 @@ from pathlib import Path
 import fetch
 
 FILES = "*/locale/ko*/LC_MESSAGES/django*.po"
-HOLE = r"%\(\w+\)[sd]|%[sd]|\{[^{}]*\}|<[^<>]*>"  # what the program fills in, and tags
+HOLE = r"%\(\w+\)[sd]|%[sd]|\{[^{}]*\}|<[^<>]*>"  # placeholders, and tags
 
 
 def pairs():
-    """{English message: Korean message}, each once, of those that have one form and no breaks."""
+    """{English message: Korean message}, each once, of those with one form and no line breaks."""
     from babel.messages.pofile import read_po
 
     catalogues = fetch.read_all("django", FILES) | fetch.read_all("horizon", FILES)
@@ -30,18 +30,18 @@ def pairs():
 
 
 def english_words(text):
-    """Lower-case words, signs one by one; a hole is one symbol."""
+    """Lower-case words, punctuation marks one by one; a placeholder is one symbol."""
     return re.findall(rf"{HOLE}|[a-z']+|\d+|[^\sa-z\d]", re.sub(HOLE, "{}", text.lower()))
 
 
 def korean_characters(text):
-    """Characters, the space among them; a hole is one symbol."""
+    """Characters, the space among them; a placeholder is one symbol."""
     return re.findall(rf"{HOLE}|.", re.sub(HOLE, "{}", text))
 
 
 @contextmanager
 def korean_font():
-    """Within it matplotlib writes with NanumGothic, of the package koreanize-matplotlib."""
+    """Inside it matplotlib writes in NanumGothic, from the package koreanize-matplotlib."""
     import matplotlib
     from matplotlib.font_manager import fontManager
 

@@ -10,7 +10,7 @@ WIDTHS = [(3, 3), (3, 2), (2, 2), (2, 1), (1, 1), (1, 0), (0, 0)]  # characters 
 
 
 def unspaced(message):
-    """The characters without the spaces, and 1 where one follows."""
+    """The characters without the spaces, and for each 1 if a space followed it, else 0."""
     symbols, spaces = [], []
     for symbol in korean_characters(message):
         if symbol == " ":
@@ -29,7 +29,7 @@ def context(text, place, before, after):
 
 
 def by_grams(texts, labels, tests):
-    """The decisions for the tests, by the widest context that the texts have."""
+    """The decisions for the tests: the more frequent one in the widest context that texts have."""
     seen = Counter()
     for text, spaces in zip(texts, labels, strict=True):
         for place, space in enumerate(spaces):

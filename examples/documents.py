@@ -2,10 +2,10 @@
 
 500 editorials and 300 reviews of products, whose sentences people have rated one by one from -4
 to 4 (source archive of vaderSentiment, Hutto & Gilbert 2014); a document's rating is the mean
-of its sentences'. A GRU reads the words of each sentence, a second one, in both directions,
-reads what the first made of the sentences, and rates each within its document. The baseline is
-ridge regression on the words and pairs of words of whole documents; another one does so for
-sentences, one by one.
+of its sentences'. A GRU reads the words of each sentence. A second, bidirectional GRU reads the
+outputs of the first and rates each sentence within its document. The baseline is ridge
+regression on the words and pairs of words of whole documents; another one does the same for
+single sentences.
 """
 
 import html

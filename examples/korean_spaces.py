@@ -1,11 +1,11 @@
-"""Puts the spaces into Korean text (many-to-many, in step).
+"""Puts the spaces back into Korean text (many-to-many, in step).
 
-"선택한볼륨삭제" becomes "선택한 볼륨 삭제". Texts tell by themselves where the spaces are: take
-them away, and every character has its label. These are the Korean interface
-messages of Django, horizon and wagtail; a test's message is in no other set. A
-bidirectional LSTM reads the characters. The baseline decides as most often in the
-training between the same characters: as many as have been seen there, up to three
-on each side.
+"선택한볼륨삭제" becomes "선택한 볼륨 삭제". Any text gives its own labels: the spaces are
+removed, and each character is labelled by whether a space followed it. The texts are
+the Korean interface messages of Django, horizon and wagtail; no test message is in
+another set. A bidirectional LSTM reads the characters. The baseline decides as the
+training texts most often do between the same characters: as many as were seen there,
+up to three on each side.
 """
 
 from functools import partial

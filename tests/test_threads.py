@@ -276,7 +276,7 @@ def test_more_threads_never_leave_fewer_members(hidden, options):
 
 
 def test_members_share_rows_or_units_whichever_is_faster(isa):
-    """Panels are of 16, 32 or 64 units: nine of them on eight members take as long as ten on five."""
+    """Panels have 16, 32 or 64 units: nine on eight members take as long as ten on five."""
     stack = pyrnn.LSTM(512, 512)._stack
     assert stack.members(64, 100, 4) == (4, False)  # enough rows
     assert stack.members(2, 100, 4) == (4, True)

@@ -46,14 +46,14 @@ def faults(pages, dark=False):
         run = subprocess.run(command, capture_output=True, text=True, timeout=300)
     title = re.search(r"<title>(.*?)</title>", run.stdout, re.DOTALL)
     if run.returncode or title is None:
-        raise RuntimeError(f"the browser told nothing: {run.stderr[-2000:]}")
+        raise RuntimeError(f"the browser returned nothing: {run.stderr[-2000:]}")
     told = json.loads(html.unescape(title[1]))
     return {(page, int(width)): found for page, width, found in told if found}
 
 
 def main(folder):
     if BROWSER is None:
-        print("no chromium is installed: the pages are not looked at")
+        print("no chromium is installed: the pages are not checked")
         return
     found = [faults([Path(folder, p) for p in PAGES], dark) for dark in (False, True)]
     for scheme, of in zip(("light", "dark"), found, strict=True):

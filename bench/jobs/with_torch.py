@@ -38,7 +38,7 @@ def make(problem, threads, dtype=None):
 
 
 def as_numpy(tensor):
-    """numpy has no bfloat16."""
+    """An array; of bfloat16, which numpy lacks, in float32."""
     tensor = tensor.detach()
     return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 

@@ -8,7 +8,7 @@
 //   gates  [panel][row][4 slots x lanes]      (row = one sample at one time step)
 //
 // and holds in turn the input part x*W_ih + b, the gates, and the gradients of the gates before their activation.
-// Numbers of bfloat16 are made of it where a product reads them (pairs.h).
+// Products of bfloat16 round its numbers where they read them (pairs.h).
 #pragma once
 
 #include <type_traits>
@@ -20,7 +20,7 @@
 
 namespace pyrnn::kernels {
 
-// Rows of T as products read them that do not read T. As Left (packed_types.h) has them: scale = max |x|/127, each
+// Rows for products that do not read T itself. As Left (packed_types.h) has them: scale = max |x|/127, each
 // number the nearest of x/scale, of two the even one; a row with a number that is not finite has the scale NaN, one
 // whose numbers are all below 2^-119 is zero. Or as pairs (pairs.h).
 template <class T>

@@ -235,7 +235,7 @@ void multiply_block(const Product<T, W>& p) noexcept {
   with_width<T>(p.width, [&](auto width) __attribute__((always_inline)) { multiply_rows<T, width>(p); });
 }
 
-// Walks a long k in blocks; one row reads B only once, and needs them where it is copied.
+// Walks a long k in blocks. One row reads B only once, and needs blocks only where it is copied.
 template <class T, class W>
 void multiply(const Product<T, W>& whole) noexcept {
   if (whole.rows == 1 && !kPairs<T, W>) return multiply_block(whole);

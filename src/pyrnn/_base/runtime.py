@@ -37,7 +37,7 @@ def active_isa() -> str:
 
 
 def get_precision() -> str:
-    """What products of float32 round their operands to: "float32", which is nothing, or "bf16".
+    """What float32 models round the operands of products to: "bf16", or "float32" (no rounding).
 
     Examples
     --------
@@ -51,12 +51,12 @@ def set_precision(name: str) -> None:
     """Sets what the matrix products of float32 models round their operands to, in all threads.
 
     With "bf16", recurrent layers and Linear round weights, inputs, hidden states and gradients to
-    bfloat16, eight bits of precision, where they multiply them: y = bf16(x) bf16(W)^T + b,
+    bfloat16, eight bits of precision, before they multiply them: y = bf16(x) bf16(W)^T + b,
     dx = bf16(dy) bf16(W), dW = bf16(dy)^T bf16(x), and db is the sum of bf16(dy). Sums, gates,
     states, parameters and files stay float32. A product takes about half the time, and each of its
-    terms is off by up to 2^-8 of itself. This holds for the calls that begin afterwards, in
-    training and inference: set it before a training, not between a vjp and its pullback, whose
-    recurrent layers keep the precision of the vjp and whose others do not.
+    terms is off by up to 2^-8 of itself. The setting holds for calls that begin afterwards, in
+    training and inference. Set it before training, not between a vjp and its pullback: there
+    recurrent layers keep the precision of the vjp, and other layers do not.
     Attention, the recurrent part of a decoder that attends to a memory, CRF, CTC, float64 and
     quantized models are computed as before. Results are still the same for any number of threads,
     chunks and rows of a batch.
@@ -76,7 +76,7 @@ def set_precision(name: str) -> None:
 
 
 def kernels_in_use() -> str:
-    """What results have their bits by, and packed weights their layout."""
+    """What the bits of results depend on: the instruction set, and a precision below float32."""
     precision = get_precision()
     return active_isa() + ("" if precision == "float32" else f" with products of {precision}")
 

@@ -36,7 +36,7 @@ class LossPullback:
     ) -> None:
         self._owner, self._swapped, self._per_element = owner, swapped, per_element
         self._dy: Array | None = dy
-        self._weight: float | None = None  # the loss's `batch_weight`, where it has found it
+        self._weight: float | None = None  # the `batch_weight`, if the loss has computed it
 
     def __call__(self, dloss: Any = 1.0) -> Array:
         """dloss * d loss / d y; with reduction "none", dloss may have a number for each loss.

@@ -13,7 +13,7 @@ from .._base.settings import Settings
 
 
 class NamedParameters(list[tuple[str, Parameter]]):
-    """What a Module's `named_parameters` gave, for those who ask for it many times."""
+    """What a Module's `named_parameters` returned, kept by a caller that needs it many times."""
 
 
 Parameters = Module | NamedParameters | Iterable[Parameter]

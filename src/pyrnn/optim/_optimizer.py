@@ -77,7 +77,7 @@ class Optimizer(Grouped):
     """
 
     _always_shown = ("lr",)
-    _looked_at: weakref.ref[NamedParameters] | None = None  # of the last step, if they may be again
+    _looked_at: weakref.ref[NamedParameters] | None = None  # of the last step, if it may come again
 
     def __init__(self, *, groups: Groups | None = None, **options: Any) -> None:
         if "lr" not in options:
@@ -178,7 +178,7 @@ class Optimizer(Grouped):
             self._steps[name] = step
 
     def _look_at(self, named: Named, updated: Named, options: dict[str, Options]) -> None:
-        """States for those that have none; ValueError if one is not what is remembered."""
+        """Makes states for those that have none; ValueError if one is not what is remembered."""
         new = {n: self.init_one(p, options[n]) for n, p in updated if n not in self._states}
         for name, parameter in named:
             if name in self._states:

@@ -67,7 +67,7 @@ def vjp_by(loss: Loss, y: Any, wanted: Wanted) -> tuple[Any, Any, float]:
 
 
 def measured_by(loss: Loss, y: Any, wanted: Wanted) -> tuple[Any, float]:
-    """The loss of a batch and its weight: a loss that has a vjp of its own is not asked for it."""
+    """The loss of a batch and its weight, without a call of a vjp that the loss itself defines."""
     if type(loss).vjp is Loss.vjp and type(loss).__call__ is Loss.__call__:
         value, _, weight = vjp_by(loss, y, wanted)
         return value, weight

@@ -8,7 +8,7 @@ from ._measures import check_monitor, check_monitor_name
 
 
 class PruningCallback(Callback):
-    """Reports each epoch to a trial of Optuna, and ends the fit where the study's pruner says so.
+    """Reports each epoch to a trial of Optuna, and ends the fit when the study's pruner says so.
 
     The value is that of `monitor`: "loss", "val_loss" or the name of a metric, all as in the
     history. The step is the number of the epoch, from 1. A pruned fit raises optuna.TrialPruned,

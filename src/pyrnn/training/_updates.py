@@ -55,7 +55,7 @@ class Updates:
         self._zero_grad()
 
     def look_at_model(self) -> None:
-        """Before each epoch: within one, the model consists of the same parameters."""
+        """Lists the parameters before each epoch: within one, the model has the same ones."""
         self._named = NamedParameters(self.model.named_parameters())
 
     def _zero_grad(self) -> None:

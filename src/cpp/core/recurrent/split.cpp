@@ -16,8 +16,8 @@ constexpr double kWorkForBarrier = 1e5;  // multiply-adds in a step from which m
 // them that reading all weights in each step is worth it.
 constexpr Index kRowsForWeights = 16;
 
-// Reading them takes a member with few rows about as long as so many rows more: 1, 2, 4 rows take as long as 1.5, 2.4,
-// 4.4 of 32.
+// Reading them takes a member with few rows about as long as this many more rows: 1, 2, 4 rows take as long as 1.5,
+// 2.4, 4.4 rows of a batch of 32.
 constexpr double kRowsOfRead = 0.5;
 
 bool outgrow_core(double weights, std::size_t element_bytes) {
@@ -52,7 +52,7 @@ Split Split::plan(const StackShape& shape, const Batch& batch, Index lanes, std:
   // Layer normalisation's means are over all units of a row, and so is what a memory is asked with.
   const bool rows_are_whole = shape.options.layer_norm || shape.context > 0;
   const Index panels = ceil_div(shape.hidden, 4 * lanes);
-  // Members hold two rows or a panel of units at least, so that many threads find fewer members.
+  // A member holds at least two rows or a panel of units, so there may be fewer members than threads.
   const int with_units = steps_are_long && !rows_are_whole ? smaller_of(threads, panels) : 1;
   const int with_rows = static_cast<int>(larger(1, smaller_of(threads, batch.rows() / 2)));
   const Index most_rows = ceil_div(batch.rows(), with_rows), most_panels = ceil_div(panels, with_units);

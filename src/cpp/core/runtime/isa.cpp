@@ -54,7 +54,7 @@ bool cpu_has_vnni([[maybe_unused]] std::string_view isa) noexcept {
 constexpr BuiltIsa kBuilt[] = {PYRNN_BUILT_ISAS};
 #undef X
 
-// AVX512_BF16, which comes with no set of ours.
+// AVX512_BF16, which is in none of our instruction sets.
 bool cpu_has_bf16() noexcept {
 #if defined(PYRNN_BF16)
   unsigned a = 0, b = 0, c = 0, d = 0;
@@ -64,7 +64,7 @@ bool cpu_has_bf16() noexcept {
 #endif
 }
 
-// Only where that CPU is: whoever fills it in is compiled for it.
+// Called only on such a CPU: what fills it in is compiled for it.
 [[maybe_unused]] kernels::KernelTable& table_of_bf16() noexcept {
   static kernels::KernelTable table = [] {
     kernels::KernelTable made = *std::begin(kBuilt)->kernels();  // that of AVX-512

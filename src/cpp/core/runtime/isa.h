@@ -16,8 +16,8 @@ std::vector<std::string> available_isas();
 
 // The table that every driver takes its kernels from; a call reads it once, at its start. Valid after set_active_isa.
 const kernels::KernelTable& active_kernels() noexcept;
-// The same with products of float32, whatever the precision: for packed weights of which a product may take columns
-// from an odd one on, and for arrays that are no weights.
+// The same with products of float32, whatever the precision: for packed weights whose columns a product may take
+// from an odd one on, and for arrays that are not weights.
 const kernels::KernelTable& active_kernels_of_float32() noexcept;
 
 // That of the instruction set which every build has and every CPU runs.

@@ -148,7 +148,7 @@ class Form:
 
     def positions_in(self, fit: "Form") -> list[int | None]:
         """For each series its number in the form of a fit; None for one that was not there. Series
-        without names are those of the fit if they come as these did."""
+        without names are those of the fit if they come in the same kind and number."""
         if (self.kind, self.keys) == (fit.kind, fit.keys):
             return list(range(len(fit.keys)))
         named = self.kind == fit.kind != "list"

@@ -47,6 +47,6 @@ def _forecast_from(origins: Array, horizon: int) -> slice:
 
 
 def _around(cutter: Cutter, series: Series, span: slice) -> Series:
-    """The steps of a series from which anything is learnt of those of a span."""
+    """The part of a series from which a fit learns anything about the steps of a span."""
     first = span.start - cutter.steps - (cutter.lookback - 1)
     return series.rows(max(first, 0), min(span.stop - 1 + cutter.steps, len(series)))

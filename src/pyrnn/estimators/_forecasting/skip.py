@@ -89,7 +89,7 @@ class Skip:
 
     @property
     def has_levels(self) -> bool:
-        """Whether its biases are quantiles, which need rows beside the `moments`."""
+        """Whether its biases are quantiles, which need rows besides the `moments`."""
         return isinstance(self.plan.outcome, Levels)
 
     @property

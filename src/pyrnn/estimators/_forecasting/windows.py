@@ -97,7 +97,7 @@ class Cutter:
 
         L is the lookback, or with `burn` as much more as makes as many steps count, the first not;
         with `once` those neither that the window before has. `hidden` has for each series steps
-        that are read, but not taught: nor is what is predicted together with one of them."""
+        that are read but not learnt, and neither is what is predicted together with one of them."""
         longest = max(map(len, many))
         L = max(self.lookback, min(self.lookback + self.burn, longest - self.steps))
         L = min(L, longest)  # all shorter: nothing to read behind the longest
