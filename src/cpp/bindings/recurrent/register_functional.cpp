@@ -33,7 +33,8 @@ std::size_t saved_bytes(const Stack& stack, py::ssize_t rows, py::ssize_t sequen
   });
 }
 
-// How a call of so many rows and steps is shared: (members, whether they share the units of all rows).
+// How a call of so many rows and steps is shared: (members that have something to do, whether they share the units of
+// all rows).
 std::pair<int, bool> members(const Stack& stack, py::ssize_t rows, py::ssize_t steps, int threads) {
   require(rows >= 0, "rows: ", rows, ", expected at least 0");
   require(steps >= 0, "steps: ", steps, ", expected at least 0");
@@ -42,7 +43,8 @@ std::pair<int, bool> members(const Stack& stack, py::ssize_t rows, py::ssize_t s
     using T = decltype(type);
     const Index lanes = kernels::of_type<T>(active_kernels()).lanes;
     const Split split = Split::plan(stack.shape, Batch(steps, rows, nullptr), lanes, sizeof(T), threads);
-    return std::pair{split.threads, split.by_units};
+    const Index parts = split.by_units ? ceil_div(stack.shape.hidden, 4 * lanes) : larger(1, rows);
+    return std::pair{static_cast<int>(smaller(split.threads, parts)), split.by_units};
   });
 }
 

@@ -2,6 +2,7 @@
 #include "core/recurrent/split.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/runtime/caches.h"
 
@@ -10,7 +11,8 @@ namespace {
 
 // Multiply-adds that take as long as reading a weight from the second-level cache, and from beyond it.
 constexpr double kWorkOfRead = 4, kWorkOfFarRead = 8;
-constexpr double kWorkForBarrier = 1e5;  // multiply-adds in a step from which meeting after each step pays
+// Multiply-adds in a step from which it pays that two members meet after each step; of n, log2 n times as many.
+constexpr double kWorkForBarrier = 1e5;
 
 // Where the weights of a layer outgrow one core's second-level cache, a member with rows of its own needs enough of
 // them that reading all weights in each step is worth it.
@@ -19,12 +21,17 @@ constexpr Index kRowsForWeights = 16;
 // Reading them takes a member with few rows about as long as this many more rows: 1, 2, 4 rows take as long as 1.5,
 // 2.4, 4.4 rows of a batch of 32.
 constexpr double kRowsOfRead = 0.5;
+constexpr double kWorthATeam = 1.5;  // times as fast, from which members with few rows pay
 
 bool outgrow_core(double weights, std::size_t element_bytes) {
   return weights * static_cast<double>(element_bytes) >= static_cast<double>(cache_sizes().second);
 }
 
-int smaller_of(int threads, Index most) { return static_cast<int>(smaller(threads, most)); }
+// How many times as fast as one thread are members with the same number of parts each, as far as they go round. A
+// smaller team would not be faster: OpenMP ends the threads that it does not need.
+double faster(Index parts, int threads, double more) {
+  return static_cast<double>(parts) / (static_cast<double>(ceil_div(parts, smaller(parts, threads))) + more);
+}
 
 }  // namespace
 
@@ -48,18 +55,14 @@ Split Split::plan(const StackShape& shape, const Batch& batch, Index lanes, std:
   const Index enough_rows = outgrow_core(per_layer, element_bytes) ? kRowsForWeights : kRowsForTiles;
   if (threads == 1 || batch.rows() >= threads * enough_rows) return {threads, false};
   const double rows = static_cast<double>(batch.rows());
-  const bool steps_are_long = per_layer * rows >= kWorkForBarrier;
+  const double barrier = kWorkForBarrier * std::log2(threads);
   // Layer normalisation's means are over all units of a row, and so is what a memory is asked with.
   const bool rows_are_whole = shape.options.layer_norm || shape.context > 0;
-  const Index panels = ceil_div(shape.hidden, 4 * lanes);
-  // A member holds at least two rows or a panel of units, so there may be fewer members than threads.
-  const int with_units = steps_are_long && !rows_are_whole ? smaller_of(threads, panels) : 1;
-  const int with_rows = static_cast<int>(larger(1, smaller_of(threads, batch.rows() / 2)));
-  const Index most_rows = ceil_div(batch.rows(), with_rows), most_panels = ceil_div(panels, with_units);
-  const double by_rows_faster = rows / (static_cast<double>(most_rows) + kRowsOfRead);
-  const double by_units_faster = static_cast<double>(panels) / static_cast<double>(most_panels);
-  const bool by_units = with_units > 1 && by_units_faster >= by_rows_faster;
-  return {by_units ? with_units : with_rows, by_units};
+  const double by_rows = faster(batch.rows(), threads, kRowsOfRead);
+  const double by_units =
+      per_layer * rows >= barrier && !rows_are_whole ? faster(ceil_div(shape.hidden, 4 * lanes), threads, 0) : 1;
+  if (by_units > 1 && by_units >= by_rows) return {threads, true};
+  return {by_rows >= kWorthATeam ? threads : 1, false};
 }
 
 Range Split::rows(const Batch& batch, Segment steps, int rank) const {
