@@ -270,7 +270,7 @@ def test_more_threads_never_leave_fewer_members(hidden, options):
         shares = [stack.members(rows, 100, n) for n in (1, 2, 3, 4, 8, 16, 64)]
         members = [count for count, _ in shares]
         assert members[0] == 1
-        if rows >= 8:  # fewer share units, and a meeting of many threads may cost more than it brings
+        if rows >= 8:  # fewer share units, and many threads may not be worth a meeting
             assert members == sorted(members)
         for count, by_units in shares:
             assert count <= -(-hidden // 16) if by_units else count <= rows
