@@ -2,6 +2,7 @@
 names the callable and the argument, in a short message without control characters."""
 
 import inspect
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -69,6 +70,7 @@ REQUIRED = {  # of constructors and functions
     "set_num_threads": (1,),
     "trace": (tagger, X[:1]),
     "ModelCheckpoint": ("best",),
+    "PruningCallback": (lambda: SimpleNamespace(report=print, should_prune=bool),),
     "threads": (1,),
     "set_workspace_limit": (2**28,),
     "Trainer": (tagger, losses.CrossEntropy, optim.SGD),

@@ -9,9 +9,10 @@ from contextvars import ContextVar
 import numpy as np
 
 from .. import _core
-from .checks import check_size
+from .checks import check_choice, check_size
 
 MAX_THREADS = 1024
+PRECISIONS = ("float32", "bf16")
 
 
 def available_isas() -> list[str]:
@@ -61,18 +62,14 @@ def set_precision(name: str) -> None:
     quantized models are computed as before. Results are still the same for any number of threads,
     chunks and rows of a batch.
 
-    ValueError for another name, and for "bf16" where the CPU, or the instruction set in use, lacks
-    AVX512_BF16: it would be no faster there.
+    TypeError or ValueError for another name, ValueError for "bf16" where the CPU, or the
+    instruction set in use, lacks AVX512_BF16: it would be no faster there.
 
     Examples
     --------
     >>> pyrnn.set_precision("float32")
     """
-    if not isinstance(name, str):
-        raise TypeError(f"set_precision: name is {type(name).__name__}, expected a str")
-    if name not in ("float32", "bf16"):
-        raise ValueError(f"set_precision: name is {name!r}, expected 'float32' or 'bf16'")
-    _core._set_bf16(name == "bf16")
+    _core._set_bf16(check_choice("set_precision", "name", name, PRECISIONS) == "bf16")
 
 
 def kernels_in_use() -> str:
