@@ -9,6 +9,9 @@ units t(P) = t1(all rows)/P + steps * meetings * barrier(P). t1 is measured with
 import argparse
 import math
 import os
+from dataclasses import replace
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from statistics import median
 
@@ -16,6 +19,7 @@ import pyrnn
 from cases import Case
 from processes import Entry
 from pyrnn.bench._machine import cpu
+from tables import lines_of_table, printed
 from turns import Pool, Rounds, contest
 
 CASES = [
@@ -28,6 +32,7 @@ BARRIER = 0.3e-6  # seconds, with two members (HISTORY.md); log2(P) times that w
 MEETINGS = {"training": 3, "inference": 1}  # of a step: gates, and in training dh and dG
 
 
+@cache
 def shared(case, threads):
     """(members, rows of each), as the core plans it; all rows where members share their units."""
     stack = getattr(pyrnn, case.cell)(case.H, case.H)._stack
@@ -44,16 +49,12 @@ def predicted(case, threads, alone, once):
     return alone[case.B] / members + meetings * BARRIER * math.log2(members)
 
 
-def with_rows(case, B, T=None):
-    return Case(case.mode, case.cell, B, T or case.T, case.H)
-
-
 def row(pool, case, rounds):
     """Cells of the table."""
     cores = len(os.sched_getaffinity(0))
     counts = {case.B} | {shared(case, n)[1] for n in THREADS}
-    entries = {f"alone {B}": Entry("pyrnn", with_rows(case, B), 1) for B in sorted(counts)}
-    entries["once"] = Entry("pyrnn", with_rows(case, 1, 1), 1)
+    entries = {f"alone {B}": Entry("pyrnn", replace(case, B=B), 1) for B in sorted(counts)}
+    entries["once"] = Entry("pyrnn", replace(case, B=1, T=1), 1)
     entries |= {f"threads {n}": Entry("pyrnn", case, n) for n in THREADS if n <= cores}
     result = contest(pool, entries, Rounds(rounds), None)
     times = {label: median(seconds) for label, seconds in result.seconds.items()}
@@ -83,14 +84,11 @@ def main():
         f"predicted time differs from the measured one. {cpu()}, {pyrnn.active_isa()}, medians",
         f"of {given.rounds} rounds.",
         "",
-        f"| case | 1 thread, ms | {' | '.join(f'{n} threads' for n in THREADS)} |",
-        "|---" * (2 + len(THREADS)) + "|",
     ]
-    print("\n".join(lines), flush=True)
+    head = f"case | 1 thread, ms | {' | '.join(f'{n} threads' for n in THREADS)}"
     with Pool() as pool:
-        for case in CASES:
-            lines.append("| " + " | ".join(row(pool, case, given.rounds)) + " |")
-            print(lines[-1], flush=True)
+        rows = (row(pool, case, given.rounds) for case in CASES)
+        lines = printed(chain(lines, lines_of_table(head, rows)))
     if given.write:
         given.write.write_text("\n".join(lines) + "\n")
 

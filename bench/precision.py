@@ -8,13 +8,15 @@ against float64.
 """
 
 import argparse
+from itertools import chain, product
 from pathlib import Path
-from statistics import median
 
 import pyrnn
 from cases import CELLS, Case
 from processes import Entry, usable
 from pyrnn.bench._machine import cpu
+from results import ratios, spread
+from tables import lines_of_table, printed
 from turns import Pool, Rounds, contest
 
 SHAPES = {  # (B, T, H)
@@ -32,12 +34,11 @@ def row(pool, case, threads, rounds):
     )
     if OURS not in result.seconds:
         raise SystemExit(f"{case}: {result.wrong or result.skipped}")
-    ours = result.seconds[OURS]
-    cells = [f"{median(ours) * 1e3:.2f}", f"{result.precision[OURS]:.1g}"]
+    ours, over = spread(result.seconds[OURS])["median"], ratios(result.seconds, OURS)
+    cells = [f"{ours * 1e3:.2f}", f"{result.precision[OURS]:.1g}"]
     for name in OTHERS:
-        if name in result.seconds:
-            ratio = median(a / b for a, b in zip(result.seconds[name], ours, strict=True))
-            cells.append(f"{ratio:.2f} ({result.precision[name]:.1g})")
+        if name in over:
+            cells.append(f"{over[name]['median']:.2f} ({result.precision[name]:.1g})")
         else:
             cells.append(result.wrong.get(name) or result.skipped[name])
     return cells
@@ -45,18 +46,14 @@ def row(pool, case, threads, rounds):
 
 def table(pool, threads, rounds):
     """The lines of one number of threads, printed as they come."""
-    lines = ["", f"## Threads: {threads}", ""]
-    lines += [f"| | case | pyrnn bf16, ms | error | {' | '.join(OTHERS)} |"]
-    lines += ["|---" * (4 + len(OTHERS)) + "|"]
-    print("\n".join(lines), flush=True)
-    for mode, shapes in SHAPES.items():
-        for cell in CELLS:
-            for shape in shapes:
-                case = Case(mode, cell, *shape)
-                cells = row(pool, case, threads, rounds)
-                lines.append("| " + " | ".join([mode, str(case), *cells]) + " |")
-                print(lines[-1], flush=True)
-    return lines
+    head = f"mode | case | pyrnn bf16, ms | error | {' | '.join(OTHERS)}"
+    cases = [
+        Case(mode, cell, *shape)
+        for mode, shapes in SHAPES.items()
+        for cell, shape in product(CELLS, shapes)
+    ]
+    rows = ([case.mode, str(case), *row(pool, case, threads, rounds)] for case in cases)
+    return printed(chain(["", f"## Threads: {threads}", ""], lines_of_table(head, rows)))
 
 
 def main():

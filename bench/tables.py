@@ -1,11 +1,26 @@
 """Pieces of generated Markdown."""
 
 
+def lines_of_table(head, rows):
+    """The lines of a Markdown table, each when its row is there; `head` is "name | name | ..."."""
+    yield f"| {head} |"
+    yield "|---" * (head.count("|") + 1) + "|"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
 def table(head, rows):
-    """A Markdown table; `head` is "name | name | ..."."""
-    columns = head.count("|") + 1
-    lines = [f"| {head} |", "|---" * columns + "|"]
-    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
+    """All of them as one text."""
+    return "\n".join(lines_of_table(head, rows))
+
+
+def printed(lines):
+    """The lines as a list, each printed as it comes."""
+    kept = []
+    for line in lines:
+        print(line, flush=True)
+        kept.append(line)
+    return kept
 
 
 def microseconds(seconds):
