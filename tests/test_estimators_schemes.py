@@ -132,6 +132,12 @@ BAD = [
     ({"scheme": "BILOU"}, [["O", "E-A"]], r"scheme does not fit: .*'E-A', .* B, I, L or U with a"),
     ({"scheme": "IOB3"}, [["O", "I-A"]], "scheme is 'IOB3', expected one of"),
     ({"scheme": "IOB2", "crf": False}, [["O", "B-A"]], "scheme is 'IOB2', expected None without"),
+    (
+        {"constraints": "IOB2"},
+        [["O", "B-A"]],
+        "constraints is 'IOB2', .* as scheme='IOB2'$",
+    ),
+    ({"constraints": "BIO"}, [["O", "B-A"]], "constraints is 'BIO', .* as scheme=$"),
     ({"constraints": np.ones((2, 2))}, [["O", "I"]], "constraints have dtype float64, expected"),
     ({"constraints": np.ones((3, 2), bool)}, [["O", "I"]], r"constraints have shape \(3, 2\)"),
     (

@@ -76,6 +76,27 @@ def test_without_a_past_the_window_is_drawn():
     assert len(axes.collections) == 0
 
 
+def test_of_a_long_past_the_last_steps_are_drawn():
+    """So that the forecasts can be seen; `history` says how many, or all."""
+    y = autoregression(700)
+    model = forecaster(epochs=1, lookback=10).fit(y)
+
+    def known(**options):
+        (axes,) = plot_forecast(model, y, **options).axes
+        assert line(axes, "known").get_xdata()[-1] == 699
+        return drawn(axes, "known")
+
+    assert_allclose(known(), y[-30:])
+    assert_allclose(known(history=50), y[-50:])
+    assert_allclose(known(history="all"), y)
+    for options, steps in (({"lookback": 45}, 45), ({"horizon": 20}, 80)):
+        (axes,) = plot_forecast(forecaster(epochs=1, **options).fit(y), y).axes
+        assert_allclose(drawn(axes, "known"), y[-steps:])
+    for wrong, error in (("every", ValueError), (0, ValueError), (2.5, TypeError)):
+        with pytest.raises(error, match="plot_forecast: history"):
+            plot_forecast(model, y, history=wrong)
+
+
 def test_many_series(many):
     """Twenty panels, and a word of the others."""
     y = [autoregression(60, seed=k) for k in range(22)]

@@ -1,6 +1,7 @@
 """Promise: the site has every public name, and its pages lead to each other."""
 
 import importlib.util
+import json
 import re
 import shutil
 import sys
@@ -92,9 +93,45 @@ def test_a_page_shows_results_of_examples(tool):
             assert all((ROOT / "examples" / f"{name}.py").exists() for name in names.split(", "))
 
 
-def test_a_task_names_its_baseline(tool, tmp_path):
-    import json
+def test_every_task_shows_a_picture(tool, tmp_path):
+    """Its results as bars, each with its number; before them what its script has drawn, if kept."""
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    site = tool("site_pages")
+    results = json.loads((ROOT / "examples" / "results.json").read_text())
+    kept = {path.name for path in (ROOT / "examples" / "pictures").glob("*.png")}
+    for name in results:
+        text = site.task_page(ROOT / "examples" / f"{name}.py", results, tmp_path)
+        drawn = [f"{name}.png"] if f"{name}.png" in kept else []
+        shown = re.findall(r"!\[[^\]]+\]\(([\w.]+)\)", text)
+        assert shown == [*drawn, f"{name}_results.png"]
+        for picture in shown:
+            data = (tmp_path / "tasks" / picture).read_bytes()
+            assert data[:4] == b"\x89PNG" and len(data) < 80_000, picture
+    assert kept <= {f"{name}.png" for name in results}
 
+
+def test_bars_of_results_are_as_long_as_the_results(tool, tmp_path, monkeypatch):
+    """Networks at one task share a panel; a mark for each seed."""
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    from matplotlib.figure import Figure
+
+    row = {"task": "a", "metric": "nats", "better": "lower", "baseline": ["guessing", 2.5]}
+    row |= {"others": [["none", 4.0]]}
+    rows = [row | {"model": "GRU", "results": [1, 2]}, row | {"model": "LSTM", "results": [3]}]
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **_: figures.append(figure))
+    tool("site_pages").draw_results([*rows, rows[0] | {"task": "b"}], tmp_path / "a.png")
+    first, second = figures[0].axes
+    assert [bar.get_width() for bar in first.patches] == [1.5, 3, 2.5, 4.0]
+    assert [label.get_text() for label in first.get_yticklabels()] == [
+        *["GRU", "LSTM", "guessing", "none"]
+    ]
+    assert [line.get_xdata().tolist() for line in first.lines] == [[1, 2], [3]]
+    assert [bar.get_width() for bar in second.patches] == [1.5, 2.5, 4.0]
+
+
+def test_a_task_names_its_baseline(tool, tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     results = json.loads((ROOT / "examples" / "results.json").read_text())
     text = tool("site_pages").task_page(ROOT / "examples" / "stocks.py", results, tmp_path)
     assert "**does not beat** the baseline, always 0" in text

@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,14 +122,51 @@ def task_page(path, results, pages):
         lines += ["| model | value |", "|---|---|", f"| {row['model']} | **{mean:.4g}** |"]
         lines += [f"| {name} | {value:.4g} |" for name, value in (row["baseline"], *row["others"])]
         lines += ["", f"The network {said} the baseline, {row['baseline'][0]}.", ""]
+    (pages / "tasks").mkdir(exist_ok=True)
     picture = ROOT / "examples" / "pictures" / f"{path.stem}.png"
     if picture.exists():
-        (pages / "tasks").mkdir(exist_ok=True)
         shutil.copy(picture, pages / "tasks")
         lines += [f"![What the script draws: {title}]({picture.name})", ""]
+    if path.stem in results:
+        bars = f"{path.stem}_results.png"
+        draw_results(results[path.stem], pages / "tasks" / bars)
+        lines += [f"![The network's results as bars beside those of the baselines]({bars})", ""]
     lines += ["[All tasks](index.md)", "", f'??? example "examples/{path.name}"', ""]
     lines += ["    ```python", *(f"    {line}".rstrip() for line in source.splitlines()), "    ```"]
     return "\n".join(lines) + "\n"
+
+
+def draw_results(rows, path):
+    """Saves bars of the results: the networks' with a mark for each seed, and the baselines'."""
+    from matplotlib.figure import Figure
+
+    by_task = {}  # several networks at one task have one panel
+    for row in rows:
+        by_task.setdefault(row["task"], []).append(row)
+    counts = [len(same) + 1 + len(same[0]["others"]) for same in by_task.values()]
+    height = 0.3 * sum(counts) + 0.9 * len(counts)
+    figure = Figure(figsize=(7.5, height), layout="constrained")
+    panels = figure.subplots(len(counts), squeeze=False, height_ratios=[n + 1 for n in counts])
+    for axes, same in zip(panels[:, 0], by_task.values(), strict=True):
+        bars = [(row["model"], sum(row["results"]) / len(row["results"])) for row in same]
+        bars += [same[0]["baseline"], *same[0]["others"]]
+        names, values = zip(*bars, strict=True)
+        colors = ["#0077bb"] * len(same) + ["0.7"] * (len(bars) - len(same))
+        axes.barh(range(len(bars)), values, color=colors, height=0.7)
+        ends = list(values)
+        for place, row in enumerate(same):
+            axes.plot(row["results"], [place] * len(row["results"]), "k|", markersize=9)
+            ends[place] = max(row["results"])
+        for place, (value, end) in enumerate(zip(values, ends, strict=True)):
+            axes.annotate(f" {value:.4g}", (end, place), va="center", fontsize=9)
+        axes.set_yticks(range(len(bars)), [textwrap.shorten(name, 45) for name in names])
+        axes.set_xlim(0, 1.12 * max(ends))
+        axes.invert_yaxis()
+        axes.set_title(same[0]["task"], fontsize=10, loc="left")
+        axes.set_xlabel(f"{same[0]['metric']}, {same[0]['better']} is better", fontsize=9)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(labelsize=9)
+    figure.savefig(path, dpi=90)
 
 
 def run(paths):

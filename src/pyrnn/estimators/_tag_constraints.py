@@ -12,6 +12,12 @@ from ._naming import naming
 
 def constraints_of(owner: str, classes: Array, scheme: Any, constraints: Any) -> Bools | None:
     """(C+1, C+1) for a CRF, of what both allow; None if neither is there."""
+    if isinstance(constraints, str):
+        right = f"scheme={constraints!r}" if constraints in SCHEMES else "scheme="
+        raise TypeError(
+            f"{owner}: constraints is {describe(constraints)}, expected an array of bools; a "
+            f"scheme is given by its name as {right}"
+        )
     by_user = Constraints(owner, constraints, len(classes)).allowed
     if scheme is None:
         return by_user

@@ -1,11 +1,12 @@
 """Plots: pictures of forecasts and of backtests."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ..._base.checks import Array
+from ..._base.checks import Array, check_choice, check_size
 from ...training._figures import COLORS, finish_axes, new_figure, save_figure
 from .backtest import OWN, Backtest
 from .conformal import read_levels
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from .forecaster import Forecaster
 
 FAN = (0.5, 0.8, 0.95)
+PER_FORECAST, LEAST = 4, 30  # known steps that are drawn: for each that is forecast, and at least
 STYLES = {  # of forecasters: colour, dashes, and the mark of a series
     OWN: (COLORS[0], "-", "o"),
     "naive": ("0.55", ":", "|"),
@@ -142,6 +144,7 @@ def plot_forecast(
     horizon: int | None = None,
     past: Any = None,
     future: Any = None,
+    history: int | str | None = None,
     path: Any = None,
 ) -> "Figure":
     """Draws the forecasts of a fitted forecaster behind what is known: a panel for each series and
@@ -149,8 +152,10 @@ def plot_forecast(
 
     `y` is what is drawn of what is known, up to the last step that the forecaster knows; None: the
     steps that the forecasts are made from. `truth` are steps that came after them. Both have the
-    form of the y of the fit. `levels` are those of the intervals, None: those of 0.5, 0.8 and 0.95
-    that the calibration is long enough for. `horizon`, `past` and `future` are `predict`'s.
+    form of the y of the fit. `history` is how many of the last known steps are drawn, or "all";
+    None: four times as many as are forecast, but at least 30 and the lookback. `levels` are those
+    of the intervals, None: those of 0.5, 0.8 and 0.95 that the calibration is long enough for.
+    `horizon`, `past` and `future` are `predict`'s.
 
     Returns the matplotlib Figure. Needs matplotlib: ImportError says how to install it. Errors as
     `predict`'s and `interval`'s, and for a y that ends otherwise or a truth that begins otherwise.
@@ -171,6 +176,7 @@ def plot_forecast(
     if y is not None:
         tails, (known, given) = known, forecaster._read_alone("y", y)
         _check_ends(form, tails, known, given)
+    steps_known = _read_history(history)
     came: list[Any] = [None] * len(known)
     if truth is not None:
         came, given = forecaster._read_alone("truth", truth)
@@ -178,6 +184,8 @@ def plot_forecast(
     fans, errors = [], Errors(fitted)
     for i, (before, ahead, real) in enumerate(zip(known, forecasts, came, strict=True)):
         middle = fitted.middle_of(ahead)
+        drawn = steps_known or max(LEAST, PER_FORECAST * len(middle), fitted.cutter.lookback)
+        before = before[-drawn:]
         reaches = _reaches(forecaster, errors, i, len(middle), levels)
         bands = [(level, fitted.ends_of(ahead, far)) for level, far in reaches]
         steps = _times(form, i, np.arange(-len(before), len(middle)))
@@ -196,6 +204,16 @@ def plot_forecast(
     figure = draw_fans("plot_forecast", fans, "" if steps.dtype.kind == "M" else "step")
     save_figure(figure, path)
     return figure
+
+
+def _read_history(history: Any) -> int:
+    """How many known steps are drawn of each series; 0: as many as suit the forecasts."""
+    if history is None:
+        return 0
+    if isinstance(history, str):
+        check_choice("plot_forecast", "history", history, ("all",))
+        return sys.maxsize
+    return check_size("plot_forecast", "history", history)
 
 
 def _times(form: Form, i: int, offsets: Array) -> Array:
