@@ -73,11 +73,14 @@ def draw(source, written, weights, path):
     """Saves a heat map of the attention."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(1.5 + 0.25 * len(source), 1 + 0.3 * len(written)))
+    long = max(map(len, source)) > 1  # words, not characters
+    width = max(3.6, 1.5 + (0.5 if long else 0.25) * len(source))
+    figure = Figure(figsize=(width, 1 + 0.3 * len(written) + 0.5 * long))
     figure.set_layout_engine("constrained")
     axes = figure.subplots()
-    axes.set_xticks(range(len(source)), source)
+    axes.set_xticks(range(len(source)), source, rotation=45 if long else 0)
     axes.set_yticks(range(len(written)), written)
     axes.set(xlabel="source", ylabel="written")
-    figure.colorbar(axes.imshow(weights, cmap="viridis", vmin=0, vmax=1), label="attention")
-    figure.savefig(path, dpi=120)
+    shades = axes.imshow(weights, cmap="viridis", vmin=0, vmax=1, aspect="auto")
+    figure.colorbar(shades, label="attention")
+    figure.savefig(path, dpi=110)

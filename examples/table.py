@@ -39,6 +39,8 @@ EXAMPLES = {
     "stocks": ("forecasting", "arch"),
     "translate_dates": ("many-to-many, own length", "babel, Unicode CLDR"),
     "number_words": ("many-to-many, own length", "generated"),
+    "translate_messages": ("many-to-many, own length", "django, horizon, wagtail"),
+    "spoken_digits": ("many-to-many, own length", "espeakng-loader"),
     "chatbot": ("many-to-many, own length", "chatterbot-corpus"),
     "captions": ("one-to-many", "generated"),
     "words_lm": ("language model", "pydoc_data"),

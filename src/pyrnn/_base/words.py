@@ -6,6 +6,14 @@ from typing import Any
 
 from .checks import describe
 
+ELSEWHERE = {  # what Keras and torch call a part whose name here is spelt otherwise
+    "binarycrossentropy": "bcewithlogits",
+    "bceloss": "bcewithlogits",
+    "meansquarederror": "mse",
+    "meanabsoluteerror": "mae",
+    "l1loss": "mae",
+}
+
 
 def classes_by_word(package: ModuleType, kind: type) -> dict[str, type]:
     """The public classes of a kind, each by its name in lower case; not the kind itself."""
@@ -25,7 +33,7 @@ def class_of_word(owner: str, name: str, word: Any, package: ModuleType, kind: t
         raise TypeError(f"{owner}: {name} is {describe(word)}, expected one of {sorted(table)}")
     plain = word.lower().replace("_", "").replace("-", "") if len(word) < 100 else ""
     if plain not in table:
-        near = nearest_words(plain, table)
+        near = [ELSEWHERE[plain]] if ELSEWHERE.get(plain) in table else nearest_words(plain, table)
         text = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise ValueError(
             f"{owner}: {name} is {describe(word)}, expected one of {sorted(table)}{text}"
