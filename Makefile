@@ -55,7 +55,7 @@ test-peers: $(addprefix $(VENV)/.with-,test arrays keras-tests rl search torch-t
 # Several processes that mpiexec starts, clusters of Dask, and the stores of other libraries.
 test-mpi: $(addprefix $(VENV)/.with-,test scale-tests)
 	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST) tests/test_mpi.py tests/test_distributed.py \
-	  tests/test_sweeps.py tests/test_stored_data.py
+	  tests/test_sweeps.py tests/test_stored_data.py tests/test_stored_errors.py
 
 # pyrnn alone, as shares of what the machine can do; measuring takes under ten minutes.
 bench: $(VENV)/.with-bench $(PROBE)

@@ -51,19 +51,29 @@ def zarr(folder):
     return pyrnn.StoredDataset(x, y, lengths=LENGTHS)
 
 
-def arrow(folder):
+def arrow_table():
     pa = pytest.importorskip("pyarrow")
     two = pa.FixedSizeListArray.from_arrays(pa.array(FLAT.ravel()), 2)
     one = pa.FixedSizeListArray.from_arrays(pa.array(FLAT_SUMS.ravel()), 1)
     ends = pa.array(OFFSETS, pa.int32())
-    table = pa.table(
+    return pa.table(
         {"x": pa.ListArray.from_arrays(ends, two), "y": pa.ListArray.from_arrays(ends, one)}
     )
-    path = str(folder / "data.arrow")
+
+
+def arrow(folder):
+    pa = pytest.importorskip("pyarrow")
+    table, path = arrow_table(), str(folder / "data.arrow")
     with pa.OSFile(path, "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
         writer.write_table(table, max_chunksize=7)
     table = pa.ipc.open_file(pa.memory_map(path)).read_all()
     return pyrnn.StoredDataset(table["x"], table["y"])
+
+
+def parquet(folder, **options):
+    writing = pytest.importorskip("pyarrow.parquet")
+    writing.write_table(arrow_table(), folder / "data.parquet", row_group_size=7)
+    return pyrnn.StoredDataset.of_parquet(folder / "data.parquet", "x", "y", **options)
 
 
 def files(folder):

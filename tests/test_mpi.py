@@ -23,6 +23,7 @@ from test_ranks import trained
 PAGE = Path(__file__).parent.parent / "docs" / "scaling.md"
 pytestmark = needs_mpi
 NAMES = ["ragged ids, dropout", "crf", "tbptt", "accumulate, clip, schedule, average"]
+KILLS = int(os.environ.get("KILLS", "20"))  # `make test-mpi KILLS=200` for many
 SHOW = "from sharded import TRAININGS, mark, outcome"
 
 
@@ -202,8 +203,8 @@ def test_ctrl_c_on_one_rank_ends_all(tmp_path):
 
 def test_kills_of_random_ranks_leave_a_whole_checkpoint(tmp_path):
     """Killed again and again, the training comes to the bits of one that nobody interrupted."""
-    rng, kills = np.random.default_rng(0), 20
-    for _ in range(kills):
+    rng = np.random.default_rng(0)
+    for _ in range(KILLS):
         for name in ("rank 0", "rank 1"):
             (tmp_path / name).unlink(missing_ok=True)
         running = Running(2, LONG.replace("{epochs}", "100000"), tmp_path)

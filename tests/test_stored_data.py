@@ -22,11 +22,12 @@ from stored import (
     mapped,
     memmap,
     memmap_with_padding,
+    parquet,
     zarr,
 )
 from training import ragged_task, regressor
 
-STORES = [memmap, memmap_with_padding, hdf5, zarr, arrow, files, function]
+STORES = [memmap, memmap_with_padding, hdf5, zarr, arrow, parquet, files, function]
 
 
 def trained(data, *, communicator=None, shards=None, **options):
@@ -156,6 +157,24 @@ def test_ids_targets_of_sequences_and_weights():
         return trainer, (history.loss, history.metrics), model.state_dict()
 
     assert_alike(fit(data), fit(ids, classes, sample_weight=weight))
+
+
+def test_of_a_parquet_file_a_few_row_groups_are_read(tmp_path, monkeypatch):
+    reading = pytest.importorskip("pyarrow.parquet")
+    groups, read = [], reading.ParquetFile.read_row_group
+
+    def noted(self, i, **options):
+        groups.append(i)
+        return read(self, i, **options)
+
+    monkeypatch.setattr(reading.ParquetFile, "read_row_group", noted)
+    data = parquet(tmp_path, keep=2)
+    assert groups == [0, 1, 2, 3, 4, 5]  # once, for the lengths: 40 rows in groups of 7
+    groups.clear()
+    for i in (0, 6, 7, 1, 39, 13, 2):  # 0, 1 and 5 in turn; 1 was used after 0
+        assert_same_bits(data[i][0], X[i])
+        assert_same_bits(data[i][1], SUMS[i])
+    assert groups == [0, 1, 5, 1, 0]
 
 
 # ---- windows ----------------------------------------------------------------------------------

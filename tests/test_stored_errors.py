@@ -17,6 +17,7 @@ from stored import (
     in_folder,
     mapped,
     memmap_with_padding,
+    parquet,
 )
 from training import ragged_task, regressor
 
@@ -171,3 +172,40 @@ def test_folders_that_are_none(tmp_path):
         pyrnn.StoredDataset.of_folder(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"has no files \.npy"):
         pyrnn.StoredDataset.of_folder(tmp_path)
+
+
+def test_a_parquet_file_names_its_columns_and_rows(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    writing = pytest.importorskip("pyarrow.parquet")
+    table = pa.table({"x": [[1.0], None, [2.0, 3.0]], "word": ["a", "b", "c"]})
+    path = tmp_path / "data.parquet"
+    writing.write_table(table, path)
+    of_parquet = pyrnn.StoredDataset.of_parquet
+    with pytest.raises(ValueError, match=r"no column 'y', expected one of 'x', 'word'"):
+        of_parquet(path, "y")
+    with pytest.raises(TypeError, match=r"target is 3, expected the name of a column"):
+        of_parquet(path, "x", 3)
+    with pytest.raises(ValueError, match=r"keep is 0"):
+        of_parquet(path, "x", keep=0)
+    with pytest.raises((TypeError, ValueError), match=r"x\[1\]"):  # no list there
+        of_parquet(path, "x")
+    with pytest.raises((TypeError, ValueError), match=r"x\[0\]"):
+        of_parquet(path, "word")
+    writing.write_table(table.slice(0, 0), path)
+    with pytest.raises(ValueError, match="x has no samples"):
+        of_parquet(path, "x")
+    path.write_bytes(b"no such file, but long enough")
+    with pytest.raises(ValueError, match=r"data\.parquet cannot be read"):
+        of_parquet(path, "x")
+    with pytest.raises(FileNotFoundError, match=r"of_parquet: .*missing cannot be read"):
+        of_parquet(tmp_path / "missing", "x")
+
+
+def test_a_parquet_file_that_shrinks_is_an_error(tmp_path):
+    data = parquet(tmp_path, keep=1)
+    path = tmp_path / "data.parquet"
+    with open(path, "r+b") as file:
+        file.truncate(path.stat().st_size // 4)
+    trainer = pyrnn.Trainer(regressor(), "mse", "adam", seed=0)
+    with pytest.raises(ValueError, match=r"(x|target)\[\d+\] cannot be read"):
+        trainer.fit(data, batch_size=8, progress=False)

@@ -8,6 +8,7 @@ import numpy as np
 from .._base.checks import Array, as_integers, check_size, describe
 from .._base.columns import Column, read_weight
 from ._dataset import SequenceDataset
+from ._parquet import Parquet, ParquetColumn
 from ._stores import Windows, as_store, size_of, store_of_folder
 
 
@@ -101,6 +102,36 @@ class StoredDataset(SequenceDataset):
         headers are read."""
         store = store_of_folder("StoredDataset", path)
         return cls(store, target, sample_weight=sample_weight)
+
+    @classmethod
+    def of_parquet(
+        cls,
+        path: Any,
+        x: str,
+        target: str | None = None,
+        *,
+        sample_weight: Any = None,
+        keep: int = 4,
+    ) -> Self:
+        """One sample for each row of a Parquet file, by pyarrow: `x` and `target` name its columns,
+        of numbers or (nested) lists of them.
+
+        A row group is read when one of its rows is needed, and the `keep` that were used last stay
+        in memory. A shuffled batch may need one for each of its samples, so write small ones:
+        `pyarrow.parquet.write_table(table, path, row_group_size=64)`. The lengths are read once,
+        with the whole of column x.
+        """
+        owner = "StoredDataset.of_parquet"
+        keep = check_size(owner, "keep", keep)
+        given: dict[str, Any] = {"x": x} if target is None else {"x": x, "target": target}
+        for argument, name in given.items():
+            if not isinstance(name, str):
+                raise TypeError(
+                    f"{owner}: {argument} is {describe(name)}, expected the name of a column"
+                )
+        file = Parquet(owner, path, list(dict.fromkeys(given.values())), keep)
+        y = None if target is None else ParquetColumn(file, target)
+        return cls(ParquetColumn(file, x), y, sample_weight=sample_weight)
 
     @classmethod
     def windows(

@@ -122,7 +122,7 @@ def as_store(
         )
     if size < 1:
         raise ValueError(f"{owner}: {name} has no samples, expected N >= 1")
-    take = (lambda i: _from_arrow(given[i])) if _is_arrow(given) else given.__getitem__
+    take = (lambda i: from_arrow(given[i])) if _is_arrow(given) else given.__getitem__
     return Indexed(owner, name, given, take=take, count=size)
 
 
@@ -209,7 +209,7 @@ def _is_arrow(given: Any) -> bool:
     return type(given).__module__.partition(".")[0] == "pyarrow"
 
 
-def _from_arrow(scalar: Any) -> Any:
+def from_arrow(scalar: Any) -> Any:
     """The numbers of a scalar of pyarrow, which may be a list, or a list of lists."""
     values = getattr(scalar, "values", None)
     if values is None:
