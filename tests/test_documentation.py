@@ -2,7 +2,9 @@
 
 import ast
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -83,7 +85,8 @@ def test_other_pages_run(name, tmp_path, monkeypatch):
             pytest.importorskip(package, reason=f"{package} is not installed")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
-    names = {"__name__": "__main__"}
+    monkeypatch.setitem(sys.modules, "__main__", page := ModuleType("__main__"))  # for workers
+    names = vars(page)
     for code in blocks(name):
         exec(code, names)
     pictures = set(re.findall(r"!\[[^\]]+\]\(([\w-]+\.png)\)", text))

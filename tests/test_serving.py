@@ -1,13 +1,15 @@
 """Promise: forked processes share a model's weights, packed ones too; threads share a model."""
 
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import pyrnn
-from children import run
+from children import ran, run
 from compare import assert_same_bits
 
 MODEL = """
@@ -51,6 +53,21 @@ def test_forked_processes_share_the_weights_of_a_file(tmp_path):
     """Each computes the same bits, and has less memory of its own than half of the weights."""
     code = MODEL.format(path=str(tmp_path / "model.safetensors")) + FORKS
     assert run(code, PYRNN_NUM_THREADS="1") == ["y"] * 3 + ["True"] * 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+def test_a_worker_of_the_page_that_dies_is_an_error(tmp_path):
+    """Not a hang: whoever asked learns of it."""
+    page = (Path(__file__).parent.parent / "docs" / "serving.md").read_text()
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    for ends, words in (
+        ("os.kill(os.getpid(), 9)", "BrokenProcessPool"),
+        ('raise LookupError("lost")', "LookupError: lost"),
+    ):
+        dying = code.replace("return again(one)", f"import os; {ends}")
+        assert dying != code
+        done = ran(f"import os; os.chdir({str(tmp_path)!r})\n{dying}")
+        assert done.returncode == 1 and words in done.stderr
 
 
 def test_a_pool_of_threads_over_one_model():
