@@ -5,6 +5,7 @@ import math
 import pytest
 
 import pyrnn
+from ranks import run_ranks
 from sharded import SERIES, SUMS
 from training import regressor
 
@@ -62,6 +63,24 @@ def test_a_study_notes_pruned_trials():
     assert sorted(good.intermediate_values) == [1, 2, 3, 4, 5, 6]
     assert sorted(bad.intermediate_values) == [1, 2]
     assert good.intermediate_values[2] < bad.intermediate_values[2]
+
+
+def test_a_trial_of_several_ranks_is_pruned_on_all():
+    """Rank 0 asks the trial; each rank's study is told the same."""
+    optuna = pytest.importorskip("optuna")
+
+    def work(communicator):
+        trainer = pyrnn.Trainer(
+            regressor(), "mse", "adam", seed=0, shards=4, communicator=communicator
+        )
+        callbacks = [pyrnn.PruningCallback(Trial(last=2), "loss")]
+        trainer.fit(SERIES, SUMS, epochs=4, progress=False, callbacks=callbacks)
+
+    found = run_ranks(2, work)
+    assert [type(error) for error in found] == [optuna.TrialPruned] * 2
+    assert {str(error)[:48] for error in found} == {
+        "rank 0: PruningCallback: pruned after epoch 2: l"
+    }
 
 
 def test_bad_arguments():

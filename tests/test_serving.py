@@ -3,6 +3,7 @@
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 
 import numpy as np
@@ -79,3 +80,24 @@ def test_a_pool_of_threads_over_one_model():
     serial = [model(x) for x in requests]
     with ThreadPoolExecutor(4) as pool:
         assert_same_bits(list(pool.map(model, requests)), serial)
+
+
+def test_threads_of_a_block_do_not_reach_a_pool():
+    """`with pyrnn.threads(n)` is of the thread that enters it; a call may carry it along."""
+
+    def inside(_):
+        with pyrnn.threads(3):
+            return pyrnn.get_num_threads()
+
+    before = pyrnn.get_num_threads()
+    try:
+        pyrnn.set_num_threads(2)
+        with pyrnn.threads(1), ThreadPoolExecutor(2) as pool:
+            assert pyrnn.get_num_threads() == 1
+            assert pool.submit(pyrnn.get_num_threads).result() == 2
+            assert list(pool.map(inside, range(4))) == [3] * 4
+            assert pool.submit(pyrnn.get_num_threads).result() == 2  # it has ended there, too
+            carried = copy_context().run
+            assert pool.submit(carried, pyrnn.get_num_threads).result() == 1
+    finally:
+        pyrnn.set_num_threads(before)

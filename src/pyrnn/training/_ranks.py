@@ -1,7 +1,7 @@
 """Ranks: the processes that train one model together, and how they agree."""
 
-import builtins
 import pickle
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -23,6 +23,7 @@ class Failure(NamedTuple):
     kind: str
     message: str
     trace: str
+    module: str  # of the kind; a rank that has not imported it raises a RuntimeError
 
 
 class Ranks:
@@ -164,7 +165,7 @@ def _failure(error: BaseException) -> Failure:
     import traceback
 
     trace = "".join(traceback.format_exception(error))
-    return Failure(type(error).__name__, str(error), trace)
+    return Failure(type(error).__name__, str(error), trace, type(error).__module__)
 
 
 def _raise(failures: dict[int, Failure], own: BaseException | None, size: int) -> NoReturn:
@@ -174,13 +175,13 @@ def _raise(failures: dict[int, Failure], own: BaseException | None, size: int) -
     if own is not None and alike and len(failures) == size:
         mark_agreed(own)
         raise own
-    kind = getattr(builtins, first.kind, None)
+    kind = getattr(sys.modules.get(first.module), first.kind, None)
     if not (isinstance(kind, type) and issubclass(kind, Exception | KeyboardInterrupt)):
         kind = RuntimeError
     shown = first.message if kind.__name__ == first.kind else f"{first.kind}: {first.message}"
     try:
         error = kind(f"rank {rank}: {shown}")
-    except TypeError:  # such as UnicodeDecodeError, which takes more than a message
+    except Exception:  # such as UnicodeDecodeError, which takes more than a message
         error = RuntimeError(f"rank {rank}: {first.kind}: {first.message}")
     mark_agreed(error)
     if own is None:
