@@ -201,6 +201,7 @@ def test_ctrl_c_on_one_rank_ends_all(tmp_path):
     assert status != 0 and "KeyboardInterrupt" in errors
 
 
+@pytest.mark.timeout(max(300, 15 * KILLS))
 def test_kills_of_random_ranks_leave_a_whole_checkpoint(tmp_path):
     """Killed again and again, the training comes to the bits of one that nobody interrupted."""
     rng = np.random.default_rng(0)
