@@ -21,6 +21,7 @@ void put_products(Kernels<float>& k) noexcept {
   k.weight_gradient = weight_gradient<float>;
   k.weight_gradient_columns = weight_gradient_columns<float>;
   k.weight_gradient_scratch = weight_gradient_scratch<float>;
+  k.few_rows_gradient = nullptr;
   k.narrow_rows = pair_rows<float>;
   k.pack_forward = [](const PackForward<float>& q) noexcept { pack_forward(q); };
   k.pack_backward = pack_backward<float, float>;

@@ -163,6 +163,24 @@ struct WeightGradient {
   T* scratch;  // weight_gradient_scratch(rows) elements
 };
 
+// grad[gate*units + unit][k] += sum over rows of dG[row][...] * A[row][k], straight into the caller's arrays, and db
+// likewise, with the bits of WeightGradient and AddGradient. For a few rows (kBlockLength at most), of which a sum of
+// its own, as large as the weights, would cost more than the products.
+template <class T>
+struct FewRowsGradient {
+  PanelMap map;
+  Index rows;
+  const T* a;  // [column panel of 4*lanes][row][4*lanes or fewer vectors], what is missing zero
+  Index columns;  // K
+  const T* d_gates;  // first slot, first row; the rows form `segments` runs, as WeightGradient has them
+  Index gates_panel;
+  Index segments;
+  Index segment_stride;
+  Index panel_begin, panel_end;
+  T* grad;  // [gates*units][columns]
+  T* bias;  // [gates*units], or null
+};
+
 // grad[gate*units + unit][k] += dW^T[...]: the transpose back; the column of ones goes to the bias.
 template <class T>
 struct AddGradient {
@@ -211,6 +229,7 @@ struct Kernels {
   void (*weight_gradient)(const WeightGradient<T>&) noexcept;
   Index (*weight_gradient_columns)(Index rows) noexcept;  // taken at a time
   Index (*weight_gradient_scratch)(Index rows) noexcept;
+  void (*few_rows_gradient)(const FewRowsGradient<T>&) noexcept;  // null: where products do not read T
   void (*narrow_rows)(const NarrowRows<T>&) noexcept;  // null: products read T
   void (*pack_forward)(const PackForward<T, W>&) noexcept;
   void (*pack_backward)(const PackBackward<T>&) noexcept;

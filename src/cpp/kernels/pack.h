@@ -14,6 +14,12 @@ PYRNN_INLINE Index panel_row(const PanelMap& map, Index panel) {
   return map.width(panel, kLanes<T>) * kLanes<T>;
 }
 
+// Weights are read in rows too far apart for the processor to fetch ahead by itself. So many lines of each row, and so
+// many rows of a panel of columns, are fetched before their turn.
+template <class T>
+constexpr Index kLine = 64 / static_cast<Index>(sizeof(T));
+constexpr Index kLinesAhead = 4, kRowsAhead = 16;
+
 // Transposes a matrix (rows, columns) in blocks of whole vectors. put(column, row, v) takes lanes rows of
 // a column; missing rows are zero.
 template <class T, class F>
@@ -23,6 +29,8 @@ PYRNN_INLINE void for_each_transposed(const T* from, Index stride, Index rows, I
     for (Index column = 0; column < columns; column += L) {
       const int tall = static_cast<int>(smaller(L, rows - row)), wide = static_cast<int>(smaller(L, columns - column));
       const T* block = from + row * stride + column;
+      if (column % kLine<T> == 0 && column + kLinesAhead * kLine<T> < columns)
+        for (int i = 0; i < tall; ++i) prefetch(block + i * stride + kLinesAhead * kLine<T>);
       Vec<T> lines[L] = {};
       if (tall == L && wide == L)
         unroll<L>(PYRNN_UNROLLED(i) { lines[i] = load(block + i * stride); });
@@ -115,6 +123,7 @@ void pack_backward(const PackBackward<T, W>& q) noexcept {
             const Index unit = p * map.block + of, left = columns - j;
             if (unit >= map.units) return Vec<T>{};
             const T* from = q.weight + (map.gate[slot] * map.units + unit) * q.columns + first + j;
+            if (j % kLine<T> == 0) prefetch(from + kRowsAhead * q.columns);
             return left >= L ? load(from) : load_first(from, static_cast<int>(left));
           };
           for (Index j = 0; j < width; j += L) store(out + j, paired<T>(weights(u, j), weights(u + kUnits - 1, j)));

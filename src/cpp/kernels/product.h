@@ -82,12 +82,12 @@ struct FetchAhead {
   }
 };
 
-// A tile's rows of A and vectors of B. UnitRow: A is packed k-major, its rows adjacent; otherwise k runs along the row.
-template <int Rows_, int Width_, int Panels_, bool UnitRow_>
+// A tile's rows of A and vectors of B. Step: from k to k of A, whose rows are then adjacent; 0: k runs along the row.
+template <int Rows_, int Width_, int Panels_, Index Step_>
 struct TileShape {
   static constexpr int Rows = Rows_, Width = Width_, Panels = Panels_;
   static constexpr int columns = Width * Panels, sums = Rows * columns;
-  static constexpr bool UnitRow = UnitRow_;
+  static constexpr Index Step = Step_;
 };
 
 // The products of one k of the group at b.
@@ -130,8 +130,8 @@ PYRNN_INLINE void multiply_add(const Product<T, W>& p, const T* a, const W* b, F
   constexpr int G = kTogether<W>;
   constexpr bool large = 3 * Tile::sums >= 2 * kAccumulators && Tile::Rows < Tile::columns;
   constexpr int kAtOnce = Tile::Rows == 1 || large ? 2 : G;
-  const Index a_row = Tile::UnitRow ? 1 : p.a_row;
-  constexpr Index a_step = Tile::UnitRow ? Tile::Rows : 1;
+  const Index a_row = Tile::Step ? 1 : p.a_row;
+  constexpr Index a_step = Tile::Step ? Tile::Step : 1;
   Index left = p.length;
   const auto terms = [&](auto count) __attribute__((always_inline)) {
     if constexpr (Fetching) ahead.fetch<count>();
@@ -217,10 +217,10 @@ PYRNN_INLINE void multiply_rows(const Product<T, W>& p) {
   if (p.rows == 1)
     return for_each_tile<kPanels>(p.panels, [&](Index panel, auto count) __attribute__((always_inline)) {
       const Product<T, W> group = from_panel(p, panel);
-      run_tile_of_rows<T, TileShape<1, Width, count, false>>(group, group.a, ahead, group.c);
+      run_tile_of_rows<T, TileShape<1, Width, count, 0>>(group, group.a, ahead, group.c);
     });
   for_each_tile<max_tile_rows<W>(Width)>(p.rows, [&](Index row, auto height) __attribute__((always_inline)) {
-    run_tile_of_rows<T, TileShape<height, Width, 1, false>>(p, p.a + row * p.a_row, ahead, p.c + row * p.c_row);
+    run_tile_of_rows<T, TileShape<height, Width, 1, 0>>(p, p.a + row * p.a_row, ahead, p.c + row * p.c_row);
   });
 }
 

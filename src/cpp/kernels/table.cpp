@@ -5,6 +5,7 @@
 #include "kernels/cells.h"
 #include "kernels/diagonal.h"
 #include "kernels/elementwise.h"
+#include "kernels/few_rows_gradient.h"
 #include "kernels/fingerprint.h"
 #include "kernels/pack.h"
 #include "kernels/peak.h"
@@ -36,6 +37,7 @@ constexpr Kernels<T, W> kernels_of_type() {
       .weight_gradient = weight_gradient<T>,
       .weight_gradient_columns = weight_gradient_columns<T>,
       .weight_gradient_scratch = weight_gradient_scratch<T>,
+      .few_rows_gradient = few_rows_gradient<T>,
       .narrow_rows = narrowing<T, W>(),
       .pack_forward = [](const PackForward<T, W>& q) noexcept { pack_forward(q); },
       .pack_backward = pack_backward<T, T>,

@@ -91,8 +91,8 @@ PYRNN_INLINE void gradient_runs(Product<T> runs, Index first_row, const T* strip
   FetchAhead ahead(runs, ceil_div(columns, max_tile_rows(Width)));
   for_each_tile<max_tile_rows(Width)>(columns, [&](Index first, auto height) __attribute__((always_inline)) {
     runs.a_segment = runs.length * height;
-    run_tile<T, TileShape<height, Width, 1, true>>(runs, strips + first * strip_rows + first_row * height, ahead,
-                                                   sums + first * Width * kLanes<T>);
+    run_tile<T, TileShape<height, Width, 1, height>>(runs, strips + first * strip_rows + first_row * height, ahead,
+                                                     sums + first * Width * kLanes<T>);
   });
 }
 

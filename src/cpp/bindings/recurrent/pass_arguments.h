@@ -171,7 +171,7 @@ class Unspent {
   Unspent(const Unspent&) = delete;
   Unspent& operator=(const Unspent&) = delete;
   Tape<T>& tape() { return *tape_; }
-  void spend() noexcept { tape_.reset(); }
+  std::unique_ptr<Tape<T>> spend() noexcept { return std::move(tape_); }
 
  private:
   SavedForward& from_;
@@ -185,10 +185,11 @@ py::object kept_with(const py::array& x, const Others&... others) {
   return py::make_tuple(x, weak_reference(x), others...);
 }
 
-// The backward pass, without the GIL, between `prepare` and `finish`. Returns Gradients.
+// The backward pass, without the GIL, between `prepare` and `finish`. Returns Gradients. memory: of the tape, if it is
+// the caller's.
 template <class T, class Prepare, class Finish>
 py::object run_back(const Stack& stack, Unspent<T>& saved, const WeightArrays<const T>& weights, BackwardCall<T>& call,
-                    int threads, Prepare&& prepare, Finish&& finish) {
+                    int threads, Prepare&& prepare, Finish&& finish, py::object memory = py::none()) {
   py::object object = new_object<Gradients>();
   std::unique_ptr<WeightGradients<T>> gradients;
   try {
@@ -197,7 +198,8 @@ py::object run_back(const Stack& stack, Unspent<T>& saved, const WeightArrays<co
       call.clear_padding(saved.tape().batch);
       gradients = backward<T>(saved.tape(), weights.all, call.gradients, threads, interrupted);
       finish();
-      saved.spend();
+      std::shared_ptr<const void> spent = saved.spend();
+      if (gradients && gradients->are_of_few_rows()) gradients->keep(std::move(spent));  // null: stopped
     });
   } catch (const std::bad_alloc&) {  // the tape is as it was: it can be tried again
     throw;
@@ -205,7 +207,7 @@ py::object run_back(const Stack& stack, Unspent<T>& saved, const WeightArrays<co
     saved.spend();
     throw;
   }
-  initialised<Gradients>(object) = {stack, std::move(gradients)};
+  initialised<Gradients>(object) = {stack, std::move(gradients), std::move(memory)};
   return object;
 }
 

@@ -106,7 +106,7 @@ py::tuple run_backward_from(const Stack& stack, py::handle saved_in, const py::l
     const py::none none;
     BackwardCall<T> call(from, saved.tape(), {dy, dhn, dcn, none, need_dx, false, need_dw});
     const auto nothing = [] {};
-    py::object gradients = run_back(stack, saved, weights, call, threads, nothing, nothing);
+    py::object gradients = run_back(stack, saved, weights, call, threads, nothing, nothing, memory);
     return py::make_tuple(call.input_gradient(), call.dh0.array, call.cell_gradient(), gradients);
   });
 }

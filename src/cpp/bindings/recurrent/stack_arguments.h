@@ -103,6 +103,7 @@ struct SavedForward {
 struct Gradients {
   Stack stack;
   OfEither<WeightGradients> gradients;
+  py::object memory;  // what they point into, if it is the caller's
 };
 
 // What streams of a layer and of a model share: the chain of a step, and whose it is in messages.

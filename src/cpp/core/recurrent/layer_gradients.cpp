@@ -27,7 +27,8 @@ template <class T>
 void LayerGradients<T>::clear(const Member& me) {
   const auto zero = [&]<WeightKind kind>(const Weight<kind>& w, T* sums) {
     const Range mine = share_of(padded_rows(w.map) * (w.columns + 1), me.rank, me.team->size());  // + 1: the ones
-    if (sums) std::fill_n(sums + mine.begin, mine.size(), T(0));
+    const bool gathered = kind == WeightKind::matrix && out_.are_of_few_rows();
+    if (sums && !gathered) std::fill_n(sums + mine.begin, mine.size(), T(0));
   };
   const Scope& scope = saved_.scope;
   if (scope.steps.end < batch_.steps()) return;
@@ -138,10 +139,24 @@ void LayerGradients<T>::weight_gradients(const Member& me, Index layer, Index di
   const Operand x{input, saved.x, I, false}, h{input, saved.h_in, width_.output, true};
   const Operand rh{input, saved.rh, width_.state, false}, m{input, saved.m, width_.state, false};
   Queues& queues = queues_[index(layer, direction)];
-  weight_gradient(me, walk, {maps_.x, x, I, d_gates.input, to.w_ih, &queues.w_ih});
-  weight_gradient(me, walk, {maps_.h, h, P, d_gates.recurrent + maps_.h_slot * k_.lanes, to.w_hh, &queues.w_hh});
-  if (to.w_hn) weight_gradient(me, walk, {maps_.candidate, rh, H, saved.gates, to.w_hn, &queues.w_hn});
-  if (to.w_hr) weight_gradient(me, walk, {maps_.proj, m, H, d_gates.projected, to.w_hr, &queues.w_hr});
+  const Weights<const T> d{.w_ih = d_gates.input,
+                           .w_hh = d_gates.recurrent + maps_.h_slot * k_.lanes,
+                           .w_hn = saved.gates,
+                           .w_hr = d_gates.projected};
+  weight_gradient(me, walk, {maps_.x, x, I, d.w_ih, to.w_ih, &queues.w_ih});
+  weight_gradient(me, walk, {maps_.h, h, P, d.w_hh, to.w_hh, &queues.w_hh});
+  if (to.w_hn) weight_gradient(me, walk, {maps_.candidate, rh, H, d.w_hn, to.w_hn, &queues.w_hn});
+  if (to.w_hr) weight_gradient(me, walk, {maps_.proj, m, H, d.w_hr, to.w_hr, &queues.w_hr});
+  if (out_.are_of_few_rows() && me.rank == 0) {
+    const RowRuns runs = runs_of(walk, saved_.scope.steps);
+    const auto from_first = [&](const T* gates) { return gates + runs.first * 4 * k_.lanes; };
+    out_.of_few_rows[index(layer, direction)] = {
+        .rows = saved_.rows,
+        .segments = runs.count,
+        .segment_stride = runs.stride * 4 * k_.lanes,
+        .gates_panel = panel_,
+        .d_gates = {.w_ih = from_first(d.w_ih), .w_hh = from_first(d.w_hh), .w_hn = from_first(d.w_hn)}};
+  }
   diagonal_gradients_.run(me, layer, direction);
 }
 
@@ -151,6 +166,7 @@ template <class T>
 void LayerGradients<T>::weight_gradient(const Member& me, const Walk& walk, const Piece& piece) {
   const Segment steps = saved_.scope.steps;
   if (steps.begin == steps.end) return;
+  if (out_.are_of_few_rows()) return gather_few_rows(me, walk, piece);
   const Index all = piece.columns + 1, team = me.team->size();
   constexpr Index kColumnsWorthTaking = 48;  // dG is read once for each piece
   const Index pieces = team == 1 ? 1 : smaller(team * kPiecesOfMember, larger(team, all / kColumnsWorthTaking));
@@ -158,19 +174,36 @@ void LayerGradients<T>::weight_gradient(const Member& me, const Walk& walk, cons
     const Range columns = share_of(all, static_cast<int>(n), static_cast<int>(pieces));
     if (columns.empty()) return;
     for_each_chunk(steps, batch_.rows(), [&](Index first, Index end) {
-      if (!interrupt_.requested()) chunk_gradient(me, walk, piece, first, end, columns);
+      if (!interrupt_.requested()) chunk_gradient(me, walk, piece, {first, end}, columns);
     });
   });
 }
 
+// The rows that few_rows_gradient multiplies with: the caller's may be others by then.
 template <class T>
-void LayerGradients<T>::chunk_gradient(const Member& me, const Walk& walk, const Piece& piece, Index first, Index end,
-                                       Range columns) {
-  const Operand& a = piece.a;
-  const Index stride = a.steps ? a.stride : a.rows.row_stride();
-  std::vector<Block>& blocks = blocks_[static_cast<std::size_t>(me.rank)];
-  Index count = 0, rows = 0;
-  for (Index step = first; step < end; ++step) {
+void LayerGradients<T>::gather_few_rows(const Member& me, const Walk& walk, const Piece& piece) {
+  const Index width = 4 * k_.lanes;
+  piece.queue->share(ceil_div(piece.columns, width), [&](Index panel) {
+    const Index first = panel * width, columns = smaller(width, piece.columns - first);
+    const Index row = round_up(columns, k_.lanes);
+    T* to = piece.out + first * saved_.rows;
+    std::vector<Block>& blocks = blocks_[static_cast<std::size_t>(me.rank)];
+    const Index count = find_blocks(walk, piece.a, saved_.scope.steps, blocks);
+    for (Index n = 0; n < count; ++n) {
+      const Block& block = blocks[static_cast<std::size_t>(n)];
+      for (Index r = 0; r < block.rows; ++r, to += row)
+        copy_padded(block.a + r * stride_of(piece.a) + first, columns, to, row);
+    }
+  });
+}
+
+// The rows of some steps, in the order of the steps. Returns how many blocks they are.
+template <class T>
+Index LayerGradients<T>::find_blocks(const Walk& walk, const Operand& a, Segment steps,
+                                     std::vector<Block>& blocks) const {
+  const Index stride = stride_of(a);
+  Index count = 0;
+  for (Index step = steps.begin; step < steps.end; ++step) {
     const T* data = a.steps ? a.steps + (a.previous ? walk.previous_row(step) : walk.row(step)) * a.stride
                             : a.rows.at(walk.time(step, 0), 0);
     const Index active = walk.active(step);
@@ -180,23 +213,36 @@ void LayerGradients<T>::chunk_gradient(const Member& me, const Walk& walk, const
       blocks[static_cast<std::size_t>(count - 1)].rows += active;
     else
       blocks[static_cast<std::size_t>(count++)] = {data, active};
-    rows += active;
   }
-  const bool backwards = walk.backwards();
+  return count;
+}
+
+template <class T>
+typename LayerGradients<T>::RowRuns LayerGradients<T>::runs_of(const Walk& walk, Segment steps) const {
+  if (walk.backwards()) return {walk.row(steps.begin), steps.end - steps.begin, batch_.rows(), -batch_.rows()};
+  return {walk.row(steps.begin), 1, steps.rows(batch_), 0};
+}
+
+template <class T>
+void LayerGradients<T>::chunk_gradient(const Member& me, const Walk& walk, const Piece& piece, Segment steps,
+                                       Range columns) {
+  std::vector<Block>& blocks = blocks_[static_cast<std::size_t>(me.rank)];
+  const Index count = find_blocks(walk, piece.a, steps, blocks);
+  const RowRuns runs = runs_of(walk, steps);
   const Index row_size = 4 * k_.lanes;
   kernels::WeightGradient<T> gradient{.map = piece.map,
                                       .blocks = blocks.data(),
                                       .block_count = count,
-                                      .rows = rows,
-                                      .a_row = stride,
+                                      .rows = steps.rows(batch_),
+                                      .a_row = stride_of(piece.a),
                                       .columns = piece.columns,
                                       .column_begin = columns.begin,
                                       .column_end = columns.end,
-                                      .d_gates = piece.d_gates + walk.row(first) * row_size,
+                                      .d_gates = piece.d_gates + runs.first * row_size,
                                       .gates_panel = panel_,
-                                      .segments = backwards ? end - first : 1,
-                                      .segment_rows = backwards ? batch_.rows() : rows,
-                                      .segment_stride = backwards ? -batch_.rows() * row_size : 0,
+                                      .segments = runs.count,
+                                      .segment_rows = runs.rows,
+                                      .segment_stride = runs.stride * row_size,
                                       .out = piece.out,
                                       .scratch = scratch_[static_cast<std::size_t>(me.rank)]};
   run_interruptibly(k_, gradient, interrupt_, me.rank);

@@ -38,6 +38,7 @@ class LayerGradients {
   void run(const Member& me, Index layer, const Rows<T>& d_x, const std::array<GateGradients<T>, 2>& d_gates);
 
  private:
+  using Block = typename kernels::WeightGradient<T>::Block;
   // The rows of one operand of a weight gradient, step by step.
   struct Operand {
     Rows<const T> rows;      // where `steps` is null
@@ -53,6 +54,10 @@ class LayerGradients {
     T* out;
     Queue* queue;
   };
+  // The rows of dG of some steps: runs of as many in the order of memory, `stride` rows apart.
+  struct RowRuns {
+    Index first, count, rows, stride;
+  };
   // The queues of one layer and direction.
   struct Queues {
     Queue d_x, w_ih, w_hh, w_hn, w_hr;
@@ -67,13 +72,16 @@ class LayerGradients {
   void drop_input_gradient(const Member& me, Index layer, const Rows<T>& d_x);
   void weight_gradients(const Member& me, Index layer, Index direction, const GateGradients<T>& d_gates);
   void weight_gradient(const Member& me, const Walk& walk, const Piece& piece);
-  void chunk_gradient(const Member& me, const Walk& walk, const Piece& piece, Index first, Index end, Range columns);
+  void gather_few_rows(const Member& me, const Walk& walk, const Piece& piece);
+  void chunk_gradient(const Member& me, const Walk& walk, const Piece& piece, Segment steps, Range columns);
+  Index find_blocks(const Walk& walk, const Operand& a, Segment steps, std::vector<Block>& blocks) const;
+  RowRuns runs_of(const Walk& walk, Segment steps) const;
+  static Index stride_of(const Operand& a) { return a.steps ? a.stride : a.rows.row_stride(); }
   std::size_t index(Index layer, Index direction) const {
     return static_cast<std::size_t>(layer * shape_.directions + direction);
   }
   Index chunk_rows() const { return smaller(chunk_steps(batch_.rows()) * batch_.rows(), batch_.packed_rows()); }
 
-  using Block = typename kernels::WeightGradient<T>::Block;
   const Saved<T>& saved_;
   const StackShape& shape_;
   const Batch& batch_;

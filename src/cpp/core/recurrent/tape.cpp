@@ -51,7 +51,8 @@ template <class T>
 std::unique_ptr<WeightGradients<T>> backward(const Tape<T>& tape, const std::vector<Weights<const T>>& weights,
                                              const SequenceGradients<T>& gradients, int threads,
                                              Interrupt::Check check) {
-  auto result = std::make_unique<WeightGradients<T>>(tape.shape, tape.weights->table(), threads, gradients.of_weights);
+  auto result = std::make_unique<WeightGradients<T>>(tape.shape, tape.weights->table(), threads,
+                                                     tape.saved ? &tape.batch : nullptr, gradients.of_weights);
   const PieceStates<T> states(tape.shape, tape.batch);
   const SequenceGradients<T> of_pieces = states.start_backward(gradients);
   const bool finished = tape.recomputation

@@ -63,7 +63,8 @@ std::unique_ptr<Tape<T>> forward_train(const StackShape& shape, std::shared_ptr<
                                        Interrupt::Check check);
 
 // Works on the tape in place: it is spent, whether the call ends or is stopped (then null). Not so after
-// std::bad_alloc, which is thrown before all activations are touched, and of segments only copies are.
+// std::bad_alloc, which is thrown before all activations are touched, and of segments only copies are. Gradients of few
+// rows have to keep() it.
 template <class T>
 std::unique_ptr<WeightGradients<T>> backward(const Tape<T>& tape, const std::vector<Weights<const T>>& weights,
                                              const SequenceGradients<T>& gradients, int threads,
