@@ -33,12 +33,15 @@ class LayerCall {
                                          .dx = dx_,
                                          .dh0 = hn_,
                                          .dc0 = cn_};
-    backward<T>(*tape, weights(), gradients, 1, nullptr);
+    backward<T>(*tape, weights(), gradients, 1, nullptr)->add_to({weight_gradients()});
   }
 
  private:
   std::vector<Weights<const T>> weights() const {
     return {{.w_ih = w_ih_, .w_hh = w_hh_, .w_hn = w_hh_, .b_ih = b_ih_, .b_hh = b_hh_, .w_hr = nullptr}};
+  }
+  Weights<T> weight_gradients() const {
+    return {.w_ih = d_w_ih_, .w_hh = d_w_hh_, .w_hn = d_w_hh_, .b_ih = d_b_ih_, .b_hh = d_b_hh_, .w_hr = nullptr};
   }
   Sequences<T> sequences() const { return {.x = x_, .x_strides = strides_, .y = y_, .hn = hn_, .cn = cn_}; }
 
@@ -49,6 +52,7 @@ class LayerCall {
   Batch batch_{kSteps, kRows, nullptr};
   Array<T> w_ih_ = random_array<T>(gates_ * kHidden * kHidden, 0.1), w_hh_ = copy_of(w_ih_);
   Array<T> b_ih_ = random_array<T>(gates_ * kHidden, 0.1), b_hh_ = copy_of(b_ih_);
+  Array<T> d_w_ih_ = copy_of(w_ih_), d_w_hh_ = copy_of(w_ih_), d_b_ih_ = copy_of(b_ih_), d_b_hh_ = copy_of(b_ih_);
   Array<T> x_ = random_array<T>(kSteps * kRows * kHidden), y_ = copy_of(x_), dy_ = copy_of(x_), dx_ = copy_of(x_);
   Array<T> hn_ = Array<T>(kRows * kHidden), cn_ = Array<T>(kRows * kHidden);
 };

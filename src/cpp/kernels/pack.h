@@ -24,13 +24,13 @@ constexpr Index kLinesAhead = 4, kRowsAhead = 16;
 // a column; missing rows are zero.
 template <class T, class F>
 PYRNN_INLINE void for_each_transposed(const T* from, Index stride, Index rows, Index columns, F&& put) {
-  constexpr Index L = kLanes<T>;
+  constexpr Index L = kLanes<T>, kAhead = kLinesAhead * kLine<T>;
   for (Index row = 0; row < rows; row += L)
-    for (Index column = 0; column < columns; column += L) {
+    for (Index column = 0, fetched = columns - kAhead; column < columns; column += L) {
       const int tall = static_cast<int>(smaller(L, rows - row)), wide = static_cast<int>(smaller(L, columns - column));
       const T* block = from + row * stride + column;
-      if (column % kLine<T> == 0 && column + kLinesAhead * kLine<T> < columns)
-        for (int i = 0; i < tall; ++i) prefetch(block + i * stride + kLinesAhead * kLine<T>);
+      if (column < fetched)
+        for (Index i = column % kLine<T> / L; i < tall; i += kLine<T> / L) prefetch(block + i * stride + kAhead);
       Vec<T> lines[L] = {};
       if (tall == L && wide == L)
         unroll<L>(PYRNN_UNROLLED(i) { lines[i] = load(block + i * stride); });

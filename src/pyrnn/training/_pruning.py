@@ -15,7 +15,7 @@ class PruningCallback(Callback):
     which the study records as pruned; the model keeps the weights of the last step. Whether a
     smaller or a larger value is better is the study's `direction`.
 
-    With several ranks, rank 0 alone has the trial: run a trial in one process.
+    With several ranks, rank 0 alone reports to the trial, and a pruned fit raises on all of them.
 
     TypeError for a trial without `report` and `should_prune`; at the start of a fit, ValueError for
     a monitor that it does not measure.

@@ -8,8 +8,8 @@ namespace pyrnn {
 
 namespace {
 
-// Multiply-adds that add_to() may take at most, since it cannot be stopped.
-constexpr double kWorkOfFewRows = 1e9;
+// Multiply-adds that add_to() may take at most, since it cannot be stopped: some milliseconds.
+constexpr double kWorkOfFewRows = 1e8;
 
 double work_of(const StackShape& shape, const Batch& batch) {
   return static_cast<double>(batch.packed_rows()) * weights_of_stack(shape);
