@@ -201,6 +201,18 @@ def test_a_parquet_file_names_its_columns_and_rows(tmp_path):
         of_parquet(tmp_path / "missing", "x")
 
 
+def test_nested_lists_of_arrow_have_steps_of_one_length():
+    pa = pytest.importorskip("pyarrow")
+    features = pa.list_(pa.float32(), 2)
+    even = pa.array([[[1, 2], [3, 4], [5, 6]], []], pa.list_(features))
+    data = pyrnn.StoredDataset(even)
+    np.testing.assert_array_equal(data[0][0], [[1, 2], [3, 4], [5, 6]])
+    assert data[1][0].shape == (0, 2)
+    uneven = pa.array([[[1.0, 2.0], [3.0, 4.0]], [[1.0], [1.0, 2.0, 3.0]]])
+    with pytest.raises(ValueError, match=r"x\[1\].*lists of lengths \[1, 3\], expected all of one"):
+        pyrnn.StoredDataset(uneven)
+
+
 def test_a_parquet_file_that_shrinks_is_an_error(tmp_path):
     data = parquet(tmp_path, keep=1)
     path = tmp_path / "data.parquet"

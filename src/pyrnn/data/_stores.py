@@ -214,12 +214,14 @@ def from_arrow(scalar: Any) -> Any:
     values = getattr(scalar, "values", None)
     if values is None:
         return scalar.as_py()
-    widths: list[int] = []
+    shape = [len(values)]
     while hasattr(values, "flatten") and hasattr(values.type, "value_type"):
-        count, values = len(values), values.flatten()
-        widths.append(len(values) // count if count else 0)
-    array = values.to_numpy(zero_copy_only=False)
-    return array.reshape(-1, *widths) if widths else array
+        lengths = values.value_lengths().unique().to_pylist()
+        if len(lengths) > 1:
+            raise ValueError(f"lists of lengths {sorted(lengths)}, expected all of one length")
+        shape += lengths or [getattr(values.type, "list_size", 0)]
+        values = values.flatten()
+    return values.to_numpy(zero_copy_only=False).reshape(shape)
 
 
 def _end_in_file(given: Any) -> tuple[str, int] | None:
