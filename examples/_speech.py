@@ -56,7 +56,7 @@ def log_mel(sound, rate):
     falling = (edges[2:] - hz) / (edges[2:] - edges[1:-1])
     bands = np.maximum(0, np.minimum(rising, falling))
     logs = np.log(power @ bands + 1e-4)
-    return ((logs + 3) / 3).astype(np.float32)  # about as large as a network likes it
+    return ((logs + 3) / 3).astype(np.float32)  # about as large as suits a network
 
 
 def hz_to_mel(hz):

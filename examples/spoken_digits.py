@@ -2,8 +2,8 @@
 
 The synthesizer espeak-ng (package espeakng-loader) says three to six English digits without a
 pause, in noise, with seven accents, fast or slow, high or low. The tests are voices that no
-other set has. A bidirectional network reads the log mel spectrum; where in the sound a digit
-is, nobody tells it. The baseline warps the time of templates, digits said alone by voices of
+other set has. A bidirectional network reads the log mel spectrum; nobody tells it where in the
+sound a digit is. The baseline warps the time of templates, digits said alone by voices of
 the training, until they fit.
 """
 

@@ -18,10 +18,10 @@ using Index = std::ptrdiff_t;
 // Weight gradients are summed in chunks of this many time steps, about kRowsOfChunk rows, counted from the direction's
 // first step; inside a chunk the rows follow in storage order, and the chunks are added last first. Fixed by the batch
 // alone, so that no thread count or memory plan moves a bit.
-constexpr Index kRowsOfChunk = 512;
+constexpr Index kRowsOfChunk = 512, kMostStepsOfChunk = 512;
 constexpr Index chunk_steps(Index batch_rows) {
   Index steps = 16;
-  while (2 * steps * batch_rows <= kRowsOfChunk && steps < kRowsOfChunk) steps *= 2;
+  while (2 * steps * batch_rows <= kRowsOfChunk && steps < kMostStepsOfChunk) steps *= 2;
   return steps;
 }
 

@@ -164,8 +164,8 @@ struct WeightGradient {
 };
 
 // grad[gate*units + unit][k] += sum over rows of dG[row][...] * A[row][k], straight into the caller's arrays, and db
-// likewise, with the bits of WeightGradient and AddGradient. For a few rows (kBlockLength at most), of which a sum of
-// its own, as large as the weights, would cost more than the products.
+// likewise, with the bits of WeightGradient and AddGradient. For a few rows (kBlockLength at most): a separate sum, as
+// large as the weights, would cost more than the products.
 template <class T>
 struct FewRowsGradient {
   PanelMap map;

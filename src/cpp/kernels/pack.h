@@ -14,8 +14,8 @@ PYRNN_INLINE Index panel_row(const PanelMap& map, Index panel) {
   return map.width(panel, kLanes<T>) * kLanes<T>;
 }
 
-// Weights are read in rows too far apart for the processor to fetch ahead by itself. So many lines of each row, and so
-// many rows of a panel of columns, are fetched before their turn.
+// Weights are read in rows too far apart for the processor to fetch ahead by itself. kLinesAhead lines of each row, and
+// kRowsAhead rows of a panel of columns, are fetched before their turn.
 template <class T>
 constexpr Index kLine = 64 / static_cast<Index>(sizeof(T));
 constexpr Index kLinesAhead = 4, kRowsAhead = 16;

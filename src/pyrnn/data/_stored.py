@@ -119,7 +119,7 @@ class StoredDataset(SequenceDataset):
         A row group is read when one of its rows is needed, and the `keep` that were used last stay
         in memory. A shuffled batch may need one for each of its samples, so write small ones:
         `pyarrow.parquet.write_table(table, path, row_group_size=64)`. The lengths are read once,
-        with the whole of column x.
+        with the whole of both columns.
         """
         owner = "StoredDataset.of_parquet"
         keep = check_size(owner, "keep", keep)

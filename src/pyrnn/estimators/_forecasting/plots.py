@@ -170,13 +170,13 @@ def plot_forecast(
     1
     """
     check_is_fitted(forecaster, "network_")
+    steps_known = _read_history(history)
     fitted, form = forecaster._fitted, forecaster._fitted.form
     forecasts = forecaster._ahead(horizon, None, past, future).numbers()
     known = [fitted.scales.undo(i, tail.y) for i, tail in enumerate(fitted.tails)]
     if y is not None:
         tails, (known, given) = known, forecaster._read_alone("y", y)
         _check_ends(form, tails, known, given)
-    steps_known = _read_history(history)
     came: list[Any] = [None] * len(known)
     if truth is not None:
         came, given = forecaster._read_alone("truth", truth)
